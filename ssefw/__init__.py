@@ -1,0 +1,1 @@
+"""High-throughput search for solid-state lithium electrolytes."""

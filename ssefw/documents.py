@@ -1,0 +1,551 @@
+"""The typed records that cross a boundary: between rooms, into the store, onto disk.
+
+Every record is frozen and closed (an unknown field is an error), every float carries its unit, and
+what is uncertain is an `Estimate`. The import path of a class is part of the database schema, since
+monty stores it with each record: classes in this module are never moved or renamed without a
+migration.
+
+    pool --> Candidate --> Ranking --> campaign --> Trajectory (Segments), RelaxResult
+                                                --> Diffusivity, Conductivity, Barrier --> Outcome
+    Outcome --> Label --> the next Ranking
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from monty.json import MontyDecoder
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
+from pymatgen.core import Structure as PymatgenStructure
+
+from ssefw.units import (
+    Area,
+    CoreHours,
+    Energy,
+    EnergyPerAtom,
+    Fraction,
+    Length,
+    Pure,
+    Seconds,
+    Temperature,
+    TimeFs,
+    TimePs,
+    Unit,
+    Volume,
+)
+
+__all__ = [
+    "ArrheniusPoint",
+    "Barrier",
+    "Candidate",
+    "Conductivity",
+    "Cost",
+    "Diffusivity",
+    "Document",
+    "EndReason",
+    "Estimate",
+    "Failure",
+    "Gate",
+    "Label",
+    "Outcome",
+    "OutcomeStatus",
+    "Provenance",
+    "RankedCandidate",
+    "Ranking",
+    "RelaxResult",
+    "Segment",
+    "StaticResult",
+    "Trajectory",
+]
+
+Structure = Annotated[
+    PymatgenStructure, PlainSerializer(lambda structure: structure.as_dict(), when_used="json")
+]
+"""A pymatgen Structure that pydantic can also write as JSON."""
+
+InUnitField = Annotated[float, Unit("as the field `unit` says")]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Document(BaseModel):
+    """A record that is stored or passed between layers: frozen and closed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_monty_keys(cls, data: Any) -> Any:
+        """Accept a record as monty stores it, with @module, @class and @version."""
+        if isinstance(data, dict) and "@class" in data:
+            return {key: value for key, value in data.items() if not key.startswith("@")}
+        return data
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON types with the keys by which monty finds the class again."""
+        record = self.model_dump(mode="json")
+        return {"@module": type(self).__module__, "@class": type(self).__name__, **record}
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """Rebuild a document from `as_dict`, or from what monty or jobflow stored."""
+        decode = MontyDecoder().process_decoded
+        return cls.model_validate(
+            {key: decode(value) for key, value in record.items() if not key.startswith("@")}
+        )
+
+
+class Estimate(Document):
+    """A number with its uncertainty, a bound, or the statement that it is undetermined.
+
+    Attributes
+    ----------
+    kind
+        ``value`` has a value and an interval; ``upper_bound`` only `upper` (the quantity lies below
+        it with confidence `level`), ``lower_bound`` only `lower`; ``undetermined`` has neither.
+    value
+        The best estimate.
+    lower, upper
+        The interval that holds the quantity with probability `level`. It need not be symmetric.
+    level
+        Confidence level of the interval or bound.
+    unit
+        Unit of the three numbers.
+    method
+        How the interval was found, in a few words.
+    reason
+        Why there is only a bound, or nothing.
+    """
+
+    kind: Literal["value", "upper_bound", "lower_bound", "undetermined"] = "value"
+    value: InUnitField | None = None
+    lower: InUnitField | None = None
+    upper: InUnitField | None = None
+    level: Fraction = 0.95
+    unit: str
+    method: str = ""
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        present = tuple(x is not None for x in (self.value, self.lower, self.upper))
+        expected = {
+            "value": (True, True, True),
+            "upper_bound": (False, False, True),
+            "lower_bound": (False, True, False),
+            "undetermined": (False, False, False),
+        }[self.kind]
+        if present != expected:
+            raise ValueError(
+                f"an Estimate of kind {self.kind!r} has (value, lower, upper) present as "
+                f"{expected}, got {present}"
+            )
+        if self.kind == "value" and not self.lower <= self.value <= self.upper:  # type: ignore[operator]
+            raise ValueError(
+                f"the interval [{self.lower}, {self.upper}] must hold the value {self.value}"
+            )
+        if not 0 < self.level < 1:
+            raise ValueError(f"a confidence level lies between 0 and 1, got {self.level}")
+        return self
+
+    @classmethod
+    def below(cls, upper: float, *, unit: str, reason: str, level: float = 0.95) -> Self:
+        """Return an upper bound."""
+        return cls(kind="upper_bound", upper=upper, unit=unit, reason=reason, level=level)
+
+    @classmethod
+    def above(cls, lower: float, *, unit: str, reason: str, level: float = 0.95) -> Self:
+        """Return a lower bound."""
+        return cls(kind="lower_bound", lower=lower, unit=unit, reason=reason, level=level)
+
+    @classmethod
+    def undetermined(cls, reason: str, *, unit: str) -> Self:
+        """Return the statement that the quantity could not be determined, and why."""
+        return cls(kind="undetermined", unit=unit, reason=reason)
+
+    def __str__(self) -> str:
+        if self.kind == "value":
+            return f"{self.value:.3g} [{self.lower:.3g}, {self.upper:.3g}] {self.unit}".rstrip()
+        if self.kind == "upper_bound":
+            return f"< {self.upper:.3g} {self.unit}".rstrip()
+        if self.kind == "lower_bound":
+            return f"> {self.lower:.3g} {self.unit}".rstrip()
+        return "undetermined"
+
+
+class Provenance(Document):
+    """What made a record: enough to repeat it.
+
+    Attributes
+    ----------
+    engine
+        Name of the engine and its model or code, for example ``ase:chgnet-0.3.0``.
+    settings_hash
+        Hash of every setting that changes the numbers.
+    versions
+        Package or program name to version.
+    job_id
+        The jobflow job that wrote the record, if one did.
+    """
+
+    engine: str = ""
+    settings_hash: str = ""
+    versions: dict[str, str] = Field(default_factory=dict)
+    job_id: str | None = None
+    created: datetime = Field(default_factory=_now)
+
+
+class Candidate(Document):
+    """A structure under study.
+
+    Attributes
+    ----------
+    id
+        Content id: equal structures have equal ids whatever file they came from.
+    properties
+        What the pool says of it (hull energy, band gap ...), keys carry the unit.
+    aliases
+        Sources of duplicates that were merged into this one.
+    """
+
+    id: str
+    formula: str
+    structure: Structure
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    reference: str = ""
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+LabelKind = Literal["experiment", "aimd", "mlip", "neb"]
+
+
+class Label(Document):
+    """A known conductivity of a material, measured or computed."""
+
+    candidate_id: str
+    formula: str
+    conductivity: Estimate
+    temperature: Temperature
+    kind: LabelKind
+    level_of_theory: str = ""
+    reference: str = ""
+
+
+class RankedCandidate(Document):
+    """One line of a ranking; a larger score is better."""
+
+    candidate_id: str
+    formula: str
+    score: Pure
+    spread: Pure | None = None
+
+
+class Ranking(Document):
+    """An ordered pool, best first, and what made the order."""
+
+    entries: tuple[RankedCandidate, ...]
+    screener: str
+    meaning: str
+    label_set: str = ""
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Failure(Document):
+    """Why a stage did not give its result.
+
+    Attributes
+    ----------
+    code
+        Short machine-readable reason, for example ``engine_error``.
+    """
+
+    stage: str
+    code: str
+    message: str
+    directory: str | None = None
+
+
+class RelaxResult(Document):
+    """A relaxed structure and its energy."""
+
+    structure: Structure
+    energy: Energy
+    energy_per_atom: EnergyPerAtom
+    converged: bool
+    n_steps: int
+    max_force: Annotated[float, Unit("eV/angstrom")]
+    volume_change: Fraction
+    wall_time: Seconds
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class StaticResult(Document):
+    """The energy and the largest force of a structure as given."""
+
+    structure: Structure
+    energy: Energy
+    energy_per_atom: EnergyPerAtom
+    max_force: Annotated[float, Unit("eV/angstrom")]
+    wall_time: Seconds
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+EndReason = Literal["complete", "walltime", "preempted", "killed", "corrected", "running"]
+
+
+class Segment(Document):
+    """A stretch of a trajectory that one process computed without a break.
+
+    Attributes
+    ----------
+    first_step, last_step
+        Steps of the whole trajectory: the segment starts from the state at `first_step` and ends
+        with the state at `last_step`; segment k+1 starts where segment k ended.
+    first_frame, n_frames
+        Frames it added, counted over the whole trajectory.
+    velocities
+        ``drawn`` from a Maxwell-Boltzmann distribution, or ``continued`` from the step before.
+    end_reason
+        Why it ended. ``running`` is a segment whose process has not said how it ended.
+    blobs
+        Keys of its frames in the trajectory store.
+    events
+        Corrections and warnings while it ran, in order.
+    """
+
+    index: int
+    first_step: int
+    last_step: int
+    first_frame: int
+    n_frames: int
+    velocities: Literal["drawn", "continued"]
+    end_reason: EndReason
+    settings_hash: str
+    wall_time: Seconds
+    mean_temperature: Temperature | None = None
+    blobs: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    started: datetime = Field(default_factory=_now)
+    job_id: str | None = None
+
+
+class Trajectory(Document):
+    """The ledger of one molecular dynamics run: which steps exist and where they came from.
+
+    Attributes
+    ----------
+    key
+        Content key: candidate, engine, settings, temperature and seed.
+    steps_per_frame
+        A frame is kept every so many steps; frame k is the state at step k * steps_per_frame.
+    equilibration_steps
+        Steps at the start that analysis leaves out.
+    structure
+        The cell that was simulated, as it was at step 0.
+    """
+
+    key: str
+    candidate_id: str
+    temperature: Temperature
+    timestep: TimeFs
+    steps_per_frame: int
+    equilibration_steps: int
+    target_steps: int
+    seed: int
+    thermostat: str
+    structure: Structure
+    segments: tuple[Segment, ...] = ()
+    failure: Failure | None = None
+    provenance: Provenance = Field(default_factory=Provenance)
+
+    @model_validator(mode="after")
+    def _check_continuous(self) -> Self:
+        step, frame = 0, 0
+        for index, segment in enumerate(self.segments):
+            if (segment.index, segment.first_step, segment.first_frame) != (index, step, frame):
+                raise ValueError(
+                    f"segment {segment.index} of trajectory {self.key} starts at step "
+                    f"{segment.first_step}, frame {segment.first_frame}; the one before ended at "
+                    f"step {step}, frame {frame}"
+                )
+            step, frame = segment.last_step, frame + segment.n_frames
+        return self
+
+    @property
+    def n_steps(self) -> int:
+        """Steps computed so far."""
+        return self.segments[-1].last_step if self.segments else 0
+
+    @property
+    def n_frames(self) -> int:
+        """Frames kept so far, the starting structure included."""
+        return sum(segment.n_frames for segment in self.segments)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the target length is reached."""
+        return self.n_steps >= self.target_steps
+
+
+class Diffusivity(Document):
+    """Self-diffusion of one specie at one temperature, with what it rests on.
+
+    Attributes
+    ----------
+    temperature
+        The thermostat's set point.
+    mean_temperature
+        What the run really had, where known.
+    tracer
+        Tracer diffusivity D* in cm^2/s.
+    charge
+        Collective (charge) diffusivity D_sigma in cm^2/s.
+    haven
+        Haven ratio D*/D_sigma.
+    n_hops
+        Effective number of site-to-site hops observed, after He, Zhu & Mo (2018).
+    regime
+        ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
+        ``melted`` blocks the fit.
+    lag_times, msd
+        The time-averaged mean squared displacement, thinned for drawing.
+    fit_window
+        Lags that entered the fit.
+    """
+
+    specie: str
+    temperature: Temperature
+    tracer: Estimate
+    charge: Estimate | None = None
+    haven: Estimate | None = None
+    regime: Literal["diffusive", "subdiffusive", "vibrating", "melted", "undetermined"]
+    reason: str = ""
+    n_mobile: int
+    n_atoms: int
+    volume: Volume
+    n_frames: int
+    duration: TimePs
+    equilibration: TimePs = 0.0
+    mean_temperature: Temperature | None = None
+    n_hops: Pure
+    hop_distance: Length
+    framework_rmsd: Length | None = None
+    fit_window: tuple[TimePs, TimePs] | None = None
+    lag_times: tuple[TimePs, ...] = ()
+    msd: tuple[Area, ...] = ()
+    msd_framework: tuple[Area, ...] = ()
+    trajectory_key: str = ""
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class ArrheniusPoint(Document):
+    """One temperature of an Arrhenius fit."""
+
+    temperature: Temperature
+    diffusivity: Estimate
+    conductivity: Estimate
+    is_used: bool
+    reason: str = ""
+
+
+class Conductivity(Document):
+    """Conductivity at a temperature from an Arrhenius fit, with its interval.
+
+    Attributes
+    ----------
+    temperature
+        Where `conductivity` is given, by default 300 K.
+    prefactor
+        D0 of D = D0 exp(-E_a / kT).
+    form
+        Which quantity is taken as a pure exponential: sigma*T (the hopping form) or sigma.
+    curvature_p
+        p-value of the test that a curved line fits no better; small means not Arrhenius.
+    """
+
+    specie: str
+    temperature: Temperature = 300.0
+    conductivity: Estimate
+    activation_energy: Estimate
+    prefactor: Estimate
+    points: tuple[ArrheniusPoint, ...]
+    form: Literal["sigma_t", "sigma"] = "sigma_t"
+    carrier_charge: Pure
+    n_mobile: int
+    volume: Volume
+    curvature_p: Fraction | None = None
+    warnings: tuple[str, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Barrier(Document):
+    """Energy a mobile ion must have to cross the crystal, in one, two and three dimensions."""
+
+    candidate_id: str = ""
+    formula: str
+    specie: str
+    method: Literal["bvse", "neb"]
+    barrier_1d: Estimate
+    barrier_2d: Estimate
+    barrier_3d: Estimate
+    warnings: tuple[str, ...] = ()
+    wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Gate(Document):
+    """A decision to go on with a candidate or not, with the numbers it was made on.
+
+    Attributes
+    ----------
+    code
+        Machine-readable reason, for example ``volume_change``; ``ok`` when passed.
+    numbers
+        What was compared; keys carry the unit.
+    """
+
+    name: str
+    passed: bool
+    code: str
+    message: str
+    numbers: dict[str, Annotated[float, Unit("as the key says")]] = Field(default_factory=dict)
+
+
+class Cost(Document):
+    """What a candidate used."""
+
+    wall_time: Seconds = 0.0
+    core_hours: CoreHours = 0.0
+    md_steps: int = 0
+    atom_steps: int = 0
+
+
+OutcomeStatus = Literal["determined", "bound", "undetermined", "rejected", "failed"]
+
+
+class Outcome(Document):
+    """What became of a candidate in a campaign.
+
+    Attributes
+    ----------
+    status
+        ``determined`` has a conductivity with an interval, ``bound`` only a bound,
+        ``undetermined`` ran but the data do not say; ``rejected`` by a gate; ``failed`` to compute.
+        Only the first two may become labels: neither a rejection nor a failure is a negative.
+    """
+
+    candidate_id: str
+    formula: str
+    campaign: str
+    status: OutcomeStatus
+    reason: str = ""
+    conductivity: Conductivity | None = None
+    diffusivities: tuple[Diffusivity, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    relaxed: RelaxResult | None = None
+    trajectory_keys: tuple[str, ...] = ()
+    cost: Cost = Field(default_factory=Cost)
+    provenance: Provenance = Field(default_factory=Provenance)

@@ -1,0 +1,1 @@
+"""Fixtures that are named by what they are."""

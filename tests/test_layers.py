@@ -1,0 +1,72 @@
+"""The rooms of ssefw import downward only, and heavy packages have one home."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import ssefw
+
+LAYERS = [
+    {"errors", "units"},
+    {"settings", "documents"},
+    {"data", "analysis", "bvse"},
+    {"screening", "engines", "store"},
+    {"makers"},
+    {"campaigns"},
+    {"report"},
+    {"cli"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+ROOT = Path(ssefw.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# Where each heavy package may be imported from: a room, or one module of it.
+HOMES = {
+    "atomate2": {"engines"},
+    "custodian": {"engines"},
+    "fireworks": {"campaigns/launch.py", "store/connect.py", "store/embedded.py"},
+    "maggma": {"store"},
+    "pymongo": {"store"},
+    "mongomock": {"store"},
+    "gridfs": {"store"},
+    "torch": {"engines", "screening"},
+    "chgnet": {"engines"},
+    "sklearn": {"screening", "data"},
+    "matplotlib": {"report"},
+    "plotly": {"report"},
+    "jobflow": {"makers", "campaigns", "store"},
+    "rich": {"cli"},
+    "click": {"cli"},
+}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_id(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_id)
+def test_imports_point_down(path):
+    here = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    for name in imported(path):
+        package, _, rest = name.partition(".")
+        there = rest.partition(".")[0]
+        if package == "ssefw" and there in RANK and there != here:
+            assert RANK[there] < RANK[here], f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_id)
+def test_heavy_packages_are_imported_in_their_home_only(path):
+    room = path.relative_to(ROOT).parts[0]
+    for name in imported(path):
+        homes = HOMES.get(name.partition(".")[0])
+        if homes is not None:
+            assert room in homes or module_id(path) in homes, f"{path} imports {name}"
