@@ -1,0 +1,1 @@
+"""How a calculation runs: one module for each code or potential."""
