@@ -33,6 +33,9 @@ DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
 
+FARTHEST = 1000.0
+"""So has one in which an atom moves farther than this (angstrom) within a chunk."""
+
 
 @cache
 def _calculator(path: str, options: tuple[tuple[str, Any], ...]) -> Calculator:
@@ -179,10 +182,21 @@ class AseEngine(Engine):
                 if (asked := stop()) is not None:
                     reason = asked
                     break
-                chunk = _advance(
-                    dynamics, evaluate, settings, step=step, frame=frame, segment=index, until=until
-                )
-                self._check(chunk, settings, run)
+                try:
+                    with np.errstate(over="ignore", invalid="ignore"):
+                        chunk = _advance(
+                            dynamics,
+                            evaluate,
+                            settings,
+                            step=step,
+                            frame=frame,
+                            segment=index,
+                            until=until,
+                        )
+                except (ValueError, ArithmeticError) as error:
+                    raise _explosion(settings, run, step=step, why=str(error)) from error
+                if (why := _runaway(chunk, settings)) is not None:
+                    raise _explosion(settings, run, step=step, why=why)
                 run.append(chunk)
                 step, frame = chunk.last_step, frame + chunk.n_frames
                 rate = (step - first) / max(1e-9, time.monotonic() - began)
@@ -207,14 +221,24 @@ class AseEngine(Engine):
             raise EngineError(f"The energy of this {what} with {self.name} is not finite.")
         return float(energy)
 
-    def _check(self, chunk: Chunk, settings: MDSettings, run: RunDirectory) -> None:
-        hottest = float(np.max(chunk.temperatures))
-        if not np.isfinite(hottest) or hottest > RUNAWAY * settings.temperature:
-            raise EngineError(
-                f"Dynamics at {settings.temperature:g} K exploded near step {chunk.last_step} "
-                f"({hottest:.3g} K). Relax first, or lower the time step, {settings.timestep:g} fs.",
-                directory=run.path,
-            )
+
+def _runaway(chunk: Chunk, settings: MDSettings) -> str | None:
+    hottest = float(np.max(chunk.temperatures))
+    if not np.isfinite(hottest) or not np.all(np.isfinite(chunk.positions)):
+        return "positions are not finite"
+    if hottest > RUNAWAY * settings.temperature:
+        return f"it reached {hottest:.3g} K"
+    if np.abs(chunk.positions - chunk.positions[0]).max() > FARTHEST:
+        return f"an atom moved more than {FARTHEST:g} A within {chunk.n_frames} frames"
+    return None
+
+
+def _explosion(settings: MDSettings, run: RunDirectory, *, step: int, why: str) -> EngineError:
+    return EngineError(
+        f"Dynamics at {settings.temperature:g} K exploded after step {step}: {why}. Relax the "
+        f"structure first, or lower the time step of {settings.timestep:g} fs.",
+        directory=run.path,
+    )
 
 
 class _Evaluation:
