@@ -1,0 +1,203 @@
+"""From one address to everything that is stored: launch pad, job outputs, results, blobs."""
+
+import re
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fireworks import LaunchPad
+from jobflow import JobStore
+from maggma.stores import GridFSStore, MongoStore
+from pymongo import MongoClient
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+from ssefw.errors import StoreError
+from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
+from ssefw.store.embedded import DATABASE, EmbeddedLaunchPad, EmbeddedStore, open_folder
+from ssefw.store.results import ResultStore
+
+__all__ = ["Connection", "connect"]
+
+JOBS, JOB_DATA = "jobs", "jobs_data"
+JOB_FIELDS = ("uuid", "index", "name", "output.@class", "metadata.campaign", "metadata.candidate")
+
+
+class Connection:
+    """An open store.
+
+    Attributes
+    ----------
+    address
+        Folder or MongoDB URI, the password masked.
+    launchpad
+        FireWorks' LaunchPad.
+    job_store
+        jobflow's JobStore, with an additional store ``data``.
+    database
+        pymongo's or mongomock's Database for collections of our own.
+    blobs
+        Byte strings by key.
+    results
+        Typed view of the job outputs.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        launchpad: LaunchPad,
+        job_store: JobStore,
+        database: Any,
+        blobs: BlobStore,
+        on_close: Callable[[], None],
+    ) -> None:
+        self.address = address
+        self.launchpad = launchpad
+        self.job_store = job_store
+        self.database = database
+        self.blobs = blobs
+        self.results = ResultStore(job_store)
+        self._on_close = on_close
+
+    def close(self) -> None:
+        """Close the connection; what was written stays."""
+        self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.address!r})"
+
+
+def connect(
+    address: str | Path,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    timeout: float = 5.0,
+    blobs: Path | None = None,
+) -> Connection:
+    """Open the store of an address.
+
+    Parameters
+    ----------
+    address
+        A folder (the embedded store), or a MongoDB URI whose path names the database.
+    read_only
+        For looking at a campaign while it runs: nothing is written, nobody waits.
+    create
+        Make the folder if there is no store in it.
+    timeout
+        Seconds until a server that does not answer is given up.
+    blobs
+        Folder for the blobs; by default ``blobs`` in the store's folder, or GridFS on a server.
+
+    Raises
+    ------
+    StoreError
+        When there is no store at the address or it cannot be used; nothing is half-written.
+    """
+    if str(address).startswith(("mongodb://", "mongodb+srv://")):
+        return _connect_server(str(address), read_only=read_only, timeout=timeout, blobs=blobs)
+    if "://" in str(address):
+        scheme = str(address).partition("://")[0]
+        raise StoreError(
+            f"A store address is a folder or a mongodb:// URI, not {scheme!r}: give one of these."
+        )
+    folder = Path(address).expanduser()
+    return _connect_folder(folder, read_only=read_only, create=create, blobs=blobs)
+
+
+def _connect_folder(
+    folder: Path, *, read_only: bool, create: bool, blobs: Path | None
+) -> Connection:
+    database = open_folder(folder, read_only=read_only, create=create)
+    launchpad = EmbeddedLaunchPad(database)
+    job_store = JobStore(
+        EmbeddedStore.from_database(database, JOBS),
+        additional_stores={"data": EmbeddedStore.from_database(database, JOB_DATA)},
+    )
+    job_store.connect()
+    if not read_only:
+        with database.file.transaction(write=True):
+            _prepare(launchpad, job_store)
+    return Connection(
+        str(folder),
+        launchpad=launchpad,
+        job_store=job_store,
+        database=database,
+        blobs=FileBlobs(blobs or folder / "blobs", read_only=read_only),
+        on_close=database.file.close,
+    )
+
+
+def _connect_server(uri: str, *, read_only: bool, timeout: float, blobs: Path | None) -> Connection:
+    masked = _masked(uri)
+    patience = {
+        "serverSelectionTimeoutMS": int(timeout * 1000),
+        "connectTimeoutMS": int(timeout * 1000),
+    }
+    try:
+        client: MongoClient[dict[str, Any]] = MongoClient(uri, **patience)
+        name = client.get_default_database(DATABASE).name
+        client.admin.command("ping")
+        launchpad = LaunchPad(
+            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(patience)
+        )
+        docs = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(patience))
+        data = GridFSStore.from_uri(
+            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(patience)
+        )
+        job_store = JobStore(docs, additional_stores={"data": data})
+        job_store.connect()
+        if not read_only:
+            _prepare(launchpad, job_store)
+    except (ConfigurationError, InvalidURI, ValueError) as error:
+        raise StoreError(f"{masked} is not a MongoDB address: {error}") from error
+    except PyMongoError as error:
+        reason = str(error).partition(", Timeout")[0]
+        raise StoreError(
+            f"{masked} cannot be used ({reason}): start the server, correct the address, or give "
+            "a folder instead."
+        ) from error
+    database = client[name]
+    pieces = GridFSBlobs(database, read_only=read_only)
+    with ExitStack() as stack:
+        for item in (client, launchpad.connection, job_store):
+            stack.callback(item.close)
+        on_close = stack.pop_all().close
+    return Connection(
+        masked,
+        launchpad=launchpad,
+        job_store=job_store,
+        database=database,
+        blobs=FileBlobs(blobs, read_only=read_only) if blobs else pieces,
+        on_close=on_close,
+    )
+
+
+def _prepare(launchpad: LaunchPad, job_store: JobStore) -> None:
+    """Give a new store its counters and every store its indices."""
+    counters = launchpad.fw_id_assigner
+    if counters.find_one({}) is None:
+        first = {"next_fw_id": 1, "next_launch_id": 1}
+        counters.update_one({"_id": "first"}, {"$setOnInsert": first}, upsert=True)
+    launchpad.tuneup()
+    for field in JOB_FIELDS:
+        job_store.ensure_index(field)
+    job_store.additional_stores["data"].ensure_index("blob_uuid")
+
+
+def _masked(uri: str) -> str:
+    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:***@", uri)
