@@ -5,6 +5,7 @@ complete or absent, chunks carry the state to continue from, and a segment whose
 how it ended was killed.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -150,20 +151,33 @@ class RunDirectory:
         }
         self._write_segment(index, record)
 
-    def segments(self) -> list[Segment]:
-        """Return the segments that added something, as the folder tells."""
+    def segments(self, *, after: int = 0) -> list[Segment]:
+        """Return the segments that added something beyond step `after`, as the folder tells."""
         by_segment: dict[int, list[tuple[Path, Chunk]]] = {}
         for file in self.chunk_files():
             chunk = decode_chunk(file.read_bytes())
             index = chunk.notes.get("segment")
-            if index is not None and (self.path / f"segment-{index:04d}.json").exists():
+            is_recorded = index is not None and self._segment_file(index).exists()
+            if is_recorded and chunk.first_step >= after:
                 by_segment.setdefault(index, []).append((file, chunk))
         return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
 
     def chunks_of(self, segment: Segment) -> list[Chunk]:
         """Return the chunks of one segment, in order."""
         chunks = (decode_chunk(file.read_bytes()) for file in self.chunk_files())
-        return [chunk for chunk in chunks if chunk.notes.get("segment") == segment.index]
+        return [
+            chunk
+            for chunk in chunks
+            if segment.first_step <= chunk.first_step and chunk.last_step <= segment.last_step
+        ]
+
+    def clear(self) -> None:
+        """Remove what a stored ledger has made superfluous; files of the engine stay."""
+        for pattern in ("chunk-*.npz", "segment-*.json", "progress.json", "run.json", "lock"):
+            for file in self.path.glob(pattern):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: the engine left files of its own
+            self.path.rmdir()
 
     def _segment(self, index: int, parts: list[tuple[Path, Chunk]]) -> Segment:
         record = self._read_segment(index)
@@ -192,8 +206,11 @@ class RunDirectory:
         )
 
     def _read_segment(self, index: int) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads((self.path / f"segment-{index:04d}.json").read_text())
+        record: dict[str, Any] = json.loads(self._segment_file(index).read_text())
         return record
 
     def _write_segment(self, index: int, record: dict[str, Any]) -> None:
-        write_atomically(self.path / f"segment-{index:04d}.json", json.dumps(record).encode())
+        write_atomically(self._segment_file(index), json.dumps(record).encode())
+
+    def _segment_file(self, index: int) -> Path:
+        return self.path / f"segment-{index:04d}.json"
