@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from ssefw.errors import StoreError
+from ssefw.store.address import Address
 
-__all__ = ["BlobStore", "FileBlobs", "GridFSBlobs"]
+__all__ = ["BlobStore", "FileBlobs", "GridFSBlobs", "open_blobs"]
 
 _TEMPORARY = ".part"
 
@@ -166,6 +167,33 @@ class GridFSBlobs(BlobStore):
     def _check_writable(self) -> None:
         if self.read_only:
             raise StoreError("The store was opened read-only: connect without read_only.")
+
+
+def open_blobs(address: str | Path, *, read_only: bool = False, timeout: float = 5.0) -> BlobStore:
+    """Open only the blobs of a store, which costs next to nothing for a folder.
+
+    Parameters
+    ----------
+    address
+        As `connect` takes it.
+    timeout
+        Seconds until a server that does not answer is given up.
+
+    Raises
+    ------
+    StoreError
+        If there is no store at the address.
+    """
+    place = Address(address)
+    if place.blob_folder is not None:
+        if not place.is_server and not place.file.exists():
+            raise StoreError(
+                f"There is no store in {place.folder}: check the path, or run a campaign."
+            )
+        return FileBlobs(place.blob_folder, read_only=read_only)
+    from ssefw.store.server import dial  # noqa: PLC0415 -- pymongo is not needed for a folder
+
+    return GridFSBlobs(dial(place, timeout=timeout), read_only=read_only)
 
 
 def _check_key(key: str) -> None:

@@ -10,7 +10,7 @@ from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.documents import Estimate, Label
 from ssefw.errors import StoreError
-from ssefw.store import connect
+from ssefw.store import connect, open_blobs
 
 
 def two_jobs():
@@ -54,3 +54,16 @@ def test_adding_a_record_twice_adds_nothing(tmp_path):
         assert list(connection.results.find(Label, campaign="test")) == [label]
         assert connection.results.get(key) == label
         assert connection.results.count(Label, where={"temperature": {"$gt": 400}}) == 0
+
+
+def test_open_blobs_sees_what_the_connection_wrote(tmp_path):
+    with connect(tmp_path / "store") as connection:
+        connection.blobs.put("trajectories/a/000000", b"frames")
+        blobs = open_blobs(connection.address)
+    assert blobs.get("trajectories/a/000000") == b"frames"
+    assert list(blobs.keys("trajectories/")) == ["trajectories/a/000000"]
+
+
+def test_open_blobs_refuses_a_folder_without_a_store(tmp_path):
+    with pytest.raises(StoreError, match="There is no store in"):
+        open_blobs(tmp_path)

@@ -1,6 +1,5 @@
 """From one address to everything that is stored: launch pad, job outputs, results, blobs."""
 
-import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,13 +9,12 @@ from typing import Any, Self
 from fireworks import LaunchPad
 from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore
-from pymongo import MongoClient
-from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
-from ssefw.errors import StoreError
+from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.embedded import DATABASE, EmbeddedLaunchPad, EmbeddedStore, open_folder
+from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore, open_folder
 from ssefw.store.results import ResultStore
+from ssefw.store.server import dial, patience, plain_errors
 
 __all__ = ["Connection", "connect"]
 
@@ -30,7 +28,7 @@ class Connection:
     Attributes
     ----------
     address
-        Folder or MongoDB URI, the password masked.
+        What opens the same store again; show its `masked`, which hides a password.
     launchpad
         FireWorks' LaunchPad.
     job_store
@@ -45,7 +43,7 @@ class Connection:
 
     def __init__(
         self,
-        address: str,
+        address: Address,
         *,
         launchpad: LaunchPad,
         job_store: JobStore,
@@ -77,7 +75,7 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Connection({self.address!r})"
+        return f"Connection({self.address.masked!r})"
 
 
 def connect(
@@ -86,7 +84,6 @@ def connect(
     read_only: bool = False,
     create: bool = True,
     timeout: float = 5.0,
-    blobs: Path | None = None,
 ) -> Connection:
     """Open the store of an address.
 
@@ -100,29 +97,20 @@ def connect(
         Make the folder if there is no store in it.
     timeout
         Seconds until a server that does not answer is given up.
-    blobs
-        Folder for the blobs; by default ``blobs`` in the store's folder, or GridFS on a server.
 
     Raises
     ------
     StoreError
         When there is no store at the address or it cannot be used; nothing is half-written.
     """
-    if str(address).startswith(("mongodb://", "mongodb+srv://")):
-        return _connect_server(str(address), read_only=read_only, timeout=timeout, blobs=blobs)
-    if "://" in str(address):
-        scheme = str(address).partition("://")[0]
-        raise StoreError(
-            f"A store address is a folder or a mongodb:// URI, not {scheme!r}: give one of these."
-        )
-    folder = Path(address).expanduser()
-    return _connect_folder(folder, read_only=read_only, create=create, blobs=blobs)
+    place = Address(address)
+    if place.is_server:
+        return _connect_server(place, read_only=read_only, timeout=timeout)
+    return _connect_folder(place, read_only=read_only, create=create)
 
 
-def _connect_folder(
-    folder: Path, *, read_only: bool, create: bool, blobs: Path | None
-) -> Connection:
-    database = open_folder(folder, read_only=read_only, create=create)
+def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Connection:
+    database = open_folder(address.folder, read_only=read_only, create=create)
     launchpad = EmbeddedLaunchPad(database)
     job_store = JobStore(
         EmbeddedStore.from_database(database, JOBS),
@@ -133,56 +121,43 @@ def _connect_folder(
         with database.file.transaction(write=True):
             _prepare(launchpad, job_store)
     return Connection(
-        str(folder),
+        address,
         launchpad=launchpad,
         job_store=job_store,
         database=database,
-        blobs=FileBlobs(blobs or folder / "blobs", read_only=read_only),
+        blobs=FileBlobs(address.folder / "blobs", read_only=read_only),
         on_close=database.file.close,
     )
 
 
-def _connect_server(uri: str, *, read_only: bool, timeout: float, blobs: Path | None) -> Connection:
-    masked = _masked(uri)
-    patience = {
-        "serverSelectionTimeoutMS": int(timeout * 1000),
-        "connectTimeoutMS": int(timeout * 1000),
-    }
-    try:
-        client: MongoClient[dict[str, Any]] = MongoClient(uri, **patience)
-        name = client.get_default_database(DATABASE).name
-        client.admin.command("ping")
+def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Connection:
+    database = dial(address, timeout=timeout)
+    uri, name, options = address.uri, database.name, patience(timeout)
+    with plain_errors(address):
         launchpad = LaunchPad(
-            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(patience)
+            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(options)
         )
-        docs = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(patience))
+        documents = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(options))
         data = GridFSStore.from_uri(
-            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(patience)
+            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(options)
         )
-        job_store = JobStore(docs, additional_stores={"data": data})
+        job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
             _prepare(launchpad, job_store)
-    except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise StoreError(f"{masked} is not a MongoDB address: {error}") from error
-    except PyMongoError as error:
-        reason = str(error).partition(", Timeout")[0]
-        raise StoreError(
-            f"{masked} cannot be used ({reason}): start the server, correct the address, or give "
-            "a folder instead."
-        ) from error
-    database = client[name]
-    pieces = GridFSBlobs(database, read_only=read_only)
+    files = address.blob_folder
     with ExitStack() as stack:
-        for item in (client, launchpad.connection, job_store):
+        for item in (database.client, launchpad.connection, job_store):
             stack.callback(item.close)
         on_close = stack.pop_all().close
     return Connection(
-        masked,
+        address,
         launchpad=launchpad,
         job_store=job_store,
         database=database,
-        blobs=FileBlobs(blobs, read_only=read_only) if blobs else pieces,
+        blobs=FileBlobs(files, read_only=read_only)
+        if files is not None
+        else GridFSBlobs(database, read_only=read_only),
         on_close=on_close,
     )
 
@@ -197,7 +172,3 @@ def _prepare(launchpad: LaunchPad, job_store: JobStore) -> None:
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
     job_store.additional_stores["data"].ensure_index("blob_uuid")
-
-
-def _masked(uri: str) -> str:
-    return re.sub(r"(://[^:@/]*):[^@]*@", r"\1:***@", uri)
