@@ -36,6 +36,7 @@ from ssefw.units import (
 __all__ = [
     "ArrheniusPoint",
     "Barrier",
+    "CampaignRecord",
     "Candidate",
     "Conductivity",
     "Cost",
@@ -43,11 +44,13 @@ __all__ = [
     "Document",
     "EndReason",
     "Estimate",
+    "ExcludedCandidate",
     "Failure",
     "Gate",
     "Label",
     "Outcome",
     "OutcomeStatus",
+    "PlannedCandidate",
     "Provenance",
     "RankedCandidate",
     "Ranking",
@@ -548,3 +551,50 @@ class Outcome(Document):
     trajectory_keys: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class PlannedCandidate(Document):
+    """A candidate of a campaign as it was submitted, in order of priority.
+
+    Attributes
+    ----------
+    core_hours
+        What it was predicted to use, where the engine's speed is known.
+    """
+
+    candidate_id: str
+    formula: str
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    reference: str = ""
+    n_atoms: int
+    md_steps: int
+    core_hours: CoreHours | None = None
+
+
+class ExcludedCandidate(Document):
+    """An entry of the pool that a campaign did not submit: unreadable or filtered out."""
+
+    source: str
+    formula: str = ""
+    candidate_id: str = ""
+    code: str
+    reason: str
+
+
+class CampaignRecord(Document):
+    """A campaign as it was submitted.
+
+    Attributes
+    ----------
+    plan_key
+        Hash of all settings that change the numbers of a candidate.
+    spec
+        The campaign file, inline structures left out.
+    """
+
+    campaign: str
+    plan_key: str
+    spec: dict[str, Any]
+    candidates: tuple[PlannedCandidate, ...]
+    excluded: tuple[ExcludedCandidate, ...] = ()

@@ -30,6 +30,7 @@ __all__ = ["AseEngine"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
+CHGNET_SPEED = 700.0
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
 
@@ -88,6 +89,11 @@ class AseEngine(Engine):
             "chgnet" if self.calculator == DEFAULT_CALCULATOR else self.calculator.split(".")[-1]
         )
         return f"{short}-{model}" if model else short
+
+    @property
+    def nominal_speed(self) -> float | None:
+        """CHGNet on one core of a 2020s server, by benchmarks/chgnet.py."""
+        return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
 
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""

@@ -61,6 +61,11 @@ class Engine(MSONable, ABC):
     def name(self) -> str:
         """Short name with the model or code, for tables."""
 
+    @property
+    def nominal_speed(self) -> float | None:
+        """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
+        return None
+
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Return name and version of the programs that make the numbers."""

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,12 +42,12 @@ def write_atomically(path: Path, payload: bytes) -> None:
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:
-    """Return the progress note of the run in folder `path`, if there is a readable one."""
+    """Return what the run in folder `path` says of itself and how far it is, if it does."""
     try:
-        progress: dict[str, Any] = json.loads((path / "progress.json").read_text())
+        about: dict[str, Any] = json.loads((path / "run.json").read_text())
+        return about | json.loads((path / "progress.json").read_text())
     except (OSError, json.JSONDecodeError):
         return None
-    return progress
 
 
 class RunDirectory:
@@ -59,9 +59,11 @@ class RunDirectory:
         Made if absent.
     key
         Settings hash of the run; a folder that belongs to another is refused.
+    about
+        What to tell those who watch the run.
     """
 
-    def __init__(self, path: Path, *, key: str) -> None:
+    def __init__(self, path: Path, *, key: str, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.key = key
         try:
@@ -80,7 +82,7 @@ class RunDirectory:
                     directory=path,
                 )
         else:
-            write_atomically(marker, json.dumps({"key": key}).encode())
+            write_atomically(marker, json.dumps({**(about or {}), "key": key}).encode())
 
     @contextmanager
     def lock(self) -> Iterator[None]:

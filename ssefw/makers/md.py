@@ -82,7 +82,12 @@ class MDMaker(Maker):
         self, structure: Structure, ledger: Trajectory, store: TrajectoryStore
     ) -> Trajectory:
         """Compute until the target or until time is up, and store what is new."""
-        run = RunDirectory(run_folder(ledger.key), key=ledger.key)
+        about = {
+            "candidate": ledger.candidate_id,
+            "temperature": ledger.temperature,
+            "timestep": ledger.timestep,
+        }
+        run = RunDirectory(run_folder(ledger.key), key=ledger.key, about=about)
         if run.last_chunk() is None and (newest := store.last_blob(ledger)) is not None:
             run.restore(newest)  # scratch was purged, or this is another machine
         self.engine.md(structure, self.settings, run, until=ledger.target_steps, stop=stop_check())
