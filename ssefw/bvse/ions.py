@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -104,7 +105,9 @@ def assign_charges(structure: Structure, *, ion: str = "Li") -> ChargedStructure
 def _by_bond_valence(structure: Structure) -> ChargedStructure | None:
     analyzer = BVAnalyzer(max_permutations=_MAX_PERMUTATIONS)
     try:
-        valences = analyzer.get_valences(structure)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # spglib announces a change of its error handling
+            valences = analyzer.get_valences(structure)
     except (ValueError, KeyError, IndexError):  # it says no in several ways
         return None
     charged = structure.copy()
@@ -192,7 +195,7 @@ def _describe(choice: dict[str, float]) -> str:
 
 def _check(charged: ChargedStructure, symbol: str, charge: int) -> None:
     states = {
-        (specie.symbol, float(specie.oxi_state))
+        (specie.symbol, float(specie.oxi_state or 0))
         for site in charged.structure
         for specie in site.species
     }

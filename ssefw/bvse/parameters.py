@@ -19,6 +19,7 @@ __all__ = [
     "MorsePair",
     "Radii",
     "covalent_radius",
+    "ion_name",
     "known_anions",
     "mobile_charges",
     "morse_pair",
@@ -27,6 +28,8 @@ __all__ = [
 
 Radii = Literal["softbv", "ase"]
 """Covalent radii of the screening length: softBV's own, or the general ones that ASE carries."""
+
+_PairKey = tuple[str, float, str, float]
 
 _NOBLE_GASES = (2, 10, 18, 36, 54, 86, 118)
 
@@ -52,21 +55,19 @@ class MorsePair:
 
 @dataclass(frozen=True)
 class _Table:
-    pairs: dict[tuple[str, int, str, int], MorsePair]
-    unusable: frozenset[tuple[str, int, str, int]]
+    pairs: dict[_PairKey, MorsePair]
+    unusable: frozenset[_PairKey]
     cation_radii: dict[str, float]
     anion_radii: dict[str, float]
 
 
-def _pair_key(words: list[str]) -> tuple[str, int, str, int]:
+def _pair_key(words: list[str]) -> _PairKey:
     return words[0], int(words[1]), words[2], int(words[3])
 
 
 def _radii(block: str) -> dict[str, float]:
     words = block.split()
-    return {
-        symbol: float(radius) for symbol, radius in zip(words[::2], words[1::2], strict=True)
-    }
+    return {symbol: float(radius) for symbol, radius in zip(words[::2], words[1::2], strict=True)}
 
 
 @cache
@@ -103,8 +104,8 @@ def known_anions(symbol: str, charge: float) -> tuple[str, ...]:
 
 def mobile_charges(symbol: str) -> tuple[int, ...]:
     """Return the charges with which an element has parameters as a mobile ion."""
-    charges = {key[1] for key in _table().pairs if key[0] == symbol}
-    charges |= {key[3] for key in _table().pairs if key[2] == symbol}
+    charges = {int(key[1]) for key in _table().pairs if key[0] == symbol}
+    charges |= {int(key[3]) for key in _table().pairs if key[2] == symbol}
     return tuple(sorted(charges, key=lambda charge: (abs(charge), charge)))
 
 
@@ -119,8 +120,8 @@ def morse_pair(symbol: str, charge: float, partner: str, partner_charge: float) 
     mobile, counter = (symbol, charge), (partner, partner_charge)
     key = (*mobile, *counter) if charge > 0 else (*counter, *mobile)
     table = _table()
-    if (pair := table.pairs.get(key)) is not None:  # type: ignore[call-overload]
-        return pair  # type: ignore[no-any-return]
+    if (pair := table.pairs.get(key)) is not None:
+        return pair
     names = f"{ion_name(*mobile)} and {ion_name(*counter)}"
     if key in table.unusable:
         raise DataError(
