@@ -217,10 +217,19 @@ class AseEngine(Engine):
                 "molecular dynamics and relaxation need an ordered structure."
             )
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        calculator = _calculator(self.calculator, tuple(sorted(self.options.items())))
-        calculator.reset()
-        atoms.calc = calculator
+        atoms.calc = self.calculator_instance()
+        atoms.calc.reset()
         return atoms
+
+    def calculator_instance(self) -> Calculator:
+        """Return the calculator, loaded once in a process.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none at the import path or it does not take the options.
+        """
+        return _calculator(self.calculator, tuple(sorted(self.options.items())))
 
     def _finite(self, energy: float, what: str) -> float:
         if not np.isfinite(energy):
