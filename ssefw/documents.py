@@ -357,7 +357,6 @@ class Trajectory(Document):
     thermostat: str
     structure: Structure
     segments: tuple[Segment, ...] = ()
-    failure: Failure | None = None
     provenance: Provenance = Field(default_factory=Provenance)
 
     @model_validator(mode="after")

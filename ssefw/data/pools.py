@@ -1,0 +1,236 @@
+"""Pools of candidates: a folder of structure files, JSON lines, a table, or structures in place.
+
+A pool is read once, in order; what cannot be read is listed with its reason and skipped (or, when
+asked to be strict, stops the reading); crystals that are one and the same are merged.
+"""
+
+import csv
+import gzip
+import json
+import logging
+import sys
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from monty.json import MontyDecoder
+from pymatgen.core import Structure
+
+from ssefw.data.structures import content_id, same_structure
+from ssefw.documents import Candidate
+from ssefw.errors import DataError
+
+__all__ = ["Pool", "Reject", "candidate_from_text", "merge_candidates", "read_pool"]
+
+logger = logging.getLogger(__name__)
+
+STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
+MIN_DISTANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Reject:
+    """An entry that could not become a candidate, and why."""
+
+    source: str
+    reason: str
+
+
+@dataclass
+class Pool:
+    """What a pool gave: candidates, entries that were rejected, duplicates that were merged."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    merged: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
+    """Read a folder of CIF/POSCAR files, a .jsonl(.gz), a .csv(.gz) or one structure file.
+
+    A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, or a CIF
+    under ``cif``; a table needs a column ``cif``. Other columns become properties of the candidate.
+
+    Raises
+    ------
+    DataError
+        If nothing is there, or nothing could be read, or (strict) the first entry that cannot be.
+    """
+    pool = Pool()
+    for source, entry in _entries(path):
+        try:
+            pool.candidates.append(_candidate(source, entry))
+        except DataError as error:
+            if strict:
+                raise
+            pool.rejects.append(Reject(source, str(error)))
+            logger.warning("%s", error)
+    if not pool.candidates:
+        why = f": {pool.rejects[0].reason}" if pool.rejects else ""
+        raise DataError(f"The pool {path} holds no readable structure{why}")
+    if merge:
+        pool.candidates, pool.merged = merge_candidates(pool.candidates)
+    return pool
+
+
+def candidate_from_text(
+    text: str, *, name: str, fmt: str = "cif", reference: str = ""
+) -> Candidate:
+    """Make a candidate of the text of a structure file, as it stands in a campaign file."""
+    structure = _parse_text(text, fmt=fmt, source=name)
+    candidate = _checked(structure, source=name, properties={})
+    return candidate.model_copy(update={"reference": reference})
+
+
+def merge_candidates(
+    candidates: list[Candidate],
+) -> tuple[list[Candidate], list[tuple[str, str]]]:
+    """Merge candidates that are one crystal; the first of them stays and names the others.
+
+    Returns the candidates that stay, in order, and the pairs (source merged, source it went to).
+    """
+    kept: dict[str, Candidate] = {}
+    by_formula: dict[str, list[str]] = defaultdict(list)
+    merged: list[tuple[str, str]] = []
+    for candidate in candidates:
+        twin = candidate.id if candidate.id in kept else None
+        if twin is None:
+            twin = next(
+                (
+                    key
+                    for key in by_formula[candidate.formula]
+                    if same_structure(kept[key].structure, candidate.structure)
+                ),
+                None,
+            )
+        if twin is None:
+            kept[candidate.id] = candidate
+            by_formula[candidate.formula].append(candidate.id)
+            continue
+        first = kept[twin]
+        kept[twin] = first.model_copy(update={"aliases": (*first.aliases, candidate.source)})
+        merged.append((candidate.source, first.source))
+    return list(kept.values()), merged
+
+
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+    if not path.exists():
+        raise DataError(
+            f"There is no pool at {path}. Give a folder of CIFs, a .jsonl, a .csv or a CIF."
+        )
+    if path.is_dir():
+        for file in sorted(path.iterdir()):
+            if file.suffix.lower() in STRUCTURE_SUFFIXES or file.name.startswith("POSCAR"):
+                yield file.name, file
+        return
+    stem = path.name.removesuffix(".gz")
+    if stem.endswith((".jsonl", ".csv")):
+        with _open_text(path) as lines:
+            rows = _json_lines(path, lines) if stem.endswith(".jsonl") else _table(path, lines)
+            yield from rows
+        return
+    yield path.name, path
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _json_lines(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"{path.name}:{number}", line
+
+
+def _table(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.DictReader(lines)
+    if "cif" not in (reader.fieldnames or ()):
+        raise DataError(
+            f"The table {path} needs a column 'cif'; it has {', '.join(reader.fieldnames or ())}."
+        )
+    for number, row in enumerate(reader, start=2):
+        yield f"{path.name}:{number}", row
+
+
+def _candidate(source: str, entry: Any) -> Candidate:
+    if isinstance(entry, Path):
+        try:
+            text = entry.read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{source}: cannot be read ({error})") from error
+        suffix = entry.suffix.lower().lstrip(".")
+        fmt = suffix if suffix in {"cif", "json"} else "poscar"
+        return _checked(_parse_text(text, fmt=fmt, source=source), source=source, properties={})
+    if isinstance(entry, str):
+        try:
+            record = json.loads(entry)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{source}: not a JSON line ({error})") from error
+        return _from_record(source, record)
+    return _from_record(source, entry)
+
+
+def _from_record(source: str, record: Any) -> Candidate:
+    if not isinstance(record, Mapping):
+        raise DataError(
+            f"{source}: expected an object with a structure, got {type(record).__name__}"
+        )
+    rest = {key: value for key, value in record.items() if key not in {"structure", "cif"}}
+    if "lattice" in record:
+        return _checked(_parse_record(record, source=source), source=source, properties={})
+    if "structure" in record:
+        return _checked(
+            _parse_record(record["structure"], source=source), source=source, properties=rest
+        )
+    if "cif" in record:
+        structure = _parse_text(str(record["cif"]), fmt="cif", source=source)
+        return _checked(structure, source=source, properties=rest)
+    raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {', '.join(record)}.")
+
+
+def _parse_record(record: Any, *, source: str) -> Structure:
+    try:
+        structure = MontyDecoder().process_decoded(record)
+        if not isinstance(structure, Structure):
+            structure = Structure.from_dict(record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{source}: not a pymatgen structure ({_line(error)})") from error
+    return structure
+
+
+def _parse_text(text: str, *, fmt: str, source: str) -> Structure:
+    if not text.strip():
+        raise DataError(f"{source}: is empty")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            # Published occupancies may sum to 1.0001 on a site.
+            options: dict[str, Any] = {"occupancy_tolerance": 1.001} if fmt == "cif" else {}
+            structure: Structure = Structure.from_str(text, fmt=fmt, **options)  # type: ignore[arg-type]
+        except Exception as error:
+            raise DataError(f"{source}: not a readable {fmt} file ({_line(error)})") from error
+    return structure
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def _checked(structure: Structure, *, source: str, properties: dict[str, Any]) -> Candidate:
+    if len(structure) == 0:
+        raise DataError(f"{source}: has no atoms")
+    if structure.is_ordered and len(structure) > 1 and not structure.is_valid(tol=MIN_DISTANCE):
+        raise DataError(f"{source}: has atoms closer than {MIN_DISTANCE} A")
+    return Candidate(
+        id=content_id(structure),
+        formula=structure.composition.reduced_formula,
+        structure=structure,
+        source=source,
+        properties=properties,
+    )

@@ -1,0 +1,123 @@
+"""What is done to a crystal structure before anything is computed with it."""
+
+import hashlib
+import json
+import math
+import warnings
+from functools import cache
+from typing import cast
+
+import numpy as np
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Species, Structure
+from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
+
+from ssefw.errors import DataError
+
+__all__ = ["content_id", "expand_to_length", "order_structure", "same_structure"]
+
+MAX_ORDERING_SITES = 200
+
+
+def content_id(structure: Structure) -> str:
+    """Return a short hash of a structure that does not depend on how it was written.
+
+    Atom order, file format, lattice orientation and whole-cell wrapping do not matter; the choice
+    of cell and origin does (structures that differ in those are found by `same_structure`). Cell
+    lengths and angles count to 1e-3, fractional coordinates and occupancies to 1e-4.
+    """
+    lattice = [round(value, 3) + 0.0 for value in structure.lattice.parameters]
+    sites = sorted(
+        (
+            [[str(element), round(amount, 4)] for element, amount in sorted(_elements(site))],
+            [round(x, 4) % 1.0 + 0.0 for x in site.frac_coords],
+        )
+        for site in structure
+    )
+    canonical = json.dumps([lattice, sites], separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def _elements(site: object) -> list[tuple[str, float]]:
+    amounts = site.species.element_composition  # type: ignore[attr-defined]
+    return [(element.symbol, float(amount)) for element, amount in amounts.items()]
+
+
+@cache
+def _matcher() -> StructureMatcher:
+    return StructureMatcher(primitive_cell=True, scale=False, ltol=0.02, stol=0.05, angle_tol=1.0)
+
+
+def same_structure(one: Structure, other: Structure) -> bool:
+    """Return whether two structures are one crystal, whatever cell and origin describe it.
+
+    Tight tolerances and no rescaling: two refinements of one compound stay two candidates.
+    """
+    return bool(_matcher().fit(one, other))
+
+
+def order_structure(structure: Structure) -> Structure:
+    """Return the ordered structure of lowest Ewald energy in the given cell.
+
+    Partial occupancies are rounded to whole atoms of this cell, and the arrangement of lowest
+    electrostatic energy is taken [1]_. An ordered structure is returned as it is. Oxidation states
+    are guessed from the composition where absent.
+
+    Raises
+    ------
+    DataError
+        If the cell cannot hold whole atoms, has no sensible oxidation states or is too large.
+
+    References
+    ----------
+    .. [1] Ewald summation of pymatgen, https://doi.org/10.1016/j.commatsci.2012.10.028
+    """
+    if structure.is_ordered:
+        return structure
+    formula = structure.composition.reduced_formula
+    if len(structure) > MAX_ORDERING_SITES:
+        raise DataError(
+            f"{formula} has {len(structure)} partly occupied and full sites; ordering by Ewald "
+            f"energy takes at most {MAX_ORDERING_SITES}. Order it by hand or use a smaller cell."
+        )
+    charged = structure.copy()
+    if not all(isinstance(element, Species) for element in charged.composition):
+        charged.add_oxidation_state_by_guess()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ordered = cast(
+                "Structure", OrderDisorderedStructureTransformation().apply_transformation(charged)
+            )
+    except (ValueError, AttributeError) as error:
+        raise DataError(
+            f"{formula} is disordered and its occupancies do not make whole atoms in a cell of "
+            f"{len(structure)} sites ({error}). Give a supercell or an ordered structure."
+        ) from error
+    ordered.remove_oxidation_states()
+    return Structure.from_sites(sorted(ordered, key=lambda site: site.specie.Z))
+
+
+def expand_to_length(structure: Structure, *, min_length: float, max_atoms: int) -> Structure:
+    """Repeat a cell until opposite faces are at least `min_length` apart (angstrom).
+
+    The distance between faces, not the length of the cell vector, is what separates an ion from
+    its own image.
+
+    Raises
+    ------
+    DataError
+        If that takes more than `max_atoms` atoms.
+    """
+    reciprocal = np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    repeats = [max(1, math.ceil(min_length * inverse - 1e-6)) for inverse in reciprocal]
+    n_atoms = len(structure) * math.prod(repeats)
+    if n_atoms > max_atoms:
+        raise DataError(
+            f"{structure.composition.reduced_formula} needs {n_atoms} atoms for a cell of "
+            f"{min_length} A between faces, more than max_atoms = {max_atoms}. "
+            "Lower min_length or raise max_atoms in the campaign's supercell block."
+        )
+    supercell: Structure = structure.copy()
+    supercell.make_supercell(repeats)
+    return supercell

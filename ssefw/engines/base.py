@@ -1,0 +1,105 @@
+"""What an engine is: one way (an ML potential, VASP ...) to relax, evaluate and move atoms."""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monty.json import MSONable
+from pydantic import Field
+from pymatgen.core import Structure
+
+from ssefw.documents import Document, EndReason, Provenance, RelaxResult, StaticResult
+from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.units import Temperature, TimeFs
+
+__all__ = ["Engine", "MDSettings", "settings_hash"]
+
+
+class MDSettings(Document):
+    """How molecular dynamics is run; everything here changes the numbers.
+
+    Attributes
+    ----------
+    temperature
+        Set point of the thermostat.
+    steps_per_frame
+        A frame is kept every so many steps.
+    frames_per_chunk
+        Frames that are written together; what a crash can cost.
+    damping
+        Time constant of the thermostat.
+    """
+
+    temperature: Temperature
+    timestep: TimeFs = 2.0
+    steps_per_frame: int = Field(default=10, ge=1)
+    frames_per_chunk: int = Field(default=10, ge=1)
+    thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
+    damping: TimeFs = 100.0
+    seed: int = 0
+
+
+def settings_hash(*parts: Any) -> str:
+    """Return a short hash of settings: plain values, documents or MSONable objects."""
+    plain = [part.as_dict() if hasattr(part, "as_dict") else part for part in parts]
+    text = json.dumps(plain, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine(MSONable, ABC):
+    """Runs calculations; knows neither workflows nor databases.
+
+    An engine is an immutable value: its fields are its settings and part of a result's provenance.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Short name with the model or code, for tables."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return name and version of the programs that make the numbers."""
+
+    @abstractmethod
+    def relax(
+        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+    ) -> RelaxResult:
+        """Relax atoms (and cell) until no force exceeds `fmax` (eV/A)."""
+
+    @abstractmethod
+    def static(self, structure: Structure) -> StaticResult:
+        """Return energy and forces of a structure as it is."""
+
+    @abstractmethod
+    def md(
+        self,
+        structure: Structure,
+        settings: MDSettings,
+        run: RunDirectory,
+        *,
+        until: int,
+        stop: StopCheck = never_stop,
+    ) -> EndReason:
+        """Advance the dynamics in `run` to step `until`, from wherever it stands.
+
+        A new run starts from `structure` with velocities drawn from `settings.seed`; a run that
+        was stopped, killed or truncated continues from its last complete chunk with positions,
+        velocities and thermostat as they were. Between chunks `stop` is asked whether to go on.
+
+        Returns
+        -------
+        Why it ended; ``complete`` if step `until` was reached.
+        """
+
+    def provenance(self, *settings: Any) -> Provenance:
+        """Return what made a record of this engine under these settings."""
+        return Provenance(
+            engine=self.name,
+            settings_hash=settings_hash(self, *settings),
+            versions=self.versions(),
+        )

@@ -1,0 +1,199 @@
+"""The folder of one molecular dynamics run: its chunks, its segments and its lock.
+
+The folder alone tells where a run stands, whatever killed the process that wrote it: every file is
+complete or absent, chunks carry the state to continue from, and a segment whose process never said
+how it ended was killed.
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from ssefw.data import Chunk, decode_chunk, encode_chunk
+from ssefw.documents import EndReason, Segment
+from ssefw.errors import DataError, EngineError
+
+__all__ = ["RunDirectory", "read_progress", "write_atomically"]
+
+
+def write_atomically(path: Path, payload: bytes) -> None:
+    """Write a file so that after a crash it is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with partial.open("wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise EngineError(
+            f"Cannot write {path}: {error.strerror}. Free space or point SSEFW_SCRATCH elsewhere; "
+            "the run continues from its last complete chunk.",
+            directory=path.parent,
+        ) from error
+
+
+def read_progress(path: Path) -> dict[str, Any] | None:
+    """Return the progress note of the run in folder `path`, if there is a readable one."""
+    try:
+        progress: dict[str, Any] = json.loads((path / "progress.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return None
+    return progress
+
+
+class RunDirectory:
+    """The files of one run.
+
+    Parameters
+    ----------
+    path
+        Made if absent.
+    key
+        Settings hash of the run; a folder that belongs to another is refused.
+    """
+
+    def __init__(self, path: Path, *, key: str) -> None:
+        self.path = path
+        self.key = key
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(
+                f"Cannot make the run folder {path}: {error.strerror}. Set SSEFW_SCRATCH to a "
+                "folder that can be written."
+            ) from error
+        marker = path / "run.json"
+        if marker.exists():
+            found = json.loads(marker.read_text())["key"]
+            if found != key:
+                raise EngineError(
+                    f"{path} holds the run {found}, not {key}; move it away to start anew.",
+                    directory=path,
+                )
+        else:
+            write_atomically(marker, json.dumps({"key": key}).encode())
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process; refuse when another live process has it."""
+        with (self.path / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise EngineError(
+                    f"Another process is working in {self.path}; wait for it or stop it.",
+                    directory=self.path,
+                ) from error
+            yield
+
+    def chunk_files(self) -> list[Path]:
+        """Return the chunk files in order of time."""
+        return sorted(self.path.glob("chunk-*.npz"))
+
+    def last_chunk(self) -> Chunk | None:
+        """Return the newest readable chunk; a damaged one is set aside and recomputed."""
+        for file in reversed(self.chunk_files()):
+            try:
+                return decode_chunk(file.read_bytes())
+            except DataError:
+                file.rename(file.with_suffix(".damaged"))
+        return None
+
+    def append(self, chunk: Chunk) -> None:
+        """Add a chunk durably."""
+        write_atomically(self.path / f"chunk-{chunk.first_frame:09d}.npz", encode_chunk(chunk))
+
+    def restore(self, payload: bytes) -> None:
+        """Put a stored chunk back as the point to continue from."""
+        self.append(decode_chunk(payload))
+
+    def note_progress(self, *, step: int, until: int, steps_per_second: float) -> None:
+        """Leave a note of how far the run is, for whoever watches."""
+        note = {"step": step, "until": until, "rate": steps_per_second, "time": time.time()}
+        file = self.path / ".progress"
+        file.write_text(json.dumps(note))
+        file.replace(self.path / "progress.json")
+
+    def begin_segment(
+        self,
+        index: int,
+        *,
+        velocities: Literal["drawn", "continued"],
+        job_id: str | None = None,
+    ) -> None:
+        """Record that this process starts to add chunks."""
+        self._write_segment(
+            index,
+            {
+                "velocities": velocities,
+                "started": datetime.now(UTC).isoformat(),
+                "job_id": job_id,
+                "events": [],
+            },
+        )
+
+    def end_segment(self, index: int, *, reason: EndReason, events: tuple[str, ...] = ()) -> None:
+        """Record how and when the segment ended."""
+        record = self._read_segment(index)
+        record |= {
+            "end_reason": reason,
+            "ended": datetime.now(UTC).isoformat(),
+            "events": list(events),
+        }
+        self._write_segment(index, record)
+
+    def segments(self) -> list[Segment]:
+        """Return the segments that added something, as the folder tells."""
+        by_segment: dict[int, list[tuple[Path, Chunk]]] = {}
+        for file in self.chunk_files():
+            chunk = decode_chunk(file.read_bytes())
+            index = chunk.notes.get("segment")
+            if index is not None and (self.path / f"segment-{index:04d}.json").exists():
+                by_segment.setdefault(index, []).append((file, chunk))
+        return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
+
+    def chunks_of(self, segment: Segment) -> list[Chunk]:
+        """Return the chunks of one segment, in order."""
+        chunks = (decode_chunk(file.read_bytes()) for file in self.chunk_files())
+        return [chunk for chunk in chunks if chunk.notes.get("segment") == segment.index]
+
+    def _segment(self, index: int, parts: list[tuple[Path, Chunk]]) -> Segment:
+        record = self._read_segment(index)
+        first, last = parts[0][1], parts[-1][1]
+        started = datetime.fromisoformat(record["started"])
+        if "ended" in record:
+            seconds = (datetime.fromisoformat(record["ended"]) - started).total_seconds()
+        else:  # killed: its last sign of life is its last chunk
+            seconds = parts[-1][0].stat().st_mtime - started.timestamp()
+        n_frames = sum(chunk.n_frames for _, chunk in parts)
+        warm = sum(float(chunk.temperatures.sum()) for _, chunk in parts)
+        return Segment(
+            index=index,
+            first_step=first.first_step,
+            last_step=last.last_step,
+            first_frame=first.first_frame,
+            n_frames=n_frames,
+            velocities=record["velocities"],
+            end_reason=record.get("end_reason", "killed"),
+            settings_hash=self.key,
+            wall_time=max(0.0, seconds),
+            mean_temperature=warm / n_frames,
+            events=tuple(record["events"]),
+            started=started,
+            job_id=record["job_id"],
+        )
+
+    def _read_segment(self, index: int) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads((self.path / f"segment-{index:04d}.json").read_text())
+        return record
+
+    def _write_segment(self, index: int, record: dict[str, Any]) -> None:
+        write_atomically(self.path / f"segment-{index:04d}.json", json.dumps(record).encode())

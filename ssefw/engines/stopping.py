@@ -1,0 +1,66 @@
+"""How a running calculation learns that its time is up.
+
+A process can be told to stop by a signal (a user's Ctrl-C, a scheduler's SIGTERM or SIGUSR1) or by
+the end of its allocation. Both are facts about the whole process, hence the one event here. Engines
+ask between chunks; what was computed is kept and the rest continues in another process.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+
+from ssefw.documents import EndReason
+
+__all__ = ["StopCheck", "end_time", "install_signal_handlers", "never_stop", "stop_check"]
+
+StopCheck = Callable[[], EndReason | None]
+
+_STOP = threading.Event()
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+MARGIN = 60.0
+
+
+def _request_stop(signum: int, _frame: FrameType | None) -> None:
+    if _STOP.is_set() and signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    _STOP.set()
+
+
+def install_signal_handlers() -> threading.Event:
+    """Turn SIGINT, SIGTERM and SIGUSR1 into a request to stop, and return the event they set.
+
+    A second SIGINT interrupts at once.
+    """
+    for signum in SIGNALS:
+        signal.signal(signum, _request_stop)
+    return _STOP
+
+
+def end_time() -> float | None:
+    """Return when this process's allocation ends (seconds since the epoch), if that is known."""
+    for name in ("SSEFW_END_TIME", "SLURM_JOB_END_TIME"):
+        if value := os.environ.get(name):
+            return float(value)
+    return None
+
+
+def never_stop() -> EndReason | None:
+    """Never ask to stop."""
+    return None
+
+
+def stop_check(*, margin: float = MARGIN) -> StopCheck:
+    """Return the check for this process; `margin` seconds are kept free before the end."""
+    deadline = end_time()
+
+    def check() -> EndReason | None:
+        if _STOP.is_set():
+            return "preempted"
+        if deadline is not None and time.time() > deadline - margin:
+            return "walltime"
+        return None
+
+    return check

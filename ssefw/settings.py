@@ -1,0 +1,112 @@
+"""Facts about this site: where the store is, which commands run, where files may go.
+
+A value comes from the environment (``SSEFW_STORE``), else from the settings file, else from its
+default. Physics never lives here: cut-offs, time steps and temperatures belong to campaigns, since
+they are part of a result.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ssefw.errors import ConfigurationError
+
+__all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
+
+PREFIX = "SSEFW_"
+
+
+class Settings(BaseModel):
+    """What ssefw must know of this site."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: str = Field(
+        "ssefw-store", description="results store: a folder, or a mongodb:// address with database"
+    )
+    scratch: Path | None = Field(
+        None,
+        description="where calculations run; default: inside the store's folder, else $SCRATCH",
+    )
+    workers: int = Field(
+        0, ge=0, description="worker processes of `ssefw run`; 0 is one for each core"
+    )
+    threads: int = Field(1, ge=1, description="threads of each worker")
+    category: str = Field("", description="stages this worker takes; empty takes all")
+    vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
+    vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
+    pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")
+    neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
+    potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
+    pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    log_level: str = Field("WARNING", description="level of log messages on stderr")
+
+    def scratch_folder(self) -> Path:
+        """Return the folder below which calculations run."""
+        if self.scratch is not None:
+            return self.scratch.expanduser().resolve()
+        if not self.store.startswith("mongodb"):
+            return Path(self.store).expanduser().resolve() / "scratch"
+        return Path(os.environ.get("SCRATCH", ".")).resolve() / "ssefw-scratch"
+
+
+@dataclass(frozen=True)
+class LoadedSettings:
+    """Settings, and for each value where it came from."""
+
+    settings: Settings
+    sources: dict[str, str]
+
+
+def settings_file() -> Path:
+    """Return the path of the settings file, whether it exists or not."""
+    if path := os.environ.get(f"{PREFIX}SETTINGS"):
+        return Path(path).expanduser()
+    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(base).expanduser() / "ssefw" / "settings.yaml"
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"Cannot read the settings file {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"The settings file {path} must hold lines of the form key: value")
+    return content
+
+
+def load_settings() -> LoadedSettings:
+    """Merge environment, settings file and defaults.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key is unknown or a value does not fit; the message names its source.
+    """
+    path = settings_file()
+    fields = Settings.model_fields
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(fields, "default")
+    for key, value in _read_file(path).items():
+        values[key], sources[key] = value, str(path)
+    for key in fields:
+        name = PREFIX + key.upper()
+        if name in os.environ:
+            values[key], sources[key] = os.environ[name], name
+    try:
+        return LoadedSettings(Settings.model_validate(values), sources)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0]) if first["loc"] else "?"
+        known = f" Known keys: {', '.join(sorted(fields))}." if key not in fields else ""
+        raise ConfigurationError(
+            f"Setting {key!r} = {values.get(key)!r} from {sources.get(key, path)} is not valid: "
+            f"{first['msg']}.{known}"
+        ) from error
