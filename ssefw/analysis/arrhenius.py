@@ -96,7 +96,8 @@ def fit_conductivity(
     carrier = _carrier_charge(specie, charge)
     ordered = sorted(points, key=lambda point: point.temperature)
     arrhenius_points = tuple(_point(point, charge=carrier, kind=kind) for point in ordered)
-    base = next((p for p, a in zip(ordered, arrhenius_points, strict=True) if a.is_used), ordered[0])
+    pairs = zip(ordered, arrhenius_points, strict=True)
+    base = next((given for given, point in pairs if point.is_used), ordered[0])
     to_conductivity = conductivity_per_diffusivity(
         temperature=temperature, n_mobile=base.n_mobile, volume=base.volume, charge=carrier
     )
@@ -198,10 +199,12 @@ def _log10(estimate: Estimate) -> Estimate:
 def _density_warnings(points: Sequence[Diffusivity]) -> list[str]:
     densities = [point.n_mobile / point.volume for point in points]
     if max(densities) > (1.0 + DENSITY_TOLERANCE) * min(densities):
-        return [
-            f"carrier densities differ by {max(densities) / min(densities) - 1:.0%} between "
-            "temperatures: are these runs of one material? The coldest one's is used"
-        ]
+        spread = max(densities) / min(densities) - 1
+        warning = (
+            f"carrier densities differ by {spread:.0%} between temperatures: are these runs of one "
+            "material? The coldest one's is used"
+        )
+        return [warning]
     return []
 
 

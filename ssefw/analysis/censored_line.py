@@ -12,6 +12,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+import scipy.linalg
 import scipy.optimize
 import scipy.stats
 
@@ -29,8 +30,8 @@ MAX_STEP = 3.0
 
 def log_spread(estimate: Estimate) -> float:
     """Return the standard error of ln y that an interval stands for."""
-    assert estimate.lower is not None  # noqa: S101
-    assert estimate.upper is not None  # noqa: S101
+    assert estimate.lower is not None
+    assert estimate.upper is not None
     z = float(scipy.stats.norm.ppf(0.5 + 0.5 * estimate.level))
     if not 0 < estimate.lower < estimate.upper:
         raise AnalysisError(
@@ -43,10 +44,10 @@ def log_spread(estimate: Estimate) -> float:
 def upper_limit(estimate: Estimate, level: float) -> float:
     """Return the one-sided upper limit of a value, or the bound itself brought to `level`."""
     if estimate.kind == "value":
-        assert estimate.value is not None  # noqa: S101
+        assert estimate.value is not None
         z = float(scipy.stats.norm.ppf(level))
         return float(estimate.value * np.exp(z * log_spread(estimate)))
-    assert estimate.upper is not None  # noqa: S101
+    assert estimate.upper is not None
     return float(estimate.upper * np.log1p(-level) / np.log1p(-estimate.level))
 
 
@@ -76,7 +77,7 @@ class CensoredLine:
         bounds = [(t, e) for t, e in entries if e.kind == "upper_bound"]
         return cls(
             x=np.array([1.0 / (BOLTZMANN_EV_PER_K * t) for t, _ in values]),
-            y=np.log([e.value for _, e in values]),
+            y=np.log(np.array([e.value for _, e in values], dtype=float)),
             spread=np.array([log_spread(e) for _, e in values]),
             bound_x=np.array([1.0 / (BOLTZMANN_EV_PER_K * t) for t, _ in bounds]),
             bound_y=np.log(np.array([e.upper for _, e in bounds], dtype=float)),
@@ -115,13 +116,13 @@ class CensoredLine:
         """Maximize over both parameters, then find where the profile of the first has fallen."""
         design = np.column_stack([of_wanted[0], of_other[0]])
         bounds = np.column_stack([of_wanted[1], of_other[1]])
-        start = np.linalg.lstsq(design / self.spread[:, None], self.y / self.spread, rcond=None)[0]
+        start: FloatArray = scipy.linalg.lstsq(design / self.spread[:, None], self.y / self.spread)[
+            0
+        ]
         best = self._maximize(start, design, bounds)
         peak = self._log_likelihood(best, design, bounds)
         drop = 0.5 * float(scipy.stats.chi2.ppf(level, 1))
-        scale = float(
-            np.sqrt(np.linalg.inv(design.T @ (design / self.spread[:, None] ** 2))[0, 0])
-        )
+        scale = float(np.sqrt(np.linalg.inv(design.T @ (design / self.spread[:, None] ** 2))[0, 0]))
 
         def fallen(wanted: float) -> float:
             other = self._maximize(
@@ -133,7 +134,8 @@ class CensoredLine:
             at = np.array([wanted, other[0]])
             return peak - self._log_likelihood(at, design, bounds) - drop
 
-        return float(best[0]), self._edge(fallen, best[0], -scale), self._edge(fallen, best[0], scale)
+        value = float(best[0])
+        return value, self._edge(fallen, value, -scale), self._edge(fallen, value, scale)
 
     @staticmethod
     def _edge(fallen, best: float, step: float) -> float | None:  # type: ignore[no-untyped-def]  # noqa: ANN001

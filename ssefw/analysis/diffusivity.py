@@ -33,9 +33,10 @@ Regime = Literal["diffusive", "subdiffusive", "vibrating", "melted", "undetermin
 
 UNIT = "cm^2/s"
 METHOD = "GLS slope of the MSD; scatter over time blocks pooled with scatter over atoms"
-LONGEST_LAG = 1.0 / 3.0
+LONGEST_LAG = 0.4
 SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
+SETTLED = 0.5
 TEMPERATURE_TOLERANCE = 0.05
 
 
@@ -100,12 +101,12 @@ def estimate_diffusivity(
     paths, longest_step = unwrapped_paths(used, specie=specie, reference=reference)
     distance = _hop_distance(used, mobile) if hop_distance is None else hop_distance
     longest_piece = max(last - first for first, last in used.pieces)
-    lags = lag_grid(int(longest_piece * LONGEST_LAG))
+    shortest = max(1, round(min(min_lag * 1000.0 / used.timestep, SHORTEST_LAG * longest_piece)))
+    lags = lag_grid(shortest, int(longest_piece * LONGEST_LAG))
     sums = split_squared_displacements(
         paths[:, mobile], lags, n_blocks=FINEST_BLOCKS, pieces=used.pieces
     )
-    shortest = min(min_lag * 1000.0 / used.timestep, SHORTEST_LAG * longest_piece)
-    fit = fit_slopes(sums, shortest=max(1, round(shortest)))
+    fit = fit_slopes(sums)
     state = judge_framework(used, paths, specie=specie)
     framework_msd = _framework_msd(paths[:, ~mobile], lags, used)
     run = _Run(used, int(mobile.sum()), distance, level, min_hops)
@@ -142,9 +143,7 @@ def estimate_diffusivity(
         hop_rsd=hop_count_rsd(verdict.n_hops) if verdict.n_hops > 0 else None,
         hop_distance=distance,
         framework_rmsd=state.rmsd,
-        fit_window=None
-        if fit is None
-        else (fit.window[0] * per_frame, fit.window[1] * per_frame),
+        fit_window=None if fit is None else (fit.window[0] * per_frame, fit.window[1] * per_frame),
         lag_times=tuple((lags * per_frame).tolist()),
         msd=tuple(sums.msd.tolist()),
         msd_framework=framework_msd,
@@ -258,23 +257,26 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         )
         tracer = Estimate.below(bound, unit=UNIT, reason=reason, level=run.level)
         return _Verdict("vibrating", tracer, n_hops, reason=reason)
-    if not fit.is_settled:
+    if fit.settled < SETTLED:
         reason = (
             "the MSD still bends at the longest lags: the apparent diffusivity is an upper bound; "
+            "run longer"
+            if fit.is_testable
+            else f"{run.frames.duration:g} ps are too short to see whether the MSD is straight; "
             "run longer"
         )
         bound = max(upper, run.floor(n_hops)) * run.to_cm2_per_s
         tracer = Estimate.below(bound, unit=UNIT, reason=reason, level=run.level)
         return _Verdict("subdiffusive", tracer, n_hops, reason=reason)
     tracer = _log_estimate(
-        fit.tracer * run.to_cm2_per_s, spread / fit.tracer, fit.dof, run.level, METHOD
+        fit.tracer * run.to_cm2_per_s, spread / fit.tracer, fit.dof, level=run.level, method=METHOD
     )
     charge, haven = _collective(fit, run)
     return _Verdict("diffusive", tracer, n_hops, charge=charge, haven=haven)
 
 
 def _log_estimate(
-    value: float, relative: float, dof: float, level: float, method: str, unit: str = UNIT
+    value: float, relative: float, dof: float, *, level: float, method: str, unit: str = UNIT
 ) -> Estimate:
     """Return an interval that is symmetric in the logarithm, as a positive number has it."""
     factor = float(np.exp(quantile(level, dof) * relative))
@@ -301,14 +303,15 @@ def _collective(fit: SlopeFit, run: _Run) -> tuple[Estimate, Estimate]:
     variance = float(np.array([a, b]) @ fit.covariance @ np.array([a, b]))
     method = "collective MSD in the window of the tracer MSD; scatter over time blocks"
     return (
-        _log_estimate(fit.charge * run.to_cm2_per_s, float(relative), dof, run.level, method),
+        _log_estimate(
+            fit.charge * run.to_cm2_per_s, float(relative), dof, level=run.level, method=method
+        ),
         _log_estimate(
             fit.tracer / fit.charge,
             float(np.sqrt(max(variance, 0.0))),
             dof,
-            run.level,
-            "ratio with the joint scatter over time blocks",
+            level=run.level,
+            method="ratio with the joint scatter over time blocks",
             unit="",
         ),
     )
-

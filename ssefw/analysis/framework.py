@@ -105,7 +105,10 @@ def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> Framew
     relative[framework] = amplitude[framework] / spacing
     symbols = np.array(frames.species)
     by_species = {
-        str(symbol): (float(lost[symbols == symbol].mean()), float(relative[symbols == symbol].mean()))
+        str(symbol): (
+            float(lost[symbols == symbol].mean()),
+            float(relative[symbols == symbol].mean()),
+        )
         for symbol in sorted(set(symbols[framework]))
     }
     rmsd = float(np.sqrt((net[framework] ** 2).mean()))

@@ -53,7 +53,7 @@ def mean_squared_displacement(
         pairs[:n_frames] += np.arange(n_frames, 0, -1)
     msd = total / (pairs * paths.shape[1])
     msd[0] = 0.0
-    return msd
+    return np.asarray(msd)
 
 
 def _summed_over_origins(paths: FloatArray) -> FloatArray:

@@ -9,6 +9,7 @@ cell, the error of unwrapping by whole lattice vectors (doi:10.1063/5.0151142).
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from math import gcd
 from typing import Literal
 
@@ -96,7 +97,7 @@ class Frames:
             raise AnalysisError(
                 f"temperatures have shape {self.temperatures.shape}; give ({self.n_frames},)."
             )
-        if self.breaks and not (0 < self.breaks[0] and self.breaks[-1] < self.n_frames):
+        if self.breaks and (self.breaks[0] <= 0 or self.breaks[-1] >= self.n_frames):
             raise AnalysisError(f"breaks {self.breaks} must lie between 1 and {self.n_frames - 1}.")
 
     def _check_numbers(self) -> None:
@@ -111,7 +112,8 @@ class Frames:
                 f"positions hold a number that is not finite, first for atom {atom} in frame "
                 f"{frame}. The run has blown up or the file is damaged; cut it before that frame."
             )
-        if not np.isfinite(self.lattice).all() or (np.abs(np.linalg.det(self.lattice)) < 1e-6).any():
+        volumes = np.abs(np.linalg.det(self.lattice))
+        if not np.isfinite(self.lattice).all() or (volumes < 1e-6).any():
             raise AnalysisError(
                 "the lattice is singular or not finite; an analysis of diffusion needs three "
                 "independent cell vectors in angstrom."
@@ -131,7 +133,7 @@ class Frames:
     def pieces(self) -> list[tuple[int, int]]:
         """Frame ranges (first, last + 1) within which time is continuous."""
         edges = (0, *self.breaks, self.n_frames)
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(pairwise(edges))
 
     @property
     def duration(self) -> float:
@@ -227,15 +229,12 @@ def join_frames(segments: Sequence[Frames]) -> Frames:
         pieces.append(piece)
         n_frames += piece.n_frames
         end = segment.start + (segment.n_frames - 1) * common / 1000.0
-    has_temperatures = all(piece.temperatures is not None for piece in pieces)
     return Frames(
         positions=np.concatenate([piece.positions for piece in pieces]),
         lattice=_joined_lattice(pieces),
         species=pieces[0].species,
         timestep=common,
-        temperatures=np.concatenate([piece.temperatures for piece in pieces])  # type: ignore[arg-type]
-        if has_temperatures
-        else None,
+        temperatures=_joined_temperatures(pieces),
         breaks=tuple(breaks),
         start=segments[0].start,
         is_unwrapped=all(piece.is_unwrapped for piece in pieces),
@@ -253,6 +252,11 @@ def _common_timestep(timesteps: Sequence[float]) -> float:
             "fs, which meet only rarely. Analyse them apart and combine the diffusivities."
         )
     return common / 1e6
+
+
+def _joined_temperatures(pieces: Sequence[Frames]) -> FloatArray | None:
+    known = [piece.temperatures for piece in pieces if piece.temperatures is not None]
+    return np.concatenate(known) if len(known) == len(pieces) else None
 
 
 def _joined_lattice(pieces: Sequence[Frames]) -> FloatArray:
@@ -313,8 +317,7 @@ def unwrapped_paths(
 def _fractional(frames: Frames) -> FloatArray:
     if frames.lattice.ndim == 2:
         return frames.positions @ np.linalg.inv(frames.lattice)
-    inverse: FloatArray = np.linalg.inv(frames.lattice)
-    return np.einsum("tni,tij->tnj", frames.positions, inverse)
+    return np.asarray(np.einsum("tni,tij->tnj", frames.positions, np.linalg.inv(frames.lattice)))
 
 
 def _held_still(
