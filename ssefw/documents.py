@@ -407,7 +407,11 @@ class Diffusivity(Document):
     haven
         Haven ratio D*/D_sigma.
     n_hops
-        Effective number of site-to-site hops observed, after He, Zhu & Mo (2018).
+        Effective number of site-to-site hops observed, after He, Zhu & Mo (2018): the diffusive
+        part of the total squared displacement over the squared hop distance.
+    hop_rsd
+        Relative standard deviation of D* by their rule 3.43 / sqrt(n_hops) + 0.04, beside which the
+        interval of `tracer` can be read.
     regime
         ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
         ``melted`` blocks the fit.
@@ -415,6 +419,10 @@ class Diffusivity(Document):
         The time-averaged mean squared displacement, thinned for drawing.
     fit_window
         Lags that entered the fit.
+    drift_reference
+        What was held still while displacements were taken.
+    warnings
+        What a reader should know before using the number.
     """
 
     specie: str
@@ -432,12 +440,15 @@ class Diffusivity(Document):
     equilibration: TimePs = 0.0
     mean_temperature: Temperature | None = None
     n_hops: Pure
+    hop_rsd: Fraction | None = None
     hop_distance: Length
     framework_rmsd: Length | None = None
     fit_window: tuple[TimePs, TimePs] | None = None
     lag_times: tuple[TimePs, ...] = ()
     msd: tuple[Area, ...] = ()
     msd_framework: tuple[Area, ...] = ()
+    drift_reference: Literal["framework", "all", "none"] = "framework"
+    warnings: tuple[str, ...] = ()
     trajectory_key: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
 
@@ -461,6 +472,8 @@ class Conductivity(Document):
         Where `conductivity` is given, by default 300 K.
     prefactor
         D0 of D = D0 exp(-E_a / kT).
+    log10_conductivity
+        The same conductivity and interval as log10(sigma / (S/cm)), in which errors are additive.
     form
         Which quantity is taken as a pure exponential: sigma*T (the hopping form) or sigma.
     curvature_p
@@ -470,6 +483,7 @@ class Conductivity(Document):
     specie: str
     temperature: Temperature = 300.0
     conductivity: Estimate
+    log10_conductivity: Estimate | None = None
     activation_energy: Estimate
     prefactor: Estimate
     points: tuple[ArrheniusPoint, ...]
