@@ -19,7 +19,7 @@ from ssefw.campaigns.plan import Plan
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
 from ssefw.settings import Settings
-from ssefw.store import Connection
+from ssefw.store import Address, Connection
 
 __all__ = ["Submitted", "campaign_record", "release_lost", "submit", "work"]
 
@@ -134,6 +134,9 @@ def work(
         Stay while other workers run jobs, since these may bring forth new ones.
     """
     jobflow.SETTINGS.JOB_STORE = connection.job_store
+    # Jobs run in folders of their own, where a relative address would mean another store.
+    os.environ["SSEFW_STORE"] = Address(settings.store)
+    os.environ["SSEFW_SCRATCH"] = str(settings.scratch_folder())
     query = {"spec.campaign": campaign} if campaign else {}
     worker = FWorker(name=_worker_name(), category=settings.category, query=query)
     base = settings.scratch_folder() / "launches" / worker.name

@@ -88,6 +88,8 @@ def _configure_logging(verbose: int) -> None:
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
     logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("launchpad", "rocket.launcher", "jobflow"):
+        logging.getLogger(chatty).propagate = verbose > 0
 
 
 def main(args: list[str] | None = None) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from monty.json import MSONable
+from monty.json import MSONable, jsanitize
 from pydantic import Field
 from pymatgen.core import Structure
 
@@ -44,7 +44,7 @@ class MDSettings(Document):
 
 def settings_hash(*parts: Any) -> str:
     """Return a short hash of settings: plain values, documents or MSONable objects."""
-    plain = [part.as_dict() if hasattr(part, "as_dict") else part for part in parts]
+    plain = jsanitize(list(parts), strict=True, enum_values=True)
     text = json.dumps(plain, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -66,6 +66,7 @@ def render_report(record: CampaignRecord, outcomes: list[Outcome], now: Snapshot
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
         cost=_total_cost(outcomes),
         versions=_versions(outcomes),
+        engine=next((o.provenance.engine for o in outcomes if o.provenance.engine), ""),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         counts={
             status: sum(outcome.status == status for outcome in outcomes)
@@ -157,8 +158,6 @@ def _versions(outcomes: list[Outcome]) -> dict[str, str]:
     found: dict[str, str] = {}
     for outcome in outcomes:
         found |= outcome.provenance.versions
-        if outcome.provenance.engine:
-            found["engine"] = outcome.provenance.engine
     return dict(sorted(found.items()))
 
 

@@ -8,7 +8,7 @@ since a key says which frames it holds.
 import json
 from collections.abc import Iterator, Sequence
 
-from monty.json import MontyDecoder, jsanitize
+from monty.json import MontyDecoder
 
 from ssefw.data import Chunk, decode_chunk, encode_chunk, join_chunks
 from ssefw.documents import Segment, Trajectory
@@ -38,8 +38,7 @@ class TrajectoryStore:
 
     def save(self, ledger: Trajectory) -> None:
         """Store a ledger; the frames of its segments must be there."""
-        record = jsanitize(ledger.as_dict(), strict=True, enum_values=True)
-        self._blobs.put(_ledger_key(ledger.key), json.dumps(record).encode())
+        self._blobs.put(_ledger_key(ledger.key), json.dumps(ledger.as_dict()).encode())
 
     def put_frames(self, key: str, segment: Segment, chunks: Sequence[Chunk]) -> Segment:
         """Store the frames of a segment, and return the segment with the keys of its blobs."""
