@@ -57,8 +57,11 @@ def _filters(spec: FilterSpec, specie: str) -> Iterator[tuple[str, Filter]]:
     if spec.max_atoms is not None:
         yield "too_large", lambda c: _too_large(c, spec.max_atoms or 0)
     for name, bounds in spec.properties.items():
-        yield name, lambda c, name=name, low=bounds.min, high=bounds.max: _outside(  # type: ignore[misc]
-            c, name, low, high
+        yield (
+            name,
+            lambda c, name=name, low=bounds.min, high=bounds.max: _outside(  # type: ignore[misc]
+                c, name, low, high
+            ),
         )
 
 
@@ -85,9 +88,7 @@ def _too_large(candidate: Candidate, max_atoms: int) -> str | None:
     return f"{n_atoms:g} atoms in the cell, more than {max_atoms}" if n_atoms > max_atoms else None
 
 
-def _outside(
-    candidate: Candidate, name: str, low: float | None, high: float | None
-) -> str | None:
+def _outside(candidate: Candidate, name: str, low: float | None, high: float | None) -> str | None:
     value = candidate.properties.get(name)
     try:
         number = float(value)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jobflow import Flow
+from jobflow import Flow, Job
 
 from ssefw.campaigns.filters import Excluded, apply_filters
 from ssefw.campaigns.spec import CampaignSpec
@@ -87,6 +87,8 @@ class Plan:
         flow = self.maker.make(candidate)
         flow.name = f"{self.spec.campaign}: {candidate.formula}"
         for job in flow.jobs:
+            if not isinstance(job, Job):
+                raise TypeError(f"{job} is a flow within the flow of a candidate")
             identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{job.name}"
             job.set_uuid(str(uuid.uuid5(NAMESPACE, identity)))
         flow.update_metadata(

@@ -235,7 +235,7 @@ def _explain(error: ValidationError, path: Path, node: Any) -> str:
     """Say in one line what the first of the errors is, and how many there are."""
     errors = error.errors()
     first = errors[0]
-    location = tuple(part for part in first["loc"] if isinstance(part, str | int))
+    location = first["loc"]
     key = ".".join(str(part) for part in location)
     where = f"{path}:{_line(node, location)}"
     more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""

@@ -67,7 +67,7 @@ class Crew:
     def crashed(self) -> list[int]:
         """Exit codes of the workers that did not end by themselves."""
         codes = [process.poll() for process in self.processes]
-        return [code for code in codes if code not in {None, 0}]  # type: ignore[misc]
+        return [code for code in codes if code]
 
     def stop(self) -> None:
         """Ask all workers to store what they have and go, and wait for them."""

@@ -31,19 +31,27 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Return the names in the order in which a campaign uses them."""
-        return [*COMMANDS, *super().list_commands(ctx)]
+        return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,
+        cmd_name: str,  # noqa: ARG002 - click's signature
+    ) -> click.Command | None:
         """Import and return a command."""
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            return None
         module = import_module(f"ssefw.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(
+        self,
+        ctx: click.Context,
+        formatter: click.HelpFormatter,  # noqa: ARG002 - click's signature
+    ) -> None:
         """List the commands with their help, without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
@@ -66,9 +74,7 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="Example: ssefw run workflows/quickstart.yaml",
 )
-@click.option(
-    "--store", metavar="ADDRESS", help="Results store: a folder or a mongodb:// address."
-)
+@click.option("--store", metavar="ADDRESS", help="Results store: a folder or a mongodb:// address.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice for debugging messages.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.version_option(package_name="ssefw")

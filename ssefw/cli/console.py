@@ -31,4 +31,6 @@ def show_estimate(estimate: "Estimate | None", *, digits: int = 2) -> str:
         return f"< {estimate.upper:.{digits}g}"
     if estimate.kind == "lower_bound":
         return f"> {estimate.lower:.{digits}g}"
-    return f"{estimate.value:.{digits}g}  [{estimate.lower:.{digits}g}, {estimate.upper:.{digits}g}]"
+    return (
+        f"{estimate.value:.{digits}g}  [{estimate.lower:.{digits}g}, {estimate.upper:.{digits}g}]"
+    )

@@ -154,7 +154,7 @@ def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
         bars.add_task(
             f"{_formula(run, record)} {run.temperature:g} K",
             total=run.total,
-            completed=run.done,
+            completed=run.done,  # type: ignore[arg-type]  # rich takes floats
             note=f"{run.done:.3g}/{run.total:.3g} ps, {run.speed:.3g} ps/h, "
             f"{_duration(run.seconds_left)} left",
         )

@@ -2,11 +2,15 @@
 
 import csv
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from ssefw.cli.options import json_option, opened, print_json, store_option
 from ssefw.errors import StoreError
+
+if TYPE_CHECKING:
+    from ssefw.documents import Outcome
 
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
@@ -22,7 +26,7 @@ STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 @click.option("--formula", help="Only this reduced formula.")
 @click.option("--min-sigma", type=float, help="Only conductivities of at least so much (S/cm).")
 @click.pass_context
-def command(  # noqa: D417 - the context is click's
+def command(
     context: click.Context,
     *,
     as_json: bool,
@@ -55,7 +59,7 @@ def command(  # noqa: D417 - the context is click's
         _print_table(ranked)
 
 
-def _print_table(outcomes: list) -> None:  # type: ignore[type-arg]
+def _print_table(outcomes: "list[Outcome]") -> None:
     from rich.table import Table
 
     from ssefw.cli.console import console, show_estimate

@@ -23,8 +23,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ssefw.errors import EngineError
 from ssefw.engines.chgnet_graph import ANGLE_CUTOFF, BOND_CUTOFF, Graph
+from ssefw.errors import EngineError
 
 __all__ = ["MODELS", "Network", "load_network"]
 

@@ -45,9 +45,10 @@ def read_progress(path: Path) -> dict[str, Any] | None:
     """Return what the run in folder `path` says of itself and how far it is, if it does."""
     try:
         about: dict[str, Any] = json.loads((path / "run.json").read_text())
-        return about | json.loads((path / "progress.json").read_text())
+        about |= json.loads((path / "progress.json").read_text())
     except (OSError, json.JSONDecodeError):
         return None
+    return about
 
 
 class RunDirectory:
@@ -159,8 +160,9 @@ class RunDirectory:
         for file in self.chunk_files():
             chunk = decode_chunk(file.read_bytes())
             index = chunk.notes.get("segment")
-            is_recorded = index is not None and self._segment_file(index).exists()
-            if is_recorded and chunk.first_step >= after:
+            if index is None or not self._segment_file(index).exists():
+                continue  # frames that were restored, not computed here
+            if chunk.first_step >= after:
                 by_segment.setdefault(index, []).append((file, chunk))
         return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
 

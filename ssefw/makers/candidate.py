@@ -65,7 +65,7 @@ class CandidateMaker(Maker):
         else:
             barrier = self.bvse.make(candidate)
             jobs = [barrier, self.check(candidate, barrier=barrier.output)]
-        return Flow(jobs, output=jobs[-1].output, name=candidate.formula)
+        return Flow([*jobs], output=jobs[-1].output, name=candidate.formula)
 
     @job(output_schema=Outcome, config=LENIENT)
     def check(

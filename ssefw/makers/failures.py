@@ -38,17 +38,13 @@ def failures_recorded() -> Iterator[None]:
 
 
 def recorded_failures(*, candidate: str, campaign: str) -> tuple[Failure, ...]:
-    """Return the failures of a candidate, the latest of each stage, from the current job's store."""
-    if CURRENT_JOB.store is None:
-        return ()
+    """Return the failures of a candidate so far, the latest of each stage."""
     found = ResultStore(CURRENT_JOB.store).find(Failure, candidate=candidate, campaign=campaign)
     return tuple({failure.stage: failure for failure in found}.values())
 
 
 def _record(error: Exception) -> None:
-    job, store = CURRENT_JOB.job, CURRENT_JOB.store
-    if job is None or store is None:
-        return
+    job = CURRENT_JOB.job
     is_known = isinstance(error, SsefwError)
     message = str(error) if is_known else f"{type(error).__name__}: {error}"
     directory = error.directory if isinstance(error, EngineError) else None
@@ -59,7 +55,7 @@ def _record(error: Exception) -> None:
         directory=str(directory) if directory else None,
     )
     try:
-        ResultStore(store).add(
+        ResultStore(CURRENT_JOB.store).add(
             failure,
             candidate=job.metadata.get("candidate", ""),
             campaign=job.metadata.get("campaign", ""),

@@ -60,9 +60,7 @@ def relaxation_gate(relaxed: RelaxResult, *, max_volume_change: float, max_force
     else:
         code = "ok"
         message = f"volume {change:+.1%}, largest force {relaxed.max_force:.3f} eV/A"
-    return Gate(
-        name="relaxation", passed=code == "ok", code=code, message=message, numbers=numbers
-    )
+    return Gate(name="relaxation", passed=code == "ok", code=code, message=message, numbers=numbers)
 
 
 def triage_gate(diffusivity: Diffusivity, *, min_hops: float) -> Gate:

@@ -26,7 +26,7 @@ from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.md import MDMaker
 from ssefw.makers.outcome import conclude_candidate
 from ssefw.settings import load_settings
-from ssefw.units import Temperature, TimePs
+from ssefw.units import Pure, Temperature, TimePs
 
 __all__ = ["LadderMaker", "Triage", "replaced_by"]
 
@@ -38,7 +38,7 @@ class Triage(Document):
 
     temperature: Temperature
     length: TimePs
-    min_hops: float = 5.0  # type: ignore[assignment]
+    min_hops: Pure = 5.0
 
 
 @dataclass
@@ -188,9 +188,7 @@ class LadderMaker(Maker):
 
     def supercell(self, structure: Structure) -> Structure:
         """Return the cell that is simulated."""
-        return expand_to_length(
-            structure, min_length=self.min_length, max_atoms=self.max_atoms
-        )
+        return expand_to_length(structure, min_length=self.min_length, max_atoms=self.max_atoms)
 
     def steps(self, length: float) -> int:
         """Return the steps of a run of `length` ps, a whole number of frames."""
@@ -251,9 +249,7 @@ class LadderMaker(Maker):
         trajectories: Sequence[Trajectory] = (),
     ) -> Outcome:
         campaign = CURRENT_JOB.job.metadata.get("campaign", "")
-        failures: tuple[Failure, ...] = recorded_failures(
-            candidate=candidate.id, campaign=campaign
-        )
+        failures: tuple[Failure, ...] = recorded_failures(candidate=candidate.id, campaign=campaign)
         return conclude_candidate(
             candidate,
             campaign=campaign,

@@ -74,9 +74,7 @@ def _judge(
     return "bound", gate.message if gate else sigma.reason
 
 
-def _cost(
-    relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int
-) -> Cost:
+def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
     seconds = relaxed.wall_time if relaxed else 0.0
     md_steps = atom_steps = 0
     for trajectory in trajectories:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -14,7 +15,7 @@ from ssefw.units import BOLTZMANN_EV_PER_K
 
 __all__ = ["arrhenius_svg", "msd_svg"]
 
-STYLE = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 9,
     "axes.spines.top": False,
@@ -169,11 +170,7 @@ def _draw_line(axes: Axes, conductivity: Conductivity) -> None:
     used = [point.temperature for point in conductivity.points if point.is_used]
     inverse = np.linspace(1.0 / max(used), 1.0 / min(conductivity.temperature, *used), 50)
     at = conductivity.temperature
-    line = (
-        sigma.value
-        * at
-        * np.exp(-energy.value / BOLTZMANN_EV_PER_K * (inverse - 1.0 / at))
-    )
+    line = sigma.value * at * np.exp(-energy.value / BOLTZMANN_EV_PER_K * (inverse - 1.0 / at))
     hot = inverse <= 1.0 / min(used)
     axes.plot(1000.0 * inverse[hot], line[hot], color="#344054", lw=1.1)
     axes.plot(1000.0 * inverse[~hot], line[~hot], color="#344054", lw=1.1, ls="--")
