@@ -31,14 +31,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order in which a campaign uses them."""
         return list(COMMANDS)
 
     def get_command(
         self,
         ctx: click.Context,
-        cmd_name: str,  # noqa: ARG002 - click's signature
+        cmd_name: str,
     ) -> click.Command | None:
         """Import and return a command."""
         if cmd_name not in COMMANDS:
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
     def format_commands(
         self,
         ctx: click.Context,
-        formatter: click.HelpFormatter,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
     ) -> None:
         """List the commands with their help, without importing them."""
         with formatter.section("Commands"):

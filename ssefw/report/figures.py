@@ -43,7 +43,8 @@ def _axes(width: float = 4.3, height: float = 3.1) -> Iterator[tuple[Figure, Axe
 
 def _svg(figure: Figure) -> str:
     text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None}, transparent=True)
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
