@@ -24,7 +24,6 @@ class Lookup(NamedTuple):
 
     sources: list[tuple[str, tuple[bytes, ...]]]
     size: int
-    condition: Condition
 
     @property
     def n_keys(self) -> int:
@@ -56,7 +55,7 @@ class Plan:
             and len(found) == len(demands)
             and all(lookup.n_keys <= MANY_KEYS for lookup in self._lookups[1:])
         )
-        self._order = self._ordered_by(sort) if sort else None
+        self._order = self._ordered_by(demands, sort) if sort else None
         self.is_ordered = not sort or self._order is not None
 
     def sequence(self) -> Iterator[int]:
@@ -116,7 +115,7 @@ class Plan:
             if source is None:
                 return None
             sources.append((source, keys))
-        return Lookup(sources, self._size(sources), condition)
+        return Lookup(sources, self._size(sources))
 
     def _source(self, field: str) -> str | None:
         """Return the table, or query, of (key, seq) of a field."""
@@ -138,17 +137,17 @@ class Plan:
                     return size
         return size
 
-    def _ordered_by(self, sort: Sort) -> tuple[str, bytes] | None:
+    def _ordered_by(self, demands: list[Condition], sort: Sort) -> tuple[str, bytes] | None:
         """Return an index over one demanded field and then the sort's, and the demanded key."""
         if self._lookups and self._lookups[0].size <= FEW:
             return None
-        for lookup in self._lookups:
-            if lookup.n_keys != 1:
+        for demand in demands:
+            field, keys = demand.alternatives[0]
+            if len(demand.alternatives) > 1 or len(keys) != 1:
                 continue
-            ((field, (key,)),) = lookup.condition.alternatives
             for index in self._records.table.indices.values():
                 if index.fields == ((field, 1), *sort) and not self._has_outsiders(index.table):
-                    return index.table, key
+                    return index.table, keys[0]
         return None
 
     def _has_outsiders(self, table: str) -> bool:
