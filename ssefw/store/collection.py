@@ -55,6 +55,11 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         """Return a cursor over the documents that match."""
         return EmbeddedCursor.asked(super().find(filter, projection, *args, **kwargs))
 
+    def find_one(self, filter: Any = None, *args: Any, **kwargs: Any) -> dict[str, Any] | None:  # noqa: A002
+        """Return the first document that matches, without looking at the rest."""
+        found: dict[str, Any] | None = super().find_one(filter, *args, **{"limit": 1, **kwargs})
+        return found
+
     def count_documents(self, filter: Mapping[str, Any], **kwargs: Any) -> int:  # noqa: A002
         """Return how many documents match."""
         if not kwargs:
