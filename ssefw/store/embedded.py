@@ -55,6 +55,12 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
         self.workflows.create_index("state")
         self.offline_runs.create_index("launch_id")
 
+    def ping_launch(self, *args: Any, **kwargs: Any) -> None:
+        """Say that a launch is alive, unless the connection has been closed."""
+        # FireWorks' ping thread ends some time after its job: by then all may be over.
+        if not self.db.file.is_closed:
+            super().ping_launch(*args, **kwargs)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` needs to open the same store."""
         return {"folder": str(self.db.address), "strm_lvl": self.strm_lvl}
@@ -87,7 +93,7 @@ for _name in (  # noqa: SIM905 -- a list of quoted words hides the words
     "pause_fw pause_wf ping_launch reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
     "set_reservation_id update_spec _refresh_wf"
 ).split():
-    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(LaunchPad, _name)))
+    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(EmbeddedLaunchPad, _name)))
 
 
 class EmbeddedStore(MemoryStore):

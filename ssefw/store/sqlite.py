@@ -67,7 +67,7 @@ class DocumentFile:
         self._is_writing = False
         self._catalog: dict[str, Table] = {}
         self._catalog_version = -1
-        self._is_closed = False
+        self.is_closed = False
         _open_files.add(self)
 
     def open(self, *, create: bool) -> None:
@@ -95,14 +95,14 @@ class DocumentFile:
     def close(self) -> None:
         """Close the file; whatever was committed stays."""
         with self._lock:
-            self._is_closed = True
+            self.is_closed = True
             self._hang_up()
 
     @property
     def connection(self) -> sqlite3.Connection:
         """The connection to SQLite, opened if need be."""
         if self._sqlite is None:
-            if self._is_closed:
+            if self.is_closed:
                 raise StoreError(f"The connection to {self.path.parent} is closed: connect again.")
             self._sqlite = self._dial()
         return self._sqlite
