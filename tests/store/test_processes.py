@@ -25,17 +25,25 @@ def folder(tmp_path):
     return tmp_path
 
 
-def started(*arguments):
-    """Start a worker and wait until it has opened the store."""
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "worker.py"), *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": str(HERE.parent.parent), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "ready\n", process.stderr.read()
-    return process
+def started(*tasks):
+    """Start workers, wait until each has opened the store, and send them off together."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "worker.py"), *map(str, task)],
+            env={**os.environ, "PYTHONPATH": str(HERE.parent.parent), "OMP_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for task in tasks
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n", process.stderr.read()
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return processes
 
 
 def killed(process, after):
@@ -81,7 +89,7 @@ def bank(folder):
 def test_nothing_is_torn_and_nothing_said_is_lost_when_writers_are_killed(bank):
     draw = random.Random(0)
     for attempt in range(6):
-        writers = [started("transfer", bank.address, f"{attempt}-{i}") for i in range(2)]
+        writers = started(*[("transfer", bank.address, f"{attempt}-{i}") for i in range(2)])
         said = [killed(writer, draw.uniform(0.01, 0.2)) for writer in writers]
         balances = [account["balance"] for account in bank.accounts.find()]
         assert sum(balances) == 800
@@ -95,7 +103,8 @@ def test_nothing_is_torn_and_nothing_said_is_lost_when_writers_are_killed(bank):
 
 def test_a_killed_submission_leaves_whole_workflows(folder):
     for _ in range(3):
-        killed(started("submit", folder / "store", folder / "marks"), after=0.2)
+        (process,) = started(("submit", folder / "store", folder / "marks"))
+        killed(process, after=0.2)
     with connect(folder / "store") as connection:
         launchpad = connection.launchpad
         nodes = [node for wf in launchpad.workflows.find() for node in wf["nodes"]]
@@ -122,8 +131,7 @@ def added(connection, folder, n_workflows, monkeypatch):
 def test_two_workers_run_each_job_exactly_once(folder, monkeypatch):
     with connect(folder / "store") as connection:
         jobs = added(connection, folder, 12, monkeypatch)
-        workers = [started("work", folder / "store", folder / "scratch") for _ in range(2)]
-        for worker in workers:
+        for worker in started(*[("work", folder / "store", folder / "scratch")] * 2):
             finished(worker)
         assert marks(folder) == Counter(jobs)
         launchpad = connection.launchpad
@@ -145,13 +153,15 @@ def test_a_campaign_of_killed_workers_ends_as_if_nothing_had_been(folder, monkey
         jobs = added(connection, folder, 12, monkeypatch)
         n_lost = 0
         for _ in range(4):
-            killed(started("work", folder / "store", folder / "scratch"), draw.uniform(0.1, 0.4))
+            (process,) = started(("work", folder / "store", folder / "scratch"))
+            killed(process, draw.uniform(0.1, 0.4))
             assert launchpad.workflows.count_documents({"locked": {"$exists": True}}) == 0
             _, lost, inconsistent = launchpad.detect_lostruns(expiration_secs=0, rerun=True)
             assert len(lost) <= 1
             assert inconsistent == []
             n_lost += len(lost)
-        finished(started("work", folder / "store", folder / "scratch"))
+        (process,) = started(("work", folder / "store", folder / "scratch"))
+        finished(process)
         ran = marks(folder)
         assert set(ran) == jobs
         # What was cut off is run again, and nothing else.

@@ -55,7 +55,7 @@ def submit(store, folder):
 
 
 def work(store, scratch):
-    """Run what is ready until nothing is."""
+    """Wait for the word, then run what is ready until nothing is."""
     import jobflow
     from fireworks import FWorker
     from fireworks.core.rocket_launcher import rapidfire
@@ -65,6 +65,7 @@ def work(store, scratch):
     with connect(store) as connection:
         jobflow.SETTINGS.JOB_STORE = connection.job_store
         say("ready")
+        sys.stdin.readline()
         scratch = Path(scratch) / str(os.getpid())
         scratch.mkdir(parents=True)
         while connection.launchpad.future_run_exists():
