@@ -1,7 +1,7 @@
 """From one address to everything that is stored: launch pad, job outputs, results, blobs."""
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +12,8 @@ from maggma.stores import GridFSStore, MongoStore
 
 from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore, open_folder
+from ssefw.store.database import open_database
+from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
@@ -110,16 +111,16 @@ def connect(
 
 
 def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Connection:
-    database = open_folder(address.folder, read_only=read_only, create=create)
+    database = open_database(address, read_only=read_only, create=create)
     launchpad = EmbeddedLaunchPad(database)
-    job_store = JobStore(
-        EmbeddedStore.from_database(database, JOBS),
-        additional_stores={"data": EmbeddedStore.from_database(database, JOB_DATA)},
-    )
+    data = EmbeddedStore.over(database, JOB_DATA)
+    job_store = JobStore(EmbeddedStore.over(database, JOBS), additional_stores={"data": data})
     job_store.connect()
     if not read_only:
-        with database.file.transaction(write=True):
-            _prepare(launchpad, job_store)
+        # A new store is prepared all at once; an old one is looked at without waiting for anyone.
+        is_new = launchpad.fw_id_assigner.find_one({}) is None
+        with database.file.transaction(write=True) if is_new else nullcontext():
+            _prepare(launchpad, job_store, data)
     return Connection(
         address,
         launchpad=launchpad,
@@ -144,7 +145,7 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
         job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
-            _prepare(launchpad, job_store)
+            _prepare(launchpad, job_store, data)
     files = address.blob_folder
     with ExitStack() as stack:
         for item in (database.client, launchpad.connection, job_store):
@@ -162,7 +163,7 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
     )
 
 
-def _prepare(launchpad: LaunchPad, job_store: JobStore) -> None:
+def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore) -> None:
     """Give a new store its counters and every store its indices."""
     counters = launchpad.fw_id_assigner
     if counters.find_one({}) is None:
@@ -171,4 +172,4 @@ def _prepare(launchpad: LaunchPad, job_store: JobStore) -> None:
     launchpad.tuneup()
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
-    job_store.additional_stores["data"].ensure_index("blob_uuid")
+    data.ensure_index("blob_uuid")

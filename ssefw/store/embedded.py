@@ -1,79 +1,30 @@
-"""An embedded store: FireWorks' LaunchPad and jobflow's documents in one folder, without a server.
+"""FireWorks' launch pad and maggma's store over an embedded database."""
 
-The folder has ``store.sqlite`` (documents) and ``blobs`` (frames of trajectories).
-"""
-
-from pathlib import Path
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, Self
 
-import mongomock
-import pymongo
 from fireworks import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
 from maggma.stores import MemoryStore
 
-from ssefw.errors import StoreError
-from ssefw.store.collection import EmbeddedCollection
-from ssefw.store.sqlite import DocumentFile
+from ssefw.store.address import Address
+from ssefw.store.database import EmbeddedDatabase, open_database
 
-__all__ = ["EmbeddedDatabase", "EmbeddedLaunchPad", "EmbeddedStore", "open_folder"]
-
-DATABASE = "ssefw"
-FILE = "store.sqlite"
-
-
-class EmbeddedDatabase(mongomock.Database):  # type: ignore[misc]
-    """The collections of one embedded store."""
-
-    def __init__(self, file: DocumentFile) -> None:
-        super().__init__(mongomock.MongoClient(), DATABASE, None)
-        self.file = file
-
-    def get_collection(self, name: str, *args: Any, **kwargs: Any) -> EmbeddedCollection:
-        """Return a collection; it begins to exist with its first document or index."""
-        if name not in self._collection_accesses:
-            self._ensure_valid_collection_name(name)
-            self._collection_accesses[name] = EmbeddedCollection(self, name, self.file)
-        return self._collection_accesses[name]
-
-    def list_collection_names(self, *args: Any, **kwargs: Any) -> list[str]:
-        """Return the names of the collections that exist."""
-        with self.file.transaction():
-            return sorted(self.file.tables())
-
-    def drop_collection(self, name_or_collection: Any, session: Any = None) -> None:
-        """Forget a collection and its indices."""
-        if isinstance(name_or_collection, str):
-            name_or_collection = self[name_or_collection]
-        name_or_collection.drop()
-
-    def create_collection(self, name: str, **kwargs: Any) -> EmbeddedCollection:
-        """Make an empty collection."""
-        with self.file.transaction(write=True):
-            if self.file.table(name) is not None:
-                raise mongomock.CollectionInvalid(f"collection {name} already exists")
-            self.file.make_table(name)
-        return self[name]
-
-    def rename_collection(self, name: str, new_name: str, **kwargs: Any) -> None:
-        """Refuse: nothing that uses this store renames collections."""
-        raise NotImplementedError("an embedded store does not rename collections")
-
-    def with_options(self, *args: Any, **kwargs: Any) -> Self:
-        """Return the database itself: there are no read or write concerns to choose."""
-        return self
+__all__ = ["EmbeddedLaunchPad", "EmbeddedStore"]
 
 
 class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
-    """FireWorks' LaunchPad over an embedded store.
+    """FireWorks' LaunchPad over an embedded database.
 
-    There is no GridFS fallback since there is no limit of 16 MB a document.
+    Every operation that writes is one transaction: a worker that is killed in the middle leaves
+    neither half a workflow nor a locked one. There is no GridFS fallback since there is no limit
+    of 16 MB a document.
     """
 
     def __init__(self, database: EmbeddedDatabase, *, strm_lvl: str = "ERROR") -> None:
         # LaunchPad's own constructor can do nothing but dial a server: it is left out.
-        self.folder = str(database.file.path.parent)
-        self.host, self.port, self.name = self.folder, None, DATABASE
+        self.host, self.port, self.name = str(database.address), None, database.name
         self.username = self.password = self.authsource = None
         self.uri_mode = False
         self.mongoclient_kwargs: dict[str, Any] = {}
@@ -96,25 +47,57 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
     def tuneup(self, bkground: bool = True) -> None:  # noqa: FBT001, FBT002 -- FireWorks' signature
         """Make the indices that FireWorks' questions use."""
         super().tuneup(bkground)
-        # "The next to run" is the READY one of the highest priority.
+        # "The next to run" is the READY one of the highest priority, by age if so configured.
         self.fireworks.create_index([("state", 1), ("spec._priority", -1)])
         self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", 1)])
         self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", -1)])
+        self.fireworks.create_index("archived_launches")  # deleting a workflow asks for these
         self.workflows.create_index("state")
         self.offline_runs.create_index("launch_id")
 
+    def ping_launch(self, *args: Any, **kwargs: Any) -> None:
+        """Say that a launch is alive, unless the connection has been closed."""
+        # FireWorks' ping thread ends some time after its job: by then all may be over.
+        if not self.db.file.is_closed:
+            super().ping_launch(*args, **kwargs)
+
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` needs to open the same store."""
-        return {"folder": self.folder, "strm_lvl": self.strm_lvl}
+        return {"folder": str(self.db.address), "strm_lvl": self.strm_lvl}
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Self:
         """Open the store of `to_dict`."""
-        return cls(open_folder(Path(d["folder"])), strm_lvl=d["strm_lvl"])
+        return cls(open_database(Address(d["folder"])), strm_lvl=d["strm_lvl"])
 
 
-class EmbeddedStore(MemoryStore):  # type: ignore[misc]
-    """A maggma store over one collection of an embedded store.
+def _atomic(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of LaunchPad as one transaction."""
+
+    @wraps(method)
+    def whole(self: EmbeddedLaunchPad, *args: Any, **kwargs: Any) -> Any:
+        with self.db.file.transaction(write=True):
+            try:
+                return method(self, *args, **kwargs)
+            except RuntimeError as error:
+                # FireWorks' way to say that it has marked a workflow as FIZZLED: that must stay.
+                failure = error
+        raise failure
+
+    return whole
+
+
+for _name in (  # noqa: SIM905 -- a list of quoted words hides the words
+    "add_wf append_wf archive_wf bulk_add_wfs cancel_reservation change_launch_dir checkout_fw "
+    "complete_launch defuse_fw defuse_wf delete_fws delete_wf detect_lostruns detect_unreserved "
+    "pause_fw pause_wf ping_launch reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
+    "set_reservation_id update_spec _refresh_wf"
+).split():
+    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(EmbeddedLaunchPad, _name)))
+
+
+class EmbeddedStore(MemoryStore):
+    """A maggma store over one collection of an embedded database.
 
     Parameters
     ----------
@@ -130,9 +113,9 @@ class EmbeddedStore(MemoryStore):  # type: ignore[misc]
         self._database: EmbeddedDatabase | None = None
 
     @classmethod
-    def from_database(cls, database: EmbeddedDatabase, collection_name: str) -> Self:
+    def over(cls, database: EmbeddedDatabase, collection_name: str) -> Self:
         """Return a store that shares the connection of a database."""
-        store = cls(str(database.file.path.parent), collection_name)
+        store = cls(str(database.address), collection_name)
         store._database = database
         return store
 
@@ -141,11 +124,11 @@ class EmbeddedStore(MemoryStore):  # type: ignore[misc]
         """Where the store is."""
         return f"{self.folder}/{self.collection_name}"
 
-    def connect(self, force_reset: bool = False) -> None:  # noqa: FBT001, FBT002 -- maggma's
+    def connect(self, force_reset: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 -- maggma's
         """Open the folder unless it is open."""
         if self._database is None:
-            self._database = open_folder(Path(self.folder))
-        self._coll = self._database[self.collection_name]
+            self._database = open_database(Address(self.folder))
+        self._coll: Any = self._database[self.collection_name]
 
     def close(self) -> None:
         """Let go of the collection; the folder stays open for those who share it."""
@@ -156,36 +139,3 @@ class EmbeddedStore(MemoryStore):  # type: ignore[misc]
 
     def __hash__(self) -> int:
         return hash(self.name)
-
-
-def open_folder(folder: Path, *, read_only: bool = False, create: bool = False) -> EmbeddedDatabase:
-    """Open the embedded store of a folder.
-
-    Raises
-    ------
-    StoreError
-        If the folder is missing and is not to be made, is somebody else's, or cannot be used.
-    """
-    path = folder / FILE
-    if folder.exists() and not folder.is_dir():
-        raise StoreError(f"{folder} is a file: a store needs a folder, give another path.")
-    if not path.exists():
-        if read_only or not create:
-            raise StoreError(f"There is no store in {folder}: check the path, or run a campaign.")
-        _make(folder)
-    file = DocumentFile(path, read_only=read_only)
-    try:
-        file.open(create=create)
-    except BaseException:
-        file.close()
-        raise
-    return EmbeddedDatabase(file)
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The folder {folder} cannot be made ({error.strerror}): choose one you may write to."
-        ) from error

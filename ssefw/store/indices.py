@@ -5,13 +5,13 @@ a superset of the answer: the filter itself is applied to every document it name
 changes how long a question takes and never what is answered.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 from mongomock.filtering import iter_key_candidates
-from sentinels import NOTHING
+from sentinels import NOTHING  # type: ignore[import-untyped]  # mongomock's missing value
 
 from ssefw.store.keys import OUTSIDE, encode_key, invert_key, is_exact, is_sortable, lookup_keys
 
@@ -34,7 +34,7 @@ class Index:
 
     number: int
     name: str
-    fields: Sequence[Sequence[Any]]
+    fields: tuple[tuple[str, int], ...]
     is_unique: bool = False
     is_sparse: bool = False
 
@@ -44,12 +44,18 @@ class Index:
         return f"keys_{self.number}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the constructor's arguments as BSON can write them."""
+        """Return what `from_dict` reads, as BSON can write it."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Return the index of a record."""
+        fields = tuple((name, direction) for name, direction in record["fields"])
+        return cls(**{**record, "fields": fields})
 
     def description(self) -> dict[str, Any]:
         """Return what pymongo's `index_information` says of an index."""
-        information: dict[str, Any] = {"key": [tuple(pair) for pair in self.fields], "v": 2}
+        information: dict[str, Any] = {"key": list(self.fields), "v": 2}
         if self.is_unique:
             information["unique"] = True
         if self.is_sparse:
@@ -91,34 +97,29 @@ def values_at(field: str, document: Mapping[str, Any]) -> tuple[list[Any], bool]
 
 @dataclass(frozen=True)
 class Condition:
-    """A field that must have one of some values.
+    """A demand that one of some fields has one of some values.
 
     Attributes
     ----------
-    keys
-        Keys of the values.
+    alternatives
+        Pairs of a field and the keys of the values.
     is_exact
         Whether a document found under a key meets the condition for certain.
     """
 
-    field: str
-    keys: tuple[bytes, ...]
+    alternatives: tuple[tuple[str, tuple[bytes, ...]], ...]
     is_exact: bool
 
 
 def conditions(filter_: Mapping[str, Any]) -> tuple[list[Condition], bool]:
-    """Return what a filter demands of single fields, and whether that is all it demands."""
+    """Return the conditions in a filter, and whether it is nothing but these."""
     found = []
     complete = True
     for field, demand in _conjuncts(filter_):
-        values = None if field.startswith("$") else _values(demand)
-        condition = None if values is None else _condition(field, values)
-        if condition is None:
-            complete = False
-        else:
+        condition = _either(demand) if field == "$or" else _condition(field, demand)
+        if condition is not None:
             found.append(condition)
-            plain = not isinstance(demand, Mapping) or len(demand) == 1
-            complete = complete and plain and condition.is_exact
+        complete = complete and condition is not None and condition.is_exact
     return found, complete
 
 
@@ -131,19 +132,34 @@ def _conjuncts(filter_: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield field, demand
 
 
-def _values(demand: Any) -> list[Any] | None:
-    if not isinstance(demand, Mapping):
-        return [demand]
-    if isinstance(demand.get("$in"), list | tuple):
-        return list(demand["$in"])
-    return [demand["$eq"]] if "$eq" in demand else None
+def _either(branches: Any) -> Condition | None:
+    """Return a condition that holds wherever one of some filters matches."""
+    alternatives: list[tuple[str, tuple[bytes, ...]]] = []
+    for branch in branches if isinstance(branches, list | tuple) else []:
+        found = conditions(branch)[0] if isinstance(branch, Mapping) else []
+        if not found:
+            return None
+        alternatives.extend(found[0].alternatives)
+    return Condition(tuple(alternatives), is_exact=False) if alternatives else None
 
 
-def _condition(field: str, values: list[Any]) -> Condition | None:
+def _condition(field: str, demand: Any) -> Condition | None:
+    values = None if field.startswith("$") else _values(demand)
+    if values is None:
+        return None
     keys: list[bytes] = []
     for value in values:
         found = lookup_keys(value)
         if found is None:
             return None
         keys.extend(found)
-    return Condition(field, tuple(dict.fromkeys(keys)), is_exact(values))
+    plain = not isinstance(demand, Mapping) or len(demand) == 1
+    return Condition(((field, tuple(dict.fromkeys(keys))),), plain and is_exact(values))
+
+
+def _values(demand: Any) -> list[Any] | None:
+    if not isinstance(demand, Mapping):
+        return [demand]
+    if isinstance(demand.get("$in"), list | tuple):
+        return list(demand["$in"])
+    return [demand["$eq"]] if "$eq" in demand else None

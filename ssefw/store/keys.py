@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
+from math import isnan
 from typing import Any
 
 import bson
@@ -27,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- BSON dates are naive UTC once d
 _SIGN = 1 << 63
 
 
-def encode_key(value: Any) -> bytes:
+def encode_key(value: Any) -> bytes:  # noqa: PLR0911 -- one a type
     """Return the key of a decoded BSON value; absent fields have the key of None."""
     if value is None:
         return NULL
@@ -50,7 +51,7 @@ def encode_key(value: Any) -> bytes:
 
 def _encode_number(value: float) -> bytes:
     image = float(value) + 0.0  # -0.0 becomes 0.0
-    if image != image:  # NaN sorts before every number
+    if isnan(image):  # NaN sorts before every number
         return bytes(10)
     (bits,) = struct.unpack(">Q", struct.pack(">d", image))
     bits = bits ^ (2 * _SIGN - 1) if bits & _SIGN else bits | _SIGN
@@ -75,7 +76,7 @@ def lookup_keys(value: Any) -> list[bytes] | None:
     The keys may find more documents than are equal, never fewer: Python's ``1 == True`` holds in
     mongomock's filters, and an ObjectId is also found in a list that has it as text.
     """
-    if not is_sortable(value):
+    if not is_sortable(value) or (isinstance(value, int) and value.bit_length() > 63):
         return None
     keys = [encode_key(value)]
     if isinstance(value, bool):
@@ -90,6 +91,7 @@ def lookup_keys(value: Any) -> list[bytes] | None:
 def is_exact(values: Sequence[Any]) -> bool:
     """Whether `lookup_keys` finds exactly the documents that are equal to one of the values."""
     return all(
-        isinstance(value, str | int | float) and not isinstance(value, bool) and value == value
+        isinstance(value, str)
+        or (isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value))
         for value in values
     )

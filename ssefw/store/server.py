@@ -17,7 +17,7 @@ DATABASE = "ssefw"
 """Name of the database where an address does not say one."""
 
 
-def patience(timeout: float) -> dict[str, int]:
+def patience(timeout: float) -> dict[str, Any]:
     """Return the driver's options for giving up after some seconds."""
     milliseconds = int(timeout * 1000)
     return {"serverSelectionTimeoutMS": milliseconds, "connectTimeoutMS": milliseconds}

@@ -1,26 +1,32 @@
 """One SQLite file with the collections of an embedded store: transactions, tables, errors.
 
-The file is in write-ahead-log mode. A write takes the one write lock of the file before it reads,
-so that what it decided on still holds when it writes, in this process and in every other; readers
-see the last committed state and never wait. Whatever a killed process had not committed is gone
-when the file is opened next, whatever it had committed is there.
+A write takes the one write lock of the file before it reads, so that what it decided on still
+holds when it writes, in this process and in every other. Whatever a killed process had not
+committed is gone when the file is opened next, whatever it had committed is there.
+
+On a local disk the file is in write-ahead-log mode: readers see the last committed state and never
+wait. That mode needs memory shared by all who have the file open, so on a network file system the
+file has a rollback journal instead, which needs nothing but file locks.
 """
 
 import os
 import sqlite3
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakSet
 
 import bson
-from mongomock import BulkWriteError, WriteError
+from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 from ssefw.errors import StoreError
+from ssefw.store.disk import network_file_system
 from ssefw.store.indices import Index
 
-__all__ = ["APPLICATION_ID", "DocumentFile", "Table"]
+__all__ = ["APPLICATION_ID", "FORMAT", "DocumentFile", "Table"]
 
 APPLICATION_ID = 0x53534546  # "SSEF"
 FORMAT = 1
@@ -57,150 +63,180 @@ class DocumentFile:
         self.read_only = read_only
         self._lock = threading.RLock()
         self._sqlite: sqlite3.Connection | None = None
-        self._process = 0
         self._depth = 0
-        self._writing = False
+        self._is_writing = False
         self._catalog: dict[str, Table] = {}
         self._catalog_version = -1
-        self._closed = False
+        self.is_closed = False
+        _open_files.add(self)
 
     def open(self, *, create: bool) -> None:
         """Open the file, make its tables if it is new, and check that it is ours."""
         with self._lock, self._plain_errors():
-            connection = self._connected()
             if create and not self.read_only:
-                self._lay_out(connection)
-            (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+                self._lay_out()
+            (application_id,) = self.connection.execute("PRAGMA application_id").fetchone()
             if application_id != APPLICATION_ID:
                 raise StoreError(
                     f"{self.path} is not an ssefw store (application id {application_id:#x}). "
                     "Give another folder, or move that file away."
                 )
-            (version,) = connection.execute("SELECT version FROM format").fetchone()
+            (version,) = self.connection.execute("SELECT version FROM format").fetchone()
             if version != FORMAT:
+                remedy = (
+                    "Upgrade ssefw" if version > FORMAT else "Open it with the ssefw that wrote it"
+                )
                 raise StoreError(
                     f"{self.path} has format {version}, this ssefw reads format {FORMAT}. "
-                    "Open it with the ssefw that wrote it, or start a new store folder."
+                    f"{remedy}, or start a new store folder."
                 )
+            self._check_disk()
 
     def close(self) -> None:
         """Close the file; whatever was committed stays."""
         with self._lock:
-            self._closed = True
-            if self._sqlite is not None and self._process == os.getpid():
-                self._sqlite.close()
-            self._sqlite = None
+            self.is_closed = True
+            self._hang_up()
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection to SQLite, opened if need be."""
+        if self._sqlite is None:
+            if self.is_closed:
+                raise StoreError(f"The connection to {self.path.parent} is closed: connect again.")
+            self._sqlite = self._dial()
+        return self._sqlite
 
     @contextmanager
-    def transaction(self, *, write: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, *, write: bool = False) -> Iterator[None]:
         """Run a block as one transaction; a block inside a block belongs to the outer one.
 
-        A block that ends in mongomock's `WriteError` (a duplicate key) keeps what it did before,
+        A block that ends in pymongo's `WriteError` (a duplicate key) keeps what it did before,
         as MongoDB does; every other exception undoes all of it.
         """
         with self._lock, self._plain_errors():
             if self._depth:
-                if write and not self._writing:
+                if write and not self._is_writing:
                     raise RuntimeError("a write cannot begin inside a read transaction")
                 self._depth += 1
                 try:
-                    yield self._connected()
+                    yield
                 finally:
                     self._depth -= 1
                 return
-            connection = self._begin(write=write)
+            if write and self.read_only:
+                raise StoreError(
+                    f"The store {self.path.parent} was opened read-only: connect without "
+                    "read_only to change it."
+                )
+            connection = self.connection
             try:
-                yield connection
-            except (WriteError, BulkWriteError):
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                self._depth, self._is_writing = 1, write
+                try:
+                    yield
+                except (WriteError, BulkWriteError):
+                    connection.execute("COMMIT")
+                    raise
                 connection.execute("COMMIT")
-                raise
             except BaseException:
-                self._roll_back(connection)
+                self._roll_back()
                 raise
-            else:
-                connection.execute("COMMIT")
             finally:
-                self._depth, self._writing = 0, False
+                self._depth, self._is_writing = 0, False
 
     def tables(self) -> dict[str, Table]:
         """Return the collections by name; call it inside a transaction."""
-        connection = self._connected()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version != self._catalog_version:
             self._catalog = {}
-            for number, name, description in connection.execute(
+            for number, name, description in self.connection.execute(
                 "SELECT number, name, indices FROM collections"
             ):
-                indices = [Index(**item) for item in bson.decode(description)["indices"]]
+                indices = [Index.from_dict(item) for item in bson.decode(description)["indices"]]
                 self._catalog[name] = Table(number, {index.name: index for index in indices})
             self._catalog_version = version
         return self._catalog
 
-    def table(self, name: str) -> Table | None:
-        """Return a collection's table if it has one."""
-        return self.tables().get(name)
-
     def make_table(self, name: str) -> Table:
         """Return a collection's table, made if need be; call it inside a write transaction."""
-        table = self.table(name)
+        table = self.tables().get(name)
         if table is None:
-            connection = self._connected()
-            (number,) = connection.execute(
-                "SELECT coalesce(max(number), 0) + 1 FROM collections"
-            ).fetchone()
+            query = "SELECT coalesce(max(number), 0) + 1 FROM collections"
+            (number,) = self.connection.execute(query).fetchone()
             table = Table(number)
-            connection.execute(
+            self.connection.execute(
                 f"CREATE TABLE {table.name} "
-                "(seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, body BLOB NOT NULL)"
+                "(seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, "
+                "body BLOB NOT NULL)"
             )
-            connection.execute(
+            self.connection.execute(
                 "INSERT INTO collections (number, name, indices) VALUES (?, ?, ?)",
                 (number, name, bson.encode({"indices": []})),
             )
-            self._catalog_changed(connection)
+            self._catalog_changed()
             table = self.tables()[name]
         return table
 
-    def save_indices(self, name: str, indices: list[Index]) -> None:
-        """Write down the indices of a collection; call it inside a write transaction."""
-        connection = self._connected()
-        description = bson.encode({"indices": [index.as_dict() for index in indices]})
-        connection.execute("UPDATE collections SET indices = ? WHERE name = ?", (description, name))
-        self._catalog_changed(connection)
-
     def drop_table(self, name: str) -> None:
         """Forget a collection and its indices; call it inside a write transaction."""
-        table = self.table(name)
+        table = self.tables().get(name)
         if table is None:
             return
-        connection = self._connected()
         for index in table.indices.values():
-            connection.execute(f"DROP TABLE {index.table}")
-        connection.execute(f"DROP TABLE {table.name}")
-        connection.execute("DELETE FROM collections WHERE name = ?", (name,))
-        self._catalog_changed(connection)
+            self.connection.execute(f"DROP TABLE {index.table}")
+        self.connection.execute(f"DROP TABLE {table.name}")
+        self.connection.execute("DELETE FROM collections WHERE name = ?", (name,))
+        self._catalog_changed()
+
+    def save_indices(self, name: str, indices: list[Index]) -> None:
+        """Write down the indices of a collection; call it inside a write transaction."""
+        description = bson.encode({"indices": [index.as_dict() for index in indices]})
+        query = "UPDATE collections SET indices = ? WHERE name = ?"
+        self.connection.execute(query, (description, name))
+        self._catalog_changed()
+
+    def drop_index(self, name: str, index_name: str) -> None:
+        """Forget an index of a collection; call it inside a write transaction."""
+        table = self.tables().get(name)
+        if table is None or index_name not in table.indices:
+            raise OperationFailure(f"index not found with name [{index_name}]")
+        self.connection.execute(f"DROP TABLE {table.indices[index_name].table}")
+        self.save_indices(
+            name, [index for index in table.indices.values() if index.name != index_name]
+        )
 
     def check(self) -> None:
         """Read every page and raise StoreError if one is damaged."""
-        with self.transaction() as connection:
-            (answer,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        with self.transaction():
+            (answer,) = self.connection.execute("PRAGMA integrity_check(1)").fetchone()
         if answer != "ok":
             raise StoreError(f"{self.path} is damaged ({answer}). {_RECOVER}")
 
-    def _catalog_changed(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        connection.execute(f"PRAGMA user_version = {version + 1}")
+    def hold(self) -> None:
+        """Let go of the file and keep every thread from it, until `release`.
+
+        An SQLite connection must not live on in a forked child, not even unused: parent and child
+        would take each other's locks for their own.
+        """
+        self._lock.acquire()
+        if self._depth == 0:
+            self._hang_up()
+
+    def release(self) -> None:
+        """End what `hold` began."""
+        self._lock.release()
+
+    def _hang_up(self) -> None:
+        if self._sqlite is not None:
+            self._sqlite.close()
+        self._sqlite = None
         self._catalog_version = -1
 
-    def _connected(self) -> sqlite3.Connection:
-        # An SQLite connection must not be used in a forked child: the child opens its own.
-        if self._sqlite is None or self._process != os.getpid():
-            if self._closed:
-                raise StoreError(f"The connection to {self.path.parent} is closed: connect again.")
-            self._sqlite = self._dial()
-            self._process = os.getpid()
-            self._depth, self._writing, self._catalog_version = 0, False, -1
-        return self._sqlite
+    def _catalog_changed(self) -> None:
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        self.connection.execute(f"PRAGMA user_version = {version + 1}")
+        self._catalog_version = -1
 
     def _dial(self) -> sqlite3.Connection:
         mode = "ro" if self.read_only else "rwc"
@@ -213,52 +249,57 @@ class DocumentFile:
             cached_statements=256,
         )
         try:
-            connection.execute("PRAGMA synchronous = NORMAL")
+            (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+            # A power cut costs a write-ahead log its last transactions, a journal the file.
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'wal' else 'FULL'}")
             connection.execute("PRAGMA cache_size = -16384")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def _lay_out(self, connection: sqlite3.Connection) -> None:
-        (application_id,) = connection.execute("PRAGMA application_id").fetchone()
-        if application_id == APPLICATION_ID:
-            return
-        (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    def _lay_out(self) -> None:
+        (application_id,) = self.connection.execute("PRAGMA application_id").fetchone()
+        (n_tables,) = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if application_id or n_tables:
-            return  # somebody else's database: open() refuses it untouched
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+            return  # ours, or somebody else's, which open() refuses untouched
+        if network_file_system(self.path.parent) is None:
+            self.connection.execute("PRAGMA journal_mode = WAL")
+            self._hang_up()  # the connection chooses its safety by the mode
+        with self.transaction(write=True):
             # Two processes may meet here: the second finds the tables made.
-            if connection.execute("PRAGMA application_id").fetchone() != (APPLICATION_ID,):
-                connection.execute("CREATE TABLE format (version INTEGER NOT NULL)")
-                connection.execute("INSERT INTO format VALUES (?)", (FORMAT,))
-                connection.execute(
-                    "CREATE TABLE collections (number INTEGER PRIMARY KEY, "
-                    "name TEXT NOT NULL UNIQUE, indices BLOB NOT NULL)"
-                )
-                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute("COMMIT")
-        except BaseException:
-            self._roll_back(connection)
-            raise
-
-    def _begin(self, *, write: bool) -> sqlite3.Connection:
-        if write and self.read_only:
-            raise StoreError(
-                f"The store {self.path.parent} was opened read-only: connect without read_only "
-                "to change it."
+            if self.connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,):
+                return
+            self.connection.execute("CREATE TABLE format (version INTEGER NOT NULL)")
+            self.connection.execute("INSERT INTO format VALUES (?)", (FORMAT,))
+            self.connection.execute(
+                "CREATE TABLE collections (number INTEGER PRIMARY KEY, "
+                "name TEXT NOT NULL UNIQUE, indices BLOB NOT NULL)"
             )
-        connection = self._connected()
-        connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-        self._depth, self._writing = 1, write
-        return connection
+            self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
+    def _check_disk(self) -> None:
+        kind = network_file_system(self.path.parent)
+        if kind is None:
+            return
+        (journal,) = self.connection.execute("PRAGMA journal_mode").fetchone()
+        if journal == "wal":
+            raise StoreError(
+                f"{self.path} was made on a local disk and is now on a network file system "
+                f"({kind}), where it could be damaged. While nobody has it open, run `sqlite3 "
+                f"{self.path} 'PRAGMA journal_mode=DELETE'`, or move the folder to a local disk."
+            )
+        warnings.warn(
+            f"{self.path.parent} is on a network file system ({kind}): the store is slow there and "
+            "as safe as its file locks. Use a folder on a local disk, or a MongoDB server for "
+            "workers on several machines.",
+            stacklevel=2,
+        )
+
+    def _roll_back(self) -> None:
         self._catalog_version = -1
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+        if self._sqlite is not None and self._sqlite.in_transaction:
+            self._sqlite.execute("ROLLBACK")
 
     @contextmanager
     def _plain_errors(self) -> Iterator[None]:
@@ -287,4 +328,22 @@ def _remedy(error: sqlite3.Error, path: Path) -> str:
         return f"Make the folder {path.parent} writable for you, or choose another."
     if "not a database" in text or "malformed" in text:
         return _RECOVER
-    return f"Check the disk and the permissions of {path.parent}."
+    return f"Check the disk, the quota and the permissions of {path.parent}."
+
+
+_open_files: WeakSet[DocumentFile] = WeakSet()
+_held: list[DocumentFile] = []
+
+
+def _before_fork() -> None:
+    for file in list(_open_files):
+        file.hold()
+        _held.append(file)
+
+
+def _after_fork() -> None:
+    while _held:
+        _held.pop().release()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
