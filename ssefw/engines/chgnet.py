@@ -1,12 +1,13 @@
 """An ASE calculator for CHGNet that is made for molecular dynamics.
 
-It gives the energies, forces, stresses and magnetic moments of
-`chgnet.model.dynamics.CHGNetCalculator` to rounding, several times faster on a CPU. What is left
-out or reordered is told in `ssefw.engines.chgnet_network` and `ssefw.engines.chgnet_graph`.
+It gives the energies, forces, stresses and magnetic moments of CHGNet
+(DOI 10.1038/s42256-023-00716-3) as `chgnet.model.dynamics.CHGNetCalculator` does, to rounding, but
+several times faster on a CPU. What is left out or reordered is told in
+`ssefw.engines.chgnet_network` and `ssefw.engines.chgnet_graph`.
 """
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +23,17 @@ from ssefw.errors import EngineError
 __all__ = ["FastCHGNet"]
 
 
-class FastCHGNet(Calculator):  # type: ignore[misc]
+class FastCHGNet(Calculator):
     """CHGNet for dynamics and relaxation: same numbers, less work.
 
     Results depend on positions, cell and species only, never on the steps before; for a fixed
-    number of threads they are the same to the last bit.
+    number of threads they are the same to the last bit. Energy, forces and moments come together;
+    stress is computed when it is asked for, from what is already there.
 
     Parameters
     ----------
     model
-        Checkpoint in the `chgnet` wheel: "0.3.0", "0.2.0" or "r2scan".
+        Checkpoint in the `chgnet` wheel: "0.3.0" or "r2scan".
     skin
         Extra radius, in A, of the search for neighbors; it is repeated when an atom has moved by
         half of it. Affects speed only.
@@ -41,7 +43,7 @@ class FastCHGNet(Calculator):  # type: ignore[misc]
         Number of threads of torch, for the whole process; None leaves it as it is.
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
         "energy",
         "free_energy",
         "forces",
@@ -58,17 +60,19 @@ class FastCHGNet(Calculator):  # type: ignore[misc]
         threads: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.skin = skin
         self.network = load_network(model, device)
         self._searches: list[PairSearch] = []
+        self._last: tuple[Graph, FloatArray] | None = None
         if threads is not None:
             torch.set_num_threads(threads)
 
     def reset(self) -> None:
         """Forget results and neighbors."""
-        super().reset()
+        super().reset()  # type: ignore[no-untyped-call]
         self._searches = []
+        self._last = None
 
     def calculate(
         self,
@@ -76,19 +80,30 @@ class FastCHGNet(Calculator):  # type: ignore[misc]
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = all_changes,
     ) -> None:
-        """Compute all properties of `atoms`; see `ase.calculators.calculator.Calculator`."""
-        super().calculate(atoms, properties, system_changes)
-        atoms = self.atoms
-        graph, energies, gradient, moments = self._run(
-            atoms.positions[None], atoms.numbers, atoms.cell.array, atoms.pbc
-        )
-        self.results = {
-            "energy": float(energies.sum()),
-            "free_energy": float(energies.sum()),
-            "forces": graph.forces(gradient),
-            "magmoms": moments,
-        }
-        if atoms.cell.rank == 3:
+        """Compute properties of `atoms`; see `ase.calculators.calculator.Calculator`."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
+        atoms = cast("Atoms", self.atoms)  # a copy of what was given
+        if system_changes or self._last is None:
+            # Not kept if what follows fails: it would pass for that of the new positions.
+            self._last = None
+            graph, energies, gradient, moments = self._run(
+                atoms.positions[None], atoms.numbers, atoms.cell.array, atoms.pbc
+            )
+            self._last = graph, gradient
+            self.results = {
+                "energy": float(energies.sum()),
+                "free_energy": float(energies.sum()),
+                "forces": graph.forces(gradient),
+                "magmoms": moments,
+            }
+        if "stress" in properties:
+            graph, gradient = self._last
+            if not atoms.pbc.all():
+                msg = (
+                    f"The stress of a structure that repeats along {int(atoms.pbc.sum())} of three "
+                    "directions is undefined. Set pbc=True, or do not relax the cell."
+                )
+                raise EngineError(msg)
             stress = graph.virial(gradient) / atoms.get_volume()
             self.results["stress"] = full_3x3_to_voigt_6_stress(stress)
 
@@ -119,6 +134,9 @@ class FastCHGNet(Calculator):  # type: ignore[misc]
             In eV and eV/A, shapes (n_replicas,) and (n_replicas, n, 3).
         """
         positions = np.asarray(positions, dtype=np.float64)
+        if positions.ndim != 3 or positions.shape[1:] != (len(numbers), 3):
+            msg = f"positions have the shape {positions.shape}, not (replicas, {len(numbers)}, 3)"
+            raise ValueError(msg)
         directions = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
         graph, energies, gradient, _ = self._run(positions, numbers, cell, directions)
         shape = positions.shape[:2]
@@ -137,8 +155,8 @@ class FastCHGNet(Calculator):  # type: ignore[misc]
         graph = build_graph(positions, self._pairs(positions, cell, pbc))
         device = network.device
         species = torch.tensor(numbers - 1, device=device).repeat(len(positions))
-        lengths = torch.tensor(graph.lengths, dtype=torch.float32, device=device)
-        angles = torch.tensor(graph.angles, dtype=torch.float32, device=device)
+        lengths = torch.tensor(graph.lengths, dtype=network.dtype, device=device)
+        angles = torch.tensor(graph.angles, dtype=network.dtype, device=device)
         lengths.requires_grad_()
         angles.requires_grad_()
         energies, moments = network(species, lengths, angles, Indices.of(graph, device))

@@ -207,7 +207,9 @@ def build_graph(positions: FloatArray, searches: list[PairSearch]) -> Graph:
 
 
 @numba.njit(cache=True)
-def _select_bonds(positions, first, second, shift):  # type: ignore[no-untyped-def]
+def _select_bonds(
+    positions: FloatArray, first: IntArray, second: IntArray, shift: FloatArray
+) -> tuple[int, IntArray, IntArray, FloatArray, FloatArray]:
     """Keep the pairs within the cutoff, short ones first."""
     n_pairs = len(first)
     square = np.empty(n_pairs)
@@ -241,7 +243,9 @@ def _select_bonds(positions, first, second, shift):  # type: ignore[no-untyped-d
 
 
 @numba.njit(cache=True)
-def _directed_edges(n_atoms, n_short, start, end):  # type: ignore[no-untyped-def]
+def _directed_edges(
+    n_atoms: int, n_short: int, start: IntArray, end: IntArray
+) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     """Give each bond its two edges, sorted by starting atom and then by bond."""
     n_bonds = len(start)
     offsets = np.zeros(n_atoms + 1, np.int64)
@@ -266,7 +270,14 @@ def _directed_edges(n_atoms, n_short, start, end):  # type: ignore[no-untyped-de
 
 
 @numba.njit(cache=True)
-def _angles_at_atoms(edge_bond, offsets, n_short_edges, start, vectors, lengths):  # type: ignore[no-untyped-def]
+def _angles_at_atoms(  # noqa: PLR0917  numba takes no keywords
+    edge_bond: IntArray,
+    offsets: IntArray,
+    n_short_edges: IntArray,
+    start: IntArray,
+    vectors: FloatArray,
+    lengths: FloatArray,
+) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
     """Pair each short edge with every other short edge of its atom."""
     n_angles = 0
     for n in n_short_edges:
@@ -300,7 +311,15 @@ def _angles_at_atoms(edge_bond, offsets, n_short_edges, start, vectors, lengths)
 
 
 @numba.njit(cache=True)
-def _chain_to_vectors(vectors, lengths, first, second, sign, by_length, by_angle):  # type: ignore[no-untyped-def]
+def _chain_to_vectors(  # noqa: PLR0917  numba takes no keywords
+    vectors: FloatArray,
+    lengths: FloatArray,
+    first: IntArray,
+    second: IntArray,
+    sign: FloatArray,
+    by_length: FloatArray,
+    by_angle: FloatArray,
+) -> FloatArray:
     gradient = np.empty_like(vectors)
     for b in range(len(lengths)):
         for k in range(3):
@@ -321,7 +340,9 @@ def _chain_to_vectors(vectors, lengths, first, second, sign, by_length, by_angle
 
 
 @numba.njit(cache=True)
-def _scatter_forces(n_atoms, start, end, gradient):  # type: ignore[no-untyped-def]
+def _scatter_forces(
+    n_atoms: int, start: IntArray, end: IntArray, gradient: FloatArray
+) -> FloatArray:
     forces = np.zeros((n_atoms, 3))
     for b in range(len(start)):
         for k in range(3):

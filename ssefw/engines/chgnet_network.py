@@ -1,13 +1,14 @@
 """CHGNet as a function from bond lengths and angles to site energies.
 
-The numbers are those of `chgnet.model.CHGNet` (0.2.0, 0.3.0, r2scan), reordered to cost less:
+The numbers are those of `chgnet.model.CHGNet` (0.3.0 and r2scan), reordered to cost less:
 
 - the first linear layer of a gated MLP acts on atoms, bonds and angles *before* they are gathered
   onto edges, since the linear map of a concatenation is a sum of linear maps;
 - its core and gate are one matrix product;
 - bonds too long for angles never change, so what they contribute to all layers is one matrix
   product on their radial basis;
-- the last update of the angles, which nothing reads, is left out.
+- the last update of the angles, which nothing reads, is left out;
+- rows are gathered by `index_select`, whose backward pass is a plain `index_add`.
 
 Only rounding distinguishes the results. Geometry comes in as numbers, hence a gradient by lengths
 and angles is all that forces and stress need.
@@ -28,8 +29,8 @@ from ssefw.errors import EngineError
 
 __all__ = ["MODELS", "Network", "load_network"]
 
-MODELS = ("0.2.0", "0.3.0", "r2scan")
-"""Checkpoints in the wheel of `chgnet`."""
+MODELS = ("0.3.0", "r2scan")
+"""Checkpoints in the wheel of `chgnet` with these cutoffs (0.2.0 has others)."""
 
 WIDTH = 64
 """Number of features of an atom, a bond or an angle."""
@@ -106,11 +107,12 @@ class Network:
     def __init__(self, model: Any) -> None:
         model.requires_grad_(False)  # noqa: FBT003
         self.device: torch.device = next(model.parameters()).device
+        self.dtype: torch.dtype = next(model.parameters()).dtype
         self.species: Tensor = model.atom_embedding.embedding.weight
         self.reference_energies: Tensor = model.composition_model.fc.weight[0]
-        self.atom_mlps = [_split(layer.twoBody_atom, 3) for layer in model.atom_conv_layers]
-        self.bond_mlps = [_split(layer.twoBody_bond, 4) for layer in model.bond_conv_layers]
-        self.angle_mlps = [_split(layer.twoBody_bond, 4) for layer in model.angle_layers[:-1]]
+        self.atom_mlps = [_split(layer.twoBody_atom) for layer in model.atom_conv_layers]
+        self.bond_mlps = [_split(layer.twoBody_bond) for layer in model.bond_conv_layers]
+        self.angle_mlps = [_split(layer.twoBody_bond) for layer in model.angle_layers[:-1]]
         self.atom_outputs = [layer.mlp_out for layer in model.atom_conv_layers]
         self.bond_outputs = [layer.mlp_out for layer in model.bond_conv_layers]
         self.radial = model.bond_basis_expansion.rbf_expansion_ag
@@ -149,7 +151,9 @@ class Network:
         short = slice(indices.n_short)
         bonds = initial_bonds = basis[short] @ self.bond_embedding
         short_weights = self.short_weights(self.short_radial(lengths[short]))
-        angle_weights = short_weights[indices.angle_first] * short_weights[indices.angle_second]
+        angle_weights = short_weights.index_select(
+            0, indices.angle_first
+        ) * short_weights.index_select(0, indices.angle_second)
         openings = self._fourier(angles) @ self.angle_embedding
         atoms = self.species[species]
 
@@ -159,11 +163,11 @@ class Network:
                 change = (bonds - initial_bonds) @ mlp.inputs[1]
                 bond_term = torch.cat([bond_term[short] + change, bond_term[indices.n_short :]])
             hidden = (
-                (atoms @ mlp.inputs[0])[indices.edge_start]
-                + (atoms @ mlp.inputs[2])[indices.edge_end]
-                + bond_term[indices.edge_bond]
+                (atoms @ mlp.inputs[0]).index_select(0, indices.edge_start)
+                + (atoms @ mlp.inputs[2]).index_select(0, indices.edge_end)
+                + bond_term.index_select(0, indices.edge_bond)
             )
-            messages = mlp.finish(hidden) * weights[indices.edge_bond]
+            messages = mlp.finish(hidden) * weights.index_select(0, indices.edge_bond)
             total = torch.zeros_like(atoms).index_add(0, indices.edge_start, messages)
             atoms = atoms + self.atom_outputs[layer](total)
             if layer == len(self.bond_mlps):
@@ -171,13 +175,17 @@ class Network:
             moments = atoms
             if not len(openings):
                 continue
-            mlp = self.bond_mlps[layer]
-            messages = mlp.finish(_gather(mlp, atoms, bonds, openings, indices)) * angle_weights
+            bond_mlp = self.bond_mlps[layer]
+            messages = (
+                bond_mlp.finish(_gather(bond_mlp, atoms, bonds, openings, indices)) * angle_weights
+            )
             total = torch.zeros_like(bonds).index_add(0, indices.angle_first, messages)
             bonds = bonds + self.bond_outputs[layer](total)
             if layer < len(self.angle_mlps):
-                mlp = self.angle_mlps[layer]
-                openings = openings + mlp.finish(_gather(mlp, atoms, bonds, openings, indices))
+                angle_mlp = self.angle_mlps[layer]
+                openings = openings + angle_mlp.finish(
+                    _gather(angle_mlp, atoms, bonds, openings, indices)
+                )
 
         energies = self.readout(self.readout_norm(atoms))[:, 0]
         moments = torch.abs(self.site_moment(moments))[:, 0]
@@ -194,14 +202,14 @@ def _gather(
 ) -> Tensor:
     """Apply the first layer of a gated MLP to angles: bond, bond, opening, atom."""
     return (
-        (bonds @ mlp.inputs[0])[indices.angle_first]
-        + (bonds @ mlp.inputs[1])[indices.angle_second]
+        (bonds @ mlp.inputs[0]).index_select(0, indices.angle_first)
+        + (bonds @ mlp.inputs[1]).index_select(0, indices.angle_second)
         + torch.addmm(mlp.bias, openings, mlp.inputs[2])
-        + (atoms @ mlp.inputs[3])[indices.angle_atom]
+        + (atoms @ mlp.inputs[3]).index_select(0, indices.angle_atom)
     )
 
 
-def _split(gated: Any, n_inputs: int) -> GatedMLP:
+def _split(gated: Any) -> GatedMLP:
     """Arrange the weights of a `chgnet.model.functions.GatedMLP`."""
     core = [layer for layer in gated.mlp_core.layers if isinstance(layer, torch.nn.Linear)]
     gate = [layer for layer in gated.mlp_gate.layers if isinstance(layer, torch.nn.Linear)]
@@ -230,7 +238,8 @@ def load_network(model: str, device: str) -> Network:
     if model not in MODELS:
         msg = f"Unknown CHGNet model {model!r}. Known models: {', '.join(MODELS)}."
         raise EngineError(msg)
-    from chgnet.model import CHGNet  # noqa: PLC0415  two seconds that only a calculation pays
+    # Two seconds of import that only a calculation pays.
+    from chgnet.model.model import CHGNet  # noqa: PLC0415
 
     with contextlib.redirect_stdout(io.StringIO()):  # it prints its number of parameters
         original = CHGNet.load(model_name=model, use_device=device, verbose=False)
