@@ -16,6 +16,7 @@ LAYERS = [
     {"campaigns"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ROOT = Path(ssefw.__file__).parent

@@ -112,6 +112,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
     LaunchError
         If no candidate is left.
     """
+    maker = candidate_maker(spec)
+    maker.relax.engine.check()
     pool = _read(spec)
     candidates, excluded = apply_filters(pool.candidates, spec.filters, specie=spec.specie)
     if not candidates:
@@ -122,7 +124,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
         )
     return Plan(
         spec=spec,
-        maker=candidate_maker(spec),
+        maker=maker,
         candidates=tuple(candidates[: spec.pool.limit]),
         excluded=tuple(excluded),
         rejects=tuple(pool.rejects),

@@ -95,6 +95,11 @@ class AseEngine(Engine):
         """CHGNet on one core of a 2020s server, by benchmarks/chgnet.py."""
         return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
 
+    def check(self) -> None:
+        """Import the calculator, unless it is the default, which takes seconds and is there."""
+        if self.calculator != DEFAULT_CALCULATOR:
+            self.calculator_instance()
+
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
         package = self.calculator.partition(".")[0]

@@ -124,9 +124,7 @@ def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     folder = tmp_path / "c"
     environment = prepare(folder)
     rng = random.Random(7)
-    killed = [
-        kill_at_random(folder, environment, rng, workers_too=workers_too) for _ in range(5)
-    ]
+    killed = [kill_at_random(folder, environment, rng, workers_too=workers_too) for _ in range(5)]
     assert sum(killed) >= 3, "the campaign ended before it was killed"
     run_ssefw("resume", "--store", "st", folder=folder, env=environment)
 
