@@ -1,0 +1,175 @@
+"""Minima and saddle points of the exact site energy, found from points near them.
+
+A minimum is found by damped Newton steps down; a saddle point by climbing along the softest
+direction of curvature and descending across it (eigenvector following); the path of a hop is the
+steepest descent from a saddle point on both sides. Points are Cartesian and not wrapped into the
+cell, so that a path keeps count of the cells it crosses.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from ssefw.bvse.potential import Framework, expand
+
+__all__ = ["Descent", "Saddle", "Surface", "climb", "descend", "minimize", "surface"]
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+_MAX_STEP = 0.12
+_MAX_ITERATIONS = 60
+_GRADIENT = 1e-5
+_PATH_STEP = 0.06
+_MAX_PATH_POINTS = 400
+
+
+class Surface(NamedTuple):
+    """What the compiled functions need of a framework."""
+
+    matrix: FloatArray
+    inverse: FloatArray
+    positions: FloatArray
+    kinds: IntArray
+    terms: FloatArray
+    starts: IntArray
+    cutoff: float
+
+
+class Saddle(NamedTuple):
+    """A stationary point with one direction of negative curvature.
+
+    `found` is False where none was found within the allowed distance.
+    """
+
+    found: bool
+    point: FloatArray
+    energy: float
+    direction: FloatArray
+
+
+class Descent(NamedTuple):
+    """The way down from a saddle point: points (n, 3) and energies (n,), the minimum last."""
+
+    points: FloatArray
+    energies: FloatArray
+
+
+def surface(framework: Framework) -> Surface:
+    """Return the compiled functions' view of a framework."""
+    positions, kinds = framework.images
+    return Surface(
+        framework.matrix,
+        np.linalg.inv(framework.matrix),
+        positions,
+        kinds,
+        framework.terms,
+        framework.starts,
+        framework.cutoff,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _at(point: FloatArray, s: Surface) -> tuple[float, FloatArray, FloatArray]:
+    frac = np.zeros(3)
+    for i in range(3):
+        for j in range(3):
+            frac[i] += point[j] * s.inverse[j, i]
+    home = point.copy()
+    for i in range(3):
+        cell = math.floor(frac[i])
+        for j in range(3):
+            home[j] -= cell * s.matrix[i, j]
+    return expand(home, s.positions, s.kinds, s.terms, s.starts, s.cutoff)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _limited(step: FloatArray, longest: float) -> FloatArray:
+    length = math.sqrt((step * step).sum())
+    return step * (longest / length) if length > longest else step
+
+
+@njit(cache=True, nogil=True)
+def minimize(start: FloatArray, s: Surface) -> tuple[FloatArray, float]:
+    """Return the minimum below a point, and its energy in eV."""
+    point = start.copy()
+    energy, gradient, hessian = _at(point, s)
+    longest = _MAX_STEP
+    for _ in range(4 * _MAX_ITERATIONS):
+        if math.sqrt((gradient * gradient).sum()) < _GRADIENT:
+            break
+        values, vectors = np.linalg.eigh(hessian)
+        step = np.zeros(3)
+        for mode in range(3):
+            along = (vectors[:, mode] * gradient).sum()
+            step -= vectors[:, mode] * (along / max(abs(values[mode]), 0.05))
+        trial = point + _limited(step, longest)
+        lower, new_gradient, new_hessian = _at(trial, s)
+        if lower <= energy + 1e-12:
+            point, energy, gradient, hessian = trial, lower, new_gradient, new_hessian
+            longest = min(1.5 * longest, _MAX_STEP)
+        else:
+            longest = 0.4 * min(longest, math.sqrt((step * step).sum()))
+            if longest < 1e-7:
+                break
+    return point, energy
+
+
+@njit(cache=True, nogil=True)
+def climb(start: FloatArray, reach: float, s: Surface) -> Saddle:
+    """Return the saddle point near a point, at most `reach` angstrom away from it."""
+    point = start.copy()
+    direction = np.zeros(3)
+    energy = 0.0
+    for _ in range(_MAX_ITERATIONS):
+        energy, gradient, hessian = _at(point, s)
+        values, vectors = np.linalg.eigh(hessian)
+        direction = vectors[:, 0].copy()
+        if math.sqrt((gradient * gradient).sum()) < _GRADIENT:
+            return Saddle(values[0] < -1e-4 and values[1] > 1e-4, point, energy, direction)
+        step = np.zeros(3)
+        for mode in range(3):
+            along = (vectors[:, mode] * gradient).sum()
+            uphill = 1.0 if mode == 0 else -1.0
+            step += vectors[:, mode] * (uphill * along / max(abs(values[mode]), 0.05))
+        point += _limited(step, _MAX_STEP)
+        if math.sqrt(((point - start) ** 2).sum()) > reach:
+            break
+    return Saddle(False, point, energy, direction)  # noqa: FBT003 (compiled)
+
+
+@njit(cache=True, nogil=True)
+def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
+    """Return the steepest way down from a saddle point, to one side of it."""
+    points = np.empty((_MAX_PATH_POINTS + 2, 3))
+    energies = np.empty(_MAX_PATH_POINTS + 2)
+    points[0] = saddle
+    energies[0] = _at(saddle, s)[0]
+    point = saddle + 0.03 * direction / math.sqrt((direction * direction).sum())
+    n_points = 1
+    step = _PATH_STEP
+    energy, gradient, hessian = _at(point, s)
+    while n_points <= _MAX_PATH_POINTS:
+        points[n_points], energies[n_points] = point, energy
+        n_points += 1
+        slope = math.sqrt((gradient * gradient).sum())
+        values = np.linalg.eigvalsh(hessian)
+        # Inside the bowl of a minimum Newton steps take over.
+        if slope < 1e-4 or (values[0] > 0.0 and slope / values[0] < 2.0 * _PATH_STEP):
+            break
+        while True:
+            # Second order in the step: the slope half-way decides, as on a curved path it must.
+            middle = _at(point - 0.5 * step * gradient / slope, s)[1]
+            size = math.sqrt((middle * middle).sum())
+            trial = point - step * middle / max(size, 1e-12)
+            lower, new_gradient, new_hessian = _at(trial, s)
+            if lower < energy or step < 1e-4:
+                break
+            step *= 0.5
+        point, energy, gradient, hessian = trial, lower, new_gradient, new_hessian
+        step = min(_PATH_STEP, 1.5 * step)
+    points[n_points], energies[n_points] = minimize(point, s)
+    return Descent(points[: n_points + 1].copy(), energies[: n_points + 1].copy())
