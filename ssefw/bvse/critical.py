@@ -15,15 +15,32 @@ from numba import njit
 
 from ssefw.bvse.potential import Framework, expand
 
-__all__ = ["Descent", "Saddle", "Surface", "climb", "descend", "minimize", "surface"]
+__all__ = [
+    "SAME_SITE",
+    "Descent",
+    "Saddle",
+    "Surface",
+    "climb",
+    "descend",
+    "flow",
+    "follow_ridge",
+    "minimize",
+    "surface",
+]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+SAME_SITE = 0.15
+"""Minima nearer than this, in angstrom, are one site."""
 
 _MAX_STEP = 0.12
 _MAX_ITERATIONS = 60
 _GRADIENT = 1e-5
 _PATH_STEP = 0.06
+_RIDGE_STEP = 0.08
+_RIDGE_WIDTH = 0.02
+_MAX_RIDGE_STEPS = 40
 _MAX_PATH_POINTS = 400
 
 
@@ -119,22 +136,31 @@ def minimize(start: FloatArray, s: Surface) -> tuple[FloatArray, float]:
 
 
 @njit(cache=True, nogil=True)
-def climb(start: FloatArray, reach: float, s: Surface) -> Saddle:
-    """Return the saddle point near a point, at most `reach` angstrom away from it."""
+def climb(start: FloatArray, along: FloatArray, reach: float, s: Surface) -> Saddle:
+    """Return the saddle point near a point, at most `reach` angstrom away from it.
+
+    The climb follows the curvature that is most parallel to `along`, or the softest one where
+    `along` is zero.
+    """
     point = start.copy()
-    direction = np.zeros(3)
+    direction = along.copy()
     energy = 0.0
     for _ in range(_MAX_ITERATIONS):
         energy, gradient, hessian = _at(point, s)
         values, vectors = np.linalg.eigh(hessian)
-        direction = vectors[:, 0].copy()
+        followed = 0
+        for mode in range(1, 3):
+            one = abs((vectors[:, mode] * direction).sum())
+            if one > abs((vectors[:, followed] * direction).sum()) + 1e-9:
+                followed = mode
+        direction = vectors[:, followed].copy()
         if math.sqrt((gradient * gradient).sum()) < _GRADIENT:
-            return Saddle(values[0] < -1e-4 and values[1] > 1e-4, point, energy, direction)
+            is_saddle = followed == 0 and values[0] < -1e-4 and values[1] > 1e-4
+            return Saddle(is_saddle, point, energy, direction)
         step = np.zeros(3)
         for mode in range(3):
-            along = (vectors[:, mode] * gradient).sum()
-            uphill = 1.0 if mode == 0 else -1.0
-            step += vectors[:, mode] * (uphill * along / max(abs(values[mode]), 0.05))
+            size = (vectors[:, mode] * gradient).sum() / max(abs(values[mode]), 0.05)
+            step += vectors[:, mode] * (size if mode == followed else -size)
         point += _limited(step, _MAX_STEP)
         if math.sqrt(((point - start) ** 2).sum()) > reach:
             break
@@ -142,23 +168,21 @@ def climb(start: FloatArray, reach: float, s: Surface) -> Saddle:
 
 
 @njit(cache=True, nogil=True)
-def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
-    """Return the steepest way down from a saddle point, to one side of it."""
-    points = np.empty((_MAX_PATH_POINTS + 2, 3))
-    energies = np.empty(_MAX_PATH_POINTS + 2)
-    points[0] = saddle
-    energies[0] = _at(saddle, s)[0]
-    point = saddle + 0.03 * direction / math.sqrt((direction * direction).sum())
-    n_points = 1
+def flow(start: FloatArray, s: Surface) -> Descent:
+    """Return the steepest way down from a point to the minimum of its basin."""
+    points = np.empty((_MAX_PATH_POINTS + 1, 3))
+    energies = np.empty(_MAX_PATH_POINTS + 1)
+    point = start.copy()
+    n_points = 0
     step = _PATH_STEP
     energy, gradient, hessian = _at(point, s)
-    while n_points <= _MAX_PATH_POINTS:
+    while n_points < _MAX_PATH_POINTS:
         points[n_points], energies[n_points] = point, energy
         n_points += 1
         slope = math.sqrt((gradient * gradient).sum())
-        values = np.linalg.eigvalsh(hessian)
+        softest = np.linalg.eigvalsh(hessian)[0]
         # Inside the bowl of a minimum Newton steps take over.
-        if slope < 1e-4 or (values[0] > 0.0 and slope / values[0] < 2.0 * _PATH_STEP):
+        if slope < 1e-4 or (softest > 0.0 and slope / softest < 2.0 * _PATH_STEP):
             break
         while True:
             # Second order in the step: the slope half-way decides, as on a curved path it must.
@@ -173,3 +197,69 @@ def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
         step = min(_PATH_STEP, 1.5 * step)
     points[n_points], energies[n_points] = minimize(point, s)
     return Descent(points[: n_points + 1].copy(), energies[: n_points + 1].copy())
+
+
+@njit(cache=True, nogil=True)
+def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
+    """Return the steepest way down from a saddle point, to one side of it."""
+    length = math.sqrt((direction * direction).sum())
+    way = flow(saddle + 0.03 * direction / length, s)
+    points = np.empty((len(way.points) + 1, 3))
+    energies = np.empty(len(way.energies) + 1)
+    points[0], energies[0] = saddle, _at(saddle, s)[0]
+    points[1:], energies[1:] = way.points, way.energies
+    return Descent(points, energies)
+
+
+@njit(cache=True, nogil=True)
+def _bottom(point: FloatArray, s: Surface) -> FloatArray:
+    return flow(point, s).points[-1]  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def _near(one: FloatArray, other: FloatArray) -> bool:
+    return bool(((one - other) ** 2).sum() < SAME_SITE * SAME_SITE)
+
+
+@njit(cache=True, nogil=True)
+def follow_ridge(one: FloatArray, other: FloatArray, s: Surface) -> Saddle:
+    """Return the saddle point on the ridge between two points of different basins.
+
+    The ridge is found by bisection, walked downhill, and left for the saddle point as soon as a
+    climb from it arrives (Ionova & Carter, doi:10.1063/1.464571). Where none arrives, `found` is
+    False and point and energy are those of the lowest point of the ridge that was reached, a bound
+    from above of the pass.
+    """
+    low, high = one.copy(), other.copy()
+    low_bottom, high_bottom = _bottom(low, s), _bottom(high, s)
+    best = Saddle(False, 0.5 * (low + high), np.inf, high - low)  # noqa: FBT003 (compiled)
+    for _ in range(_MAX_RIDGE_STEPS):
+        while math.sqrt(((high - low) ** 2).sum()) > _RIDGE_WIDTH:
+            middle = 0.5 * (low + high)
+            bottom = _bottom(middle, s)
+            if _near(bottom, low_bottom):
+                low = middle
+            else:
+                high, high_bottom = middle, bottom
+        point = 0.5 * (low + high)
+        across = (high - low) / math.sqrt(((high - low) ** 2).sum())
+        energy, gradient, _ = _at(point, s)
+        if energy >= best.energy:
+            break
+        best = Saddle(False, point, energy, across)  # noqa: FBT003 (compiled)
+        saddle = climb(point, across, 0.4, s)
+        if saddle.found and saddle.energy < energy + 1e-6:
+            return saddle
+        downhill = (gradient * across).sum() * across - gradient
+        slope = math.sqrt((downhill * downhill).sum())
+        moved = point + _RIDGE_STEP * downhill / max(slope, 1e-12)
+        width = 0.05
+        while width < 0.5:
+            low, high = moved - width * across, moved + width * across
+            low_bottom, high_bottom = _bottom(low, s), _bottom(high, s)
+            if not _near(low_bottom, high_bottom):
+                break
+            width *= 2.0
+        if width >= 0.5:
+            break
+    return best
