@@ -22,6 +22,7 @@ __all__ = [
     "Surface",
     "climb",
     "descend",
+    "energy_at",
     "flow",
     "follow_ridge",
     "minimize",
@@ -101,6 +102,12 @@ def _at(point: FloatArray, s: Surface) -> tuple[float, FloatArray, FloatArray]:
         for j in range(3):
             home[j] -= cell * s.matrix[i, j]
     return expand(home, s.positions, s.kinds, s.terms, s.starts, s.cutoff)  # type: ignore[no-any-return]
+
+
+@njit(cache=True, nogil=True)
+def energy_at(point: FloatArray, s: Surface) -> float:
+    """Return the energy at a point in any cell, in eV."""
+    return _at(point, s)[0]
 
 
 @njit(cache=True, nogil=True)
@@ -226,9 +233,8 @@ def follow_ridge(one: FloatArray, other: FloatArray, s: Surface) -> Saddle:
     """Return the saddle point on the ridge between two points of different basins.
 
     The ridge is found by bisection, walked downhill, and left for the saddle point as soon as a
-    climb from it arrives (Ionova & Carter, doi:10.1063/1.464571). Where none arrives, `found` is
-    False and point and energy are those of the lowest point of the ridge that was reached, a bound
-    from above of the pass.
+    climb from it arrives (Ionova & Carter, doi:10.1063/1.464571). A third basin between the two
+    takes the place of the second.
     """
     low, high = one.copy(), other.copy()
     low_bottom, high_bottom = _bottom(low, s), _bottom(high, s)

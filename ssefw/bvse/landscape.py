@@ -8,6 +8,7 @@ a saddle point between its two basins, the pass stays an open link with the ener
 is settled by following the ridge as soon as a percolation threshold rests on it.
 """
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ from ssefw.bvse.critical import (
     Saddle,
     climb,
     descend,
+    energy_at,
     flow,
     follow_ridge,
     minimize,
@@ -34,9 +36,13 @@ __all__ = ["Hop", "Landscape", "Link", "build_landscape", "link_thresholds"]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Cell = tuple[int, int, int]
+_Point = tuple[FloatArray, FloatArray]  # and the bottom of the basin it lies in
 
 # A saddle point is looked for this far around the pass of the grid.
 _REACH = 1.0
+
+# Points on both sides of a ridge are brought this near to each other, in angstrom.
+_RIDGE_WIDTH = 0.02
 
 # A pass of the grid may lie this much above the saddle point, for each angstrom of its spacing.
 _GRID_ERROR = 0.4
@@ -155,9 +161,11 @@ def build_landscape(framework: Framework, field: SiteEnergyField, *, limit: floa
     links = search.links()
     tolerance = _GRID_ERROR * max(field.spacing)
     while True:
-        thresholds, bottlenecks = link_thresholds(search.n_sites, links, tolerance=tolerance)
-        open_links = {link for link in bottlenecks if link.source == "grid"}
-        if not open_links:
+        settled = [link for link in links if link.source != "grid"]
+        thresholds, bottlenecks, _ = link_thresholds(search.n_sites, settled)
+        hoped, _, used = link_thresholds(search.n_sites, links, tolerance=tolerance)
+        open_links = [link for link in used if link.source == "grid"]
+        if hoped == thresholds or not open_links:
             break
         for link in open_links:
             links.remove(link)
@@ -267,21 +275,31 @@ class _Search:
         Saddle points found on the way become hops; what is returned are links for the crossings
         where none was found.
         """
-        path = self._grid_path(link.row)
-        bottoms = [flow(point, self.exact).points[-1] for point in path]
+        path = [(point, self._bottom(point)) for point in self._grid_path(link.row)]
         remaining = []
-        for k in range(len(path) - 1):
-            if np.linalg.norm(bottoms[k] - bottoms[k + 1]) < SAME_SITE:
-                continue
-            saddle = follow_ridge(path[k], path[k + 1], self.exact)
-            hop = self._add_saddle(saddle)
-            first, first_cell = self._place_site(bottoms[k])
-            second, second_cell = self._place_site(bottoms[k + 1])
-            image = second_cell - first_cell
-            if hop is None or not _joins(hop, first, second, image):
-                crossing = float(saddle.energy)
-                remaining.append(Link(first, second, _triple(image), crossing, "ridge"))
+        for low, high in itertools.pairwise(path):
+            for one, other in self._crossings(low, high):
+                hop = self._add_saddle(follow_ridge(one[0], other[0], self.exact))
+                first, first_cell = self._place_site(one[1])
+                second, second_cell = self._place_site(other[1])
+                image = second_cell - first_cell
+                if hop is None or not _joins(hop, first, second, image):
+                    crossing = float(energy_at(0.5 * (one[0] + other[0]), self.exact))
+                    remaining.append(Link(first, second, _triple(image), crossing, "ridge"))
         return remaining
+
+    def _bottom(self, point: FloatArray) -> FloatArray:
+        return flow(point, self.exact).points[-1]
+
+    def _crossings(self, low: _Point, high: _Point) -> list[tuple[_Point, _Point]]:
+        """Return narrow pairs of points on both sides of each ridge between two points."""
+        if np.linalg.norm(low[1] - high[1]) < SAME_SITE:
+            return []
+        if np.linalg.norm(low[0] - high[0]) < _RIDGE_WIDTH:
+            return [(low, high)]
+        point = 0.5 * (low[0] + high[0])
+        middle = (point, self._bottom(point))
+        return [*self._crossings(low, middle), *self._crossings(middle, high)]
 
     def _ends(self, row: int) -> tuple[int, int, IntArray]:
         first, first_cell = self.homes[self.basins.pairs[row, 0]]
@@ -373,11 +391,12 @@ class _Search:
 
 def link_thresholds(
     n_sites: int, links: list[Link], *, tolerance: float = 0.0
-) -> tuple[Thresholds, tuple[Link, ...]]:
-    """Return the absolute energies at which links percolate, and the link that opens each rank.
+) -> tuple[Thresholds, tuple[Link, ...], tuple[Link, ...]]:
+    """Return where links percolate, the link that opens each dimension, and all that were needed.
 
-    The same union-find as on the grid, on the links in order of energy; links of the grid count as
-    `tolerance` lower than they are, so that none that may matter is passed over.
+    Energies are absolute, in eV. The same union-find as on the grid, on the links in order of
+    energy; links of the grid count as `tolerance` lower than they are, so that none that may
+    matter is passed over.
     """
 
     def bound(link: Link) -> float:
@@ -388,13 +407,18 @@ def link_thresholds(
     lattices = np.zeros((n_sites, 3, 3), dtype=np.int64)
     ranks = np.zeros(n_sites, dtype=np.int64)
     found: list[Link] = []
+    used: list[Link] = []
     for link in sorted(links, key=bound):
         root = find_root(parents, offsets, link.start)
         far = find_root(parents, offsets, link.end)
         vector = offsets[link.end] + np.array(link.image) - offsets[link.start]
+        before = ranks[root]
         if root == far:
             ranks[root] = extend_lattice(lattices[root], ranks[root], vector.astype(np.int64))
+            if ranks[root] > before:
+                used.append(link)
         else:
+            used.append(link)
             parents[far] = root
             offsets[far] = -vector
             for row in range(ranks[far]):
@@ -402,8 +426,8 @@ def link_thresholds(
         found.extend([link] * (int(ranks[root]) - len(found)))
         if len(found) == 3:
             break
-    energies = [link.energy for link in found] + [np.inf] * (3 - len(found))
-    return Thresholds(*energies), tuple(found)
+    energies = [bound(link) for link in found] + [np.inf] * (3 - len(found))
+    return Thresholds(*energies), tuple(found), tuple(used)
 
 
 def _joins(hop: Hop, first: int, second: int, image: IntArray) -> bool:
