@@ -82,7 +82,7 @@ def flood(
 
 
 @njit(cache=True, nogil=True)
-def _flood(  # noqa: C901, PLR0912, PLR0915 (compiled: one loop that reads like the method)
+def _flood(  # noqa: C901, PLR0915 (compiled: one loop that reads like the method)
     energies: FloatArray, order: IntArray, shape: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Return the minima and the contacts (node, step to neighbor, basin, basin, image)."""
@@ -164,19 +164,19 @@ def _lowest_contacts(
     key[swap, 2:] *= -1
     _, group = np.unique(key, axis=0, return_inverse=True)
     points = np.stack(np.unravel_index(contacts[:, 0], tuple(shape)), axis=1) / shape
-    return contacts[_thin(points, group.ravel(), np.asarray(matrix, float), separation)]
+    kept: IntArray = _thin(points, group.ravel(), np.asarray(matrix, float), separation)
+    return contacts[kept]
 
 
 def _sign(images: IntArray) -> IntArray:
     """Return the sign of the first component that is not zero."""
     weights = np.array([10**8, 10**4, 1])
-    return np.sign(images @ weights)
+    signs: IntArray = np.sign(images @ weights)
+    return signs
 
 
 @njit(cache=True, nogil=True)
-def _thin(
-    points: FloatArray, group: IntArray, matrix: FloatArray, separation: float
-) -> IntArray:
+def _thin(points: FloatArray, group: IntArray, matrix: FloatArray, separation: float) -> IntArray:
     """Keep the first of each group, and later ones that lie apart from those kept."""
     kept = np.empty(len(points), dtype=np.int64)
     n_kept = 0

@@ -36,7 +36,7 @@ def framework_symmetry(framework: Framework) -> Symmetry:
     cell = (framework.matrix, framework.frac_coords, framework.kinds + 1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # spglib announces a change of its error handling
-        found = spglib.get_symmetry(cell, symprec=_SYMMETRY_TOLERANCE)
+        found = spglib.get_symmetry(cell, symprec=_SYMMETRY_TOLERANCE)  # type: ignore[arg-type]
     if found is None:
         return Symmetry(np.eye(3, dtype=np.int64)[None], np.zeros((1, 3)))
     return Symmetry(

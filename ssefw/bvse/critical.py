@@ -20,10 +20,10 @@ __all__ = [
     "Descent",
     "Saddle",
     "Surface",
+    "bottom",
     "climb",
     "descend",
     "energy_at",
-    "flow",
     "follow_ridge",
     "minimize",
     "surface",
@@ -41,7 +41,7 @@ _GRADIENT = 1e-5
 _PATH_STEP = 0.06
 _RIDGE_STEP = 0.08
 _RIDGE_WIDTH = 0.02
-_MAX_RIDGE_STEPS = 40
+_MAX_RIDGE_STEPS = 12
 _MAX_PATH_POINTS = 400
 
 
@@ -81,7 +81,7 @@ def surface(framework: Framework) -> Surface:
     positions, kinds = framework.images
     return Surface(
         framework.matrix,
-        np.linalg.inv(framework.matrix),
+        np.linalg.inv(framework.matrix).astype(np.float64),
         positions,
         kinds,
         framework.terms,
@@ -101,7 +101,7 @@ def _at(point: FloatArray, s: Surface) -> tuple[float, FloatArray, FloatArray]:
         cell = math.floor(frac[i])
         for j in range(3):
             home[j] -= cell * s.matrix[i, j]
-    return expand(home, s.positions, s.kinds, s.terms, s.starts, s.cutoff)  # type: ignore[no-any-return]
+    return expand(home, s.positions, s.kinds, s.terms, s.starts, s.cutoff)
 
 
 @njit(cache=True, nogil=True)
@@ -175,13 +175,16 @@ def climb(start: FloatArray, along: FloatArray, reach: float, s: Surface) -> Sad
 
 
 @njit(cache=True, nogil=True)
-def flow(start: FloatArray, s: Surface) -> Descent:
-    """Return the steepest way down from a point to the minimum of its basin."""
+def flow(start: FloatArray, longest: float, s: Surface) -> Descent:
+    """Return the steepest way down from a point to the minimum of its basin.
+
+    Points lie at most `longest` angstrom apart.
+    """
     points = np.empty((_MAX_PATH_POINTS + 1, 3))
     energies = np.empty(_MAX_PATH_POINTS + 1)
     point = start.copy()
     n_points = 0
-    step = _PATH_STEP
+    step = longest
     energy, gradient, hessian = _at(point, s)
     while n_points < _MAX_PATH_POINTS:
         points[n_points], energies[n_points] = point, energy
@@ -189,7 +192,7 @@ def flow(start: FloatArray, s: Surface) -> Descent:
         slope = math.sqrt((gradient * gradient).sum())
         softest = np.linalg.eigvalsh(hessian)[0]
         # Inside the bowl of a minimum Newton steps take over.
-        if slope < 1e-4 or (softest > 0.0 and slope / softest < 2.0 * _PATH_STEP):
+        if slope < 1e-4 or (softest > 0.0 and slope / softest < 2.0 * longest):
             break
         while True:
             # Second order in the step: the slope half-way decides, as on a curved path it must.
@@ -201,7 +204,7 @@ def flow(start: FloatArray, s: Surface) -> Descent:
                 break
             step *= 0.5
         point, energy, gradient, hessian = trial, lower, new_gradient, new_hessian
-        step = min(_PATH_STEP, 1.5 * step)
+        step = min(longest, 1.5 * step)
     points[n_points], energies[n_points] = minimize(point, s)
     return Descent(points[: n_points + 1].copy(), energies[: n_points + 1].copy())
 
@@ -210,7 +213,7 @@ def flow(start: FloatArray, s: Surface) -> Descent:
 def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
     """Return the steepest way down from a saddle point, to one side of it."""
     length = math.sqrt((direction * direction).sum())
-    way = flow(saddle + 0.03 * direction / length, s)
+    way = flow(saddle + 0.03 * direction / length, _PATH_STEP, s)
     points = np.empty((len(way.points) + 1, 3))
     energies = np.empty(len(way.energies) + 1)
     points[0], energies[0] = saddle, _at(saddle, s)[0]
@@ -219,8 +222,9 @@ def descend(saddle: FloatArray, direction: FloatArray, s: Surface) -> Descent:
 
 
 @njit(cache=True, nogil=True)
-def _bottom(point: FloatArray, s: Surface) -> FloatArray:
-    return flow(point, s).points[-1]  # type: ignore[no-any-return]
+def bottom(point: FloatArray, s: Surface) -> FloatArray:
+    """Return the minimum of the basin that a point lies in."""
+    return flow(point, 2.0 * _PATH_STEP, s).points[-1]
 
 
 @njit(cache=True, nogil=True)
@@ -237,16 +241,16 @@ def follow_ridge(one: FloatArray, other: FloatArray, s: Surface) -> Saddle:
     takes the place of the second.
     """
     low, high = one.copy(), other.copy()
-    low_bottom, high_bottom = _bottom(low, s), _bottom(high, s)
+    low_bottom, high_bottom = bottom(low, s), bottom(high, s)
     best = Saddle(False, 0.5 * (low + high), np.inf, high - low)  # noqa: FBT003 (compiled)
     for _ in range(_MAX_RIDGE_STEPS):
         while math.sqrt(((high - low) ** 2).sum()) > _RIDGE_WIDTH:
             middle = 0.5 * (low + high)
-            bottom = _bottom(middle, s)
-            if _near(bottom, low_bottom):
+            below = bottom(middle, s)
+            if _near(below, low_bottom):
                 low = middle
             else:
-                high, high_bottom = middle, bottom
+                high, high_bottom = middle, below
         point = 0.5 * (low + high)
         across = (high - low) / math.sqrt(((high - low) ** 2).sum())
         energy, gradient, _ = _at(point, s)
@@ -262,7 +266,7 @@ def follow_ridge(one: FloatArray, other: FloatArray, s: Surface) -> Saddle:
         width = 0.05
         while width < 0.5:
             low, high = moved - width * across, moved + width * across
-            low_bottom, high_bottom = _bottom(low, s), _bottom(high, s)
+            low_bottom, high_bottom = bottom(low, s), bottom(high, s)
             if not _near(low_bottom, high_bottom):
                 break
             width *= 2.0

@@ -19,10 +19,10 @@ from ssefw.bvse.cells import framework_symmetry
 from ssefw.bvse.critical import (
     SAME_SITE,
     Saddle,
+    bottom,
     climb,
     descend,
     energy_at,
-    flow,
     follow_ridge,
     minimize,
     surface,
@@ -258,9 +258,7 @@ class _Search:
                 if hop is not None and _joins(hop, first, second, image):
                     break
             else:
-                still_open.append(
-                    Link(first, second, _triple(image), float(energy), "grid", row)
-                )
+                still_open.append(Link(first, second, _triple(image), float(energy), "grid", row))
         return [*self.new_hop_links(), *still_open]
 
     def new_hop_links(self) -> list[Link]:
@@ -289,7 +287,7 @@ class _Search:
         return remaining
 
     def _bottom(self, point: FloatArray) -> FloatArray:
-        return flow(point, self.exact).points[-1]
+        return np.asarray(bottom(point, self.exact))
 
     def _crossings(self, low: _Point, high: _Point) -> list[tuple[_Point, _Point]]:
         """Return narrow pairs of points on both sides of each ridge between two points."""
