@@ -86,7 +86,7 @@ def _flood(  # noqa: C901, PLR0915 (compiled: one loop that reads like the metho
     energies: FloatArray, order: IntArray, shape: IntArray
 ) -> tuple[IntArray, IntArray]:
     """Return the minima and the contacts (node, step to neighbor, basin, basin, image)."""
-    n1, n2, n3 = shape
+    n1, n2, n3 = shape[0], shape[1], shape[2]
     labels = np.full(len(energies), -1, dtype=np.int32)
     # Cell of the basin's minimum as seen from each point.
     cells = np.zeros((len(energies), 3), dtype=np.int16)
