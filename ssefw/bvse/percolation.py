@@ -112,7 +112,7 @@ def find_root(parents: npt.NDArray[np.int32], offsets: npt.NDArray[np.int32], no
 @njit(cache=True, nogil=True)
 def extend_lattice(vectors: npt.NDArray[np.int64], rank: int, vector: npt.NDArray[np.int64]) -> int:
     """Add a vector to up to three independent integer vectors and return the new rank."""
-    x, y, z = vector
+    x, y, z = vector[0], vector[1], vector[2]
     if x == 0 and y == 0 and z == 0:
         return rank
     if rank >= 1:
@@ -126,7 +126,8 @@ def extend_lattice(vectors: npt.NDArray[np.int64], rank: int, vector: npt.NDArra
                 return rank
         if rank == 3:
             return rank
-    vectors[rank, :] = vector
+    for axis in range(3):
+        vectors[rank, axis] = vector[axis]
     return rank + 1
 
 
@@ -134,15 +135,17 @@ def extend_lattice(vectors: npt.NDArray[np.int64], rank: int, vector: npt.NDArra
 def _sweep(  # noqa: C901, PLR0912, PLR0915 (compiled: one loop that reads like the method)
     energies: FloatArray, order: npt.NDArray[np.int64], shape: npt.NDArray[np.int64]
 ) -> FloatArray:
-    n1, n2, n3 = shape
+    n1, n2, n3 = shape[0], shape[1], shape[2]
     found = np.full(3, np.inf)
     best = 0
     parents = np.full(len(energies), -1, dtype=np.int32)
     offsets = np.zeros((len(energies), 3), dtype=np.int32)
     sizes = np.ones(len(energies), dtype=np.int32)
     lattice_of = np.full(len(energies), -1, dtype=np.int32)
-    lattices = np.zeros((64, 3, 3), dtype=np.int64)
-    ranks = np.zeros(64, dtype=np.int64)
+    # A region that closes a loop around the cell holds at least as many points as the loop.
+    most = len(order) // min(n1, n2, n3) + 1
+    lattices = np.zeros((most, 3, 3), dtype=np.int64)
+    ranks = np.zeros(most, dtype=np.int64)
     n_lattices = 0
     vector = np.zeros(3, dtype=np.int64)
     for node in order:
@@ -174,9 +177,6 @@ def _sweep(  # noqa: C901, PLR0912, PLR0915 (compiled: one loop that reads like 
                         if vector[0] == 0 and vector[1] == 0 and vector[2] == 0:
                             continue
                         if lattice_of[root] < 0:
-                            if n_lattices == len(ranks):
-                                lattices = np.concatenate((lattices, np.zeros_like(lattices)))
-                                ranks = np.concatenate((ranks, np.zeros_like(ranks)))
                             lattice_of[root] = n_lattices
                             n_lattices += 1
                         at = lattice_of[root]
@@ -184,7 +184,8 @@ def _sweep(  # noqa: C901, PLR0912, PLR0915 (compiled: one loop that reads like 
                     else:
                         if sizes[root] < sizes[far]:
                             root, far = far, root
-                            vector *= -1
+                            for axis in range(3):
+                                vector[axis] = -vector[axis]
                         parents[far] = root
                         sizes[root] += sizes[far]
                         for axis in range(3):
