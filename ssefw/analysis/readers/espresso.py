@@ -22,7 +22,7 @@ BOHR = 0.529177210903
 """Bohr radius in angstrom (CODATA 2018)."""
 
 
-def read_espresso_md(path: Path) -> Iterator[RawFrame]:
+def read_espresso_md(path: Path) -> Iterator[RawFrame]:  # noqa: C901 - one branch a kind of line
     """Return the position sets that pw.x printed while it moved atoms, followed across the cell."""
     alat = lattice = None
     time: float | None = None
