@@ -9,7 +9,7 @@ from ssefw.analysis.arrhenius import conductivity_per_diffusivity
 from ssefw.documents import Conductivity, Diffusivity, Estimate
 from ssefw.errors import DataError
 
-__all__ = ["Run", "conductivity_record", "diffusivity_record", "group_runs"]
+__all__ = ["Run", "analysis_record", "conductivity_record", "diffusivity_record", "group_runs"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ def group_runs(paths: Sequence[Path], temperatures: Sequence[float]) -> list[Run
     for path, temperature in zip(paths, temperatures, strict=True):
         by_temperature.setdefault(temperature, []).append(path)
     return [Run(tuple(files), t) for t, files in sorted(by_temperature.items())]
+
+
+def analysis_record(found: Sequence[Diffusivity], fit: Conductivity) -> dict[str, Any]:
+    """Return everything that was found as plain JSON types; keys carry the unit.
+
+    The results of a single run stand at the top as well, beside `runs`.
+    """
+    runs = [diffusivity_record(result, charge=fit.carrier_charge) for result in found]
+    record = {"specie": fit.specie, "runs": runs, "arrhenius": conductivity_record(fit)}
+    return runs[0] | record if len(runs) == 1 else record
 
 
 def diffusivity_record(found: Diffusivity, *, charge: float) -> dict[str, Any]:

@@ -26,6 +26,7 @@ FloatArray = npt.NDArray[np.float64]
 
 # Okabe and Ito's palette, which readers with any color vision tell apart.
 MOBILE, FRAMEWORK, BOUND = "#0072B2", "#7f7f7f", "#D55E00"
+ISOSURFACE = 0.05
 ELEMENT_COLORS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#D55E00")
 
 STYLE: dict[Any, Any] = {
@@ -109,8 +110,9 @@ def _draw_slope_one(axes: Axes, times: FloatArray, msd: FloatArray) -> None:
     if len(times) < 2 or msd[-1] <= 0:
         return
     ends = np.array([times[-1] / 6.0, times[-1]])
-    axes.plot(ends, 2.2 * msd[-1] * ends / times[-1], color="black", lw=0.8)
-    axes.text(ends[0], 2.4 * msd[-1] / 6.0, "slope 1 ", ha="right", va="center", fontsize=8)
+    above = 1.8 * (msd / times)[times >= ends[0]].max()
+    axes.plot(ends, above * ends, color="black", lw=0.8)
+    axes.text(ends[0], above * ends[0], "slope 1 ", ha="right", va="center", fontsize=8)
 
 
 def _msd_title(found: Diffusivity) -> str:
@@ -206,7 +208,13 @@ def _draw_point(
 
 def _mark_temperatures(axes: Axes, temperatures: Sequence[float]) -> None:
     above = axes.secondary_xaxis("top")
-    above.xaxis.set_major_locator(FixedLocator([1000.0 / t for t in temperatures]))
+    # A temperature whose label would touch the one before is left out, the coldest first drawn.
+    marks: list[float] = []
+    room = 0.07 * (1000.0 / min(temperatures) - 1000.0 / max(temperatures))
+    for temperature in temperatures:
+        if not marks or marks[-1] - 1000.0 / temperature > room:
+            marks.append(1000.0 / temperature)
+    above.xaxis.set_major_locator(FixedLocator(marks))
     above.xaxis.set_minor_locator(NullLocator())
     above.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{1000.0 / x:.0f}"))
     above.tick_params(labelsize=7)
@@ -289,7 +297,20 @@ def density_figure(result: DensityMap, *, depth: float = 1.0) -> Figure:
             figure.colorbar(
                 mesh, ax=panels, label=f"{result.specie} density ($\\AA^{{-3}}$)", shrink=0.85
             )
-        panels[-1].legend(loc="upper left", bbox_to_anchor=(0.0, -0.18), ncols=4)
+        handles = {
+            label: handle
+            for axes in panels
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        if handles:
+            figure.legend(
+                handles.values(), handles.keys(), loc="outside lower left", ncols=len(handles)
+            )
+        figure.suptitle(
+            f"{result.specie}, averaged over {depth:g} $\\AA$; the line is the isosurface at "
+            f"{ISOSURFACE:.0%} of the maximum",
+            fontsize=9,
+        )
     return figure
 
 
@@ -312,10 +333,20 @@ def _draw_slab(
     mesh = axes.pcolormesh(
         u * along[0] + v * across[0],
         u * along[1] + v * across[1],
-        np.maximum(slab, float(norm.vmin or 0.0)),
+        np.ma.masked_less(slab, float(norm.vmin or 0.0)),
         cmap="magma_r",
         norm=norm,
         rasterized=True,
+    )
+    centers = [(np.arange(shape[k]) + 0.5) / shape[k] for k in (first, second)]
+    u, v = np.meshgrid(*centers, indexing="ij")
+    axes.contour(
+        u * along[0] + v * across[0],
+        u * along[1] + v * across[1],
+        slab,
+        levels=[ISOSURFACE * float(norm.vmax or 1.0)],
+        colors="black",
+        linewidths=0.5,
     )
     symbols, places = result.framework
     height = (index + 0.5) / shape[normal]
@@ -323,6 +354,8 @@ def _draw_slab(
     near = np.abs(distance - np.rint(distance)) * shape[normal] * thickness < max(depth, 1.0)
     for color, symbol in zip(ELEMENT_COLORS, sorted(set(symbols)), strict=False):
         mine = near & np.array([s == symbol for s in symbols])
+        if not mine.any():
+            continue
         xy = places[mine][:, [first]] * along + places[mine][:, [second]] * across
         axes.scatter(
             xy[:, 0], xy[:, 1], s=26, color=color, edgecolors="black", linewidths=0.5, label=symbol
