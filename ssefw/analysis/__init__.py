@@ -1,19 +1,39 @@
 """From the frames of a trajectory to diffusivity and conductivity: arrays in, numbers out."""
 
-from ssefw.analysis.arrhenius import conductivity_per_diffusivity, fit_conductivity
+from ssefw.analysis.arrhenius import (
+    conductivity_per_diffusivity,
+    fit_conductivity,
+    predict_conductivity,
+)
+from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
 from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
+from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
 from ssefw.analysis.msd import mean_squared_displacement, msd_tensor
 from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
+from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
 __all__ = [
+    "DensityMap",
     "Frames",
+    "Jumps",
+    "RadialDistribution",
+    "VanHove",
     "conductivity_per_diffusivity",
+    "correlation_factor",
+    "density_map",
     "estimate_diffusivity",
+    "find_jumps",
+    "find_sites",
     "fit_conductivity",
     "hop_count_rsd",
     "join_frames",
     "mean_squared_displacement",
     "msd_tensor",
+    "predict_conductivity",
+    "radial_distribution",
     "slice_frames",
     "unwrapped_paths",
+    "van_hove",
+    "write_chgcar",
+    "write_cube",
 ]

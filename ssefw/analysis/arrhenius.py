@@ -21,7 +21,13 @@ from ssefw.documents import ArrheniusPoint, Conductivity, Diffusivity, Estimate
 from ssefw.errors import AnalysisError
 from ssefw.units import BOLTZMANN_EV_PER_K, ELEMENTARY_CHARGE_C
 
-__all__ = ["CARRIER_CHARGES", "conductivity_per_diffusivity", "fit_conductivity"]
+__all__ = [
+    "CARRIER_CHARGES",
+    "carrier_charge",
+    "conductivity_per_diffusivity",
+    "fit_conductivity",
+    "predict_conductivity",
+]
 
 CARRIER_CHARGES = {
     "H": 1.0, "Li": 1.0, "Na": 1.0, "K": 1.0, "Rb": 1.0, "Cs": 1.0, "Ag": 1.0, "Cu": 1.0,
@@ -93,7 +99,7 @@ def fit_conductivity(
     """
     _check_points(points, temperature=temperature, level=level)
     specie = points[0].specie
-    carrier = _carrier_charge(specie, charge)
+    carrier = carrier_charge(specie, charge)
     ordered = sorted(points, key=lambda point: point.temperature)
     arrhenius_points = tuple(_point(point, charge=carrier, kind=kind) for point in ordered)
     pairs = zip(ordered, arrhenius_points, strict=True)
@@ -123,6 +129,40 @@ def fit_conductivity(
     )
 
 
+def predict_conductivity(fit: Conductivity, temperatures: Sequence[float]) -> list[Estimate]:
+    """Return the conductivity in S/cm that the line of a fit gives at other temperatures.
+
+    Empty if the fit has no line.
+    """
+    unit = "cm^2/s" if fit.form == "sigma_t" else "S/cm"
+    entries = _entries(fit.points, fit.form)
+    if len({t for t, e in entries if e.kind == "value"}) < 2:
+        return []
+    line = CensoredLine.of(entries)
+    level = fit.prefactor.level
+    found = []
+    for temperature in temperatures:
+        estimate = _interval(
+            line.value_at(1.0 / (BOLTZMANN_EV_PER_K * temperature), level),
+            exponential=True,
+            unit=unit,
+            level=level,
+            method="the fitted line",
+        )
+        factor = (
+            conductivity_per_diffusivity(
+                temperature=temperature,
+                n_mobile=fit.n_mobile,
+                volume=fit.volume,
+                charge=fit.carrier_charge,
+            )
+            if fit.form == "sigma_t"
+            else 1.0
+        )
+        found.append(_scaled(estimate, factor))
+    return found
+
+
 def _check_points(points: Sequence[Diffusivity], *, temperature: float, level: float) -> None:
     if not points:
         raise AnalysisError("there is no diffusivity to extrapolate from; give at least one.")
@@ -135,7 +175,8 @@ def _check_points(points: Sequence[Diffusivity], *, temperature: float, level: f
         raise AnalysisError(f"a confidence level lies between 0 and 1, got {level}.")
 
 
-def _carrier_charge(specie: str, charge: float | None) -> float:
+def carrier_charge(specie: str, charge: float | None = None) -> float:
+    """Return the charge given, or the usual one of an element, in elementary charges."""
     if charge is not None:
         if charge == 0:
             raise AnalysisError("a carrier of charge 0 conducts nothing; give its charge in e.")
@@ -221,11 +262,7 @@ def _fit(
     points: Sequence[ArrheniusPoint], *, temperature: float, form: str, level: float
 ) -> _Result:
     unit = "cm^2/s" if form == "sigma_t" else "S/cm"
-    entries = [
-        (p.temperature, p.diffusivity if form == "sigma_t" else p.conductivity)
-        for p in points
-        if p.is_used
-    ]
+    entries = _entries(points, form)
     values = [(t, e) for t, e in entries if e.kind == "value"]
     if not entries:
         reason = "no temperature gave a diffusivity or a bound: " + "; ".join(
@@ -261,6 +298,14 @@ def _fit(
         )
         at_target = Estimate.undetermined(reason, unit=unit)
     return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings))
+
+
+def _entries(points: Sequence[ArrheniusPoint], form: str) -> list[tuple[float, Estimate]]:
+    return [
+        (p.temperature, p.diffusivity if form == "sigma_t" else p.conductivity)
+        for p in points
+        if p.is_used
+    ]
 
 
 def _line_warnings(energy: Estimate, n_values: int, n_bounds: int) -> list[str]:

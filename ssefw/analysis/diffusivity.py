@@ -13,7 +13,7 @@ import numpy.typing as npt
 import scipy.special
 
 from ssefw.analysis.framework import FrameworkState, judge_framework, nearest_neighbor_distances
-from ssefw.analysis.msd import split_squared_displacements
+from ssefw.analysis.msd import mean_squared_displacement, split_squared_displacements
 from ssefw.analysis.slope import FINEST_BLOCKS, SlopeFit, fit_slopes, lag_grid, quantile
 from ssefw.analysis.trajectory import (
     Frames,
@@ -37,6 +37,7 @@ LONGEST_LAG = 0.4
 SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
 SETTLED = 0.5
+DRAWN_LAGS = 60
 TEMPERATURE_TOLERANCE = 0.05
 
 
@@ -108,7 +109,13 @@ def estimate_diffusivity(
     )
     fit = fit_slopes(sums)
     state = judge_framework(used, paths, specie=specie)
-    framework_msd = _framework_msd(paths[:, ~mobile], lags, used)
+    drawn = np.unique(np.rint(np.geomspace(1, longest_piece // 2, DRAWN_LAGS)).astype(np.int64))
+    msd = mean_squared_displacement(paths[:, mobile], pieces=used.pieces)[drawn]
+    msd_framework = (
+        mean_squared_displacement(paths[:, ~mobile], pieces=used.pieces)[drawn]
+        if not mobile.all()
+        else np.empty(0)
+    )
     run = _Run(used, int(mobile.sum()), distance, level, min_hops)
     verdict = _judge(fit, state, run)
     held: Reference = reference if mobile.size > mobile.sum() or reference == "all" else "none"
@@ -144,9 +151,9 @@ def estimate_diffusivity(
         hop_distance=distance,
         framework_rmsd=state.rmsd,
         fit_window=None if fit is None else (fit.window[0] * per_frame, fit.window[1] * per_frame),
-        lag_times=tuple((lags * per_frame).tolist()),
-        msd=tuple(sums.msd.tolist()),
-        msd_framework=framework_msd,
+        lag_times=tuple((drawn * per_frame).tolist()),
+        msd=tuple(msd.tolist()),
+        msd_framework=tuple(msd_framework.tolist()),
         drift_reference=held,
         warnings=tuple(warnings),
         trajectory_key=trajectory_key,
@@ -187,15 +194,6 @@ def _hop_distance(frames: Frames, mobile: npt.NDArray[np.bool_]) -> float:
             ]
         )
     )
-
-
-def _framework_msd(
-    paths: FloatArray, lags: npt.NDArray[np.int64], frames: Frames
-) -> tuple[float, ...]:
-    if paths.shape[1] == 0:
-        return ()
-    sums = split_squared_displacements(paths, lags, n_blocks=1, pieces=frames.pieces)
-    return tuple(sums.msd.tolist())
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,20 @@ from itertools import pairwise
 from math import gcd
 from typing import Literal
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from ssefw.errors import AnalysisError
 
-__all__ = ["Frames", "Reference", "join_frames", "slice_frames", "unwrapped_paths"]
+__all__ = [
+    "Frames",
+    "Reference",
+    "fractional_paths",
+    "join_frames",
+    "slice_frames",
+    "unwrapped_paths",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -291,33 +299,125 @@ def unwrapped_paths(
         The longest fractional component of any step. Near 0.5 the shortest image is a guess: the
         frames are too far apart.
     """
-    frac = _fractional(frames)
-    steps = np.diff(frac, axis=0)
-    if not frames.is_unwrapped:
-        steps -= np.rint(steps)
-    for place in frames.breaks:
-        steps[place - 1] = 0.0
-    longest = float(np.abs(steps).max()) if steps.size and not frames.is_unwrapped else 0.0
-    if frames.lattice.ndim == 2:
-        steps = steps @ frames.lattice
-    else:
-        middle = 0.5 * (frames.lattice[1:] + frames.lattice[:-1])
-        steps = np.einsum("tni,tij->tnj", steps, middle)
-    paths = np.empty_like(frac)
-    paths[0] = 0.0
-    np.cumsum(steps, axis=0, out=paths[1:])
-    for first, last in frames.pieces[1:]:
-        paths[first:last] -= paths[first].copy()
+    cells = frames.lattice[None] if frames.lattice.ndim == 2 else frames.lattice
+    middle = cells if len(cells) == 1 else np.concatenate([cells[:1], _means(cells)])
     held = _held_still(frames, specie=specie, reference=reference)
-    if held.any():
-        paths -= paths[:, held].mean(axis=1, keepdims=True)
-    return paths, longest
+    paths = np.empty_like(frames.positions)
+    longest = _follow(
+        np.ascontiguousarray(frames.positions),
+        np.linalg.inv(cells),
+        np.ascontiguousarray(middle),
+        np.array([first for first, _ in frames.pieces]),
+        frames.is_unwrapped,
+        False,  # noqa: FBT003 - compiled functions take no keywords here
+        np.flatnonzero(held),
+        paths,
+    )
+    return paths, 0.0 if frames.is_unwrapped else float(longest)
 
 
-def _fractional(frames: Frames) -> FloatArray:
-    if frames.lattice.ndim == 2:
-        return frames.positions @ np.linalg.inv(frames.lattice)
-    return np.asarray(np.einsum("tni,tij->tnj", frames.positions, np.linalg.inv(frames.lattice)))
+def fractional_paths(
+    frames: Frames, *, specie: str | None = None, reference: Reference = "framework"
+) -> FloatArray:
+    """Return continuous, drift-free fractional coordinates, (n_frames, n_atoms, 3).
+
+    Where an atom is in its cell, rather than how far it went: a break is passed by the shortest
+    image.
+
+    Parameters
+    ----------
+    specie, reference
+        As for `unwrapped_paths`.
+    """
+    cells = frames.lattice[None] if frames.lattice.ndim == 2 else frames.lattice
+    held = _held_still(frames, specie=specie, reference=reference)
+    frac = np.empty_like(frames.positions)
+    _follow(
+        np.ascontiguousarray(frames.positions),
+        np.linalg.inv(cells),
+        np.eye(3)[None],
+        np.array([first for first, _ in frames.pieces]),
+        frames.is_unwrapped,
+        True,  # noqa: FBT003 - compiled functions take no keywords here
+        np.flatnonzero(held),
+        frac,
+    )
+    return frac
+
+
+def _means(cells: FloatArray) -> FloatArray:
+    return 0.5 * (cells[1:] + cells[:-1])
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0917
+    """Follow atoms in one pass over the frames; return the longest fractional step.
+
+    `metrics` turns the fractional step into frame t into what is summed up: angstrom, or itself.
+    Placed paths begin at the fractional position and pass breaks by the shortest image; the others
+    begin at zero in each piece.
+    """
+    n_frames, n_atoms, _ = positions.shape
+    last = np.empty((n_atoms, 3))
+    longest = 0.0
+    piece = 0
+    frac = np.empty(3)
+    step = np.empty(3)
+    for t in range(n_frames):
+        inverse = inverses[t if len(inverses) > 1 else 0]
+        metric = metrics[t if len(metrics) > 1 else 0]
+        is_start = piece < len(starts) and starts[piece] == t
+        if is_start:
+            piece += 1
+        for i in range(n_atoms):
+            for a in range(3):
+                frac[a] = (
+                    positions[t, i, 0] * inverse[0, a]
+                    + positions[t, i, 1] * inverse[1, a]
+                    + positions[t, i, 2] * inverse[2, a]
+                )
+            if t == 0:
+                for a in range(3):
+                    out[t, i, a] = frac[a] if is_placed else 0.0
+                    last[i, a] = frac[a]
+                continue
+            for a in range(3):
+                step[a] = frac[a] - last[i, a]
+                last[i, a] = frac[a]
+                if not is_unwrapped or is_start:
+                    step[a] -= np.rint(step[a])
+                if not is_start:
+                    longest = max(longest, abs(step[a]))
+            if is_start and not is_placed:
+                out[t, i] = 0.0
+                continue
+            for a in range(3):
+                out[t, i, a] = (
+                    out[t - 1, i, a]
+                    + step[0] * metric[0, a]
+                    + step[1] * metric[1, a]
+                    + step[2] * metric[2, a]
+                )
+    _remove_drift(out, held)
+    return longest
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
+def _remove_drift(paths, held):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Keep the mean of the held atoms where it was in the first frame."""
+    if len(held) == 0:
+        return
+    place = np.zeros(3)
+    for t in range(len(paths)):
+        drift = np.zeros(3)
+        for i in held:
+            drift += paths[t, i]
+        drift /= len(held)
+        if t == 0:
+            place[:] = drift
+        drift -= place
+        for i in range(paths.shape[1]):
+            paths[t, i] -= drift
 
 
 def _held_still(

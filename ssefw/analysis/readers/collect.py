@@ -1,0 +1,288 @@
+"""Frames of one run gathered from streams of raw frames, in memory of bounded size."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.analysis.readers.base import RawFrame
+from ssefw.analysis.trajectory import Frames
+from ssefw.errors import DataError
+
+__all__ = ["DEFAULT_MEMORY", "collect_frames"]
+
+FloatArray = npt.NDArray[np.float64]
+
+DEFAULT_MEMORY = 256 * 2**20
+BLOCK = 64
+SEAM_JUMP = 1.0
+"""Root-mean-square step in angstrom across the seam of two files that means missing time."""
+
+
+@dataclass
+class _Kept:
+    """Positions kept so far, thinned to every second frame whenever they fill the memory.
+
+    The buffer grows by doubling up to its limit, so that a short run takes little.
+    """
+
+    limit: int
+    n_atoms: int
+    positions: FloatArray = field(init=False)
+    lattices: list[FloatArray] = field(default_factory=list)
+    temperatures: list[float] = field(default_factory=list)
+    in_piece: list[int] = field(default_factory=list)
+    pieces: list[int] = field(default_factory=list)
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        self.positions = np.empty((min(self.limit, 256), self.n_atoms, 3))
+
+    def add(
+        self,
+        positions: FloatArray,
+        lattices: Sequence[FloatArray],
+        temperatures: Sequence[float],
+        *,
+        in_piece: Sequence[int],
+        pieces: Sequence[int],
+    ) -> None:
+        wanted = [k for k, number in enumerate(in_piece) if number % self.stride == 0]
+        while len(self.in_piece) + len(wanted) > self.limit:
+            self._thin()
+            wanted = [k for k in wanted if in_piece[k] % self.stride == 0]
+        begin, end = len(self.in_piece), len(self.in_piece) + len(wanted)
+        if end > len(self.positions):
+            larger = np.empty((min(self.limit, max(end, 2 * begin)), self.n_atoms, 3))
+            larger[:begin] = self.positions[:begin]
+            self.positions = larger
+        self.positions[begin:end] = positions[wanted]
+        self.lattices.extend(lattices[k] for k in wanted)
+        self.temperatures.extend(temperatures[k] for k in wanted)
+        self.in_piece.extend(in_piece[k] for k in wanted)
+        self.pieces.extend(pieces[k] for k in wanted)
+
+    def _thin(self) -> None:
+        self.stride *= 2
+        keep = [k for k, number in enumerate(self.in_piece) if number % self.stride == 0]
+        self.positions[: len(keep)] = self.positions[keep]
+        for name in ("lattices", "temperatures", "in_piece", "pieces"):
+            values = getattr(self, name)
+            setattr(self, name, [values[k] for k in keep])
+
+
+@dataclass
+class _Clock:
+    """Tells repeated, missing and continued frames apart, from the times that files give."""
+
+    given: float | None
+    stride: int
+    spacing: float | None = None
+    last: float | None = None
+    elapsed: float = 0.0
+    n_elapsed: int = 0
+
+    def time_of(self, raw: RawFrame) -> float | None:
+        """Return the time of a frame in fs, if it can be known from the frame."""
+        if raw.time is not None:
+            return raw.time * 1000.0
+        step = self.given or raw.timestep
+        return raw.step * step if raw.step is not None and step else None
+
+    def accept(self, raw: RawFrame, name: str) -> tuple[bool, bool]:
+        """Return whether to take a frame, and whether time is missing before it."""
+        step = self.given or raw.timestep
+        time = self.time_of(raw)
+        if time is None:
+            if raw.step is not None or step is None:
+                raise DataError(
+                    f"{name} does not tell the time between its frames; give the time step of the "
+                    "integrator in fs (and the steps between frames)."
+                )
+            self.spacing = self.spacing or step * self.stride
+            if abs(step * self.stride - self.spacing) > 1e-6 * self.spacing:
+                raise DataError(
+                    f"{name} has a frame every {step * self.stride:g} fs, the file before every "
+                    f"{self.spacing:g} fs; analyse them apart or join them as Frames."
+                )
+            return True, False
+        if self.last is None:
+            self.last = time
+            return True, False
+        gap = time - self.last
+        if gap <= 1e-6 * max(self.spacing or 0.0, 1e-3):
+            return False, False
+        if self.spacing is None:
+            self.spacing = gap
+        self.last = time
+        # Printed times are rounded; half a spacing is not rounding.
+        if gap < 0.5 * self.spacing:
+            raise DataError(
+                f"{name}: the time between frames changes from {self.spacing:g} to {gap:g} fs; "
+                "analyse the parts apart or join them as Frames."
+            )
+        if gap > 1.5 * self.spacing:
+            return True, True
+        self.elapsed += gap
+        self.n_elapsed += 1
+        return True, False
+
+    @property
+    def mean_spacing(self) -> float | None:
+        """Time between frames in fs, the rounding of printed times averaged out."""
+        return self.elapsed / self.n_elapsed if self.n_elapsed else self.spacing
+
+
+def collect_frames(
+    streams: Sequence[Iterator[RawFrame]],
+    *,
+    names: Sequence[str],
+    timestep: float | None,
+    stride: int,
+    memory: int,
+) -> Frames:
+    """Follow atoms across the cell and keep frames as densely as memory permits.
+
+    Parameters are those of `ssefw.analysis.readers.read_frames`, with one stream a file.
+    """
+    if timestep is not None and not timestep > 0:
+        raise DataError(f"the time step must be positive, got {timestep} fs.")
+    if stride < 1:
+        raise DataError(f"frames are at least one step apart, got a stride of {stride}.")
+    run = _Run(_Clock(timestep, stride), memory)
+    for stream, name in zip(streams, names, strict=True):
+        run.add_file(stream, name)
+    return run.frames(names)
+
+
+class _Run:
+    def __init__(self, clock: _Clock, memory: int) -> None:
+        self.clock = clock
+        self.memory = memory
+        self.kept: _Kept | None = None
+        self.species: tuple[str, ...] = ()
+        self.last_frac: FloatArray | None = None
+        self.piece = 0
+        self.number = -1
+        self.waiting: list[tuple[RawFrame, bool]] = []
+        self.inverse: tuple[FloatArray, FloatArray] | None = None
+
+    def add_file(self, stream: Iterator[RawFrame], name: str) -> None:
+        n_frames = 0
+        self.is_seam = self.last_frac is not None
+        for raw in stream:
+            self._check(raw, name)
+            n_frames += 1
+            is_taken, is_after_gap = self.clock.accept(raw, name)
+            if is_taken:
+                self.waiting.append((raw, is_after_gap))
+                if len(self.waiting) == BLOCK:
+                    self._flush()
+        self._flush()
+        if n_frames == 0:
+            raise DataError(f"{name} holds no complete frame.")
+
+    def _check(self, raw: RawFrame, name: str) -> None:
+        if not self.species:
+            self.species = raw.species
+        elif raw.species is not self.species and raw.species != self.species:
+            raise DataError(
+                f"{name}: atoms change between frames, from {len(self.species)} to "
+                f"{len(raw.species)} atoms or to another order; read runs of one cell only."
+            )
+        if not np.isfinite(raw.coords.sum()):
+            raise DataError(
+                f"{name} holds a position that is not a number, in the frame after "
+                f"{self.number + 1 + len(self.waiting)} good ones. The run has blown up or the "
+                "file is damaged; cut it before that frame."
+            )
+
+    def _flush(self) -> None:
+        if not self.waiting:
+            return
+        frames, self.waiting = self.waiting, []
+        lattices = [raw.lattice for raw, _ in frames]
+        frac = np.stack([raw.coords for raw, _ in frames])
+        if not frames[0][0].is_fractional:
+            for k, lattice in enumerate(lattices):
+                frac[k] = frac[k] @ self._inverse(lattice)
+        followed = self._followed(frac, frames[0][0], lattices)
+        in_piece, pieces = [], []
+        for _, is_after_gap in frames:
+            if is_after_gap:
+                self.piece += 1
+                self.number = -1
+            self.number += 1
+            in_piece.append(self.number)
+            pieces.append(self.piece)
+        positions = followed
+        for k, lattice in enumerate(lattices):
+            positions[k] = followed[k] @ lattice
+        if self.kept is None:
+            limit = max(int(self.memory // (24 * len(self.species))), 2 * BLOCK)
+            self.kept = _Kept(limit, len(self.species))
+        nan = float("nan")
+        self.kept.add(
+            positions,
+            lattices,
+            [nan if raw.temperature is None else raw.temperature for raw, _ in frames],
+            in_piece=in_piece,
+            pieces=pieces,
+        )
+
+    def _inverse(self, lattice: FloatArray) -> FloatArray:
+        if self.inverse is None or self.inverse[0] is not lattice:
+            self.inverse = (lattice, np.asarray(np.linalg.inv(lattice)))
+        return self.inverse[1]
+
+    def _followed(
+        self, frac: FloatArray, first: RawFrame, lattices: Sequence[FloatArray]
+    ) -> FloatArray:
+        """Return fractional coordinates that continue those of the frames before."""
+        if self.last_frac is not None:
+            shift = frac[0] - self.last_frac
+            if self.is_seam or not first.is_unwrapped:
+                shift -= np.rint(shift)
+            if self.is_seam:
+                self.is_seam = False
+                jump = float(np.sqrt(((shift @ lattices[0]) ** 2).sum(axis=1).mean()))
+                if jump > SEAM_JUMP:
+                    self.piece += 1
+                    self.number = -1
+            begin = self.last_frac + shift
+        else:
+            begin = frac[0].copy()
+        steps = np.diff(frac, axis=0)
+        if not first.is_unwrapped:
+            steps -= np.rint(steps)
+        frac[0] = begin
+        frac[1:] = begin + np.cumsum(steps, axis=0)
+        self.last_frac = frac[-1].copy()
+        return frac
+
+    def frames(self, names: Sequence[str]) -> Frames:
+        assert self.kept is not None
+        kept = self.kept
+        n_frames = len(kept.in_piece)
+        spacing = self.clock.mean_spacing
+        if spacing is None:
+            raise DataError(
+                f"{', '.join(names)}: a single frame has no displacement; an analysis of diffusion "
+                "needs at least two."
+            )
+        first = kept.lattices[0]
+        is_fixed = all(
+            lattice is first or np.array_equal(lattice, first) for lattice in kept.lattices
+        )
+        temperatures = np.array(kept.temperatures)
+        breaks = [k for k in range(1, n_frames) if kept.pieces[k] != kept.pieces[k - 1]]
+        return Frames(
+            positions=kept.positions[:n_frames],
+            lattice=first if is_fixed else np.array(kept.lattices),
+            species=self.species,
+            timestep=spacing * kept.stride,
+            temperatures=temperatures if np.isfinite(temperatures).all() else None,
+            breaks=tuple(breaks),
+            is_unwrapped=True,
+        )
