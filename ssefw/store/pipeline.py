@@ -10,12 +10,10 @@ Stage = Mapping[str, Any]
 
 def fields_read(stages: Sequence[Stage]) -> set[str] | None:
     """Return the top-level fields that the stages look at, or None if it may be all of them."""
-    if "$$" in repr(stages):
-        return None  # a variable: $$ROOT is the whole document
+    if "$$" in repr(stages) or any(len(stage) != 1 for stage in stages):
+        return None  # a variable, as $$ROOT, which is the whole document; or not a stage
     fields: set[str] = set()
     for stage in stages:
-        if len(stage) != 1:
-            return None
         ((name, content),) = stage.items()
         if name == "$count":
             return fields
