@@ -16,8 +16,9 @@ _BLOBS = re.compile(r"(?<=[?&])blobs=([^&]*)(?:&|$)")
 class Address(str):
     """The address of a store; it opens the same store again in another process.
 
-    A folder is made absolute, since a job runs in another directory than its launcher. A MongoDB
-    URI may say in ``?blobs=/shared/folder`` that blobs are files there instead of GridFS pieces.
+    Printed or formatted it hides its password; `uri` has it. A folder is made absolute, since a job
+    runs in another directory than its launcher. A MongoDB URI may say in ``?blobs=/shared/folder``
+    that blobs are files there instead of GridFS pieces.
 
     Raises
     ------
@@ -29,7 +30,7 @@ class Address(str):
 
     def __new__(cls, address: str | Path) -> Self:
         """Check and complete an address."""
-        text = str(address).strip()
+        text = (str.__str__(address) if isinstance(address, str) else str(address)).strip()
         if text.startswith(_SCHEMES):
             return super().__new__(cls, text)
         scheme, colon, _ = text.partition("://")
@@ -39,6 +40,15 @@ class Address(str):
                 "these."
             )
         return super().__new__(cls, Path(text).expanduser().absolute())
+
+    def __str__(self) -> str:
+        return self.masked
+
+    def __repr__(self) -> str:
+        return repr(self.masked)
+
+    def __format__(self, format_spec: str) -> str:
+        return format(self.masked, format_spec)
 
     @property
     def is_server(self) -> bool:

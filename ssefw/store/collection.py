@@ -22,6 +22,7 @@ from pymongo.results import BulkWriteResult
 
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
+from ssefw.store.pipeline import fields_read
 from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
 from ssefw.store.sqlite import DocumentFile
@@ -75,7 +76,14 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         """Run an aggregation; a leading ``$match`` uses the indices."""
         stages = list(pipeline)
         match = stages.pop(0)["$match"] if stages and set(stages[0]) == {"$match"} else {}
-        return _process(list(self.find(match)), self.database, stages, session)
+        fields = fields_read(stages)
+        if fields is None:
+            documents = list(self.find(match))
+        elif not fields:
+            documents = [{} for _ in range(self.count_documents(match))]
+        else:
+            documents = list(self.find(match, dict.fromkeys({*fields, "_id"}, 1)))
+        return _process(documents, self.database, stages, session)
 
     def places(self, spec: Mapping[str, Any], sort: Sort) -> list[int]:
         """Return where everything lies that may match, in the order asked for."""

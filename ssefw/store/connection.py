@@ -29,7 +29,7 @@ class Connection:
     Attributes
     ----------
     address
-        What opens the same store again; show its `masked`, which hides a password.
+        What opens the same store again; shown, it hides its password.
     launchpad
         FireWorks' LaunchPad.
     job_store
@@ -76,7 +76,7 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Connection({self.address.masked!r})"
+        return f"Connection({self.address!r})"
 
 
 def connect(

@@ -21,7 +21,8 @@ __all__ = ["ResultStore"]
 
 D = TypeVar("D", bound=Document)
 
-BATCH = 200
+BATCH = 100
+"""Records read at a time; those with arrays in the additional store are large."""
 
 
 class ResultStore:
@@ -106,7 +107,7 @@ class ResultStore:
     ) -> int:
         """Return how many records `find` would yield."""
         criteria = _criteria(kind, campaign, candidate, stage, where)
-        return sum(1 for _ in self._current(criteria))
+        return sum(map(len, self._current(criteria)))
 
     def _records(
         self,
@@ -116,13 +117,17 @@ class ResultStore:
         stage: str | None,
         where: Mapping[str, Any] | None,
     ) -> Iterator[dict[str, Any]]:
-        for uuid, index in self._current(_criteria(kind, campaign, candidate, stage, where)):
-            record = self._store.query_one({"uuid": uuid, "index": index}, load=True)
-            if record is not None:
-                yield record
+        for batch in self._current(_criteria(kind, campaign, candidate, stage, where)):
+            wanted = {"uuid": {"$in": list(batch)}, "index": {"$in": sorted(set(batch.values()))}}
+            found = {
+                record["uuid"]: record
+                for record in self._store.query(wanted, load=True)
+                if record["index"] == batch[record["uuid"]]
+            }
+            yield from (found[uuid] for uuid in batch if uuid in found)
 
-    def _current(self, criteria: dict[str, Any]) -> Iterator[tuple[str, int]]:
-        """Yield (uuid, index) of the matches that no higher index of the same job outdates."""
+    def _current(self, criteria: dict[str, Any]) -> Iterator[dict[str, int]]:
+        """Yield the indices, by uuid, of matches that no higher index of the job outdates."""
         matches = self._store.query(criteria, properties=["uuid", "index"])
         while batch := [(match["uuid"], match["index"]) for match in islice(matches, BATCH)]:
             latest: dict[str, int] = {}
@@ -130,7 +135,7 @@ class ResultStore:
                 {"uuid": {"$in": [uuid for uuid, _ in batch]}}, properties=["uuid", "index"]
             ):
                 latest[other["uuid"]] = max(other["index"], latest.get(other["uuid"], 0))
-            yield from (pair for pair in batch if latest.get(pair[0]) == pair[1])
+            yield {uuid: index for uuid, index in batch if latest.get(uuid) == index}
 
 
 def _criteria(

@@ -48,10 +48,10 @@ def plain_errors(address: Address) -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise StoreError(f"{address.masked} is not a MongoDB address: {error}") from error
+        raise StoreError(f"{address} is not a MongoDB address: {error}") from error
     except PyMongoError as error:
         reason = str(error).partition(", Timeout")[0]
         raise StoreError(
-            f"{address.masked} cannot be used ({reason}): start the server, correct the address, "
+            f"{address} cannot be used ({reason}): start the server, correct the address, "
             "or give a folder instead."
         ) from error

@@ -15,6 +15,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 from ssefw.errors import StoreError
 from ssefw.store import Address, plan
 from ssefw.store.database import open_database
+from ssefw.store.pipeline import fields_read
 from ssefw.store.records import Records
 
 BEFORE, AFTER = pymongo.ReturnDocument.BEFORE, pymongo.ReturnDocument.AFTER
@@ -45,6 +46,22 @@ values = st.one_of(
     st.dictionaries(st.sampled_from(["_priority", "@class", "state", "0"]), scalars, max_size=2),
     st.lists(st.dictionaries(st.just("state"), scalars, max_size=1), max_size=2),
 )
+# Of FireWorks: get_fw_ids, get_wf_ids with a sort, the states of a report; and others.
+PIPELINES = [
+    [{"$count": "count"}],
+    [{"$project": {"state": True, "_id": False}}],
+    [{"$sort": {"spec._priority": -1, "_id": 1}}, {"$project": {"nodes": True}}, {"$limit": 2}],
+    [{"$group": {"_id": "$output.@class", "n": {"$sum": 1}}}, {"$sort": {"n": 1}}],
+    [{"$group": {"_id": "$state", "all": {"$push": "$nodes"}}}],
+    [{"$set": {"state": "$nodes"}}, {"$project": {"_id": 1, "state": 1}}],
+    [{"$project": {"spec": 0}}],
+    [{"$project": {"_id": 0}}],
+    [{"$skip": 1}, {"$limit": 2}],
+    [{"$unwind": "$nodes"}, {"$project": {"nodes": 1}}],
+    [{"$project": {"whole": "$$ROOT"}}],
+    [{"$project": {"other": "$created_on"}}],
+]
+
 documents = st.one_of(
     st.dictionaries(
         st.sampled_from(["state", "spec", "nodes", "created_on", "output", "launches"]),
@@ -148,14 +165,10 @@ questions = st.one_of(
     operation(
         "aggregate",
         st.builds(
-            lambda match: [
-                {"$match": match},
-                {"$group": {"_id": "$output.@class", "n": {"$sum": 1}}},
-                {"$sort": {"n": 1}},
-            ],
-            filters,
+            lambda match, stages: [{"$match": match}, *stages], filters, st.sampled_from(PIPELINES)
         ),
     ),
+    operation("aggregate", st.sampled_from(PIPELINES)),
 )
 
 
@@ -393,3 +406,18 @@ def test_a_damaged_record_is_named(collection):
 def test_an_option_that_would_be_ignored_is_refused(collection, option):
     with pytest.raises(NotImplementedError, match=option):
         collection.update_one({}, {"$set": {"n": 1}}, **{option: object()})
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "fields"),
+    [
+        ([{"$count": "n"}], set()),
+        ([{"$project": {"fw_id": True, "_id": False}}], {"fw_id", "_id"}),
+        ([{"$sort": {"created_on": 1}}, {"$group": {"_id": "$a.b"}}], {"created_on", "a"}),
+        ([{"$project": {"whole": "$$ROOT"}}], None),
+        ([{"$limit": 3}], None),
+        ([{"$unwind": "$nodes"}, {"$count": "n"}], None),
+    ],
+)
+def test_an_aggregation_holds_only_the_fields_that_it_reads(pipeline, fields):
+    assert fields_read(pipeline) == fields
