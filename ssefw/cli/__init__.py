@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "resume": ("resume", "Take up a campaign where it stopped, however it stopped."),
     "results": ("results", "List, show and export what was computed."),
     "report": ("report", "Write the HTML report of a campaign."),
+    "analyze": ("analyze", "Get diffusivity and conductivity from trajectories you have."),
     "pool": ("pool", "Look at a pool of structures."),
     "config": ("config", "Show and check the settings of this site."),
 }

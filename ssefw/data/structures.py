@@ -81,9 +81,9 @@ def order_structure(structure: Structure) -> Structure:
             f"energy takes at most {MAX_ORDERING_SITES}. Order it by hand or use a smaller cell."
         )
     charged = structure.copy()
-    if not all(isinstance(element, Species) for element in charged.composition):
-        charged.add_oxidation_state_by_guess()
     try:
+        if not all(isinstance(element, Species) for element in charged.composition):
+            charged.add_oxidation_state_by_guess()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ordered = cast(

@@ -1,7 +1,7 @@
 """Figures of a candidate as SVG text: displacement against time, conductivity against 1/T."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ssefw.documents import Conductivity, Diffusivity, Estimate
-from ssefw.units import BOLTZMANN_EV_PER_K
+from ssefw.documents import Conductivity, Diffusivity
+from ssefw.report.figures_analysis import arrhenius_figure
 
 __all__ = ["arrhenius_svg", "msd_svg"]
 
@@ -30,7 +30,6 @@ STYLE: Any = {
     "svg.hashsalt": "ssefw",
 }
 COLD, HOT = 600.0, 1500.0
-ACCENT = "#b42318"
 
 
 @contextmanager
@@ -81,105 +80,22 @@ def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
         axes.set_xlabel("time lag (ps)")
         axes.set_ylabel("mean squared displacement (Å²)")
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="best", handlelength=1.2)
+            axes.legend(loc="lower right", handlelength=1.2)
         return _svg(figure)
 
 
 def _slope_one(axes: Axes) -> None:
-    """Draw a guide of slope one through the upper middle of the axes."""
+    """Draw a guide of slope one in the upper left of the axes."""
     left, right = axes.get_xlim()
     low, high = axes.get_ylim()
-    x = np.array([np.sqrt(left * right), right * 0.8])
-    y = x / x[-1] * high * 0.7
+    x = np.array([left * (right / left) ** 0.06, left * (right / left) ** 0.35])
+    y = x / x[-1] * high * 0.8
     if y[0] > low:
-        axes.plot(x, y, color="#98a2b3", lw=0.8, ls="--")
-        axes.annotate("∝ t", (x[0], y[0]), color="#98a2b3", ha="right", va="bottom", fontsize=8)
+        axes.plot(x, y, color="#98a2b3", lw=0.8, ls="--", zorder=1)
+        axes.annotate("∝ t", (x[1], y[1]), color="#98a2b3", va="center", fontsize=8)
 
 
 def arrhenius_svg(conductivity: Conductivity) -> str:
-    """Draw sigma T against 1000/T with intervals, bounds, the fit and its value at 300 K."""
-    with _axes() as (figure, axes):
-        for point in conductivity.points:
-            _draw(
-                axes,
-                1000.0 / point.temperature,
-                point.conductivity,
-                scale=point.temperature,
-                color=_color(point.temperature) if point.is_used else "#98a2b3",
-                marker="o" if point.is_used else "x",
-            )
-        wanted = conductivity.temperature
-        _draw(
-            axes,
-            1000.0 / wanted,
-            conductivity.conductivity,
-            scale=wanted,
-            color=ACCENT,
-            marker="D",
-            label=f"{wanted:g} K",
-        )
-        _draw_line(axes, conductivity)
-        axes.set_yscale("log")
-        axes.set_xlabel("1000 / T (1/K)")
-        axes.set_ylabel("σT (S K/cm)")
-        _temperature_axis(axes, [*(point.temperature for point in conductivity.points), wanted])
-        return _svg(figure)
-
-
-def _draw(
-    axes: Axes,
-    x: float,
-    estimate: Estimate,
-    *,
-    scale: float,
-    color: str | tuple[float, ...],
-    marker: str,
-    label: str | None = None,
-) -> None:
-    if estimate.kind == "value":
-        value, lower, upper = (
-            scale * (number or 0.0) for number in (estimate.value, estimate.lower, estimate.upper)
-        )
-        axes.errorbar(
-            x,
-            value,
-            yerr=[[value - lower], [upper - value]],
-            fmt=marker,
-            color=color,
-            ms=5,
-            capsize=2.5,
-            lw=1.2,
-            label=label,
-        )
-    elif estimate.kind == "upper_bound" and estimate.upper is not None:
-        top = scale * estimate.upper
-        axes.annotate(
-            "",
-            xy=(x, top / 6.0),
-            xytext=(x, top),
-            arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.2},
-        )
-        axes.plot(x, top, marker="_", color=color, ms=9, mew=1.6, label=label)
-        axes.plot(x, top / 6.0, alpha=0.0)  # so that the arrow is within the limits
-
-
-def _draw_line(axes: Axes, conductivity: Conductivity) -> None:
-    """Draw the fitted exponential from the hottest point to the temperature asked for."""
-    energy, sigma = conductivity.activation_energy, conductivity.conductivity
-    if energy.kind != "value" or sigma.kind != "value" or not energy.value or not sigma.value:
-        return
-    used = [point.temperature for point in conductivity.points if point.is_used]
-    inverse = np.linspace(1.0 / max(used), 1.0 / min(conductivity.temperature, *used), 50)
-    at = conductivity.temperature
-    line = sigma.value * at * np.exp(-energy.value / BOLTZMANN_EV_PER_K * (inverse - 1.0 / at))
-    hot = inverse <= 1.0 / min(used)
-    axes.plot(1000.0 * inverse[hot], line[hot], color="#344054", lw=1.1)
-    axes.plot(1000.0 * inverse[~hot], line[~hot], color="#344054", lw=1.1, ls="--")
-
-
-def _temperature_axis(axes: Axes, temperatures: Iterable[float]) -> None:
-    top = axes.secondary_xaxis("top")
-    marks = sorted(set(temperatures))
-    top.set_xticks([1000.0 / mark for mark in marks], [f"{mark:g} K" for mark in marks])
-    top.tick_params(labelsize=7.5, colors="#667085")
-    top.spines["top"].set_visible(False)
+    """Draw the conductivities, the fit with its prediction band, and the value asked for."""
+    with mpl.rc_context(STYLE):
+        return _svg(arrhenius_figure(conductivity))

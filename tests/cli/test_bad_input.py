@@ -1,4 +1,4 @@
-"""What a user can get wrong: one line that says what, where and what to do; nothing half-written."""
+"""Bad input: one line that says what, where and what to do; nothing half-written."""
 
 import pytest
 
