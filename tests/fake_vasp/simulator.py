@@ -233,6 +233,8 @@ def main():
     say(" entering main loop")
 
     potential = LennardJones(names, cell)
+    if script.get("ignore_velocities", False):
+        velocities, nose = None, (0.0, 0.0)
     x = frac @ cell
     md = ibrion == 0 and nsw > 0
     dynamics = None
@@ -254,10 +256,11 @@ def main():
                 os._exit(9)
         if pace:
             time.sleep(pace)
-        if stop_requested() == "LABORT":
-            soft_stop = True
-            break
         energy, forces, virial = potential(x)
+        aborted = stop_requested() == "LABORT"
+        if aborted:  # the electrons are not converged: energy and forces are wrong
+            energy, forces = energy + 5.0, 3.0 * forces
+            out.outcar.write("\n hard stop encountered!  aborting job ...\n\n")
         if dynamics is not None and not fresh:
             dynamics.finish(forces)
         fresh = False

@@ -78,8 +78,10 @@ class VaspEngine(Engine):
         return f"vasp-{self.preset}"
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of the packages that write, watch and read; VASP's own is in the
-        provenance of each result."""
+        """Return the versions of what writes, watches and reads.
+
+        VASP's own version is in the provenance of each result.
+        """
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
 
     def relax(
@@ -145,7 +147,15 @@ class VaspEngine(Engine):
                     return "complete"
                 if (asked := stop()) is not None:
                     return asked
-                leg = self._begin(run, cell, settings, start, until, corrections, site)
+                leg = self._begin(
+                    run,
+                    cell,
+                    settings,
+                    start=start,
+                    until=until,
+                    corrections=corrections,
+                    site=site,
+                )
                 reason, _ = leg.go(start, stop, site)
                 if reason in {"walltime", "preempted"}:
                     return reason
@@ -243,7 +253,7 @@ class VaspEngine(Engine):
         electrons = process.electron_count(
             vasp_set.potcar_symbols,
             poscar.natoms,
-            functional=vasp_set.user_potcar_functional,
+            functional=str(vasp_set.user_potcar_functional),
             settings=site,
         )
         spin = vasp_set.incar.get("ISPIN", 1)
@@ -255,9 +265,7 @@ class VaspEngine(Engine):
                 "ISPIN in incar."
             )
 
-    def _recover(
-        self, run: RunDirectory, cell: VaspCell, settings: MDSettings
-    ) -> dict[str, Any]:
+    def _recover(self, run: RunDirectory, cell: VaspCell, settings: MDSettings) -> dict[str, Any]:
         """Gather what a killed process left, and return the corrections in force."""
         folders = latest_legs(run)
         leg = Leg.open(run, folders[-1], cell, settings) if folders else None
@@ -272,6 +280,7 @@ class VaspEngine(Engine):
         run: RunDirectory,
         cell: VaspCell,
         settings: MDSettings,
+        *,
         start: Start,
         until: int,
         corrections: Mapping[str, Any],
@@ -279,9 +288,7 @@ class VaspEngine(Engine):
     ) -> Leg:
         """Write the input files of the next leg, and its line on the ledger."""
         begin, end, last = _stretch(settings, start.last_step, until)
-        tags = dynamics_tags(
-            settings, cell, steps=last - start.step + 1, begin=begin, end=end
-        )
+        tags = dynamics_tags(settings, cell, steps=last - start.step + 1, begin=begin, end=end)
         vasp_set = self._input_set("md", cell, tags, **corrections)
         self._check_site(vasp_set, site)
         folder = run.path / f"vasp-{len(latest_legs(run)):04d}"
@@ -292,9 +299,7 @@ class VaspEngine(Engine):
         newest = run.last_chunk()
         segment = 0 if newest is None else newest.notes["segment"] + 1
         run.begin_segment(segment, velocities="drawn" if start.is_new else "continued")
-        plan = LegPlan(
-            start=start, until=last, set_points=(begin, end), corrections=corrections
-        )
+        plan = LegPlan(start=start, until=last, set_points=(begin, end), corrections=corrections)
         return Leg.begin(run, folder, cell, settings, plan=plan, segment=segment)
 
 

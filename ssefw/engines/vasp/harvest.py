@@ -94,6 +94,10 @@ def start_point(run: RunDirectory, cell: VaspCell, velocities: FloatArray) -> St
     )
 
 
+# Step, positions and velocities there, and the note to continue from.
+_Point = tuple[int, FloatArray, FloatArray, dict[str, Any] | None]
+
+
 @dataclass
 class _Frame:
     positions: FloatArray
@@ -170,15 +174,13 @@ class Harvest:
         self.gather()
         dropped = 1 if was_aborted(self.folder) else 0
         self.finished = True
-        point = self._contcar_point(dropped)
+        point = self._contcar_point(dropped=dropped)
         if point is None and len(self._track) == 3:
             point = (self._step - 1, self._track[1], self._central_velocities(), None)
         if point is not None and point[0] > self._recorded:
             self._record(*point)
 
-    def _contcar_point(
-        self, dropped: int
-    ) -> tuple[int, FloatArray, FloatArray, dict[str, Any]] | None:
+    def _contcar_point(self, *, dropped: int) -> _Point | None:
         contcar = read_contcar(self.folder / "CONTCAR", n_atoms=len(self._now))
         if contcar is None or len(self._track) < 1 + dropped:
             return None
@@ -250,8 +252,8 @@ class Harvest:
         if correlation < TAKEN_UP:
             raise EngineError(
                 f"VASP in {self.folder} did not start from the velocities of step "
-                f"{self.start.last_step} (correlation {correlation:.2f}): the trajectory would have "
-                "a gap. Keep POSCAR's velocity block and MDALGO as they were written.",
+                f"{self.start.last_step} (correlation {correlation:.2f}): the trajectory would "
+                "have a gap. Keep POSCAR's velocity block and MDALGO as they were written.",
                 directory=self.folder,
             )
 

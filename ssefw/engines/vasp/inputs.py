@@ -30,8 +30,11 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 
 OPEN_SHELLS = frozenset(
-    "V Cr Mn Fe Co Ni Cu Ru Rh Re Os Ir Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb U Np Pu".split()
-)
+    {
+        "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Ru", "Rh", "Re", "Os", "Ir", "Ce", "Pr", "Nd",
+        "Pm", "Sm", "Eu", "Gd", "Tb", "Dy", "Ho", "Er", "Tm", "Yb", "U", "Np", "Pu",
+    }
+)  # fmt: skip
 """Elements whose usual ions can carry a moment. Ions that are met closed-shell in electrolytes
 (Ti, Zr, Nb, Mo, Ta, W, La ...) are left out; set ISPIN to have spin for them."""
 
@@ -188,11 +191,13 @@ def input_set(
         "POTCAR": symbols,
         "POTCAR_FUNCTIONAL": preset.functional,
     }
+    gamma = Kpoints.gamma_automatic((1, 1, 1))
     return VaspInputGenerator(
         structure=cell.structure,
         config_dict=config,
-        user_kpoints_settings=Kpoints.gamma_automatic((1, 1, 1)) if chosen == "gamma" else {},
-        user_potcar_functional=preset.functional,
+        # pymatgen's annotations are narrower than what it takes.
+        user_kpoints_settings=gamma if chosen == "gamma" else {},  # type: ignore[arg-type]
+        user_potcar_functional=preset.functional,  # type: ignore[arg-type]
         sort_structure=False,
         auto_ismear=False,
         auto_metal_kpoints=False,

@@ -30,7 +30,7 @@ from ssefw.engines.vasp.watch import EndCheck, Watch
 from ssefw.errors import EngineError, SsefwError
 from ssefw.settings import Settings
 
-__all__ = ["Leg", "LegPlan", "POLL", "call_vasp", "latest_legs"]
+__all__ = ["POLL", "Leg", "LegPlan", "call_vasp", "latest_legs"]
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ class Leg:
         if harvest.last_step >= self.until:
             return "complete"
         if watch.corrections:
-            return self._accept(watch, incar=incar, kpoints=kpoints)
+            return self._accept(watch, harvest, incar=incar, kpoints=kpoints)
         if watch.asked is not None:
             return watch.asked
         spoken = last_words(self.folder)
@@ -217,7 +217,9 @@ class Leg:
             )
         return "killed"
 
-    def _accept(self, watch: Watch, *, incar: Incar, kpoints: str | None) -> EndReason:
+    def _accept(
+        self, watch: Watch, harvest: Harvest, *, incar: Incar, kpoints: str | None
+    ) -> EndReason:
         """Accept custodian's remedy for the next leg, if it leaves the physics alone."""
         said = "; ".join(map(str, watch.corrections))
         refused = refused_changes(self.folder, incar=incar, kpoints=kpoints)
@@ -225,6 +227,12 @@ class Leg:
             raise EngineError(
                 f"VASP reported {said}, and the known remedy ({', '.join(refused)}) would change "
                 "the physics of the run. Choose other settings in incar, or a smaller time step.",
+                directory=self.folder,
+            )
+        frozen = any(c.handler == "FrozenJobErrorHandler" for c in watch.corrections)
+        if harvest.n_new == 0 and not frozen and not any(c.has_remedy for c in watch.corrections):
+            raise EngineError(
+                f"VASP reported {said} before its first new step, and custodian knows no remedy.",
                 directory=self.folder,
             )
         changes = tag_changes(incar, Incar.from_file(self.folder / "INCAR"))
@@ -263,6 +271,7 @@ def call_vasp(
             scratch_dir=None,  # type: ignore[arg-type]
             handlers=[watch, *(handlers or [])],
             validators=validators or [EndCheck(watch)],
+            vasp_job_kwargs={"terminate_timeout": process.HARD},
             custodian_kwargs={
                 "directory": str(folder),
                 "polling_time_step": POLL,

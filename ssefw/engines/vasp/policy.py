@@ -31,9 +31,11 @@ __all__ = [
 ]
 
 ELECTRONIC = frozenset(
-    "ALGO AMIN AMIX BMIX ICHARG IMIX ISEARCH ISTART KPAR LREAL NBANDS NCORE NELM NELMIN NPAR NSIM "
-    "SYMPREC TIME".split()
-)
+    {
+        "ALGO", "AMIN", "AMIX", "BMIX", "ICHARG", "IMIX", "ISEARCH", "ISTART", "KPAR", "LREAL",
+        "NBANDS", "NCORE", "NELM", "NELMIN", "NPAR", "NSIM", "SYMPREC", "TIME",
+    }
+)  # fmt: skip
 """Tags that decide how the electronic ground state is found, not which one it is. LREAL is an
 approximation that a remedy only ever switches off."""
 
@@ -75,8 +77,11 @@ def dynamics_handlers() -> list[ErrorHandler]:
 
 
 def single_point_handlers() -> list[ErrorHandler]:
-    """Return the handlers for relaxations and single points: atomate2's without those of smearing
-    and time step, which would make energies of different structures incomparable."""
+    """Return the handlers for relaxations and single points.
+
+    They are atomate2's without those that change smearing or time step, which would make energies
+    of different structures incomparable.
+    """
     return [
         VaspErrorHandler(),
         MeshSymmetryErrorHandler(),

@@ -97,8 +97,8 @@ class Preset(Document):
 def known_presets() -> list[str]:
     """Return the names of all presets, sorted."""
     folder = resources.files("ssefw.engines.vasp") / "presets"
-    names = (item.name for item in folder.iterdir())
-    return sorted(n.removesuffix(".yaml") for n in names if n.endswith(".yaml") and n != "base.yaml")
+    names = {item.name.removesuffix(".yaml") for item in folder.iterdir()}
+    return sorted(names - {"base"})
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pymatgen.core
-from pymatgen.io.vasp.inputs import Potcar, PmgVaspPspDirError
+from pymatgen.io.vasp.inputs import PmgVaspPspDirError, Potcar
 
 from ssefw.errors import EngineError
 from ssefw.settings import Settings

@@ -5,7 +5,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from atomate2.vasp.files import write_vasp_input_set
@@ -58,8 +58,8 @@ def write_inputs(folder: Path, vasp_set: VaspInputSet, *, potcar_spec: bool) -> 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_vasp_input_set(
-            vasp_set.structure,
-            vasp_set,
+            vasp_set.structure,  # type: ignore[arg-type]
+            vasp_set,  # type: ignore[arg-type]
             folder,
             potcar_spec=potcar_spec,
             apply_incar_updates=False,  # a file in somebody's home must not change the physics
@@ -99,12 +99,13 @@ def run_single(
             _run(folder, vasp_set, site, potcar_spec=potcar_spec)
         task = _parse(folder)
         write_atomically(folder / "task.json.gz", gzip.compress(task.model_dump_json().encode()))
-    output = task.output
-    calculation = task.calcs_reversed[0]
+    # emmet's fields are optional for records of old; a parsed calculation has them.
+    output: Any = task.output
+    calculation: Any = (task.calcs_reversed or [None])[0]
     if metals == "refuse" and output.bandgap is not None and output.bandgap < NO_GAP:
         raise EngineError(
-            f"{task.formula_pretty} has no band gap in PBE and is no solid electrolyte. Set another "
-            "preset (hull allows metals) if you want its energy.",
+            f"{task.formula_pretty} has no band gap in PBE and is no solid electrolyte. Set "
+            "another preset (hull allows metals) if you want its energy.",
             directory=folder,
         )
     relaxed: Structure = output.structure
@@ -153,14 +154,17 @@ def _run(folder: Path, vasp_set: VaspInputSet, site: Settings, *, potcar_spec: b
 
 def _is_whole(folder: Path) -> bool:
     """Whether VASP came to its end; custodian may be dissatisfied with an unconverged result."""
-    return not VaspFilesValidator().check(folder) and not VasprunXMLValidator().check(folder)
+    checks = (VaspFilesValidator(), VasprunXMLValidator())
+    return not any(check.check(folder) for check in checks)  # type: ignore[no-untyped-call]
 
 
 def _parse(folder: Path) -> TaskDoc:
     try:
-        task: TaskDoc = get_vasp_task_document(folder)
+        task = get_vasp_task_document(folder)
     except (OSError, ValueError, KeyError, IndexError, AttributeError) as error:
         raise EngineError(
             f"Cannot read VASP's output in {folder}: {error}", directory=folder
         ) from error
+    if not isinstance(task, TaskDoc):
+        raise TypeError(f"{folder} holds no single calculation")
     return task

@@ -49,7 +49,7 @@ class Gatherer(Protocol):
         """Take up new steps; an error ends VASP."""
 
 
-class Watch(ErrorHandler):  # type: ignore[misc]
+class Watch(ErrorHandler):
     """Watches one run of VASP.
 
     Attributes
@@ -117,17 +117,20 @@ class Watch(ErrorHandler):  # type: ignore[misc]
 
     def ask_handlers(self, directory: str) -> bool:
         """Ask custodian's handlers once; True if one found an error."""
-        self._found = next((h for h in self.handlers if h.check(directory=directory)), None)
+        handlers: Sequence[Any] = self.handlers
+        self._found = next((h for h in handlers if h.check(directory=directory)), None)
         return self._found is not None
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Let the handler that found the error propose its remedy."""
         if self._found is None:
             return {"errors": self.events[-1:] or [str(self.error)], "actions": None}
-        handler, self._found = self._found, None
+        handler: Any = self._found
+        self._found = None
         try:
             proposal: dict[str, Any] = handler.correct(directory=directory)
-        except (OSError, ValueError, KeyError, IndexError) as error:
+        except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            # Some remedies read outputs that are not there yet and trip.
             proposal = {"errors": [f"no remedy: {error}"], "actions": None}
         name = type(handler).__name__
         has_remedy = bool(proposal["actions"])
@@ -155,7 +158,7 @@ class Watch(ErrorHandler):  # type: ignore[misc]
         return None
 
 
-class EndCheck(Validator):  # type: ignore[misc]
+class EndCheck(Validator):
     """Asks custodian's handlers once more when VASP has ended."""
 
     def __init__(self, watch: Watch) -> None:
