@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from ssefw.documents import EndReason
+from ssefw.engines.schedulers import scheduler_end_time
 
 __all__ = ["StopCheck", "end_time", "install_signal_handlers", "never_stop", "stop_check"]
 
@@ -40,11 +41,14 @@ def install_signal_handlers() -> threading.Event:
 
 
 def end_time() -> float | None:
-    """Return when this process's allocation ends (seconds since the epoch), if that is known."""
+    """Return when this process's allocation ends (seconds since the epoch), if that is known.
+
+    ``SSEFW_END_TIME`` says it; else the scheduler is asked, once: Slurm, PBS, LSF or Grid Engine.
+    """
     for name in ("SSEFW_END_TIME", "SLURM_JOB_END_TIME"):
         if value := os.environ.get(name):
             return float(value)
-    return None
+    return scheduler_end_time()
 
 
 def never_stop() -> EndReason | None:

@@ -183,7 +183,7 @@ def test_a_remedy_that_would_change_the_physics_is_refused(vasp_site, lif, run):
 
 
 @pytest.mark.parametrize("action", ["hang", "deaf"])
-def test_a_frozen_vasp_is_ended_and_started_again(
+def test_a_frozen_vasp_is_ended_and_started_again(  # noqa: PLR0917 - fixtures
     vasp_site, lif, run, truth, monkeypatch, action
 ):
     monkeypatch.setattr(policy, "FROZEN_AFTER", 0.8)
@@ -256,7 +256,7 @@ def test_velocities_that_vasp_ignores_are_noticed(vasp_site, lif, run):
 
 def test_an_exploding_run_is_an_error_with_a_remedy(vasp_site, lif, run):
     wild = MDSettings(temperature=600.0, timestep=60.0, steps_per_frame=5, seed=3)
-    with pytest.raises(EngineError, match="exploded.*lower the time step"):
+    with pytest.raises(EngineError, match=r"exploded.*lower the time step"):
         VASP.md(lif, wild, run, until=60)
 
 

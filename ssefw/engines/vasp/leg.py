@@ -8,6 +8,7 @@ A leg whose process was killed is picked up from its folder: everything VASP wro
 
 import json
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,8 +164,11 @@ class Leg:
         """
         harvest = self.harvest(start)
 
+        began = time.monotonic()
+
         def note(step: int) -> None:
-            self.run.note_progress(step=step, until=self.until, steps_per_second=0.0)
+            rate = (step - self.first_step) / max(1e-9, time.monotonic() - began)
+            self.run.note_progress(step=step, until=self.until, steps_per_second=rate)
 
         watch = Watch(dynamics_handlers(), stop=stop, gatherer=harvest, on_progress=note)
         incar = Incar.from_file(self.folder / "INCAR")

@@ -132,10 +132,12 @@ def read_contcar(path: Path, *, n_atoms: int) -> Contcar | None:
         poscar = Poscar.from_str(text)
     except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError):
         return None
-    velocities = poscar.velocities
-    if len(poscar.structure) != n_atoms or velocities is None or len(velocities) != n_atoms:
+    if len(poscar.structure) != n_atoms or poscar.velocities is None:
         return None
-    return Contcar(text, poscar.structure.frac_coords, np.asarray(velocities, dtype=np.float64))
+    velocities = np.asarray(poscar.velocities, dtype=np.float64)
+    if velocities.shape != (n_atoms, 3):
+        return None
+    return Contcar(text, poscar.structure.frac_coords, velocities)
 
 
 def was_aborted(folder: Path) -> bool:

@@ -67,9 +67,11 @@ def electron_count(
 
 
 def processes_in(folder: Path) -> list[int]:
-    """Return the processes of this machine whose working directory is `folder`.
+    """Return the processes of this machine that calculate in `folder`.
 
-    Where there is no /proc none is found.
+    They have it as working directory and have no terminal: custodian gives VASP a session of its
+    own, while the shell of somebody who looks at the files has one. Where there is no /proc none is
+    found.
     """
     target = str(folder.resolve())
     found = []
@@ -79,7 +81,7 @@ def processes_in(folder: Path) -> list[int]:
                 found.append(int(entry.name))
         except OSError:
             continue
-    return [pid for pid in found if pid != os.getpid() and not _is_defunct(pid)]
+    return [pid for pid in found if pid != os.getpid() and _calculates(pid)]
 
 
 def end_processes(folder: Path, *, soft: float = SOFT) -> bool:
@@ -110,8 +112,11 @@ def _wait(folder: Path, seconds: float) -> None:
         time.sleep(0.05)
 
 
-def _is_defunct(pid: int) -> bool:
+def _calculates(pid: int) -> bool:
+    """Whether a process is alive and has no controlling terminal."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return True
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    state, terminal = fields[0], fields[4]
+    return state != "Z" and terminal == "0"

@@ -101,7 +101,7 @@ def run_single(
         write_atomically(folder / "task.json.gz", gzip.compress(task.model_dump_json().encode()))
     # emmet's fields are optional for records of old; a parsed calculation has them.
     output: Any = task.output
-    calculation: Any = (task.calcs_reversed or [None])[0]
+    calculation: Any = task.calcs_reversed[0] if task.calcs_reversed else None
     if metals == "refuse" and output.bandgap is not None and output.bandgap < NO_GAP:
         raise EngineError(
             f"{task.formula_pretty} has no band gap in PBE and is no solid electrolyte. Set "
@@ -155,7 +155,7 @@ def _run(folder: Path, vasp_set: VaspInputSet, site: Settings, *, potcar_spec: b
 def _is_whole(folder: Path) -> bool:
     """Whether VASP came to its end; custodian may be dissatisfied with an unconverged result."""
     checks = (VaspFilesValidator(), VasprunXMLValidator())
-    return not any(check.check(folder) for check in checks)  # type: ignore[no-untyped-call]
+    return not any(check.check(folder) for check in checks)
 
 
 def _parse(folder: Path) -> TaskDoc:
