@@ -106,7 +106,7 @@ def test_a_program_that_cannot_be_executed_is_one_clear_line(vasp_site, lif, tmp
 
 
 def test_a_metal_is_refused_except_for_hull_energies(vasp_site, lif):
-    vasp_site.tell(gap=0.0)
+    vasp_site.tell(gap=0.002)
     with pytest.raises(EngineError, match=r"LiF has no band gap in PBE"):
         VASP.static(lif)
     assert VaspEngine(preset="hull").static(lif).energy < 0

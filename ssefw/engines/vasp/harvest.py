@@ -39,6 +39,10 @@ TAKEN_UP = 0.5
 """Correlation of the velocities handed over with the first displacement: 1 up to a vibration's
 curvature within one step, and around 0 if VASP drew new ones."""
 
+NEXT = 0.6
+"""Change from one step's displacement to the next, relative to it: about omega dt, 0.3 at most for
+the stiffest bonds at a sane time step, and 1 if a step lies between."""
+
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
 
@@ -193,7 +197,8 @@ class Harvest:
         if dropped or len(self._track) < 2:
             return None
         ahead = self._minimum_image(here - self._track[-1])
-        if self._correlation(ahead, self._track[-1] - self._track[-2]) > TAKEN_UP:
+        last = self._track[-1] - self._track[-2]
+        if np.linalg.norm(ahead - last) < NEXT * np.linalg.norm(last):
             note = {"step": self._step + 1, "poscar": contcar.text}
             return self._step, self._track[-1], ahead / self.settings.timestep, note
         return None

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pymatgen.io.vasp import Poscar
+from pymatgen.io.vasp.inputs import BadPoscarWarning
 
 from ssefw.errors import EngineError
 
@@ -19,7 +20,7 @@ __all__ = ["Contcar", "IonicStep", "StepReader", "last_words", "read_contcar", "
 FloatArray = npt.NDArray[np.float64]
 
 END = b"</calculation>"
-PIECE = 1 << 23
+PIECE = 1 << 20
 BASIS = re.compile(rb'<varray name="basis" *>(.*?)</varray>', re.DOTALL)
 POSITIONS = re.compile(rb'<varray name="positions" *>(.*?)</varray>', re.DOTALL)
 ENERGY = re.compile(rb"<energy>(.*?)</energy>", re.DOTALL)
@@ -130,9 +131,12 @@ def read_contcar(path: Path, *, n_atoms: int) -> Contcar | None:
     try:
         text = path.read_text()
         poscar = Poscar.from_str(text)
-    except (OSError, ValueError, IndexError, KeyError, UnicodeDecodeError):
+    except (OSError, ValueError, IndexError, KeyError, BadPoscarWarning):
+        return None  # pymatgen raises its warning
+    # A number cut short may still be a number.
+    if not text.endswith("\n") or len(poscar.structure) != n_atoms:
         return None
-    if len(poscar.structure) != n_atoms or poscar.velocities is None:
+    if poscar.velocities is None:
         return None
     velocities = np.asarray(poscar.velocities, dtype=np.float64)
     if velocities.shape != (n_atoms, 3):
