@@ -36,7 +36,6 @@ def vasp_site(tmp_path, monkeypatch):
         sys.path.remove(str(FAKE_VASP))
     command = f"{sys.executable} {FAKE_VASP / 'vasp_std'}"
     monkeypatch.setenv("SSEFW_VASP_CMD", command)
-    monkeypatch.setenv("SSEFW_VASP_GAMMA_CMD", "no-such-vasp-gam")
     monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
     monkeypatch.setenv("SSEFW_POTCAR_DIR", str(tmp_path / "potcars"))
     monkeypatch.setenv("FAKE_VASP", str(tmp_path / "fake.json"))

@@ -9,6 +9,7 @@ from pymatgen.io.vasp.sets import MPRelaxSet, MPStaticSet
 from ssefw.engines import MDSettings
 from ssefw.engines.vasp import VaspEngine, known_presets, load_preset
 from ssefw.engines.vasp.inputs import VaspCell
+from ssefw.engines.vasp.process import site_settings
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
 pytestmark = [
@@ -220,3 +221,18 @@ def test_an_odd_number_of_electrons_is_one_clear_line(vasp_site, lif):
     lif.remove_sites([0])
     with pytest.raises(EngineError, match=r"odd number of electrons \(31\).*set ISPIN"):
         VaspEngine().static(lif)
+
+
+@pytest.mark.parametrize(
+    ("command", "twin"),
+    [
+        ("srun -n 64 vasp_std", "srun -n 64 vasp_gam"),
+        ("mpirun /opt/vasp/bin/vasp_std > out", "mpirun /opt/vasp/bin/vasp_gam > out"),
+        ("run-my-vasp", "run-my-vasp"),
+    ],
+)
+def test_the_gamma_only_program_is_started_as_the_other(monkeypatch, command, twin):
+    monkeypatch.setenv("SSEFW_VASP_CMD", command)
+    assert site_settings().vasp_gamma_cmd == twin
+    monkeypatch.setenv("SSEFW_VASP_GAMMA_CMD", "mine")
+    assert site_settings().vasp_gamma_cmd == "mine"

@@ -1,7 +1,9 @@
 """Dynamics with VASP: whatever stops it, the trajectory goes on without gap or doubled frame."""
 
+import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -14,6 +16,7 @@ from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers, stop_check
 from ssefw.engines.vasp import VaspEngine, leg, policy, watch
+from ssefw.engines.vasp.process import end_processes, processes_in
 from ssefw.errors import EngineError
 
 pytestmark = [
@@ -319,6 +322,62 @@ def test_sigterm_leads_to_a_clean_stop(vasp_site, lif, run, truth):
     assert np.abs(positions(run) - truth).max() < 1e-4
 
 
+def test_a_sigterm_that_hits_vasp_too_is_a_preemption(vasp_site, lif, run, truth, monkeypatch):
+    asked = []
+    vasp_site.tell({"step": 20, "do": "exit", "code": 143}, step_time=0.01)
+    monkeypatch.setattr(watch.Watch, "check", lambda *_, **__: asked.append(1) or False)
+    stop = lambda: "preempted" if asked else None  # noqa: E731
+    assert VASP.md(lif, WARM, run, until=60, stop=stop) == "preempted"
+    assert ends(run) == ["preempted"]
+
+
+def test_chunks_are_written_while_vasp_runs(vasp_site, lif, run):
+    seen = []
+
+    def look():
+        seen.append((steps_written(run), len(run.chunk_files())))
+
+    vasp_site.tell(step_time=0.02)
+    VASP.md(lif, WARM, run, until=60, stop=look)
+    assert max(n_chunks for steps, n_chunks in seen if steps < 61) == 2
+
+
+def test_chunks_suffice_when_the_scratch_of_vasp_is_lost(vasp_site, lif, run, truth):
+    vasp_site.tell(step_time=0.05)
+    process = start(lif, run)
+    wait_for_step(run, 27)
+    process.kill()
+    process.join()
+    end_processes(run.path / "vasp-0000", soft=0.0)
+    shutil.rmtree(run.path / "vasp-0000")
+    vasp_site.tell()
+    assert VASP.md(lif, WARM, run, until=60) == "complete"
+    first, second = run.segments()
+    assert (first.end_reason, first.last_step, second.first_step) == ("killed", 20, 20)
+    now = positions(run)
+    assert np.abs(now[:5] - truth[:5]).max() < 1e-5
+    assert np.abs(now[5] - truth[5]).max() < 0.02
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_random_misfortunes_leave_one_trajectory(vasp_site, lif, run, truth, seed):
+    rng = np.random.default_rng(seed)
+    fates = [
+        {"do": "exit", "code": 1},
+        {"do": "killed"},
+        {"do": "say", "text": "Error EDDDAV: Call to ZHEGV failed.", "then": "exit"},
+        {"do": "full"},
+    ]
+    vasp_site.tell(*({"step": int(rng.integers(2, 25)), **rng.choice(fates)} for _ in range(4)))
+    for _ in range(6):
+        with contextlib.suppress(EngineError):  # a full disk, a death at the first step
+            VASP.md(lif, WARM, run, until=60)
+    assert vasp_site.left == []
+    whole = joined(run)
+    assert (whole.last_step, whole.n_frames) == (60, 13)
+    assert np.abs(whole.positions - truth).max() < 1e-3
+
+
 def test_the_end_of_the_allocation_leads_to_a_clean_stop(vasp_site, lif, run, truth, monkeypatch):
     vasp_site.tell(step_time=0.1)
     monkeypatch.setenv("SSEFW_END_TIME", str(time.time() + 62.0))
@@ -349,8 +408,6 @@ def test_kill_9_of_vasp_and_worker_together_loses_no_step(vasp_site, lif, run, t
     vasp_site.tell(step_time=0.05)
     process = start(lif, run)
     wait_for_step(run, 27)
-    from ssefw.engines.vasp.process import processes_in
-
     process.kill()
     for pid in processes_in(run.path / "vasp-0000"):
         os.kill(pid, signal.SIGKILL)

@@ -3,6 +3,9 @@
 import math
 
 import numpy as np
+from physics import MASSES, VALENCE
+
+ROW = "    <rc><c>{:4d}</c><c>{:<2s}</c><c>{:16.8f}</c><c>{:16.8f}</c><c>  {:<38s}</c></rc>\n"
 
 
 def read_incar(path):
@@ -60,7 +63,7 @@ def fortran(x, *, width=14, digits=8):
     return f"{text:>{width}}"
 
 
-def contcar(comment, symbols, counts, cell, frac, dynamics):
+def contcar(comment, symbols, counts, cell, frac, dynamics):  # noqa: PLR0917 - a file's parts
     """Return a CONTCAR; of dynamics with velocities, thermostat and predictor blocks."""
     lines = [comment, "   1.00000000000000     "]
     lines += ["".join(f"{x:22.16f}" for x in row) for row in cell]
@@ -72,7 +75,8 @@ def contcar(comment, symbols, counts, cell, frac, dynamics):
         lines.append(" ")
         lines += [" ".join(fortran(x) for x in row) for row in dynamics.v]
         lines += ["", "           1", f"  {dynamics.dt:17.14f}     "]
-        lines.append(" ".join(fortran(x, digits=12, width=20) for x in (dynamics.eta, dynamics.xi, 0.0, 0.0)))
+        nose = (dynamics.eta, dynamics.xi, 0.0, 0.0)
+        lines.append(" ".join(fortran(x, digits=12, width=20) for x in nose))
         ahead = frac + dynamics.dt * dynamics.v @ np.linalg.inv(cell)
         for block in (ahead, ahead - frac, np.zeros_like(frac)):
             lines += [" ".join(fortran(x) for x in row) for row in block]
@@ -142,9 +146,11 @@ INTEGERS = {
 }  # fmt: skip
 
 
-def vasprun_head(incar, parameters, symbols, counts, titles, masses, valences, cell, frac, kpoints):
+def vasprun_head(run):
     """Return a vasprun.xml up to the first ionic step."""
-    grid = " ".join(f"{n:8d}" for n in kpoints)
+    symbols, counts = run.symbols, run.counts
+    masses, valences = [MASSES[s] for s in symbols], [VALENCE[s] for s in symbols]
+    grid = " ".join(f"{n:8d}" for n in run.kpoints)
     text = (
         '<?xml version="1.0" encoding="ISO-8859-1"?>\n<modeling>\n <generator>\n'
         '  <i name="program" type="string">vasp </i>\n'
@@ -154,7 +160,7 @@ def vasprun_head(incar, parameters, symbols, counts, titles, masses, valences, c
         '  <i name="date" type="string">2026 01 01 </i>\n'
         '  <i name="time" type="string">00:00:00 </i>\n </generator>\n <incar>\n'
     )
-    text += "".join(_parameter(k, v) for k, v in incar.items()) + " </incar>\n"
+    text += "".join(_parameter(k, v) for k, v in run.incar.items()) + " </incar>\n"
     text += (
         ' <kpoints>\n  <generation param="Gamma">\n'
         f'   <v type="int" name="divisions">{grid} </v>\n'
@@ -168,7 +174,7 @@ def vasprun_head(incar, parameters, symbols, counts, titles, masses, valences, c
         '  <varray name="weights" >\n   <v>       1.00000000 </v>\n  </varray>\n </kpoints>\n'
         " <parameters>\n"
     )
-    text += "".join(_parameter(k, v) for k, v in parameters.items())
+    text += "".join(_parameter(k, v) for k, v in run.tags.items())
     text += " </parameters>\n <atominfo>\n"
     text += f"  <atoms> {sum(counts):7d} </atoms>\n  <types> {len(symbols):7d} </types>\n"
     text += (
@@ -178,15 +184,16 @@ def vasprun_head(incar, parameters, symbols, counts, titles, masses, valences, c
     for kind, (symbol, count) in enumerate(zip(symbols, counts, strict=True), start=1):
         text += f"    <rc><c>{symbol:<2s}</c><c>{kind:4d}</c></rc>\n" * count
     text += (
-        '   </set>\n  </array>\n  <array name="atomtypes" >\n   <dimension dim="1">type</dimension>\n'
+        '   </set>\n  </array>\n  <array name="atomtypes" >\n'
+        '   <dimension dim="1">type</dimension>\n'
         '   <field type="int">atomspertype</field>\n   <field type="string">element</field>\n'
-        '   <field>mass</field>\n   <field>valence</field>\n'
+        "   <field>mass</field>\n   <field>valence</field>\n"
         '   <field type="string">pseudopotential</field>\n   <set>\n'
     )
-    for row in zip(counts, symbols, masses, valences, titles, strict=True):
-        text += "    <rc><c>{:4d}</c><c>{:<2s}</c><c>{:16.8f}</c><c>{:16.8f}</c><c>  {:<38s}</c></rc>\n".format(*row)
+    for row in zip(counts, symbols, masses, valences, run.titles, strict=True):
+        text += ROW.format(*row)
     text += "   </set>\n  </array>\n </atominfo>\n"
-    return text + _structure(cell, frac, "initialpos")
+    return text + _structure(run.cell, run.frac, "initialpos")
 
 
 def _energy(values, indent):
@@ -194,7 +201,7 @@ def _energy(values, indent):
     return f"{indent}<energy>\n{body}{indent}</energy>\n"
 
 
-def vasprun_step(energy, forces, stress, cell, frac, extra, electronic):
+def vasprun_step(energy, forces, stress, cell, frac, extra, electronic):  # noqa: PLR0917
     """Return one <calculation> without its closing tag."""
     text = " <calculation>\n"
     for value in electronic:
@@ -210,7 +217,7 @@ def vasprun_step(energy, forces, stress, cell, frac, extra, electronic):
 
 def vasprun_bands(levels, occupied, fermi, n_spins):
     """Return the eigenvalues and density of states that VASP adds to the last step."""
-    text = "  <eigenvalues>\n   <array>\n    <dimension dim=\"1\">band</dimension>\n"
+    text = '  <eigenvalues>\n   <array>\n    <dimension dim="1">band</dimension>\n'
     text += '    <dimension dim="2">kpoint</dimension>\n    <dimension dim="3">spin</dimension>\n'
     text += "    <field>eigene</field>\n    <field>occ</field>\n    <set>\n"
     for spin in range(1, n_spins + 1):
@@ -221,8 +228,9 @@ def vasprun_bands(levels, occupied, fermi, n_spins):
         text += "      </set>\n     </set>\n"
     text += "    </set>\n   </array>\n  </eigenvalues>\n"
     text += f'  <dos>\n   <i name="efermi"> {fermi:15.8f} </i>\n   <total>\n    <array>\n'
-    text += '     <dimension dim="1">gridpoints</dimension>\n     <dimension dim="2">spin</dimension>\n'
-    text += "     <field>energy</field>\n     <field>total</field>\n     <field>integrated</field>\n"
+    text += '     <dimension dim="1">gridpoints</dimension>\n'
+    text += '     <dimension dim="2">spin</dimension>\n     <field>energy</field>\n'
+    text += "     <field>total</field>\n     <field>integrated</field>\n"
     text += "     <set>\n"
     for spin in range(1, n_spins + 1):
         text += f'      <set comment="spin {spin}">\n'

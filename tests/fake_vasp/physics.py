@@ -6,7 +6,9 @@ KB = 8.617333262e-5
 ACCELERATION = 9.648533e-3  # (eV/A)/amu in A/fs^2
 
 # Ionic (for metals: metallic) radii in A; two ions rest where they touch.
-RADII = {"Li": 0.76, "Na": 1.02, "O": 1.40, "F": 1.33, "S": 1.84, "Cl": 1.81, "Cu": 1.28, "Fe": 1.26}
+RADII = {
+    "Li": 0.76, "Na": 1.02, "O": 1.40, "F": 1.33, "S": 1.84, "Cl": 1.81, "Cu": 1.28, "Fe": 1.26,
+}  # fmt: skip
 MASSES = {
     "Li": 6.941, "Na": 22.99, "O": 15.999, "F": 18.998, "S": 32.065, "Cl": 35.453, "Cu": 63.546,
     "Fe": 55.845,
@@ -54,9 +56,8 @@ def _pair(r, rest):
 class Dynamics:
     """Velocity Verlet with VASP's choice of Nose-Hoover (MDALGO 2) or Langevin (MDALGO 3)."""
 
-    def __init__(self, masses, potential, *, incar, steps, velocities, nose, seed):
+    def __init__(self, masses, *, incar, steps, velocities, nose, seed):
         self.masses = masses[:, None]
-        self.potential = potential
         self.dt = float(incar.get("POTIM", 1.0))
         self.begin = float(incar.get("TEBEG", 1e-4))
         self.end = float(incar.get("TEEND", self.begin))
@@ -71,7 +72,7 @@ class Dynamics:
         self.v = self._draw() if velocities is None else velocities
 
     def _draw(self):
-        v = self.rng.standard_normal(self.masses.shape[:1] + (3,))
+        v = self.rng.standard_normal((len(self.masses), 3))
         v *= np.sqrt(KB * self.begin * ACCELERATION / self.masses)
         v -= (self.masses * v).sum(0) / self.masses.sum()
         return v

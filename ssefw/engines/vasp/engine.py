@@ -27,10 +27,11 @@ from ssefw.engines.vasp.inputs import (
     relaxation_tags,
 )
 from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs
+from ssefw.engines.vasp.policy import dynamics_handlers
 from ssefw.engines.vasp.presets import Preset, Task, load_preset
 from ssefw.engines.vasp.single import SingleResult, run_single, write_inputs
 from ssefw.errors import EngineError
-from ssefw.settings import Settings, load_settings
+from ssefw.settings import Settings
 
 __all__ = ["VaspEngine"]
 
@@ -104,6 +105,8 @@ class VaspEngine(Engine):
             n_steps=result.n_steps,
             max_force=result.max_force,
             volume_change=after / before - 1.0,
+            band_gap=result.band_gap,
+            magnetization=result.magnetization,
             wall_time=result.wall_time,
             provenance=self._provenance(result.vasp_version, parts),
         )
@@ -116,6 +119,8 @@ class VaspEngine(Engine):
             energy=result.energy,
             energy_per_atom=result.energy / len(structure),
             max_force=result.max_force,
+            band_gap=result.band_gap,
+            magnetization=result.magnetization,
             wall_time=result.wall_time,
             provenance=self._provenance(result.vasp_version, {}),
         )
@@ -137,9 +142,10 @@ class VaspEngine(Engine):
         if until % settings.steps_per_frame:
             raise ValueError(f"{until} steps are no whole number of frames")
         cell = VaspCell.of(structure)
-        site = load_settings().settings
+        site = process.site_settings()
         with run.lock():
             corrections = self._recover(run, cell, settings)
+            handlers = dynamics_handlers()  # kept, since they climb ladders of remedies
             setbacks = 0
             while True:
                 start = start_point(run, cell, _velocities(cell, settings))
@@ -156,7 +162,7 @@ class VaspEngine(Engine):
                     corrections=corrections,
                     site=site,
                 )
-                reason, _ = leg.go(start, stop, site)
+                reason = leg.go(start, stop, site, handlers)
                 if reason in {"walltime", "preempted"}:
                     return reason
                 corrections = leg.corrections
@@ -229,7 +235,7 @@ class VaspEngine(Engine):
     def _single(
         self, task: Task, structure: Structure, tags: Mapping[str, Any], parts: dict[str, Any]
     ) -> SingleResult:
-        site = load_settings().settings
+        site = process.site_settings()
         cell = VaspCell.of(structure)
         vasp_set = self._input_set(task, cell, tags)
         key = settings_hash(self, task, parts, cell.structure.as_dict())
@@ -267,13 +273,13 @@ class VaspEngine(Engine):
 
     def _recover(self, run: RunDirectory, cell: VaspCell, settings: MDSettings) -> dict[str, Any]:
         """Gather what a killed process left, and return the corrections in force."""
-        folders = latest_legs(run)
-        leg = Leg.open(run, folders[-1], cell, settings) if folders else None
-        if leg is None:
-            return {}
-        if not leg.closed:
-            leg.recover(start_point(run, cell, _velocities(cell, settings)))
-        return leg.corrections
+        for folder in reversed(latest_legs(run)):
+            leg = Leg.open(run, folder, cell, settings)
+            if leg is not None:
+                if not leg.closed:
+                    leg.recover(start_point(run, cell, _velocities(cell, settings)))
+                return leg.corrections
+        return {}
 
     def _begin(
         self,
@@ -292,10 +298,9 @@ class VaspEngine(Engine):
         vasp_set = self._input_set("md", cell, tags, **corrections)
         self._check_site(vasp_set, site)
         folder = run.path / f"vasp-{len(latest_legs(run)):04d}"
-        write_inputs(folder, vasp_set, potcar_spec=self.potcar_spec)
         frac = start.positions @ np.linalg.inv(cell.structure.lattice.matrix)
         poscar = start.poscar or poscar_text(cell, frac_coords=frac, velocities=start.velocities)
-        (folder / "POSCAR").write_text(poscar)
+        write_inputs(folder, vasp_set, potcar_spec=self.potcar_spec, poscar=poscar)
         newest = run.last_chunk()
         segment = 0 if newest is None else newest.notes["segment"] + 1
         run.begin_segment(segment, velocities="drawn" if start.is_new else "continued")

@@ -9,13 +9,13 @@ A leg whose process was killed is picked up from its folder: everything VASP wro
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from atomate2.vasp.run import run_vasp
-from custodian.custodian import CustodianError, ReturnCodeError
+from custodian.custodian import CustodianError, ErrorHandler, ReturnCodeError
 from pymatgen.io.vasp import Incar, Kpoints
 
 from ssefw.documents import EndReason
@@ -26,7 +26,7 @@ from ssefw.engines.vasp import process
 from ssefw.engines.vasp.harvest import Harvest, Start
 from ssefw.engines.vasp.inputs import VaspCell
 from ssefw.engines.vasp.outputs import last_words
-from ssefw.engines.vasp.policy import dynamics_handlers, refused_changes, tag_changes
+from ssefw.engines.vasp.policy import refused_changes, tag_changes
 from ssefw.engines.vasp.watch import EndCheck, Watch
 from ssefw.errors import EngineError, SsefwError
 from ssefw.settings import Settings
@@ -149,12 +149,14 @@ class Leg:
         self.close("killed")
         return harvest.last_step
 
-    def go(self, start: Start, stop: StopCheck, settings: Settings) -> tuple[EndReason, int]:
-        """Run VASP to its end, whatever the end is.
-
-        Returns
-        -------
-        Why it ended, and the last step recorded.
+    def go(
+        self,
+        start: Start,
+        stop: StopCheck,
+        settings: Settings,
+        handlers: Sequence[ErrorHandler],
+    ) -> EndReason:
+        """Run VASP to its end, whatever the end is, and return why it ended.
 
         Raises
         ------
@@ -163,30 +165,31 @@ class Leg:
             the physics. What was computed before is recorded.
         """
         harvest = self.harvest(start)
-
         began = time.monotonic()
 
         def note(step: int) -> None:
             rate = (step - self.first_step) / max(1e-9, time.monotonic() - began)
             self.run.note_progress(step=step, until=self.until, steps_per_second=rate)
 
-        watch = Watch(dynamics_handlers(), stop=stop, gatherer=harvest, on_progress=note)
+        watch = Watch(handlers, stop=stop, gatherer=harvest, on_progress=note)
         incar = Incar.from_file(self.folder / "INCAR")
         kpoints = _kpoints_text(self.folder)
-        failure = call_vasp(self.folder, watch, settings, max_errors=1)
-        self.events += watch.events
         reason: EndReason = "killed"
         try:
+            failure = call_vasp(self.folder, watch, settings, max_errors=1)
             if watch.error is not None:
                 raise watch.error
             harvest.finish()
+            if watch.asked is None and failure is not None:
+                watch.asked = stop()  # a scheduler's signal may have hit VASP first
             reason = self._reason(watch, harvest, failure, incar=incar, kpoints=kpoints)
         except SsefwError as error:
             self.events.append(str(error))
             raise
         finally:
+            self.events[:0] = watch.events
             self.close(reason)
-        return reason, harvest.last_step
+        return reason
 
     def _reason(
         self,

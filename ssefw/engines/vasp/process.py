@@ -12,15 +12,30 @@ import pymatgen.core
 from pymatgen.io.vasp.inputs import PmgVaspPspDirError, Potcar
 
 from ssefw.errors import EngineError
-from ssefw.settings import Settings
+from ssefw.settings import Settings, load_settings
 
-__all__ = ["electron_count", "end_processes", "processes_in", "require_command"]
+__all__ = ["electron_count", "end_processes", "processes_in", "require_command", "site_settings"]
 
 SOFT = 120.0
 """Seconds an orphan has to end its ionic step."""
 
 HARD = 10.0
 """Seconds between SIGTERM and SIGKILL."""
+
+
+def site_settings() -> Settings:
+    """Return this site's settings, with a Gamma-only command that fits the other one.
+
+    Where only the command of VASP is set (``srun -n 64 vasp_std``), its twin is started in the same
+    way; the bare default would run on one core.
+    """
+    loaded = load_settings()
+    if loaded.sources["vasp_gamma_cmd"] != "default":
+        return loaded.settings
+    command = loaded.settings.vasp_cmd
+    head, slash, program = command.rpartition("vasp_std")
+    twin = f"{head}vasp_gam{program}" if slash else command
+    return loaded.settings.model_copy(update={"vasp_gamma_cmd": twin})
 
 
 def require_command(command: str, *, setting: str) -> None:

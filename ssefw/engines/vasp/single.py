@@ -36,19 +36,26 @@ NO_GAP = 0.01
 
 @dataclass(frozen=True)
 class SingleResult:
-    """What a relaxation or single point gives; energies in eV, forces in eV/A, times in s."""
+    """What a relaxation or single point gives.
+
+    Energies in eV, forces in eV/A, times in s, magnetization in Bohr magnetons a cell.
+    """
 
     structure: Structure
     energy: float
     converged: bool
     n_steps: int
     max_force: float
+    band_gap: float | None
+    magnetization: float | None
     wall_time: float
     vasp_version: str
 
 
-def write_inputs(folder: Path, vasp_set: VaspInputSet, *, potcar_spec: bool) -> None:
-    """Write the input files of a calculation.
+def write_inputs(
+    folder: Path, vasp_set: VaspInputSet, *, potcar_spec: bool, poscar: str | None = None
+) -> None:
+    """Write the input files of a calculation, with another POSCAR if one is given.
 
     Raises
     ------
@@ -65,6 +72,8 @@ def write_inputs(folder: Path, vasp_set: VaspInputSet, *, potcar_spec: bool) -> 
             apply_incar_updates=False,  # a file in somebody's home must not change the physics
             clean_prev=False,  # it would clean the working directory, not this folder
         )
+        if poscar is not None:
+            (folder / "POSCAR").write_text(poscar)
     except OSError as error:
         raise EngineError(
             f"Cannot write VASP's input files to {folder}: {error.strerror or error}. Free space "
@@ -120,6 +129,8 @@ def run_single(
         converged=str(task.state).rpartition(".")[2].lower() == "successful",
         n_steps=len(calculation.output.ionic_steps or ()),
         max_force=float(np.linalg.norm(forces, axis=1).max()),
+        band_gap=output.bandgap,
+        magnetization=(calculation.output.outcar or {}).get("total_magnetization"),
         wall_time=time.monotonic() - began,
         vasp_version=str(calculation.vasp_version),
     )
@@ -130,9 +141,7 @@ def _run(folder: Path, vasp_set: VaspInputSet, site: Settings, *, potcar_spec: b
     old = folder / "CONTCAR"
     goes_on = vasp_set.incar.get("NSW", 0) > 0 and is_valid_poscar("CONTCAR", os.fspath(folder))
     geometry = old.read_text() if goes_on else None
-    write_inputs(folder, vasp_set, potcar_spec=potcar_spec)
-    if geometry is not None:
-        (folder / "POSCAR").write_text(geometry)
+    write_inputs(folder, vasp_set, potcar_spec=potcar_spec, poscar=geometry)
     watch = Watch([], stop=stop_check())
     failure = call_vasp(
         folder,
