@@ -10,10 +10,11 @@ migration.
     Outcome --> Label --> the next Ranking
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from types import MethodType
 from typing import Annotated, Any, Literal, Self
 
-from monty.json import MontyDecoder
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 from pymatgen.core import Structure as PymatgenStructure
 
@@ -36,6 +37,7 @@ from ssefw.units import (
 __all__ = [
     "ArrheniusPoint",
     "Barrier",
+    "CampaignRecord",
     "Candidate",
     "Conductivity",
     "Cost",
@@ -43,11 +45,13 @@ __all__ = [
     "Document",
     "EndReason",
     "Estimate",
+    "ExcludedCandidate",
     "Failure",
     "Gate",
     "Label",
     "Outcome",
     "OutcomeStatus",
+    "PlannedCandidate",
     "Provenance",
     "RankedCandidate",
     "Ranking",
@@ -69,10 +73,30 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class _instance_method:  # noqa: N801 - used as a decorator
+    """A method that the class itself does not have.
+
+    monty calls as_dict of whatever has it, also of the class that a job names as output schema.
+    """
+
+    def __init__(self, function: Callable[[Any], dict[str, Any]]) -> None:
+        self._function = function
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Callable[[], dict[str, Any]]:
+        if instance is None:
+            raise AttributeError(self._function.__name__)
+        return MethodType(self._function, instance)
+
+
 class Document(BaseModel):
     """A record that is stored or passed between layers: frozen and closed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        ignored_types=(_instance_method,),
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -82,18 +106,11 @@ class Document(BaseModel):
             return {key: value for key, value in data.items() if not key.startswith("@")}
         return data
 
+    @_instance_method
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types with the keys by which monty finds the class again."""
         record = self.model_dump(mode="json")
         return {"@module": type(self).__module__, "@class": type(self).__name__, **record}
-
-    @classmethod
-    def from_dict(cls, record: dict[str, Any]) -> Self:
-        """Rebuild a document from `as_dict`, or from what monty or jobflow stored."""
-        decode = MontyDecoder().process_decoded
-        return cls.model_validate(
-            {key: decode(value) for key, value in record.items() if not key.startswith("@")}
-        )
 
 
 class Estimate(Document):
@@ -420,7 +437,11 @@ class Diffusivity(Document):
     haven
         Haven ratio D*/D_sigma.
     n_hops
-        Effective number of site-to-site hops observed, after He, Zhu & Mo (2018).
+        Effective number of site-to-site hops observed, after He, Zhu & Mo (2018): the diffusive
+        part of the total squared displacement over the squared hop distance.
+    hop_rsd
+        Relative standard deviation of D* by their rule 3.43 / sqrt(n_hops) + 0.04, beside which the
+        interval of `tracer` can be read.
     regime
         ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
         ``melted`` blocks the fit.
@@ -428,6 +449,10 @@ class Diffusivity(Document):
         The time-averaged mean squared displacement, thinned for drawing.
     fit_window
         Lags that entered the fit.
+    drift_reference
+        What was held still while displacements were taken.
+    warnings
+        What a reader should know before using the number.
     """
 
     specie: str
@@ -445,12 +470,15 @@ class Diffusivity(Document):
     equilibration: TimePs = 0.0
     mean_temperature: Temperature | None = None
     n_hops: Pure
+    hop_rsd: Fraction | None = None
     hop_distance: Length
     framework_rmsd: Length | None = None
     fit_window: tuple[TimePs, TimePs] | None = None
     lag_times: tuple[TimePs, ...] = ()
     msd: tuple[Area, ...] = ()
     msd_framework: tuple[Area, ...] = ()
+    drift_reference: Literal["framework", "all", "none"] = "framework"
+    warnings: tuple[str, ...] = ()
     trajectory_key: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
 
@@ -474,6 +502,8 @@ class Conductivity(Document):
         Where `conductivity` is given, by default 300 K.
     prefactor
         D0 of D = D0 exp(-E_a / kT).
+    log10_conductivity
+        The same conductivity and interval as log10(sigma / (S/cm)), in which errors are additive.
     form
         Which quantity is taken as a pure exponential: sigma*T (the hopping form) or sigma.
     curvature_p
@@ -483,6 +513,7 @@ class Conductivity(Document):
     specie: str
     temperature: Temperature = 300.0
     conductivity: Estimate
+    log10_conductivity: Estimate | None = None
     activation_energy: Estimate
     prefactor: Estimate
     points: tuple[ArrheniusPoint, ...]
@@ -564,3 +595,50 @@ class Outcome(Document):
     trajectory_keys: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class PlannedCandidate(Document):
+    """A candidate of a campaign as it was submitted, in order of priority.
+
+    Attributes
+    ----------
+    core_hours
+        What it was predicted to use, where the engine's speed is known.
+    """
+
+    candidate_id: str
+    formula: str
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    reference: str = ""
+    n_atoms: int
+    md_steps: int
+    core_hours: CoreHours | None = None
+
+
+class ExcludedCandidate(Document):
+    """An entry of the pool that a campaign did not submit: unreadable or filtered out."""
+
+    source: str
+    formula: str = ""
+    candidate_id: str = ""
+    code: str
+    reason: str
+
+
+class CampaignRecord(Document):
+    """A campaign as it was submitted.
+
+    Attributes
+    ----------
+    plan_key
+        Hash of all settings that change the numbers of a candidate.
+    spec
+        The campaign file, inline structures left out.
+    """
+
+    campaign: str
+    plan_key: str
+    spec: dict[str, Any]
+    candidates: tuple[PlannedCandidate, ...]
+    excluded: tuple[ExcludedCandidate, ...] = ()

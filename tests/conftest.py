@@ -1,10 +1,16 @@
 """Fixtures that are named by what they are."""
 
+import functools
 import os
+import subprocess
+import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from pymatgen.core import Lattice, Structure
+
+from ssefw.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -38,3 +44,101 @@ def lif():
     return Structure.from_spacegroup(
         "Fm-3m", Lattice.cubic(4.026), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]]
     )
+
+
+CAMPAIGN = """\
+campaign: small
+specie: Cu
+pool:
+  structures:
+    - name: copper
+      reference: "Straumanis & Yu, Acta Cryst. A 25, 676 (1969)"
+      poscar: |
+        Cu4
+        1.0
+        3.6 0 0
+        0 3.6 0
+        0 0 3.6
+        Cu
+        4
+        direct
+        0 0 0
+        0.5 0.5 0
+        0.5 0 0.5
+        0 0.5 0.5
+    - name: copper-gold
+      poscar: |
+        AuCu3
+        1.0
+        3.75 0 0
+        0 3.75 0
+        0 0 3.75
+        Au Cu
+        1 3
+        direct
+        0 0 0
+        0.5 0.5 0
+        0.5 0 0.5
+        0 0.5 0.5
+engine: {calculator: ase.calculators.emt.EMT}
+supercell: {min_length: 3, max_atoms: 40}
+md:
+  temperatures: [300, 600]
+  length: 1.0
+  equilibration: 0.2
+  timestep: 2
+  steps_per_frame: 5
+"""
+
+
+@pytest.fixture
+def campaign_file(tmp_path):
+    """A campaign of two metals with EMT, which takes seconds."""
+    path = tmp_path / "small.yaml"
+    path.write_text(CAMPAIGN)
+    return path
+
+
+def run_ssefw(*arguments, folder, check=True, env=None, timeout=300):
+    """Run the command line in a process of its own, as a user does."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    settings = {"OMP_NUM_THREADS": "1", "SSEFW_SETTINGS": str(folder / "no-settings.yaml")}
+    done = subprocess.run(
+        [sys.executable, "-m", "ssefw", *map(str, arguments)],
+        cwd=folder,
+        env=clean | settings | (env or {}),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if check:
+        assert done.returncode == 0, done.stderr + done.stdout
+    return done
+
+
+@pytest.fixture
+def ssefw(tmp_path, monkeypatch, capsys):
+    """The command line in this process and an empty folder, for commands that start no workers."""
+
+    def call(*arguments, check=True):
+        capsys.readouterr()
+        with monkeypatch.context() as patch, mock.patch.dict(os.environ):
+            patch.chdir(tmp_path)
+            with pytest.raises(SystemExit) as end:
+                main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        done = subprocess.CompletedProcess(arguments, end.value.code, out, err)
+        if check:
+            assert done.returncode == 0, err + out
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def finished_campaign(tmp_path_factory):
+    """The folder in which the small campaign was run to its end, and what the command said."""
+    folder = tmp_path_factory.mktemp("campaign")
+    (folder / "small.yaml").write_text(CAMPAIGN)
+    return folder, run_ssefw("run", "small.yaml", "--store", "st", folder=folder)

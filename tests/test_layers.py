@@ -16,6 +16,7 @@ LAYERS = [
     {"campaigns"},
     {"report"},
     {"cli"},
+    {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ROOT = Path(ssefw.__file__).parent
@@ -25,7 +26,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
-    "fireworks": {"campaigns/launch.py", "store/connect.py", "store/embedded.py"},
+    "fireworks": {"campaigns/launch.py", "store/connection.py", "store/embedded.py"},
     "maggma": {"store"},
     "pymongo": {"store"},
     "mongomock": {"store"},

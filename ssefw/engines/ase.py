@@ -30,6 +30,7 @@ __all__ = ["AseEngine"]
 logger = logging.getLogger(__name__)
 
 DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
+CHGNET_SPEED = 700.0
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
 
@@ -88,6 +89,16 @@ class AseEngine(Engine):
             "chgnet" if self.calculator == DEFAULT_CALCULATOR else self.calculator.split(".")[-1]
         )
         return f"{short}-{model}" if model else short
+
+    @property
+    def nominal_speed(self) -> float | None:
+        """CHGNet on one core of a 2020s server, by benchmarks/chgnet.py."""
+        return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
+
+    def check(self) -> None:
+        """Import the calculator, unless it is the default, which takes seconds and is there."""
+        if self.calculator != DEFAULT_CALCULATOR:
+            self.calculator_instance()
 
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
@@ -211,10 +222,19 @@ class AseEngine(Engine):
                 "molecular dynamics and relaxation need an ordered structure."
             )
         atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
-        calculator = _calculator(self.calculator, tuple(sorted(self.options.items())))
-        calculator.reset()
-        atoms.calc = calculator
+        atoms.calc = self.calculator_instance()
+        atoms.calc.reset()
         return atoms
+
+    def calculator_instance(self) -> Calculator:
+        """Return the calculator, loaded once in a process.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none at the import path or it does not take the options.
+        """
+        return _calculator(self.calculator, tuple(sorted(self.options.items())))
 
     def _finite(self, energy: float, what: str) -> float:
         if not np.isfinite(energy):

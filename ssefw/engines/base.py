@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from monty.json import MSONable
+from monty.json import MSONable, jsanitize
 from pydantic import Field, model_validator
 from pymatgen.core import Structure
 
@@ -62,7 +62,7 @@ class MDSettings(Document):
 
 def settings_hash(*parts: Any) -> str:
     """Return a short hash of settings: plain values, documents or MSONable objects."""
-    plain = [part.as_dict() if hasattr(part, "as_dict") else part for part in parts]
+    plain = jsanitize(list(parts), strict=True, enum_values=True)
     text = json.dumps(plain, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -78,6 +78,17 @@ class Engine(MSONable, ABC):
     @abstractmethod
     def name(self) -> str:
         """Short name with the model or code, for tables."""
+
+    @property
+    def nominal_speed(self) -> float | None:
+        """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
+        return None
+
+    def check(self) -> None:  # noqa: B027 - most engines have nothing to check
+        """Raise a ConfigurationError where the engine's own settings make no sense.
+
+        Called before a campaign is submitted, on a machine that need not have the program.
+        """
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

@@ -5,11 +5,12 @@ complete or absent, chunks carry the state to continue from, and a segment whose
 how it ended was killed.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,12 +42,13 @@ def write_atomically(path: Path, payload: bytes) -> None:
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:
-    """Return the progress note of the run in folder `path`, if there is a readable one."""
+    """Return what the run in folder `path` says of itself and how far it is, if it does."""
     try:
-        progress: dict[str, Any] = json.loads((path / "progress.json").read_text())
+        about: dict[str, Any] = json.loads((path / "run.json").read_text())
+        about |= json.loads((path / "progress.json").read_text())
     except (OSError, json.JSONDecodeError):
         return None
-    return progress
+    return about
 
 
 class RunDirectory:
@@ -58,9 +60,11 @@ class RunDirectory:
         Made if absent.
     key
         Settings hash of the run; a folder that belongs to another is refused.
+    about
+        What to tell those who watch the run.
     """
 
-    def __init__(self, path: Path, *, key: str) -> None:
+    def __init__(self, path: Path, *, key: str, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.key = key
         try:
@@ -79,7 +83,7 @@ class RunDirectory:
                     directory=path,
                 )
         else:
-            write_atomically(marker, json.dumps({"key": key}).encode())
+            write_atomically(marker, json.dumps({**(about or {}), "key": key}).encode())
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -133,7 +137,7 @@ class RunDirectory:
 
         A segment of the same number that added none gives way; its events stay on the ledger.
         """
-        exists = (self.path / f"segment-{index:04d}.json").exists()
+        exists = self._segment_file(index).exists()
         self._write_segment(
             index,
             {
@@ -154,20 +158,34 @@ class RunDirectory:
         }
         self._write_segment(index, record)
 
-    def segments(self) -> list[Segment]:
-        """Return the segments that added something, as the folder tells."""
+    def segments(self, *, after: int = 0) -> list[Segment]:
+        """Return the segments that added something beyond step `after`, as the folder tells."""
         by_segment: dict[int, list[tuple[Path, Chunk]]] = {}
         for file in self.chunk_files():
             chunk = decode_chunk(file.read_bytes())
             index = chunk.notes.get("segment")
-            if index is not None and (self.path / f"segment-{index:04d}.json").exists():
+            if index is None or not self._segment_file(index).exists():
+                continue  # frames that were restored, not computed here
+            if chunk.first_step >= after:
                 by_segment.setdefault(index, []).append((file, chunk))
         return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
 
     def chunks_of(self, segment: Segment) -> list[Chunk]:
         """Return the chunks of one segment, in order."""
         chunks = (decode_chunk(file.read_bytes()) for file in self.chunk_files())
-        return [chunk for chunk in chunks if chunk.notes.get("segment") == segment.index]
+        return [
+            chunk
+            for chunk in chunks
+            if segment.first_step <= chunk.first_step and chunk.last_step <= segment.last_step
+        ]
+
+    def clear(self) -> None:
+        """Remove what a stored ledger has made superfluous; files of the engine stay."""
+        for pattern in ("chunk-*.npz", "segment-*.json", "progress.json", "run.json", "lock"):
+            for file in self.path.glob(pattern):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # not empty: the engine left files of its own
+            self.path.rmdir()
 
     def _segment(self, index: int, parts: list[tuple[Path, Chunk]]) -> Segment:
         record = self._read_segment(index)
@@ -196,8 +214,11 @@ class RunDirectory:
         )
 
     def _read_segment(self, index: int) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads((self.path / f"segment-{index:04d}.json").read_text())
+        record: dict[str, Any] = json.loads(self._segment_file(index).read_text())
         return record
 
     def _write_segment(self, index: int, record: dict[str, Any]) -> None:
-        write_atomically(self.path / f"segment-{index:04d}.json", json.dumps(record).encode())
+        write_atomically(self._segment_file(index), json.dumps(record).encode())
+
+    def _segment_file(self, index: int) -> Path:
+        return self.path / f"segment-{index:04d}.json"

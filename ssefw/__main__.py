@@ -1,0 +1,5 @@
+"""Run the command line as ``python -m ssefw``."""
+
+from ssefw.cli import main
+
+main()

@@ -1,0 +1,131 @@
+"""Whether the framework stayed a framework: vibrating, rotating, collapsed or molten.
+
+A framework atom is judged by its net displacement: its mean position over the last tenth of the run
+against that over the first tenth, drift removed, so that vibration cancels. A melt moves every
+species of the framework off its sites; a rotating polyanion moves its corners but not its center,
+and is reported without blocking. The distance that counts is a fraction of the species' own
+nearest-neighbor distance, Lindemann's idea applied to net displacements instead of amplitudes.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.analysis.trajectory import Frames
+
+__all__ = ["FrameworkState", "judge_framework", "nearest_neighbor_distances"]
+
+FloatArray = npt.NDArray[np.float64]
+
+LOST_SITE = 0.35
+"""Net displacement over nearest-neighbor distance beyond which an atom has lost its site."""
+
+MELT_FRACTION = 0.5
+"""Share of the atoms of a species that must have lost their sites for the species to be mobile."""
+
+
+@dataclass(frozen=True)
+class FrameworkState:
+    """What the framework did.
+
+    Attributes
+    ----------
+    rmsd
+        Net root-mean-square displacement over the run in angstrom; None without framework.
+    lindemann
+        RMS amplitude around the mean position over the nearest-neighbor distance, for the most
+        rigid species; None without framework.
+    is_lost
+        Whether every species of the framework has left its sites.
+    reason
+        What was found, with the numbers, if anything is wrong.
+    warnings
+        What should be known but does not block: a single mobile species, too few atoms to judge.
+    """
+
+    rmsd: float | None
+    lindemann: float | None
+    is_lost: bool
+    reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+def nearest_neighbor_distances(
+    cart_coords: FloatArray, lattice: FloatArray, *, among: npt.NDArray[np.bool_] | None = None
+) -> FloatArray:
+    """Return each atom's distance to the nearest other atom or image in angstrom, (n_atoms,).
+
+    With `among`, only those atoms are asked and count as neighbors.
+    """
+    coords = cart_coords if among is None else cart_coords[among]
+    frac = coords @ np.linalg.inv(lattice)
+    shifts = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    nearest = np.empty(len(coords))
+    for index in range(len(coords)):
+        delta = frac - frac[index]
+        delta -= np.rint(delta)
+        distances = np.linalg.norm((delta[:, None] + shifts) @ lattice, axis=-1)
+        nearest[index] = distances[distances > 1e-8].min()
+    return nearest
+
+
+def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> FrameworkState:
+    """Judge the framework from drift-free paths.
+
+    Parameters
+    ----------
+    frames, paths
+        The trajectory and what `unwrapped_paths` made of it.
+    specie
+        The mobile element; everything else is framework.
+    """
+    framework = ~frames.is_specie(specie)
+    if not framework.any():
+        return FrameworkState(
+            None, None, is_lost=False, warnings=("no framework atom: drift was not removed",)
+        )
+    if framework.sum() == 1:
+        return FrameworkState(
+            0.0,
+            None,
+            is_lost=False,
+            warnings=("a single framework atom holds the frame: melting cannot be seen",),
+        )
+    first, last = max(frames.pieces, key=lambda piece: piece[1] - piece[0])
+    path = paths[first:last]
+    tenth = max(1, len(path) // 10)
+    net = np.linalg.norm(path[-tenth:].mean(axis=0) - path[:tenth].mean(axis=0), axis=1)
+    amplitude = np.sqrt(path.var(axis=0).sum(axis=1))
+    lattice = frames.lattice if frames.lattice.ndim == 2 else frames.lattice[first]
+    spacing = nearest_neighbor_distances(frames.positions[first], lattice, among=framework)
+    lost = np.zeros(frames.n_atoms, dtype=bool)
+    lost[framework] = net[framework] > LOST_SITE * spacing
+    relative = np.zeros(frames.n_atoms)
+    relative[framework] = amplitude[framework] / spacing
+    symbols = np.array(frames.species)
+    by_species = {
+        str(symbol): (
+            float(lost[symbols == symbol].mean()),
+            float(relative[symbols == symbol].mean()),
+        )
+        for symbol in sorted(set(symbols[framework]))
+    }
+    rmsd = float(np.sqrt((net[framework] ** 2).mean()))
+    lindemann = min(value for _, value in by_species.values())
+    mobile = [symbol for symbol, (share, _) in by_species.items() if share > MELT_FRACTION]
+    shares = ", ".join(f"{symbol} {share:.0%}" for symbol, (share, _) in by_species.items())
+    if len(mobile) == len(by_species):
+        return FrameworkState(
+            rmsd,
+            lindemann,
+            is_lost=True,
+            reason=f"the framework left its sites (share of atoms: {shares}; net rms displacement "
+            f"{rmsd:.2f} angstrom, Lindemann ratio {lindemann:.2f})",
+        )
+    warnings = tuple(
+        f"{by_species[symbol][0]:.0%} of the {symbol} atoms left their sites while others stayed: "
+        "rotation, exchange, or partial melting"
+        for symbol in mobile
+    )
+    return FrameworkState(rmsd, lindemann, is_lost=False, warnings=warnings)

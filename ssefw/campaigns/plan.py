@@ -1,0 +1,203 @@
+"""From a campaign file to jobflow graphs, and what they would cost; nothing is written."""
+
+import math
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jobflow import Flow, Job
+
+from ssefw.campaigns.filters import Excluded, apply_filters
+from ssefw.campaigns.spec import CampaignSpec
+from ssefw.data import Pool, Reject, candidate_from_text, merge_candidates, read_pool
+from ssefw.documents import Candidate
+from ssefw.engines import Engine, MDSettings, settings_hash
+from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+from ssefw.errors import DataError, LaunchError
+from ssefw.makers import (
+    BarrierMaker,
+    CandidateMaker,
+    DiffusivityMaker,
+    LadderMaker,
+    MDMaker,
+    RelaxMaker,
+    Triage,
+)
+
+__all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
+HEAVY = ("relax", "md ")
+"""Names of the stages that want a compute node; all others are light."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What a candidate would take if no gate stopped it.
+
+    Attributes
+    ----------
+    core_hours
+        None where the speed of the engine is not known.
+    """
+
+    n_atoms: int
+    md_steps: int
+    core_hours: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run."""
+
+    spec: CampaignSpec
+    maker: CandidateMaker
+    candidates: tuple[Candidate, ...]
+    excluded: tuple[Excluded, ...]
+    rejects: tuple[Reject, ...]
+    merged: tuple[tuple[str, str], ...]
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that changes the numbers of a candidate."""
+        return settings_hash(self.maker)
+
+    def flows(self) -> Iterator[tuple[Candidate, Flow]]:
+        """Yield the graph of each candidate, best first."""
+        for rank, candidate in enumerate(self.candidates):
+            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank)
+
+    def estimate(self, candidate: Candidate) -> Estimated:
+        """Return the size and cost of a candidate's dynamics, the triage included."""
+        ladder = self.maker.ladder
+        structure = candidate.structure
+        heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+        repeats = math.prod(max(1, math.ceil(ladder.min_length / h - 1e-6)) for h in heights)
+        n_atoms = round(structure.composition.num_atoms * repeats)
+        steps = ladder.steps(ladder.length) * len(ladder.temperatures)
+        if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
+            steps += ladder.steps(ladder.triage.length)
+        speed = ladder.md.engine.nominal_speed
+        hours = n_atoms * steps / speed / 3600.0 if speed else None
+        return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
+
+    def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
+        flow = self.maker.make(candidate)
+        flow.name = f"{self.spec.campaign}: {candidate.formula}"
+        for job in flow.jobs:
+            if not isinstance(job, Job):
+                raise TypeError(f"{job} is a flow within the flow of a candidate")
+            identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{job.name}"
+            job.set_uuid(str(uuid.uuid5(NAMESPACE, identity)))
+        flow.update_metadata(
+            {"campaign": self.spec.campaign, "candidate": candidate.id}, dynamic=True
+        )
+        light: dict[str, Any] = {"_category": "light", "_priority": priority}
+        flow.update_config({"manager_config": light, "pass_manager_config": False}, dynamic=True)
+        for stage in HEAVY:
+            heavy = {"manager_config": light | {"_category": "heavy"}}
+            flow.update_config(heavy, name_filter=stage, dynamic=True)
+        return flow
+
+
+def make_plan(spec: CampaignSpec) -> Plan:
+    """Read and filter the pool.
+
+    Raises
+    ------
+    DataError
+        If the pool cannot be read.
+    LaunchError
+        If no candidate is left.
+    """
+    maker = candidate_maker(spec)
+    maker.relax.engine.check()
+    pool = _read(spec)
+    candidates, excluded = apply_filters(pool.candidates, spec.filters, specie=spec.specie)
+    if not candidates:
+        why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
+        raise LaunchError(
+            f"No candidate is left of the {len(pool.candidates)} of the pool{why}. "
+            "Loosen the filters or give another pool."
+        )
+    return Plan(
+        spec=spec,
+        maker=maker,
+        candidates=tuple(candidates[: spec.pool.limit]),
+        excluded=tuple(excluded),
+        rejects=tuple(pool.rejects),
+        merged=tuple(pool.merged),
+    )
+
+
+def _read(spec: CampaignSpec) -> Pool:
+    pool = Pool()
+    if spec.pool.path is not None:
+        pool = read_pool(spec.pool.path, strict=spec.pool.strict, merge=False)
+    for inline in spec.pool.structures:
+        text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
+        try:
+            candidate = candidate_from_text(
+                text, name=inline.name, fmt=fmt, reference=inline.reference
+            )
+        except DataError as error:
+            if spec.pool.strict:
+                raise
+            pool.rejects.append(Reject(inline.name, str(error)))
+            continue
+        properties = {"properties": {**candidate.properties, **inline.properties}}
+        pool.candidates.append(candidate.model_copy(update=properties))
+    if not pool.candidates:
+        raise DataError(f"The pool holds no readable structure: {pool.rejects[0].reason}")
+    pool.candidates, pool.merged = merge_candidates(pool.candidates)
+    return pool
+
+
+def make_engine(spec: CampaignSpec) -> Engine:
+    """Return the engine a campaign asks for."""
+    return AseEngine(
+        calculator=spec.engine.calculator or DEFAULT_CALCULATOR, options=spec.engine.options
+    )
+
+
+def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
+    """Return the maker of the graph of one candidate."""
+    engine = make_engine(spec)
+    relax, md = spec.relax, spec.md
+    settings = MDSettings(
+        temperature=md.temperatures[0],
+        timestep=md.timestep,
+        steps_per_frame=md.steps_per_frame,
+        thermostat=md.thermostat,
+        damping=md.damping,
+        seed=md.seed,
+    )
+    return CandidateMaker(
+        bvse=BarrierMaker(
+            max_barrier=spec.bvse.max_barrier,
+            resolution=spec.bvse.resolution,
+            specie=spec.specie,
+        )
+        if spec.bvse
+        else None,
+        relax=RelaxMaker(
+            engine=engine,
+            fmax=relax.fmax,
+            max_steps=relax.max_steps,
+            relax_cell=relax.relax_cell,
+        ),
+        ladder=LadderMaker(
+            md=MDMaker(engine=engine, settings=settings),
+            temperatures=md.temperatures,
+            length=md.length,
+            equilibration=md.equilibration,
+            min_length=spec.supercell.min_length,
+            max_atoms=spec.supercell.max_atoms,
+            triage=Triage(**md.triage.model_dump()) if md.triage else None,
+            max_volume_change=relax.max_volume_change,
+            conductivity_temperature=spec.conductivity.temperature,
+            diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
+        ),
+    )

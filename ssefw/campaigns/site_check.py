@@ -1,0 +1,113 @@
+"""Whether what the settings name is there and works, and what to do where it is not."""
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ssefw.errors import SsefwError, StoreError
+from ssefw.settings import LoadedSettings, Settings
+from ssefw.store import connect
+
+__all__ = ["Check", "check_site"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found of one thing.
+
+    Attributes
+    ----------
+    state
+        ``ok``; ``missing`` is something that was never set up, needed by some campaigns only;
+        ``error`` was set and does not work.
+    """
+
+    name: str
+    state: Literal["ok", "missing", "error"]
+    message: str
+
+
+def check_site(loaded: LoadedSettings) -> Iterator[Check]:
+    """Try the store, the scratch folder, the programs and the potential folders."""
+    settings = loaded.settings
+    yield _store(settings)
+    yield _scratch(settings)
+    yield _potential()
+    for name, purpose in (
+        ("vasp_cmd", "the VASP engine"),
+        ("vasp_gamma_cmd", "Gamma-only VASP"),
+        ("pw_cmd", "the Quantum ESPRESSO engine"),
+        ("neb_cmd", "CI-NEB"),
+    ):
+        is_default = loaded.sources[name] == "default"
+        yield _program(name, getattr(settings, name), purpose, is_default=is_default)
+    yield _folder("potcar_dir", settings.potcar_dir, "VASP", pattern="*")
+    yield _folder("pseudo_dir", settings.pseudo_dir, "Quantum ESPRESSO", pattern="*.[uU][pP][fF]")
+
+
+def _store(settings: Settings) -> Check:
+    try:
+        with connect(settings.store, create=False) as connection:
+            jobs = connection.launchpad.fireworks.count_documents({})
+            return Check("store", "ok", f"{connection.address} answers, {jobs} jobs on it")
+    except StoreError as error:
+        if not settings.store.startswith("mongodb") and not Path(settings.store).exists():
+            parent = Path(settings.store).expanduser().absolute().parent
+            if os.access(parent, os.W_OK):
+                return Check("store", "ok", f"{settings.store} will be made on first use")
+        return Check("store", "error", str(error))
+
+
+def _scratch(settings: Settings) -> Check:
+    folder = settings.scratch_folder()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing):
+            free = shutil.disk_usage(existing).free / 2**30
+            return Check("scratch", "ok", f"{folder} can be written, {free:.0f} GiB free")
+    except OSError as error:
+        return Check(
+            "scratch", "error", f"{existing}: {error.strerror}. Set SSEFW_SCRATCH to another folder"
+        )
+
+
+def _potential() -> Check:
+    from ssefw.engines.ase import AseEngine  # noqa: PLC0415 - torch takes seconds to import
+
+    engine = AseEngine()
+    try:
+        versions = engine.versions()
+        engine.calculator_instance()
+    except (SsefwError, ImportError, OSError) as error:
+        return Check("engine ase", "error", str(error))
+    package = ", ".join(f"{name} {versions[name]}" for name in ("chgnet", "torch"))
+    return Check("engine ase", "ok", f"{engine.name} loads ({package})")
+
+
+def _program(name: str, command: str, purpose: str, *, is_default: bool) -> Check:
+    words = shlex.split(command)
+    missing = [word for word in words[:1] if shutil.which(word) is None]
+    # In "mpirun -n 4 vasp_std" the program itself is the last word that is no option.
+    if words and not missing and len(words) > 1 and shutil.which(words[-1]) is None:
+        missing = [words[-1]]
+    if not missing:
+        return Check(name, "ok", f"{command} is there")
+    todo = f"install it or set SSEFW_{name.upper()}; {purpose} needs it"
+    state: Literal["missing", "error"] = "missing" if is_default else "error"
+    return Check(name, state, f"{missing[0]} is not on the PATH: {todo}")
+
+
+def _folder(name: str, folder: Path | None, purpose: str, *, pattern: str) -> Check:
+    if folder is None:
+        return Check(name, "missing", f"not set: set SSEFW_{name.upper()}; {purpose} needs it")
+    if not folder.expanduser().is_dir():
+        return Check(name, "error", f"{folder} is not a folder: correct SSEFW_{name.upper()}")
+    files = sum(1 for _ in folder.expanduser().glob(pattern))
+    if not files:
+        return Check(name, "error", f"{folder} holds no {pattern} files")
+    return Check(name, "ok", f"{folder}, {files} entries")

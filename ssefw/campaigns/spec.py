@@ -1,0 +1,286 @@
+"""The campaign file: what a user wants, as YAML, checked key by key.
+
+Lengths are in angstrom, durations in ps (time steps in fs), temperatures in K, energies in eV.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ssefw.errors import ConfigurationError
+from ssefw.units import (
+    Energy,
+    Fraction,
+    Length,
+    Pure,
+    Temperature,
+    TimeFs,
+    TimePs,
+)
+
+__all__ = [
+    "CampaignSpec",
+    "EngineSpec",
+    "FilterSpec",
+    "PoolSpec",
+    "PropertyRange",
+    "StructureSpec",
+    "read_campaign",
+]
+
+
+class Block(BaseModel):
+    """A block of a campaign file: closed, so that a mistyped key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StructureSpec(Block):
+    """A structure written into the campaign file."""
+
+    name: str
+    cif: str = ""
+    poscar: str = ""
+    reference: str = ""
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_text(self) -> Self:
+        if bool(self.cif) == bool(self.poscar):
+            raise ValueError(f"structure {self.name!r} needs either cif or poscar")
+        return self
+
+
+class PoolSpec(Block):
+    """Where candidates come from.
+
+    Attributes
+    ----------
+    path
+        A folder of structure files, a .jsonl or .csv table, relative to the campaign file.
+    structures
+        Structures in the file itself.
+    strict
+        Stop at a malformed file instead of reporting and skipping it.
+    limit
+        Take only so many, in the order of the pool.
+    """
+
+    path: Path | None = None
+    structures: tuple[StructureSpec, ...] = ()
+    strict: bool = False
+    limit: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.path is None and not self.structures:
+            raise ValueError("give path (a folder or table) or structures")
+        return self
+
+
+class PropertyRange(Block):
+    """The range in which a property of the pool must lie; without the property, none passes."""
+
+    min: Pure | None = None
+    max: Pure | None = None
+
+
+class FilterSpec(Block):
+    """Which candidates of the pool are worth computing, from what the pool says of them."""
+
+    no_transition_metals: bool = False
+    exclude_elements: tuple[str, ...] = ()
+    max_atoms: int | None = Field(None, ge=1)
+    properties: dict[str, PropertyRange] = Field(default_factory=dict)
+
+
+class EngineSpec(Block):
+    """What computes energies and forces.
+
+    Attributes
+    ----------
+    code
+        ``ase``: an ASE calculator, by default the ML potential CHGNet.
+    calculator
+        Import path of an ASE calculator.
+    options
+        Keyword arguments for it.
+    """
+
+    code: Literal["ase"] = "ase"
+    calculator: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class BvseSpec(Block):
+    """The bond-valence precheck."""
+
+    max_barrier: Energy = Field(0.6, gt=0)
+    resolution: Length = Field(0.2, gt=0)
+
+
+class RelaxSpec(Block):
+    """Relaxation before dynamics; forces in eV/A."""
+
+    fmax: Pure = Field(0.05, gt=0)
+    max_steps: int = Field(500, ge=1)
+    relax_cell: bool = True
+    max_volume_change: Fraction = Field(0.3, gt=0)
+
+
+class SupercellSpec(Block):
+    """The cell that is simulated: least distance between opposite faces, most atoms."""
+
+    min_length: Length = Field(10.0, gt=0)
+    max_atoms: int = Field(400, ge=1)
+
+
+class TriageSpec(Block):
+    """A short run that decides whether the ladder is climbed."""
+
+    temperature: Temperature = Field(gt=0)
+    length: TimePs = Field(gt=0)
+    min_hops: Pure = Field(5.0, ge=0)
+
+
+class MDSpec(Block):
+    """Molecular dynamics at a ladder of temperatures."""
+
+    temperatures: tuple[Temperature, ...] = Field(min_length=1)
+    length: TimePs = Field(gt=0)
+    equilibration: TimePs = Field(1.0, ge=0)
+    timestep: TimeFs = Field(2.0, gt=0)
+    steps_per_frame: int = Field(10, ge=1)
+    thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
+    damping: TimeFs = Field(100.0, gt=0)
+    seed: int = 0
+    triage: TriageSpec | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if bad := [t for t in self.temperatures if t <= 0]:
+            raise ValueError(f"temperatures must be positive, got {bad[0]:g} K")
+        if len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError("a temperature occurs twice")
+        if self.equilibration >= self.length:
+            raise ValueError(
+                f"equilibration ({self.equilibration:g} ps) must be shorter than length "
+                f"({self.length:g} ps)"
+            )
+        return self
+
+
+class ConductivitySpec(Block):
+    """What is asked of the fit."""
+
+    temperature: Temperature = Field(300.0, gt=0)
+    level: Fraction = Field(0.95, gt=0, lt=1)
+
+
+class CampaignSpec(Block):
+    """A campaign, as its file says."""
+
+    campaign: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    specie: str = "Li"
+    pool: PoolSpec
+    filters: FilterSpec = FilterSpec()
+    engine: EngineSpec = EngineSpec()
+    bvse: BvseSpec | None = None
+    relax: RelaxSpec = RelaxSpec()
+    supercell: SupercellSpec = SupercellSpec()
+    md: MDSpec
+    conductivity: ConductivitySpec = ConductivitySpec()
+
+
+def read_campaign(path: Path) -> CampaignSpec:
+    """Read a campaign file.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is missing, no YAML, or a key or value is wrong; the message has file and line.
+    """
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ConfigurationError(f"Cannot read the campaign file {path}: {reason}.") from error
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise ConfigurationError(f"{where}: this is not valid YAML ({problem}).") from error
+    if not isinstance(content, dict):
+        raise ConfigurationError(
+            f"{path} is not a campaign: it must have the keys campaign, pool and md. "
+            "Start from workflows/quickstart.yaml."
+        )
+    try:
+        spec = CampaignSpec.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error, path, node)) from error
+    if spec.pool.path is not None:  # relative to the file, wherever the command was started
+        pool = spec.pool.model_copy(update={"path": path.parent / spec.pool.path.expanduser()})
+        spec = spec.model_copy(update={"pool": pool})
+    return spec
+
+
+def _explain(error: ValidationError, path: Path, node: Any) -> str:
+    """Say in one line what the first of the errors is, and how many there are."""
+    errors = error.errors()
+    first = errors[0]
+    location = first["loc"]
+    key = ".".join(str(part) for part in location)
+    where = f"{path}:{_line(node, location)}"
+    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+    if first["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}."
+        return f"{where}: unknown key {key!r}; {hint}{more}"
+    if first["type"] == "missing":
+        return f"{where}: the key {key!r} is missing.{more}"
+    message = first["msg"].removeprefix("Value error, ")
+    got = first["input"]
+    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) else ""
+    return f"{where}: {key or 'campaign'}: {message}{shown}.{more}"
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    model: Any = CampaignSpec
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation if hasattr(model, "model_fields") else None
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(
+            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
+        )
+        if model is None:
+            return []
+    return sorted(model.model_fields)
+
+
+def _line(node: Any, location: tuple[str | int, ...]) -> int:
+    """Return the line of the deepest key of a location that the file has."""
+    line: int = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                if key.value == part:
+                    line, node = key.start_mark.line + 1, value
+                    break
+            else:
+                return line
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+            if part >= len(node.value):
+                return line
+            node = node.value[part]
+            line = node.start_mark.line + 1
+    return line

@@ -1,0 +1,93 @@
+"""Worker processes on this machine, started, watched and stopped together."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ssefw.settings import Settings
+
+__all__ = ["Crew", "worker_count"]
+
+SET_PARENT_DEATH_SIGNAL = 1
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+def worker_count(settings: Settings) -> int:
+    """Return how many workers to start: as set, else one for each core this process may use."""
+    if settings.workers:
+        return settings.workers
+    return max(1, len(os.sched_getaffinity(0)) // settings.threads)
+
+
+@dataclass
+class Crew:
+    """Worker processes, ``ssefw work`` each, of one supervisor.
+
+    They stop at the next chunk of frames when they are told to, or when the supervisor dies.
+    """
+
+    settings: Settings
+    campaign: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, count: int, *, log: Path) -> None:
+        """Start workers; what they say goes to a file."""
+        environment = os.environ | {
+            "SSEFW_STORE": self.settings.store,
+            **dict.fromkeys(THREAD_VARIABLES, str(self.settings.threads)),
+        }
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "ssefw", "work", "--campaign", self.campaign]
+        with log.open("ab") as file:
+            self.processes += [
+                subprocess.Popen(
+                    command,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=file,
+                    stderr=file,
+                    preexec_fn=_stop_with_parent,  # noqa: PLW1509 - only a system call
+                    start_new_session=True,
+                )
+                for _ in range(count)
+            ]
+
+    @property
+    def is_working(self) -> bool:
+        """Whether any worker lives."""
+        return any(process.poll() is None for process in self.processes)
+
+    @property
+    def crashed(self) -> list[int]:
+        """Exit codes of the workers that did not end by themselves."""
+        codes = [process.poll() for process in self.processes]
+        return [code for code in codes if code]
+
+    def stop(self) -> None:
+        """Ask all workers to store what they have and go, and wait for them."""
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        for process in self.processes:
+            process.wait()
+
+    @contextlib.contextmanager
+    def on_duty(self) -> Iterator[None]:
+        """Stop the workers when the block is left, however."""
+        try:
+            yield
+        finally:
+            if self.is_working:
+                self.stop()
+
+
+def _stop_with_parent() -> None:
+    """Have the kernel send SIGTERM to this process when its parent dies (Linux)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGTERM)

@@ -1,0 +1,130 @@
+"""How far a campaign is: counts from the launch pad, rates from the runs themselves."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssefw.documents import CampaignRecord, Outcome
+from ssefw.engines import read_progress
+from ssefw.errors import StoreError
+from ssefw.store import Connection
+
+__all__ = ["RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
+
+STALE_SECONDS = 300.0
+FINISHED = frozenset({"COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"})
+
+
+@dataclass(frozen=True)
+class RunningMD:
+    """A molecular dynamics run that gave a sign of life lately.
+
+    Attributes
+    ----------
+    speed
+        ps of simulated time an hour.
+    seconds_left
+        Until the end of this run.
+    """
+
+    candidate_id: str
+    temperature: float
+    done: float
+    total: float
+    speed: float
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A campaign at one moment.
+
+    Attributes
+    ----------
+    stages
+        Jobs by name and state; temperatures are left out of the name.
+    concluded
+        Candidates that have an outcome.
+    """
+
+    campaign: str
+    n_candidates: int
+    concluded: int
+    stages: dict[tuple[str, str], int]
+    failed: tuple[tuple[str, str], ...]
+    running: tuple[RunningMD, ...]
+
+    def count(self, *states: str) -> int:
+        """Return the number of jobs in any of the states."""
+        return sum(n for (_, state), n in self.stages.items() if state in states)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether no job is left that could run."""
+        return self.count("READY", "RUNNING", "RESERVED") == 0
+
+
+def campaigns_in(connection: Connection) -> list[str]:
+    """Return the names of the campaigns in a store, the latest last."""
+    found = connection.results.find(CampaignRecord)
+    return list(dict.fromkeys(record.campaign for record in found))
+
+
+def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
+    """Return the campaign as it was submitted last.
+
+    Raises
+    ------
+    StoreError
+        If there is no campaign of this name; the message has those there are.
+    """
+    records = list(connection.results.find(CampaignRecord, campaign=campaign))
+    if not records:
+        known = campaigns_in(connection)
+        there = f"it holds {', '.join(known)}" if known else "it holds no campaign yet"
+        raise StoreError(
+            f"The store {connection.address} has no campaign {campaign!r}; {there}. "
+            "Submit one with `ssefw submit FILE`."
+        )
+    return max(records, key=lambda record: len(record.candidates))
+
+
+def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
+    """Return how far a campaign is."""
+    ours = {"spec.campaign": record.campaign}
+    wanted = {"name": True, "state": True, "spec.candidate": True}
+    stages: Counter[tuple[str, str]] = Counter()
+    failed = []
+    for firework in connection.launchpad.fireworks.find(ours, wanted):
+        stage = firework["name"].partition(" ")[0]
+        stages[stage, firework["state"]] += 1
+        if firework["state"] == "FIZZLED":
+            failed.append((firework["spec"]["candidate"], firework["name"]))
+    ids = {candidate.candidate_id for candidate in record.candidates}
+    return Snapshot(
+        campaign=record.campaign,
+        n_candidates=len(record.candidates),
+        concluded=connection.results.count(Outcome, campaign=record.campaign),
+        stages=dict(stages),
+        failed=tuple(failed),
+        running=tuple(run for run in _running(scratch) if run.candidate_id in ids),
+    )
+
+
+def _running(scratch: Path) -> Iterator[RunningMD]:
+    for folder in sorted(scratch.glob("runs/*")):
+        note = read_progress(folder)
+        if note is None or time.time() - note["time"] > STALE_SECONDS:
+            continue
+        step_ps = note["timestep"] / 1000.0
+        rate = note["rate"]
+        yield RunningMD(
+            candidate_id=note["candidate"],
+            temperature=note["temperature"],
+            done=note["step"] * step_ps,
+            total=note["until"] * step_ps,
+            speed=rate * step_ps * 3600.0,
+            seconds_left=(note["until"] - note["step"]) / rate if rate else float("inf"),
+        )

@@ -1,0 +1,132 @@
+"""The command line: parse, call one function, print.
+
+Commands are loaded when they are used, so that ``ssefw --help`` imports nothing heavy.
+"""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from ssefw.errors import SsefwError
+
+__all__ = ["main", "ssefw"]
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("run", "Plan, submit and work a campaign to its end."),
+    "plan": ("plan", "Show what a campaign would run and cost; write nothing."),
+    "submit": ("submit", "Put a campaign on the launch pad."),
+    "work": ("work", "Run jobs from the launch pad until none is left."),
+    "status": ("status", "Show how far campaigns are."),
+    "resume": ("resume", "Take up a campaign where it stopped, however it stopped."),
+    "results": ("results", "List, show and export what was computed."),
+    "report": ("report", "Write the HTML report of a campaign."),
+    "pool": ("pool", "Look at a pool of structures."),
+    "config": ("config", "Show and check the settings of this site."),
+}
+"""Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a campaign uses them."""
+        return list(COMMANDS)
+
+    def get_command(
+        self,
+        ctx: click.Context,
+        cmd_name: str,
+    ) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"ssefw.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(
+        self,
+        ctx: click.Context,
+        formatter: click.HelpFormatter,
+    ) -> None:
+        """List the commands with their help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        import difflib
+
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"There is no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog="Example: ssefw run workflows/quickstart.yaml",
+)
+@click.option("--store", metavar="ADDRESS", help="Results store: a folder or a mongodb:// address.")
+@click.option("-v", "--verbose", count=True, help="Say more; twice for debugging messages.")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="ssefw")
+def ssefw(store: str | None, verbose: int, *, debug: bool) -> None:  # noqa: ARG001 - read in main
+    """Find solid-state lithium electrolytes: screen, simulate, analyze, report."""
+    import os
+
+    if store:
+        os.environ["SSEFW_STORE"] = store
+    _configure_logging(verbose)
+
+
+def _configure_logging(verbose: int) -> None:
+    import logging
+    import os
+
+    level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
+    level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
+    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    for chatty in ("launchpad", "rocket.launcher", "jobflow"):
+        logging.getLogger(chatty).propagate = verbose > 0
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; a known error becomes one line and exit code 1."""
+    arguments: list[str] = sys.argv[1:] if args is None else args
+    try:
+        code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
+    except SsefwError as error:
+        if "--debug" in arguments:
+            raise
+        sys.exit(_say(str(error)))
+    except click.exceptions.Abort:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        if "--debug" in arguments:
+            raise
+        name = f" {error.filename}" if error.filename else ""
+        sys.exit(_say(f"{error.strerror or error}{name}. Check the path, its rights and the disk."))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _say(message: str) -> int:
+    sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+    return 1

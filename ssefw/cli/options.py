@@ -1,0 +1,82 @@
+"""Options and small services that several commands share."""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ssefw.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ssefw.store import Connection
+
+__all__ = ["json_option", "opened", "pick_campaign", "print_json", "settings", "store_option"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _set_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ["SSEFW_STORE"] = value
+
+
+def store_option(command: F) -> F:
+    """Add ``--store``, which outranks the setting for this command and what it starts."""
+    return click.option(
+        "--store",
+        metavar="ADDRESS",
+        expose_value=False,
+        callback=_set_store,
+        help="Results store: a folder or a mongodb:// address.  [default: setting store]",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add ``--json``: one object a line on stdout."""
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+
+
+def settings() -> Settings:
+    """Return the settings as the options left them."""
+    return load_settings().settings
+
+
+@contextlib.contextmanager
+def opened(*, read_only: bool = False, create: bool = False) -> "Iterator[Connection]":
+    """Open the store of the settings."""
+    from ssefw.store import connect
+
+    with connect(settings().store, read_only=read_only, create=create) as connection:
+        yield connection
+
+
+def pick_campaign(connection: "Connection", campaign: str | None) -> str:
+    """Return the campaign that was named, or the only one there is.
+
+    Raises
+    ------
+    click.UsageError
+        If there are several to choose from.
+    """
+    from ssefw.campaigns.watch import campaigns_in
+    from ssefw.errors import StoreError
+
+    if campaign:
+        return campaign
+    known = campaigns_in(connection)
+    if len(known) == 1:
+        return known[0]
+    if not known:
+        raise StoreError(
+            f"The store {connection.address} holds no campaign yet. "
+            "Submit one with `ssefw submit FILE`, or name another store with --store."
+        )
+    raise click.UsageError(f"The store holds several campaigns, name one: {', '.join(known)}")
+
+
+def print_json(record: object) -> None:
+    """Print one line of JSON."""
+    click.echo(json.dumps(record, default=str))

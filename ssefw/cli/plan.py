@@ -1,0 +1,71 @@
+"""``ssefw plan``: what a campaign would run."""
+
+from pathlib import Path
+
+import click
+
+from ssefw.cli.options import json_option, print_json
+
+SHOWN = 40
+
+
+@click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
+@click.argument("file", type=click.Path(path_type=Path))
+@json_option
+def command(file: Path, *, as_json: bool) -> None:
+    """Show what a campaign would run and what it would cost; nothing is written."""
+    from ssefw.campaigns.launch import campaign_record
+    from ssefw.campaigns.plan import make_plan
+    from ssefw.campaigns.spec import read_campaign
+
+    plan = make_plan(read_campaign(file))
+    record = campaign_record(plan)
+    if as_json:
+        for candidate in record.candidates:
+            print_json(candidate.model_dump(mode="json"))
+        return
+
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+
+    table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
+    for name in ("#", "formula", "source"):
+        table.add_column(name)
+    for name in ("atoms", "MD steps", "core hours at most"):
+        table.add_column(name, justify="right")
+    for number, planned in enumerate(record.candidates[:SHOWN], start=1):
+        hours = "?" if planned.core_hours is None else f"{planned.core_hours:.3g}"
+        table.add_row(
+            str(number),
+            planned.formula,
+            planned.source,
+            str(planned.n_atoms),
+            str(planned.md_steps),
+            hours,
+        )
+    if len(record.candidates) > SHOWN:
+        table.add_row("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "")
+    known = [planned.core_hours for planned in record.candidates if planned.core_hours is not None]
+    total = f"{sum(known):.3g}" if len(known) == len(record.candidates) else "?"
+    steps = sum(planned.md_steps for planned in record.candidates)
+    table.add_section()
+    table.add_row("", f"{len(record.candidates)} candidates", "", "", str(steps), total)
+    console().print(table)
+    for item in record.excluded:
+        console().print(f"  left out: {item.formula or item.source}: {item.reason}", soft_wrap=True)
+    for duplicate, kept in plan.merged:
+        console().print(f"  duplicate: {duplicate} is {kept}", soft_wrap=True)
+
+
+def _stages(maker: object) -> str:
+    ladder = maker.ladder  # type: ignore[attr-defined]
+    temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
+    stages = ["relax", f"MD {ladder.length:g} ps at {temperatures} K"]
+    if maker.bvse is not None:  # type: ignore[attr-defined]
+        stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")  # type: ignore[attr-defined]
+    if ladder.triage is not None:
+        at = f"{ladder.triage.length:g} ps at {ladder.triage.temperature:g} K"
+        stages.insert(-1, f"triage {at}, {ladder.triage.min_hops:g} hops or more")
+    stages += ["diffusivity", f"Arrhenius, sigma({ladder.conductivity_temperature:g} K)"]
+    return " > ".join(stages) + f"; engine {ladder.md.engine.name}"

@@ -1,0 +1,191 @@
+"""Progress on a terminal while a campaign is submitted and worked."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from ssefw.cli.console import errors
+from ssefw.errors import LaunchError
+
+if TYPE_CHECKING:
+    from ssefw.campaigns.watch import RunningMD, Snapshot
+    from ssefw.documents import CampaignRecord
+    from ssefw.settings import Settings
+    from ssefw.store import Connection
+
+__all__ = ["submitting", "view", "work_to_the_end"]
+
+POLL_SECONDS = 1.0
+INTERRUPTED = 130
+MINUTE, HOUR = 60.0, 3600.0
+
+
+@contextlib.contextmanager
+def submitting(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Draw a bar while candidates are submitted."""
+    if quiet or not errors().is_terminal:
+        yield lambda _: None
+        return
+    with Progress(console=errors(), transient=True) as bars:
+        task = bars.add_task("submitting", total=total)
+        yield lambda count: bars.update(task, completed=count)
+
+
+def work_to_the_end(
+    connection: "Connection",
+    campaign: str,
+    settings: "Settings",
+    *,
+    workers: int | None,
+    quiet: bool,
+) -> int:
+    """Start workers, show how far they are until no job is left, and write the report.
+
+    Returns the exit code: 0, or 130 if it was interrupted.
+    """
+    from ssefw.campaigns.launch import release_lost
+    from ssefw.campaigns.supervise import Crew, worker_count
+    from ssefw.campaigns.watch import latest_record, snapshot
+    from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.report import write_report
+
+    scratch = settings.scratch_folder()
+    record = latest_record(connection, campaign)
+    lost = release_lost(connection, settings)
+    if lost and not quiet:
+        click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
+    stop = install_signal_handlers()
+    crew = Crew(settings, campaign)
+    log = scratch / "workers.log"
+    size = log.stat().st_size if log.exists() else 0
+    now = snapshot(connection, record, scratch)
+    if not now.is_done:
+        crew.start(workers or worker_count(settings), log=log)
+    with crew.on_duty(), _display(record, quiet=quiet) as show:
+        while crew.is_working and not stop.is_set():
+            show(snapshot(connection, record, scratch))
+            stop.wait(POLL_SECONDS)
+        if stop.is_set() and not quiet:
+            click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
+    now = snapshot(connection, record, scratch)
+    if stop.is_set():
+        click.echo(
+            f"Interrupted; `ssefw resume {campaign} --store {settings.store}` goes on.", err=True
+        )
+        return INTERRUPTED
+    path = write_report(connection, campaign, settings)
+    click.echo(_summary(now, path), err=True)
+    if not now.is_done:
+        raise LaunchError(
+            f"The workers ended with {now.count('READY', 'RUNNING', 'RESERVED')} jobs left "
+            f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; `ssefw resume "
+            f"{campaign} --store {settings.store}` goes on."
+        )
+    return 0
+
+
+def _last_words(log: Path, start: int) -> str:
+    with contextlib.suppress(OSError):
+        lines = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
+        if lines:
+            return f": {lines[-1].strip()[:300]}"
+    return ""
+
+
+def _summary(now: "Snapshot", path: Path) -> str:
+    failed = f", {len(now.failed)} jobs failed" if now.failed else ""
+    return f"{now.concluded} of {now.n_candidates} candidates concluded{failed}. Report: {path}"
+
+
+@contextlib.contextmanager
+def _display(record: "CampaignRecord", *, quiet: bool) -> "Iterator[Callable[[Snapshot], None]]":
+    screen = errors()
+    if quiet:
+        yield lambda _: None
+    elif screen.is_terminal:
+        with Live(console=screen, refresh_per_second=4, transient=True) as live:
+            yield lambda now: live.update(view(now, record))
+    else:
+        yield _Lines(record).show
+
+
+class _Lines:
+    """Progress as lines, for a log file: one when something is concluded, and one a minute."""
+
+    def __init__(self, record: "CampaignRecord") -> None:
+        self._record = record
+        self._last = (-1, 0.0)
+
+    def show(self, now: "Snapshot") -> None:
+        concluded, when = self._last
+        if now.concluded != concluded or time.monotonic() - when > MINUTE:
+            self._last = (now.concluded, time.monotonic())
+            running = "; ".join(_line(run, self._record) for run in now.running)
+            click.echo(
+                f"{now.concluded}/{now.n_candidates} concluded, "
+                f"{now.count('COMPLETED')} jobs done; {running}",
+                err=True,
+            )
+
+
+def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
+    """Return the campaign as bars: candidates, stages, and each run with speed and time left."""
+    bars = Bars(
+        TextColumn("{task.description}", justify="left"),
+        BarColumn(bar_width=30),
+        TextColumn("{task.fields[note]}"),
+    )
+    bars.add_task(
+        f"[bold]{now.campaign}",
+        total=now.n_candidates,
+        completed=now.concluded,
+        note=f"{now.concluded}/{now.n_candidates} candidates concluded",
+    )
+    for run in now.running:
+        bars.add_task(
+            f"{_formula(run, record)} {run.temperature:g} K",
+            total=run.total,
+            completed=run.done,  # type: ignore[arg-type]  # rich takes floats
+            note=f"{run.done:.3g}/{run.total:.3g} ps, {run.speed:.3g} ps/h, "
+            f"{_duration(run.seconds_left)} left",
+        )
+    stages = Table(box=None, pad_edge=False)
+    states = ("COMPLETED", "RUNNING", "READY", "WAITING", "FIZZLED")
+    stages.add_column("stage")
+    for state in states:
+        stages.add_column(state.lower(), justify="right")
+    for stage in dict.fromkeys(stage for stage, _ in now.stages):
+        counts = [now.stages.get((stage, state), 0) for state in states]
+        stages.add_row(stage, *(str(count) if count else "" for count in counts))
+    return Group(bars, stages)
+
+
+def _formula(run: "RunningMD", record: "CampaignRecord") -> str:
+    names = {planned.candidate_id: planned.formula for planned in record.candidates}
+    return names.get(run.candidate_id, run.candidate_id)
+
+
+def _line(run: "RunningMD", record: "CampaignRecord") -> str:
+    return (
+        f"{_formula(run, record)} {run.temperature:g} K {run.done:.3g}/{run.total:.3g} ps "
+        f"({run.speed:.3g} ps/h)"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds == float("inf"):
+        return "?"
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    return f"{seconds / HOUR:.1f} h"

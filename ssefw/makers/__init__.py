@@ -1,0 +1,17 @@
+"""What is calculated, as jobflow Makers over any engine."""
+
+from ssefw.makers.candidate import BarrierMaker, CandidateMaker
+from ssefw.makers.diffusivity import DiffusivityMaker
+from ssefw.makers.ladder import LadderMaker, Triage
+from ssefw.makers.md import MDMaker
+from ssefw.makers.relax import RelaxMaker
+
+__all__ = [
+    "BarrierMaker",
+    "CandidateMaker",
+    "DiffusivityMaker",
+    "LadderMaker",
+    "MDMaker",
+    "RelaxMaker",
+    "Triage",
+]

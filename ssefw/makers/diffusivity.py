@@ -1,0 +1,73 @@
+"""From a stored trajectory to a diffusivity."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jobflow import Maker, job
+
+from ssefw.analysis import Frames, estimate_diffusivity
+from ssefw.documents import Diffusivity, Trajectory
+from ssefw.errors import AnalysisError
+from ssefw.makers.failures import LENIENT, failures_recorded
+from ssefw.makers.site import trajectories
+from ssefw.store.trajectories import TrajectoryStore
+
+__all__ = ["DiffusivityMaker", "read_frames"]
+
+
+def read_frames(ledger: Trajectory, store: TrajectoryStore) -> Frames:
+    """Return the frames of a stored trajectory that lie after its equilibration."""
+    first = -(-ledger.equilibration_steps // ledger.steps_per_frame)
+    chunks = list(store.chunks(ledger, first=first))
+    if not chunks:
+        raise AnalysisError(
+            f"The {ledger.n_frames} frames of trajectory {ledger.key} end within its "
+            f"equilibration of {ledger.equilibration_steps} steps; run longer."
+        )
+    skip = max(0, first - chunks[0].first_frame)
+    positions = np.concatenate([chunk.positions for chunk in chunks])[skip:]
+    temperatures = np.concatenate([chunk.temperatures for chunk in chunks])[skip:]
+    return Frames(
+        positions=positions,
+        lattice=chunks[0].cell,
+        species=tuple(site.specie.symbol for site in ledger.structure),
+        timestep=ledger.timestep * ledger.steps_per_frame,
+        temperatures=temperatures,
+        start=first * ledger.timestep * ledger.steps_per_frame / 1000.0,
+        is_unwrapped=True,
+    )
+
+
+@dataclass
+class DiffusivityMaker(Maker):
+    """Estimate the diffusivity of one specie from a trajectory.
+
+    Attributes
+    ----------
+    level
+        Confidence level of intervals and bounds.
+    """
+
+    specie: str = "Li"
+    level: float = 0.95
+    name: str = "diffusivity"
+
+    @job(output_schema=Diffusivity, config=LENIENT)
+    def make(self, trajectory: Trajectory | None) -> Diffusivity:
+        """Return the diffusivity; `trajectory` is None where the dynamics failed."""
+        if trajectory is None:
+            raise AnalysisError("There is no trajectory: the dynamics before this failed.")
+        with failures_recorded():
+            return self.estimate(trajectory, trajectories())
+
+    def estimate(self, trajectory: Trajectory, store: TrajectoryStore) -> Diffusivity:
+        """Return the diffusivity of what is stored of a trajectory."""
+        found = estimate_diffusivity(
+            read_frames(trajectory, store),
+            specie=self.specie,
+            temperature=trajectory.temperature,
+            level=self.level,
+            trajectory_key=trajectory.key,
+        )
+        skipped = trajectory.equilibration_steps * trajectory.timestep / 1000.0
+        return found.model_copy(update={"equilibration": skipped})

@@ -1,0 +1,284 @@
+"""Molecular dynamics at several temperatures, the first of them a triage."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from pymatgen.core import Structure
+
+from ssefw.data import expand_to_length
+from ssefw.documents import (
+    Candidate,
+    Diffusivity,
+    Document,
+    Failure,
+    Gate,
+    Outcome,
+    RelaxResult,
+    Trajectory,
+)
+from ssefw.errors import DataError
+from ssefw.makers.diffusivity import DiffusivityMaker
+from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
+from ssefw.makers.gates import failed, relaxation_gate, triage_gate
+from ssefw.makers.md import MDMaker
+from ssefw.makers.outcome import conclude_candidate
+from ssefw.settings import load_settings
+from ssefw.units import Pure, Temperature, TimePs
+
+__all__ = ["LadderMaker", "Triage", "replaced_by"]
+
+T = TypeVar("T")
+
+
+class Triage(Document):
+    """A short run at one temperature that decides whether the others are worth their cost."""
+
+    temperature: Temperature
+    length: TimePs
+    min_hops: Pure = 5.0
+
+
+@dataclass
+class LadderMaker(Maker):
+    """From a relaxed structure to a conductivity, through dynamics at several temperatures.
+
+    Attributes
+    ----------
+    md
+        Its engine and settings; the temperature and the seed are set for each rung.
+    temperatures
+        Rungs of the ladder, K.
+    length, equilibration
+        Duration of each run, and of its start that analysis leaves out, ps.
+    min_length, max_atoms
+        The supercell: least distance between opposite faces (angstrom) and most atoms.
+    conductivity_temperature
+        Where the conductivity is wanted, K.
+    """
+
+    md: MDMaker
+    temperatures: tuple[float, ...] = (600.0, 800.0, 1000.0, 1200.0)
+    length: float = 50.0
+    equilibration: float = 2.0
+    min_length: float = 10.0
+    max_atoms: int = 400
+    triage: Triage | None = None
+    max_volume_change: float = 0.3
+    max_force: float = 0.5
+    conductivity_temperature: float = 300.0
+    diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
+    name: str = "ladder"
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def make(
+        self,
+        relaxed: RelaxResult | None,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate] = (),
+    ) -> Outcome | Response[Outcome]:
+        """Go on with a relaxed structure; `relaxed` is None where relaxation failed."""
+        with failures_recorded():
+            if relaxed is None:
+                return self._conclude(candidate, gates=gates)
+            gates = [
+                *gates,
+                relaxation_gate(
+                    relaxed,
+                    max_volume_change=self.max_volume_change,
+                    max_force=self.max_force,
+                ),
+            ]
+            if failed(gates):
+                return self._conclude(candidate, gates=gates, relaxed=relaxed)
+            try:
+                supercell = self.supercell(relaxed.structure)
+            except DataError as error:
+                gates.append(
+                    Gate(name="supercell", passed=False, code="too_large", message=str(error))
+                )
+                return self._conclude(candidate, gates=gates, relaxed=relaxed)
+            if self.triage is None:
+                return self._climb(supercell, candidate, gates, relaxed, self.temperatures)
+            rung = self._rung(
+                supercell,
+                candidate,
+                temperature=self.triage.temperature,
+                length=self.triage.length,
+            )
+            decision = self.decide(
+                supercell,
+                candidate=candidate,
+                gates=gates,
+                relaxed=relaxed,
+                trajectory=rung[0].output,
+                diffusivity=rung[1].output,
+            )
+            return replaced_by(rung, decision)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def decide(
+        self,
+        supercell: Structure,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        trajectory: Trajectory | None,
+        diffusivity: Diffusivity | None,
+    ) -> Outcome | Response[Outcome]:
+        """Climb the ladder after triage, or conclude with the bound that triage gave."""
+        with failures_recorded():
+            if self.triage is None or trajectory is None or diffusivity is None:
+                return self._conclude(
+                    candidate, gates=gates, relaxed=relaxed, trajectories=_present([trajectory])
+                )
+            gates = [*gates, triage_gate(diffusivity, min_hops=self.triage.min_hops)]
+            if failed(gates):
+                return self._conclude(
+                    candidate,
+                    gates=gates,
+                    relaxed=relaxed,
+                    diffusivities=[diffusivity],
+                    trajectories=[trajectory],
+                )
+            rungs = self.temperatures
+            if diffusivity.regime == "melted":
+                rungs = tuple(t for t in rungs if t < diffusivity.temperature)
+            return self._climb(
+                supercell,
+                candidate,
+                gates,
+                relaxed,
+                rungs,
+                trajectories=[trajectory],
+                diffusivities=[diffusivity],
+            )
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def conclude(
+        self,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        diffusivities: Sequence[Diffusivity | None],
+        trajectories: Sequence[Trajectory | None],
+    ) -> Outcome:
+        """Fit what the rungs have given; a rung that failed is None."""
+        with failures_recorded():
+            longest = {  # a rung may continue the run of the triage
+                trajectory.key: trajectory
+                for trajectory in sorted(_present(trajectories), key=lambda t: t.n_steps)
+            }
+            by_key = {
+                diffusivity.trajectory_key: diffusivity
+                for diffusivity in sorted(_present(diffusivities), key=lambda d: d.duration)
+            }
+            return self._conclude(
+                candidate,
+                gates=gates,
+                relaxed=relaxed,
+                diffusivities=list(by_key.values()),
+                trajectories=list(longest.values()),
+            )
+
+    def supercell(self, structure: Structure) -> Structure:
+        """Return the cell that is simulated."""
+        return expand_to_length(structure, min_length=self.min_length, max_atoms=self.max_atoms)
+
+    def steps(self, length: float) -> int:
+        """Return the steps of a run of `length` ps, a whole number of frames."""
+        settings = self.md.settings
+        frames = round(length * 1000.0 / (settings.timestep * settings.steps_per_frame))
+        return max(1, frames) * settings.steps_per_frame
+
+    def _climb(
+        self,
+        supercell: Structure,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        temperatures: Sequence[float],
+        *,
+        trajectories: Sequence[Trajectory] = (),
+        diffusivities: Sequence[Diffusivity] = (),
+    ) -> Response[Outcome]:
+        rungs = [
+            self._rung(supercell, candidate, temperature=temperature, length=self.length)
+            for temperature in sorted(temperatures, reverse=True)
+        ]
+        end = self.conclude(
+            candidate=candidate,
+            gates=list(gates),
+            relaxed=relaxed,
+            diffusivities=[*diffusivities, *(estimate.output for _, estimate in rungs)],
+            trajectories=[*trajectories, *(md.output for md, _ in rungs)],
+        )
+        return replaced_by([part for rung in rungs for part in rung], end)
+
+    def _rung(
+        self, supercell: Structure, candidate: Candidate, *, temperature: float, length: float
+    ) -> list[Job]:
+        settings = self.md.settings.model_copy(
+            update={
+                "temperature": temperature,
+                "seed": _seed(self.md.settings.seed, candidate.id, temperature),
+            }
+        )
+        label = f"{temperature:g} K"
+        md = replace(self.md, settings=settings, name=f"md {label}").make(
+            supercell,
+            candidate_id=candidate.id,
+            steps=self.steps(length),
+            equilibration_steps=round(self.equilibration * 1000.0 / settings.timestep),
+        )
+        estimate = replace(self.diffusivity, name=f"diffusivity {label}").make(md.output)
+        return [md, estimate]
+
+    def _conclude(
+        self,
+        candidate: Candidate,
+        *,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult | None = None,
+        diffusivities: Sequence[Diffusivity] = (),
+        trajectories: Sequence[Trajectory] = (),
+    ) -> Outcome:
+        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
+        failures: tuple[Failure, ...] = recorded_failures(candidate=candidate.id, campaign=campaign)
+        return conclude_candidate(
+            candidate,
+            campaign=campaign,
+            temperature=self.conductivity_temperature,
+            gates=gates,
+            relaxed=relaxed,
+            diffusivities=diffusivities,
+            trajectories=trajectories,
+            failures=failures,
+            threads=load_settings().settings.threads,
+        )
+
+
+def replaced_by(jobs: Sequence[Job], last: Job) -> Response[Outcome]:
+    """Run `jobs` and then `last` in the place of the current job, under its uuid.
+
+    jobflow's way, a flow with an output, would store that output once more.
+    """
+    current = CURRENT_JOB.job
+    last.set_uuid(current.uuid)
+    last.index = current.index + 1
+    return Response(replace=Flow([*jobs, last]))
+
+
+def _present(items: Sequence[T | None]) -> list[T]:
+    return [item for item in items if item is not None]
+
+
+def _seed(seed: int, candidate: str, temperature: float) -> int:
+    """Return a seed of its own for each rung; one for all would give all the same first kick."""
+    text = f"{seed}/{candidate}/{temperature:.6g}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])

@@ -1,0 +1,89 @@
+"""What became of a candidate, from whatever its jobs have left."""
+
+from collections.abc import Sequence
+
+from ssefw.analysis import fit_conductivity
+from ssefw.documents import (
+    Candidate,
+    Conductivity,
+    Cost,
+    Diffusivity,
+    Failure,
+    Gate,
+    Outcome,
+    OutcomeStatus,
+    Provenance,
+    RelaxResult,
+    Trajectory,
+)
+from ssefw.makers.gates import failed
+
+__all__ = ["conclude_candidate"]
+
+SECONDS_PER_HOUR = 3600.0
+
+
+def conclude_candidate(
+    candidate: Candidate,
+    *,
+    campaign: str,
+    temperature: float,
+    gates: Sequence[Gate] = (),
+    relaxed: RelaxResult | None = None,
+    diffusivities: Sequence[Diffusivity] = (),
+    trajectories: Sequence[Trajectory] = (),
+    failures: Sequence[Failure] = (),
+    threads: int = 1,
+) -> Outcome:
+    """Return the outcome, the conductivity at `temperature` (K) fitted where there are points."""
+    found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
+    conductivity = fit_conductivity(found, temperature=temperature) if found else None
+    status, reason = _judge(conductivity, gates, failures)
+    return Outcome(
+        candidate_id=candidate.id,
+        formula=candidate.formula,
+        campaign=campaign,
+        status=status,
+        reason=reason,
+        conductivity=conductivity,
+        diffusivities=tuple(found),
+        gates=tuple(gates),
+        failures=tuple(failures),
+        relaxed=relaxed,
+        trajectory_keys=tuple(trajectory.key for trajectory in trajectories),
+        cost=_cost(relaxed, trajectories, threads=threads),
+        provenance=relaxed.provenance if relaxed else Provenance(),
+    )
+
+
+def _judge(
+    conductivity: Conductivity | None, gates: Sequence[Gate], failures: Sequence[Failure]
+) -> tuple[OutcomeStatus, str]:
+    gate = failed(gates)
+    if conductivity is None:
+        if gate is not None:
+            return "rejected", gate.message
+        if failures:
+            return "failed", f"{failures[0].stage}: {failures[0].message}"
+        return "undetermined", "no temperature gave a diffusivity"
+    sigma = conductivity.conductivity
+    if sigma.kind == "value":
+        return "determined", ""
+    if sigma.kind == "undetermined":
+        return "undetermined", sigma.reason
+    return "bound", gate.message if gate else sigma.reason
+
+
+def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
+    seconds = relaxed.wall_time if relaxed else 0.0
+    md_steps = atom_steps = 0
+    for trajectory in trajectories:
+        seconds += sum(segment.wall_time for segment in trajectory.segments)
+        md_steps += trajectory.n_steps
+        atom_steps += trajectory.n_steps * len(trajectory.structure)
+    return Cost(
+        wall_time=seconds,
+        core_hours=seconds * threads / SECONDS_PER_HOUR,
+        md_steps=md_steps,
+        atom_steps=atom_steps,
+    )

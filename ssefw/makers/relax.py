@@ -1,0 +1,53 @@
+"""Relaxation of a candidate, ordered first where its sites are partly occupied."""
+
+from dataclasses import dataclass
+
+from jobflow import Maker, job
+from pymatgen.core import Structure
+
+from ssefw.data import order_structure
+from ssefw.documents import RelaxResult
+from ssefw.engines import Engine
+from ssefw.makers.failures import WATCHED, failures_recorded
+
+__all__ = ["RelaxMaker"]
+
+
+@dataclass
+class RelaxMaker(Maker):
+    """Relax a structure with any engine.
+
+    Attributes
+    ----------
+    fmax
+        Largest force on any atom at the end, eV/A.
+    relax_cell
+        Whether the cell relaxes with the atoms.
+    """
+
+    engine: Engine
+    name: str = "relax"
+    fmax: float = 0.05
+    max_steps: int = 500
+    relax_cell: bool = True
+
+    @job(output_schema=RelaxResult, config=WATCHED)
+    def make(self, structure: Structure) -> RelaxResult:
+        """Return the relaxed structure.
+
+        Examples
+        --------
+        >>> from pymatgen.core import Lattice
+        >>> from ssefw.engines.ase import AseEngine
+        >>> copper = Structure(Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+        >>> engine = AseEngine(calculator="ase.calculators.emt.EMT")
+        >>> RelaxMaker(engine=engine).make(copper).name
+        'relax'
+        """
+        with failures_recorded():
+            return self.engine.relax(
+                order_structure(structure),
+                fmax=self.fmax,
+                max_steps=self.max_steps,
+                relax_cell=self.relax_cell,
+            )

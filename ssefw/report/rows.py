@@ -1,0 +1,116 @@
+"""One line for each candidate: what tables, files and the report show of an outcome."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ssefw.documents import Estimate, Outcome
+
+__all__ = ["CSV_COLUMNS", "flat", "rank_outcomes", "summary", "with_sigma_above"]
+
+CSV_COLUMNS = (
+    "campaign",
+    "candidate_id",
+    "formula",
+    "status",
+    "temperature_k",
+    "sigma_kind",
+    "sigma_s_per_cm",
+    "sigma_lower_s_per_cm",
+    "sigma_upper_s_per_cm",
+    "sigma_level",
+    "activation_energy_ev",
+    "activation_energy_lower_ev",
+    "activation_energy_upper_ev",
+    "core_hours",
+    "reason",
+)
+
+STATUS_ORDER = ("determined", "bound", "undetermined", "rejected", "failed")
+
+
+def sigma(outcome: Outcome) -> Estimate | None:
+    """Return the conductivity of an outcome, if it came to one."""
+    return outcome.conductivity.conductivity if outcome.conductivity else None
+
+
+def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """Return the best conductors first, then bounds from high to low, then what has no number."""
+
+    def key(outcome: Outcome) -> tuple[int, float, str]:
+        estimate = sigma(outcome)
+        number = 0.0
+        if estimate is not None:
+            number = next((x for x in (estimate.value, estimate.upper, estimate.lower) if x), 0.0)
+        return STATUS_ORDER.index(outcome.status), -number, outcome.formula
+
+    return sorted(outcomes, key=key)
+
+
+def with_sigma_above(outcomes: Iterable[Outcome], threshold: float) -> Iterator[Outcome]:
+    """Yield the outcomes whose conductivity (S/cm) is, by value or lower bound, at least so much.
+
+    An upper bound above the threshold says nothing of it being reached.
+    """
+    for outcome in outcomes:
+        estimate = sigma(outcome)
+        if estimate is None:
+            continue
+        number = estimate.value if estimate.value is not None else estimate.lower
+        if number is not None and number >= threshold:
+            yield outcome
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome without its curves, for programs."""
+    conductivity = outcome.conductivity
+    return {
+        "campaign": outcome.campaign,
+        "candidate_id": outcome.candidate_id,
+        "formula": outcome.formula,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "temperature_k": conductivity.temperature if conductivity else None,
+        "sigma_s_per_cm": _estimate(sigma(outcome)),
+        "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
+        "diffusivities": [
+            {
+                "temperature_k": point.temperature,
+                "regime": point.regime,
+                "diffusivity_cm2_per_s": _estimate(point.tracer),
+                "duration_ps": point.duration,
+                "n_hops": point.n_hops,
+            }
+            for point in outcome.diffusivities
+        ],
+        "gates": [gate.model_dump(mode="json") for gate in outcome.gates],
+        "failures": [failure.model_dump(mode="json") for failure in outcome.failures],
+        "warnings": list(conductivity.warnings) if conductivity else [],
+        "cost": outcome.cost.model_dump(mode="json"),
+    }
+
+
+def flat(outcome: Outcome) -> dict[str, Any]:
+    """Return one row of a table whose columns are `CSV_COLUMNS`."""
+    found = summary(outcome)
+    conductivity = found["sigma_s_per_cm"] or {}
+    energy = found["activation_energy_ev"] or {}
+    return {
+        **{name: found[name] for name in CSV_COLUMNS[:5]},
+        "sigma_kind": conductivity.get("kind"),
+        "sigma_s_per_cm": conductivity.get("value"),
+        "sigma_lower_s_per_cm": conductivity.get("lower"),
+        "sigma_upper_s_per_cm": conductivity.get("upper"),
+        "sigma_level": conductivity.get("level"),
+        "activation_energy_ev": energy.get("value"),
+        "activation_energy_lower_ev": energy.get("lower"),
+        "activation_energy_upper_ev": energy.get("upper"),
+        "core_hours": outcome.cost.core_hours,
+        "reason": outcome.reason,
+    }
+
+
+def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
+    if estimate is None:
+        return None
+    wanted = {"kind", "value", "lower", "upper", "level", "reason"}
+    return estimate.model_dump(mode="json", include=wanted)

@@ -1,0 +1,28 @@
+"""Where everything is kept: one address gives launch pad, job outputs, results and blobs."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ssefw.store.address import Address
+    from ssefw.store.blobs import BlobStore, open_blobs
+    from ssefw.store.connection import Connection, connect
+    from ssefw.store.results import ResultStore
+
+__all__ = ["Address", "BlobStore", "Connection", "ResultStore", "connect", "open_blobs"]
+
+_HOMES = {
+    "Address": "address",
+    "BlobStore": "blobs",
+    "Connection": "connection",
+    "ResultStore": "results",
+    "connect": "connection",
+    "open_blobs": "blobs",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Who wants only blobs does not pay for FireWorks, jobflow and maggma (1.5 s).
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,175 @@
+"""From one address to everything that is stored: launch pad, job outputs, results, blobs."""
+
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from fireworks import LaunchPad
+from jobflow import JobStore
+from maggma.stores import GridFSStore, MongoStore
+
+from ssefw.store.address import Address
+from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
+from ssefw.store.database import open_database
+from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.results import ResultStore
+from ssefw.store.server import dial, patience, plain_errors
+
+__all__ = ["Connection", "connect"]
+
+JOBS, JOB_DATA = "jobs", "jobs_data"
+JOB_FIELDS = ("uuid", "index", "name", "output.@class", "metadata.campaign", "metadata.candidate")
+
+
+class Connection:
+    """An open store.
+
+    Attributes
+    ----------
+    address
+        What opens the same store again; show its `masked`, which hides a password.
+    launchpad
+        FireWorks' LaunchPad.
+    job_store
+        jobflow's JobStore, with an additional store ``data``.
+    database
+        pymongo's or mongomock's Database for collections of our own.
+    blobs
+        Byte strings by key.
+    results
+        Typed view of the job outputs.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        launchpad: LaunchPad,
+        job_store: JobStore,
+        database: Any,
+        blobs: BlobStore,
+        on_close: Callable[[], None],
+    ) -> None:
+        self.address = address
+        self.launchpad = launchpad
+        self.job_store = job_store
+        self.database = database
+        self.blobs = blobs
+        self.results = ResultStore(job_store)
+        self._on_close = on_close
+
+    def close(self) -> None:
+        """Close the connection; what was written stays."""
+        self._on_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Connection({self.address.masked!r})"
+
+
+def connect(
+    address: str | Path,
+    *,
+    read_only: bool = False,
+    create: bool = True,
+    timeout: float = 5.0,
+) -> Connection:
+    """Open the store of an address.
+
+    Parameters
+    ----------
+    address
+        A folder (the embedded store), or a MongoDB URI whose path names the database.
+    read_only
+        For looking at a campaign while it runs: nothing is written, nobody waits.
+    create
+        Make the folder if there is no store in it.
+    timeout
+        Seconds until a server that does not answer is given up.
+
+    Raises
+    ------
+    StoreError
+        When there is no store at the address or it cannot be used; nothing is half-written.
+    """
+    place = Address(address)
+    if place.is_server:
+        return _connect_server(place, read_only=read_only, timeout=timeout)
+    return _connect_folder(place, read_only=read_only, create=create)
+
+
+def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Connection:
+    database = open_database(address, read_only=read_only, create=create)
+    launchpad = EmbeddedLaunchPad(database)
+    data = EmbeddedStore.over(database, JOB_DATA)
+    job_store = JobStore(EmbeddedStore.over(database, JOBS), additional_stores={"data": data})
+    job_store.connect()
+    if not read_only:
+        # A new store is prepared all at once; an old one is looked at without waiting for anyone.
+        is_new = launchpad.fw_id_assigner.find_one({}) is None
+        with database.file.transaction(write=True) if is_new else nullcontext():
+            _prepare(launchpad, job_store, data)
+    return Connection(
+        address,
+        launchpad=launchpad,
+        job_store=job_store,
+        database=database,
+        blobs=FileBlobs(address.folder / "blobs", read_only=read_only),
+        on_close=database.file.close,
+    )
+
+
+def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Connection:
+    database = dial(address, timeout=timeout)
+    uri, name, options = address.uri, database.name, patience(timeout)
+    with plain_errors(address):
+        launchpad = LaunchPad(
+            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(options)
+        )
+        documents = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(options))
+        data = GridFSStore.from_uri(
+            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(options)
+        )
+        job_store = JobStore(documents, additional_stores={"data": data})
+        job_store.connect()
+        if not read_only:
+            _prepare(launchpad, job_store, data)
+    files = address.blob_folder
+    with ExitStack() as stack:
+        for item in (database.client, launchpad.connection, job_store):
+            stack.callback(item.close)
+        on_close = stack.pop_all().close
+    return Connection(
+        address,
+        launchpad=launchpad,
+        job_store=job_store,
+        database=database,
+        blobs=FileBlobs(files, read_only=read_only)
+        if files is not None
+        else GridFSBlobs(database, read_only=read_only),
+        on_close=on_close,
+    )
+
+
+def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore) -> None:
+    """Give a new store its counters and every store its indices."""
+    counters = launchpad.fw_id_assigner
+    if counters.find_one({}) is None:
+        first = {"next_fw_id": 1, "next_launch_id": 1}
+        counters.update_one({"_id": "first"}, {"$setOnInsert": first}, upsert=True)
+    launchpad.tuneup()
+    for field in JOB_FIELDS:
+        job_store.ensure_index(field)
+    data.ensure_index("blob_uuid")

@@ -1,0 +1,141 @@
+"""FireWorks' launch pad and maggma's store over an embedded database."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Self
+
+from fireworks import LaunchPad
+from fireworks.utilities.fw_utilities import get_fw_logger
+from maggma.stores import MemoryStore
+
+from ssefw.store.address import Address
+from ssefw.store.database import EmbeddedDatabase, open_database
+
+__all__ = ["EmbeddedLaunchPad", "EmbeddedStore"]
+
+
+class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
+    """FireWorks' LaunchPad over an embedded database.
+
+    Every operation that writes is one transaction: a worker that is killed in the middle leaves
+    neither half a workflow nor a locked one. There is no GridFS fallback since there is no limit
+    of 16 MB a document.
+    """
+
+    def __init__(self, database: EmbeddedDatabase, *, strm_lvl: str = "ERROR") -> None:
+        # LaunchPad's own constructor can do nothing but dial a server: it is left out.
+        self.host, self.port, self.name = str(database.address), None, database.name
+        self.username = self.password = self.authsource = None
+        self.uri_mode = False
+        self.mongoclient_kwargs: dict[str, Any] = {}
+        self.logdir = None
+        self.strm_lvl = strm_lvl
+        self.m_logger = get_fw_logger("launchpad", l_dir=None, stream_level=strm_lvl)
+        self.user_indices: list[str] = []
+        self.wf_user_indices: list[str] = []
+        self.connection = database.client
+        self.db = database
+        self.fireworks = database.fireworks
+        self.launches = database.launches
+        self.offline_runs = database.offline_runs
+        self.fw_id_assigner = database.fw_id_assigner
+        self.workflows = database.workflows
+        self.gridfs_fallback = None
+        self.backup_launch_data: dict[int, Any] = {}
+        self.backup_fw_data: dict[int, Any] = {}
+
+    def tuneup(self, bkground: bool = True) -> None:  # noqa: FBT001, FBT002 -- FireWorks' signature
+        """Make the indices that FireWorks' questions use."""
+        super().tuneup(bkground)
+        # "The next to run" is the READY one of the highest priority, by age if so configured.
+        self.fireworks.create_index([("state", 1), ("spec._priority", -1)])
+        self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", 1)])
+        self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", -1)])
+        self.fireworks.create_index("archived_launches")  # deleting a workflow asks for these
+        self.workflows.create_index("state")
+        self.offline_runs.create_index("launch_id")
+
+    def ping_launch(self, *args: Any, **kwargs: Any) -> None:
+        """Say that a launch is alive, unless the connection has been closed."""
+        # FireWorks' ping thread ends some time after its job: by then all may be over.
+        if not self.db.file.is_closed:
+            super().ping_launch(*args, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `from_dict` needs to open the same store."""
+        return {"folder": str(self.db.address), "strm_lvl": self.strm_lvl}
+
+    @classmethod
+    def from_dict(cls, d: dict[str, Any]) -> Self:
+        """Open the store of `to_dict`."""
+        return cls(open_database(Address(d["folder"])), strm_lvl=d["strm_lvl"])
+
+
+def _atomic(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method of LaunchPad as one transaction."""
+
+    @wraps(method)
+    def whole(self: EmbeddedLaunchPad, *args: Any, **kwargs: Any) -> Any:
+        with self.db.file.transaction(write=True):
+            try:
+                return method(self, *args, **kwargs)
+            except RuntimeError as error:
+                # FireWorks' way to say that it has marked a workflow as FIZZLED: that must stay.
+                failure = error
+        raise failure
+
+    return whole
+
+
+for _name in (  # noqa: SIM905 -- a list of quoted words hides the words
+    "add_wf append_wf archive_wf bulk_add_wfs cancel_reservation change_launch_dir checkout_fw "
+    "complete_launch defuse_fw defuse_wf delete_fws delete_wf detect_lostruns detect_unreserved "
+    "pause_fw pause_wf ping_launch reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
+    "set_reservation_id update_spec _refresh_wf"
+).split():
+    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(EmbeddedLaunchPad, _name)))
+
+
+class EmbeddedStore(MemoryStore):
+    """A maggma store over one collection of an embedded database.
+
+    Parameters
+    ----------
+    folder
+        Folder of the embedded store.
+    collection_name
+        The collection.
+    """
+
+    def __init__(self, folder: str, collection_name: str, **kwargs: Any) -> None:
+        super().__init__(collection_name, **kwargs)
+        self.folder = folder
+        self._database: EmbeddedDatabase | None = None
+
+    @classmethod
+    def over(cls, database: EmbeddedDatabase, collection_name: str) -> Self:
+        """Return a store that shares the connection of a database."""
+        store = cls(str(database.address), collection_name)
+        store._database = database
+        return store
+
+    @property
+    def name(self) -> str:
+        """Where the store is."""
+        return f"{self.folder}/{self.collection_name}"
+
+    def connect(self, force_reset: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 -- maggma's
+        """Open the folder unless it is open."""
+        if self._database is None:
+            self._database = open_database(Address(self.folder))
+        self._coll: Any = self._database[self.collection_name]
+
+    def close(self) -> None:
+        """Let go of the collection; the folder stays open for those who share it."""
+        self._coll = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EmbeddedStore) and self.name == other.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)

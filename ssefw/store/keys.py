@@ -1,0 +1,97 @@
+"""Order-preserving binary keys for the values that documents are looked up and sorted by.
+
+Two keys compare as bytes the way MongoDB compares the values: first by type, then within the type.
+A key ends where its bytes say, so keys can be put one behind the other for an index over several
+fields, and a key with every bit inverted sorts the other way round.
+"""
+
+import struct
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from math import isnan
+from typing import Any
+
+import bson
+from bson import ObjectId
+
+__all__ = ["OUTSIDE", "encode_key", "invert_key", "is_exact", "is_sortable", "lookup_keys"]
+
+NULL, NUMBER, TEXT, BYTES, OBJECT_ID, BOOLEAN, DATE, OTHER = (
+    bytes([rank]) for rank in (5, 10, 15, 30, 35, 40, 45, 0xF0)
+)
+
+OUTSIDE = b"\xff"
+"""Sorts behind every key; marks a document whose place in the order no single key can say."""
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- BSON dates are naive UTC once decoded
+_SIGN = 1 << 63
+
+
+def encode_key(value: Any) -> bytes:  # noqa: PLR0911 -- one a type
+    """Return the key of a decoded BSON value; absent fields have the key of None."""
+    if value is None:
+        return NULL
+    if isinstance(value, str):
+        return TEXT + value.encode().replace(b"\0", b"\0\xff") + b"\0\0"
+    if isinstance(value, bool):
+        return BOOLEAN + bytes([value])
+    if isinstance(value, int | float):
+        return NUMBER + _encode_number(value)
+    if isinstance(value, ObjectId):
+        return OBJECT_ID + value.binary
+    if isinstance(value, datetime):
+        offset = value.replace(tzinfo=None) - _EPOCH
+        milliseconds = (offset.days * 86400 + offset.seconds) * 1000 + offset.microseconds // 1000
+        return DATE + struct.pack(">Q", milliseconds + _SIGN)
+    if isinstance(value, bytes):
+        return BYTES + struct.pack(">I", len(value)) + value
+    return OTHER + blake2b(bson.encode({"": value}), digest_size=16).digest()
+
+
+def _encode_number(value: float) -> bytes:
+    image = float(value) + 0.0  # -0.0 becomes 0.0
+    if isnan(image):  # NaN sorts before every number
+        return bytes(10)
+    (bits,) = struct.unpack(">Q", struct.pack(">d", image))
+    bits = bits ^ (2 * _SIGN - 1) if bits & _SIGN else bits | _SIGN
+    # Integers beyond 2**53 share a float with their neighbors; the remainder tells them apart.
+    remainder = value - int(image) if isinstance(value, int) else 0
+    return struct.pack(">QH", bits, remainder + 0x8000)
+
+
+def invert_key(key: bytes) -> bytes:
+    """Return the key that sorts the other way round."""
+    return bytes(255 - byte for byte in key)
+
+
+def is_sortable(value: Any) -> bool:
+    """Whether the order of keys is the order of the values for this one."""
+    return value is None or isinstance(value, str | int | float | ObjectId | datetime | bytes)
+
+
+def lookup_keys(value: Any) -> list[bytes] | None:
+    """Return the keys under which documents equal to a value may be found, or None for any.
+
+    The keys may find more documents than are equal, never fewer: Python's ``1 == True`` holds in
+    mongomock's filters, and an ObjectId is also found in a list that has it as text.
+    """
+    if not is_sortable(value) or (isinstance(value, int) and value.bit_length() > 63):
+        return None
+    keys = [encode_key(value)]
+    if isinstance(value, bool):
+        keys.append(encode_key(int(value)))
+    elif isinstance(value, int | float) and value in (0, 1):
+        keys.append(encode_key(bool(value)))
+    elif isinstance(value, ObjectId):
+        keys.append(encode_key(str(value)))
+    return keys
+
+
+def is_exact(values: Sequence[Any]) -> bool:
+    """Whether `lookup_keys` finds exactly the documents that are equal to one of the values."""
+    return all(
+        isinstance(value, str)
+        or (isinstance(value, int | float) and not isinstance(value, bool) and not isnan(value))
+        for value in values
+    )

@@ -1,0 +1,180 @@
+"""A typed view of what jobs have computed, with the records that no job makes beside it.
+
+Everything lies in jobflow's store: the output of a job with the job's uuid, index and metadata; a
+record without a job (a label, a ranking) in the same shape, with its content hash as uuid.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from jobflow import JobStore
+from monty.json import MontyDecoder
+
+from ssefw.documents import Document
+from ssefw.errors import StoreError
+
+__all__ = ["ResultStore"]
+
+D = TypeVar("D", bound=Document)
+
+BATCH = 200
+
+
+class ResultStore:
+    """Documents of a campaign by type, campaign and candidate.
+
+    A job that was run again or replaced has several outputs under one uuid: only the one with the
+    highest index counts.
+    """
+
+    def __init__(self, job_store: JobStore) -> None:
+        self._store = job_store
+
+    def add(self, document: Document, *, candidate: str, campaign: str) -> str:
+        """Keep a record that no job makes, and return its key.
+
+        The key is a hash of the content: adding the same record twice adds nothing.
+        """
+        output = document.as_dict()
+        metadata = {"campaign": campaign, "candidate": candidate, "stage": "record"}
+        content = json.dumps([output, metadata], sort_keys=True, default=str)
+        key = f"record-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+        self._store.update(
+            {
+                "uuid": key,
+                "index": 1,
+                "output": output,
+                "metadata": metadata,
+                "completed_at": datetime.now(UTC).isoformat(),
+                "hosts": [],
+                "name": type(document).__name__,
+            }
+        )
+        return key
+
+    def get(self, key: str) -> Document:
+        """Return the record of a key: what `add` returned, or a job's uuid."""
+        found = self._store.query_one(
+            {"uuid": key}, properties=["output"], sort={"index": -1}, load=True
+        )
+        if found is None:
+            raise StoreError(
+                f"There is no record {key!r} in the store: check the key, or list what there is "
+                "with `ssefw results`."
+            )
+        return _decoded(found, Document)
+
+    def find(
+        self,
+        kind: type[D],
+        *,
+        campaign: str | None = None,
+        candidate: str | None = None,
+        stage: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Iterator[D]:
+        """Yield the records of a type, in the order in which they were stored first.
+
+        Parameters
+        ----------
+        kind
+            The class of the records; subclasses are other kinds.
+        where
+            A MongoDB filter on the fields of the record, for example
+            ``{"temperature": {"$gt": 500}}``.
+
+        Raises
+        ------
+        StoreError
+            When a record cannot be read; the message has its key.
+        """
+        for record in self._records(kind, campaign, candidate, stage, where):
+            yield _decoded(record, kind)
+
+    def count(
+        self,
+        kind: type[Document],
+        *,
+        campaign: str | None = None,
+        candidate: str | None = None,
+        stage: str | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> int:
+        """Return how many records `find` would yield."""
+        criteria = _criteria(kind, campaign, candidate, stage, where)
+        return sum(1 for _ in self._current(criteria))
+
+    def _records(
+        self,
+        kind: type[Document],
+        campaign: str | None,
+        candidate: str | None,
+        stage: str | None,
+        where: Mapping[str, Any] | None,
+    ) -> Iterator[dict[str, Any]]:
+        for uuid, index in self._current(_criteria(kind, campaign, candidate, stage, where)):
+            record = self._store.query_one({"uuid": uuid, "index": index}, load=True)
+            if record is not None:
+                yield record
+
+    def _current(self, criteria: dict[str, Any]) -> Iterator[tuple[str, int]]:
+        """Yield (uuid, index) of the matches that no higher index of the same job outdates."""
+        matches = self._store.query(criteria, properties=["uuid", "index"])
+        while batch := [(match["uuid"], match["index"]) for match in islice(matches, BATCH)]:
+            latest: dict[str, int] = {}
+            for other in self._store.query(
+                {"uuid": {"$in": [uuid for uuid, _ in batch]}}, properties=["uuid", "index"]
+            ):
+                latest[other["uuid"]] = max(other["index"], latest.get(other["uuid"], 0))
+            yield from (pair for pair in batch if latest.get(pair[0]) == pair[1])
+
+
+def _criteria(
+    kind: type[Document],
+    campaign: str | None,
+    candidate: str | None,
+    stage: str | None,
+    where: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    metadata = {"campaign": campaign, "candidate": candidate, "stage": stage}
+    criteria: dict[str, Any] = {
+        "output.@class": kind.__name__,
+        "output.@module": kind.__module__,
+        **{f"metadata.{name}": value for name, value in metadata.items() if value is not None},
+    }
+    if where:
+        criteria["$and"] = [_below_output(where)]
+    return criteria
+
+
+def _below_output(where: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name if name.startswith("$") else f"output.{name}": (
+            [_below_output(part) for part in demand] if name in {"$and", "$or", "$nor"} else demand
+        )
+        for name, demand in where.items()
+    }
+
+
+def _decoded(record: Mapping[str, Any], kind: type[D]) -> D:
+    output = record["output"]
+    try:
+        document = MontyDecoder().process_decoded(output)
+    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise StoreError(
+            f"Record {record['uuid']!r} cannot be read as {kind.__name__}: {reason}. Read it with "
+            "the ssefw version that wrote it, or delete it and run its job again."
+        ) from error
+    if not isinstance(document, kind):
+        found = output.get("@class") if isinstance(output, Mapping) else None
+        raise StoreError(
+            f"Record {record['uuid']!r} is {found or type(document).__name__!r}, not a "
+            f"{kind.__name__}: it was not written by this ssefw, look at it with "
+            "`ssefw results show`."
+        )
+    return document

@@ -1,0 +1,245 @@
+"""Arrhenius lines with known parameters, bounds and refusals."""
+
+import numpy as np
+import pytest
+from scipy.constants import e, k
+from scipy.special import gammaincinv
+
+from ssefw.analysis import conductivity_per_diffusivity, fit_conductivity
+from ssefw.documents import Diffusivity, Estimate
+from ssefw.errors import AnalysisError
+
+KT_PER_K = k / e
+ENERGY, PREFACTOR = 0.28, 2e-3
+
+
+def diffusivity_at(temperature, *, energy=ENERGY):
+    return PREFACTOR * np.exp(-energy / (KT_PER_K * temperature))
+
+
+def point(temperature, tracer, **changes):
+    fields = {
+        "specie": "Li",
+        "temperature": temperature,
+        "tracer": tracer,
+        "regime": "diffusive",
+        "n_mobile": 20,
+        "n_atoms": 100,
+        "volume": 1000.0,
+        "n_frames": 1000,
+        "duration": 100.0,
+        "n_hops": 100.0,
+        "hop_distance": 3.0,
+    }
+    return Diffusivity(**(fields | changes))
+
+
+def measured(temperature, *, relative=0.1, noise=0.0, energy=ENERGY):
+    value = diffusivity_at(temperature, energy=energy) * np.exp(relative * noise)
+    half = np.exp(1.959964 * relative)
+    tracer = Estimate(value=value, lower=value / half, upper=value * half, unit="cm^2/s")
+    return point(temperature, tracer)
+
+
+def bounded(temperature, upper, *, level=0.95):
+    tracer = Estimate.below(upper, unit="cm^2/s", reason="no hop", level=level)
+    return point(temperature, tracer, regime="vibrating")
+
+
+def sigma_300(energy=ENERGY):
+    return diffusivity_at(300.0, energy=energy) * 20 / 1e-21 * e**2 / (k * 300.0)
+
+
+def test_points_on_a_line_give_its_parameters_back():
+    fit = fit_conductivity([measured(t) for t in (600, 800, 1000, 1200)])
+    assert fit.activation_energy.value == pytest.approx(ENERGY, rel=1e-8)
+    assert fit.prefactor.value == pytest.approx(PREFACTOR, rel=1e-7)
+    assert fit.conductivity.value == pytest.approx(sigma_300(), rel=1e-6)
+    assert fit.log10_conductivity.value == pytest.approx(np.log10(sigma_300()), abs=1e-6)
+    assert fit.curvature_p == pytest.approx(1.0)
+
+
+def test_sigma_as_a_pure_exponential_shifts_the_energy_by_about_kt():
+    temperatures = (600, 800, 1000, 1200)
+    points = [measured(t) for t in temperatures]
+    fit = fit_conductivity(points, form="sigma")
+    x = [1 / (KT_PER_K * t) for t in temperatures]
+    y = [np.log(diffusivity_at(t) / t) for t in temperatures]
+    assert fit.activation_energy.value == pytest.approx(-np.polyfit(x, y, 1)[0], rel=1e-6)
+    assert fit.prefactor.unit == "S/cm"
+
+
+def test_the_interval_is_that_of_weighted_least_squares_with_known_errors():
+    errors = np.array([0.3, 0.2, 0.05, 0.1])
+    temperatures = np.array([600.0, 800.0, 1000.0, 1200.0])
+    fit = fit_conductivity(
+        [measured(t, relative=s) for t, s in zip(temperatures, errors, strict=True)]
+    )
+    x = 1 / (KT_PER_K * temperatures) - 1 / (KT_PER_K * 300.0)
+    design = np.column_stack([np.ones(4), -x]) / errors[:, None]
+    covariance = np.linalg.inv(design.T @ design)
+    half = 1.959964 * covariance[0, 0] ** 0.5
+    sigma = fit.conductivity
+    assert np.log(sigma.upper / sigma.value) == pytest.approx(half, rel=1e-5)
+    assert np.log(sigma.value / sigma.lower) == pytest.approx(half, rel=1e-5)
+    energy = fit.activation_energy
+    assert energy.upper - energy.value == pytest.approx(1.959964 * covariance[1, 1] ** 0.5, 1e-5)
+
+
+@pytest.mark.parametrize("temperatures", [(600, 900, 1200), (600, 800, 1000, 1200)])
+def test_the_interval_of_sigma_300_covers_the_truth_as_often_as_it_says(temperatures):
+    rng = np.random.default_rng(7)
+    covered = 0
+    for _ in range(300):
+        relative = rng.uniform(0.05, 0.3, size=len(temperatures))
+        noise = rng.normal(size=len(temperatures))
+        points = [
+            measured(t, relative=r, noise=z)
+            for t, r, z in zip(temperatures, relative, noise, strict=True)
+        ]
+        sigma = fit_conductivity(points).conductivity
+        covered += sigma.kind != "value" or sigma.lower <= sigma_300() <= sigma.upper
+    assert 0.92 <= covered / 300 <= 0.98
+
+
+def test_two_temperatures_give_a_value_with_a_wide_interval_and_a_warning():
+    two = fit_conductivity([measured(800), measured(1200)])
+    five = fit_conductivity([measured(t) for t in (600, 800, 900, 1000, 1200)])
+    assert two.conductivity.kind == "value"
+    assert two.conductivity.upper / two.conductivity.lower > (
+        five.conductivity.upper / five.conductivity.lower
+    )
+    assert two.curvature_p is None
+    assert "two temperatures" in two.warnings[0]
+
+
+def test_one_temperature_gives_an_upper_bound_because_hops_do_not_speed_up_in_the_cold():
+    fit = fit_conductivity([measured(900)])
+    assert fit.conductivity.kind == "upper_bound"
+    assert fit.conductivity.upper >= diffusivity_at(900) / diffusivity_at(300) * sigma_300()
+    assert fit.activation_energy.kind == "undetermined"
+    assert "E_a >= 0" in fit.conductivity.reason
+
+
+def test_a_temperature_below_the_target_alone_says_nothing():
+    fit = fit_conductivity([measured(250)])
+    assert fit.conductivity.kind == "undetermined"
+    assert "at or above 300 K" in fit.conductivity.reason
+
+
+def test_bounds_alone_give_the_lowest_bound():
+    fit = fit_conductivity([bounded(600, 1e-7), bounded(900, 1e-6)])
+    per_d = conductivity_per_diffusivity(temperature=300.0, n_mobile=20, volume=1000.0, charge=1.0)
+    assert fit.conductivity.kind == "upper_bound"
+    assert fit.conductivity.upper == pytest.approx(1e-7 * per_d)
+
+
+def test_a_bound_far_above_the_line_changes_nothing():
+    points = [measured(t) for t in (800, 1000, 1200)]
+    with_bound = fit_conductivity([*points, bounded(600, 1.0)])
+    assert with_bound.conductivity.value == pytest.approx(
+        fit_conductivity(points).conductivity.value, rel=1e-3
+    )
+
+
+def test_a_bound_below_the_line_pulls_it_down():
+    points = [measured(t) for t in (800, 1000, 1200)]
+    free = fit_conductivity(points)
+    held = fit_conductivity([*points, bounded(600, 0.5 * diffusivity_at(600))])
+    assert held.conductivity.value < free.conductivity.value
+    assert held.conductivity.upper < free.conductivity.upper
+    assert held.activation_energy.value > free.activation_energy.value
+
+
+def test_bounds_from_few_hops_do_not_bias_the_line():
+    rng = np.random.default_rng(3)
+    energy = 0.45
+    expected = 3.0
+    errors = []
+    for _ in range(200):
+        points = [measured(t, noise=rng.normal(), energy=energy) for t in (800, 1000, 1200)]
+        # As estimate_diffusivity does with fewer than five hops: the bound that their count gives.
+        seen = rng.poisson(expected)
+        per_hop = diffusivity_at(600, energy=energy) / expected
+        points.append(bounded(600, gammaincinv(seen + 1.0, 0.95) * per_hop))
+        errors.append(fit_conductivity(points).activation_energy.value - energy)
+    assert abs(np.mean(errors)) < 0.5 * np.std(errors)
+
+
+def test_a_curved_line_is_not_drawn_out_to_300_k():
+    points = [measured(t, relative=0.03, noise=z) for t, z in ((600, -30), (800, 0), (1000, 0))]
+    fit = fit_conductivity([*points, measured(1200, relative=0.03, noise=-30)])
+    assert fit.curvature_p < 1e-3
+    assert fit.conductivity.kind == "undetermined"
+    assert "straight Arrhenius line" in fit.conductivity.reason
+
+
+def test_excluded_points_keep_their_reason():
+    molten = point(
+        1500,
+        Estimate.undetermined("the framework left its sites", unit="cm^2/s"),
+        regime="melted",
+    )
+    fit = fit_conductivity([measured(600), measured(900), measured(1200), molten])
+    assert [p.is_used for p in fit.points] == [True, True, True, False]
+    assert fit.points[-1].reason == "the framework left its sites"
+
+
+def test_nothing_usable_is_undetermined_with_every_reason():
+    molten = point(
+        900, Estimate.undetermined("molten", unit="cm^2/s"), regime="melted", reason="molten"
+    )
+    fit = fit_conductivity([molten])
+    assert fit.conductivity.kind == "undetermined"
+    assert "900 K: molten" in fit.conductivity.reason
+
+
+def test_nernst_and_einstein_with_the_constants_of_codata():
+    per_d = conductivity_per_diffusivity(temperature=300.0, n_mobile=20, volume=1000.0, charge=2.0)
+    expected = 20 / 1000e-30 * (2 * e) ** 2 / (k * 300.0) * 1e-4 / 100
+    assert per_d == pytest.approx(expected, rel=1e-8)
+
+
+def test_the_order_of_temperatures_does_not_matter():
+    points = [measured(t, noise=z) for t, z in ((600, 1), (800, -1), (1000, 0.5))]
+    assert fit_conductivity(points).conductivity == fit_conductivity(points[::-1]).conductivity
+
+
+@pytest.mark.parametrize(
+    ("points", "message"),
+    [
+        ([], "no diffusivity"),
+        ([measured(600), measured(900).model_copy(update={"specie": "Na"})], "one at a time"),
+        ([measured(600).model_copy(update={"specie": "Xx"})], "charge of a mobile Xx"),
+    ],
+)
+def test_input_that_makes_no_line_is_refused(points, message):
+    with pytest.raises(AnalysisError, match=message):
+        fit_conductivity(points)
+
+
+def test_a_value_without_an_error_cannot_be_weighted():
+    exact = point(900, Estimate(value=1e-5, lower=1e-5, upper=1e-5, unit="cm^2/s"))
+    with pytest.raises(AnalysisError, match="no width"):
+        fit_conductivity([measured(600), exact])
+
+
+def test_the_pellets_of_li6asse5i_give_their_conductivities_and_one_energy():
+    # Resistances of a pellet of 0.785 cm^2 x 0.05 cm; sigma = L / (R A).
+    resistances = {293: 875, 298: 702, 303: 580, 313: 325, 323: 212}
+    published = {293: 7.28e-5, 298: 9.07e-5, 303: 1.12e-4, 313: 1.96e-4, 323: 3.00e-4}
+    points = []
+    for temperature, ohm in resistances.items():
+        sigma = 0.05 / (ohm * 0.785)
+        assert sigma == pytest.approx(published[temperature], rel=0.02)
+        per_d = conductivity_per_diffusivity(
+            temperature=temperature, n_mobile=20, volume=1000.0, charge=1.0
+        )
+        value = sigma / per_d
+        tracer = Estimate(value=value, lower=value / 1.1, upper=value * 1.1, unit="cm^2/s")
+        points.append(point(temperature, tracer))
+    fit = fit_conductivity(points, temperature=298.0)
+    x = [1 / (KT_PER_K * t) for t in resistances]
+    y = [np.log(t / ohm) for t, ohm in resistances.items()]
+    assert fit.activation_energy.value == pytest.approx(-np.polyfit(x, y, 1)[0], rel=1e-6)
+    assert fit.conductivity.lower < published[298] < fit.conductivity.upper

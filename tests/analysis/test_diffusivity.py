@@ -1,0 +1,179 @@
+"""Diffusivity of walks whose diffusivity is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssefw.analysis import Frames, estimate_diffusivity, hop_count_rsd
+from ssefw.analysis.synthetic import LatticeWalk
+from ssefw.errors import AnalysisError
+
+
+def estimate(walk, seed=0, **settings_):
+    settings_ = {"temperature": 900.0, "hop_distance": walk.spacing} | settings_
+    return estimate_diffusivity(walk.frames(seed), **settings_)
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        LatticeWalk(n_frames=1500, rate=0.2, n_ions=32),
+        LatticeWalk(n_cells=2, n_ions=8, n_frames=2000, rate=0.3),
+        LatticeWalk(n_frames=1500, rate=0.3, string=4),
+        LatticeWalk(n_frames=2000, timestep=50.0, rate=0.5, cosine=-0.3, n_ions=32),
+    ],
+    ids=["independent", "small cell", "strings of four", "back hops"],
+)
+def test_the_interval_covers_a_known_diffusivity_and_the_estimate_is_unbiased(walk):
+    found = [estimate(walk, seed).tracer for seed in range(40)]
+    values = np.array([e.value for e in found if e.kind == "value"])
+    covered = [e.upper >= walk.tracer and (e.lower or 0.0) <= walk.tracer for e in found]
+    assert len(values) >= 30
+    assert values.mean() == pytest.approx(walk.tracer, abs=4 * values.std() / len(values) ** 0.5)
+    # 40 draws at 95 %: fewer than 34 has a probability below 1 in 1,000.
+    assert sum(covered) >= 34
+
+
+@given(
+    rate=st.floats(0.2, 2.0),
+    spacing=st.floats(1.5, 5.0),
+    n_ions=st.integers(8, 48),
+    seed=st.integers(0, 10**6),
+)
+@settings(max_examples=15, deadline=None)
+def test_any_walk_is_estimated_within_six_standard_errors(rate, spacing, n_ions, seed):
+    walk = LatticeWalk(
+        rate=rate, spacing=spacing, n_ions=n_ions, n_frames=800, timestep=50.0, n_cells=5
+    )
+    tracer = estimate(walk, seed).tracer
+    if tracer.kind == "value":
+        assert abs(np.log(tracer.value / walk.tracer)) < 3 * np.log(tracer.upper / tracer.value)
+    else:
+        assert tracer.upper > 0.7 * walk.tracer
+
+
+def test_the_haven_ratio_of_strings_is_one_over_their_length():
+    walk = LatticeWalk(n_frames=3000, rate=0.5, string=4)
+    haven = estimate(walk).haven
+    assert haven.lower < 0.25 < haven.upper < 1.0
+
+
+def test_wrapped_and_unwrapped_positions_agree():
+    walk = LatticeWalk(n_cells=5, n_frames=800, rate=0.5)
+    wrapped = estimate_diffusivity(walk.frames(1), temperature=900.0, hop_distance=3.2)
+    free = estimate_diffusivity(
+        walk.frames(1, is_wrapped=False), temperature=900.0, hop_distance=3.2
+    )
+    assert wrapped.tracer.value == pytest.approx(free.tracer.value, rel=1e-9)
+
+
+def test_drift_of_the_whole_crystal_changes_nothing():
+    still, drifting = (
+        estimate(LatticeWalk(n_frames=600, rate=1.0, drift=drift), 3).tracer.upper
+        for drift in (0.0, 0.05)
+    )
+    assert drifting == pytest.approx(still, rel=1e-6)
+
+
+def test_a_crystal_that_only_vibrates_gives_the_bound_of_having_seen_no_hop():
+    walk = LatticeWalk(rate=0.0, n_frames=1500)
+    result = estimate(walk)
+    # Poisson: 2.9957 hops expected are missed with a probability of 5 %.
+    no_hop = 2.9957 / (walk.n_ions * 29.98) * walk.spacing**2 / 6 * 1e-4
+    assert result.regime == "vibrating"
+    assert result.tracer.kind == "upper_bound"
+    assert 0.999 * no_hop <= result.tracer.upper < 1.5 * no_hop
+
+
+def test_bounds_from_rare_hops_hold_as_often_as_they_say():
+    walk = LatticeWalk(rate=0.001, n_frames=1500)
+    uppers = [estimate(walk, seed).tracer.upper for seed in range(60)]
+    # 60 draws at 95 %: fewer than 52 has a probability below 1 in 300.
+    assert sum(upper >= walk.tracer for upper in uppers) >= 52
+
+
+def test_atoms_that_never_move_give_a_bound():
+    walk = LatticeWalk(rate=0.0, amplitude=0.0, drift=0.0, n_frames=200)
+    assert estimate(walk).regime == "vibrating"
+
+
+def test_a_bent_msd_gives_an_upper_bound_above_the_truth():
+    walk = LatticeWalk(n_frames=1500, rate=0.2, cosine=-0.6)
+    found = [estimate(walk, seed) for seed in range(10)]
+    assert sum(result.regime == "subdiffusive" for result in found) >= 8
+    assert all(r.tracer.upper > walk.tracer for r in found if r.regime == "subdiffusive")
+
+
+def test_a_molten_framework_blocks_the_fit_with_the_reason():
+    result = estimate(LatticeWalk(n_cells=6, rate=1.0, framework_rate=0.3, n_frames=1500))
+    assert result.regime == "melted"
+    assert result.tracer.kind == "undetermined"
+    assert "framework left its sites" in result.reason
+
+
+def test_a_vibrating_framework_is_not_molten():
+    assert estimate(LatticeWalk(rate=1.0, amplitude=0.3)).regime == "diffusive"
+
+
+def test_breaks_lose_time_but_do_not_bias():
+    walk = LatticeWalk(n_frames=3000, rate=0.5)
+    frames = walk.frames(5, is_wrapped=False)
+    positions = frames.positions.copy()
+    positions[1000:] += np.random.default_rng(0).normal(size=(frames.n_atoms, 3)) * 5
+    broken = estimate_diffusivity(
+        replace(frames, positions=positions, breaks=(1000,)), temperature=900.0, hop_distance=3.2
+    )
+    assert broken.tracer.lower < walk.tracer < broken.tracer.upper
+    assert broken.duration == pytest.approx(2998 * 0.02)
+
+
+def test_without_framework_nothing_is_held_still_and_it_says_so():
+    frames = LatticeWalk(n_frames=600, rate=1.0, drift=0.0).frames(0)
+    ions = frames.is_specie("Li")
+    alone = Frames(frames.positions[:, ions], frames.lattice, ("Li",) * 64, 20.0)
+    result = estimate_diffusivity(alone, temperature=900.0)
+    assert result.drift_reference == "none"
+    assert "no framework atom" in result.warnings[0]
+
+
+def test_a_run_off_its_set_point_is_warned_of():
+    frames = LatticeWalk(n_frames=300).frames(0)
+    hot = replace(frames, temperatures=np.full(300, 1000.0))
+    assert "1000 K" in estimate_diffusivity(hot, temperature=900.0).warnings[-1]
+
+
+def test_a_wider_level_gives_a_wider_interval():
+    walk = LatticeWalk(n_frames=1500, rate=0.5)
+    narrow, wide = (estimate(walk, level=level).tracer for level in (0.68, 0.95))
+    assert wide.lower < narrow.lower < narrow.upper < wide.upper
+
+
+def test_the_rule_of_he_zhu_and_mo():
+    # Fig. 4 of doi:10.1038/s41524-018-0074-y: 100 hops give about 40 %.
+    assert hop_count_rsd(100.0) == pytest.approx(0.383)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"specie": "Na"}, "no atom of specie 'Na'.*Li, S"),
+        ({"temperature": 0.0}, "temperature must be positive"),
+        ({"level": 95.0}, "between 0 and 1"),
+        ({"equilibration": -1.0}, "cannot be negative"),
+        ({"equilibration": 100.0}, "nothing is left of 100 frames"),
+        ({"equilibration": 1.9}, "too few"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(change, message):
+    frames = LatticeWalk(n_frames=100).frames(0)
+    with pytest.raises(AnalysisError, match=message):
+        estimate_diffusivity(frames, **({"temperature": 900.0} | change))
+
+
+def test_one_frame_is_refused():
+    frames = LatticeWalk(n_frames=1).frames(0)
+    with pytest.raises(AnalysisError, match="too few"):
+        estimate_diffusivity(frames, temperature=900.0)

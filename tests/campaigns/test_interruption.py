@@ -1,0 +1,172 @@
+"""A campaign that is killed again and again ends as if nothing had happened."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssefw.documents import Outcome, RelaxResult
+from ssefw.documents import Trajectory as Ledger
+from ssefw.store import connect, open_blobs
+from ssefw.store.trajectories import TrajectoryStore
+from tests.conftest import CAMPAIGN, run_ssefw
+
+STEPS_PER_CHUNK = 50
+
+# EMT that notes each evaluation in a file: what was computed twice can be counted.
+COUNTED = """
+import os
+from ase.calculators.emt import EMT
+
+class Counted(EMT):
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        with open(os.environ["EVALUATIONS"], "a") as file:
+            file.write(f"{len(self.atoms)}\\n")
+"""
+
+
+def prepare(folder):
+    folder.mkdir()
+    (folder / "counted.py").write_text(textwrap.dedent(COUNTED))
+    text = CAMPAIGN.replace("ase.calculators.emt.EMT", "counted.Counted")
+    text = text.replace("min_length: 3", "min_length: 7").replace("length: 1.0", "length: 2.0")
+    (folder / "small.yaml").write_text(text)
+    return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
+
+
+def evaluations(folder):
+    return len((folder / "evaluations").read_text().splitlines())
+
+
+def worker_pids(folder):
+    """Return the workers of a campaign: processes that work in its folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"work" in words and (process / "cwd").resolve().is_relative_to(folder):
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def results(folder):
+    """Return what a campaign found, without times and job ids."""
+    timing = {"wall_time", "core_hours", "created", "started", "job_id", "segments", "cost"}
+
+    def strip(record):
+        if isinstance(record, dict):
+            return {key: strip(value) for key, value in record.items() if key not in timing}
+        return [strip(item) for item in record] if isinstance(record, list) else record
+
+    store = TrajectoryStore(open_blobs(folder / "st"))
+    with connect(folder / "st", read_only=True) as connection:
+        outcomes = list(connection.results.find(Outcome))
+        ledgers = list(connection.results.find(Ledger))
+        n_relaxed = connection.results.count(RelaxResult)
+    frames = {
+        ledger.key: np.concatenate([chunk.positions for chunk in store.chunks(ledger)])
+        for ledger in ledgers
+    }
+    stripped = {outcome.formula: strip(outcome.as_dict()) for outcome in outcomes}
+    return stripped, ledgers, frames, (len(outcomes), len(ledgers), n_relaxed)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed") / "c"
+    environment = prepare(folder)
+    run_ssefw("run", "small.yaml", "--store", "st", folder=folder, env=environment)
+    return folder
+
+
+def kill_at_random(folder, environment, rng, *, workers_too):
+    """Start (or go on with) a campaign and kill -9 it at a random moment of its work."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssefw", "run", "small.yaml", "--store", "st", "--workers", "2"],
+        cwd=folder,
+        env=clean | environment | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    before = evaluations(folder) if (folder / "evaluations").exists() else 0
+    goal = before + rng.randint(20, 500)  # in work done, since a busy machine makes time vary
+    while process.poll() is None:
+        done = evaluations(folder) if (folder / "evaluations").exists() else 0
+        if done >= goal:
+            break
+        time.sleep(0.02)
+    pids = worker_pids(folder)
+    process.kill()
+    process.wait()
+    if workers_too:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while worker_pids(folder) and time.monotonic() < deadline:
+        time.sleep(0.05)  # workers that lost their parent stop at the next chunk
+    return len(pids)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers_too", [False, True], ids=["parent", "parent-and-workers"])
+def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
+    folder = tmp_path / "c"
+    environment = prepare(folder)
+    rng = random.Random(7)
+    killed = [kill_at_random(folder, environment, rng, workers_too=workers_too) for _ in range(5)]
+    assert sum(killed) >= 3, "the campaign ended before it was killed"
+    run_ssefw("resume", "--store", "st", folder=folder, env=environment)
+
+    outcomes, ledgers, frames, counts = results(folder)
+    expected, _, expected_frames, expected_counts = results(undisturbed)
+    assert counts == expected_counts
+    assert outcomes == expected
+    for key, positions in expected_frames.items():
+        np.testing.assert_array_equal(frames[key], positions)
+    assert all(ledger.is_complete for ledger in ledgers)
+    if workers_too:
+        assert any(s.end_reason == "killed" for ledger in ledgers for s in ledger.segments)
+
+    # Each kill costs at most one chunk, the evaluation that starts a segment, or one relaxation.
+    relaxation = 60
+    lost = sum(killed) * (STEPS_PER_CHUNK + 1 + relaxation)
+    assert evaluations(folder) <= evaluations(undisturbed) + lost
+
+
+def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):
+    folder = tmp_path / "c"
+    environment = prepare(folder)
+    run_ssefw("submit", "small.yaml", "--store", "st", folder=folder, env=environment)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "ssefw", "work", "--store", "st"],
+        cwd=folder,
+        env=clean | environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    while worker.poll() is None and not list(folder.glob("st/scratch/runs/*/chunk-*")):
+        time.sleep(0.02)
+    worker.send_signal(signal.SIGTERM)
+    _, said = worker.communicate(timeout=60)
+    assert worker.returncode == 0
+    assert "jobs run" in said
+    with connect(folder / "st", read_only=True) as connection:
+        states = connection.launchpad.fireworks.distinct("state")
+    assert "RUNNING" not in states
+    assert "FIZZLED" not in states
+    ledgers = [path.read_text() for path in folder.glob("st/blobs/trajectories/*/ledger.json")]
+    assert len(ledgers) == 1
+    assert '"preempted"' in ledgers[0]
