@@ -1,6 +1,5 @@
 """Fixtures that are named by what they are."""
 
-import functools
 import os
 import subprocess
 import sys

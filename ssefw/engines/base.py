@@ -84,7 +84,7 @@ class Engine(MSONable, ABC):
         """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
         return None
 
-    def check(self) -> None:  # noqa: B027 - most engines have nothing to check
+    def check(self) -> None:
         """Raise a ConfigurationError where the engine's own settings make no sense.
 
         Called before a campaign is submitted, on a machine that need not have the program.

@@ -14,14 +14,26 @@ from types import FrameType
 
 from ssefw.documents import EndReason
 from ssefw.engines.schedulers import scheduler_end_time
+from ssefw.errors import EngineError
 
-__all__ = ["StopCheck", "end_time", "install_signal_handlers", "never_stop", "stop_check"]
+__all__ = [
+    "InterruptionError",
+    "StopCheck",
+    "end_time",
+    "install_signal_handlers",
+    "never_stop",
+    "stop_check",
+]
 
 StopCheck = Callable[[], EndReason | None]
 
 _STOP = threading.Event()
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 MARGIN = 60.0
+
+
+class InterruptionError(EngineError):
+    """A calculation was stopped from outside; run again, it continues where it stopped."""
 
 
 def _request_stop(signum: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from ssefw.cli import COMMANDS, ssefw as group
+from ssefw.cli import COMMANDS
+from ssefw.cli import ssefw as group
 
 HEAVY = ["torch", "sklearn", "jobflow", "fireworks", "atomate2", "maggma", "matplotlib", "pymatgen"]
 

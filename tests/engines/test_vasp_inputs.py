@@ -154,6 +154,15 @@ def test_a_misspelled_tag_is_refused_with_the_right_one(lif):
         VaspEngine(incar={"ENCUTT": 450}).input_files(lif, "static")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"preset": "x"}, {"incar": {"ENCUTT": 1}}, {"incar": {"NSW": 1}}]
+)
+def test_a_senseless_engine_is_found_before_a_campaign_starts(wrong):
+    with pytest.raises(ConfigurationError):
+        VaspEngine(**wrong).check()
+    VaspEngine(preset="hull", incar={"NCORE": 4}).check()
+
+
 def test_langevin_friction_is_the_inverse_of_the_damping(lif):
     noisy = HOT.model_copy(update={"thermostat": "langevin", "damping": 100.0, "seed": 7})
     found = tags(VaspEngine().input_files(lif, "md", settings=noisy, steps=10))

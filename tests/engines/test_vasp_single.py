@@ -9,6 +9,7 @@ import pytest
 from emmet.core.tasks import TaskDoc
 from monty.json import MontyDecoder
 
+from ssefw.engines.stopping import InterruptionError
 from ssefw.engines.vasp import VaspEngine, leg
 from ssefw.errors import EngineError
 
@@ -80,7 +81,7 @@ def test_an_interrupted_relaxation_continues_from_its_last_geometry(
 ):
     vasp_site.tell(step_time=0.3)
     monkeypatch.setenv("SSEFW_END_TIME", str(time.time() + 62.0))
-    with pytest.raises(EngineError, match=r"interrupted \(walltime\); run it again"):
+    with pytest.raises(InterruptionError, match=r"interrupted \(walltime\); run it again"):
         VASP.relax(bent, fmax=0.01, max_steps=150, relax_cell=True)
     monkeypatch.delenv("SSEFW_END_TIME")
     vasp_site.tell()

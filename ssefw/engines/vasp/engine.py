@@ -20,6 +20,7 @@ from ssefw.engines.vasp import process
 from ssefw.engines.vasp.harvest import Start, start_point
 from ssefw.engines.vasp.inputs import (
     VaspCell,
+    check_tags,
     dynamics_tags,
     input_files,
     input_set,
@@ -77,6 +78,12 @@ class VaspEngine(Engine):
     def name(self) -> str:
         """Short name with the preset."""
         return f"vasp-{self.preset}"
+
+    def check(self) -> None:
+        """Refuse an unknown preset, misspelled tags, and tags that a task decides itself."""
+        preset = self._preset
+        for task in preset.tasks:
+            check_tags(self.incar, task)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what writes, watches and reads.

@@ -262,11 +262,11 @@ def _materials_project_set(
     incar: Mapping[str, Any],
     potcar: Mapping[str, str] | None,
 ) -> VaspInputSet:
-    if task == "md":
+    if task not in preset.tasks:
         raise ConfigurationError(
             f"Preset {preset.name!r} is for energies and has no dynamics; use another for md."
         )
-    make = {"relax": MPRelaxSet, "static": MPStaticSet}[task]
+    make = MPRelaxSet if task == "relax" else MPStaticSet
     result: VaspInputSet = make(
         structure=cell.structure,
         user_incar_settings=dict(incar),

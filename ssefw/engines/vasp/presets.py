@@ -83,6 +83,12 @@ class Preset(Document):
     md: TaskSettings = Field(default_factory=TaskSettings)
     protocol: Protocol | None = None
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What the preset has settings for."""
+        energies: tuple[Task, ...] = ("relax", "static")
+        return energies if self.input_sets == "materials-project" else (*energies, "md")
+
     def incar(self, task: Task) -> dict[str, Any]:
         """Return the preset's tags for a task."""
         settings: TaskSettings = getattr(self, task)

@@ -17,7 +17,7 @@ from pymatgen.core import Structure
 from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.engines.run_directory import RunDirectory, write_atomically
-from ssefw.engines.stopping import stop_check
+from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.engines.vasp.inputs import VaspCell
 from ssefw.engines.vasp.leg import call_vasp
 from ssefw.engines.vasp.outputs import last_words
@@ -98,8 +98,10 @@ def run_single(
 
     Raises
     ------
+    InterruptionError
+        If the time of this process was up before VASP had finished.
     EngineError
-        If VASP fails, is interrupted, or the result is a metal and metals are refused.
+        If VASP fails, or the result is a metal and metals are refused.
     """
     record = RunDirectory(folder, key=folder.name)
     began = time.monotonic()
@@ -152,7 +154,7 @@ def _run(folder: Path, vasp_set: VaspInputSet, site: Settings, *, potcar_spec: b
         validators=[VaspFilesValidator(), VasprunXMLValidator()],
     )
     if watch.asked is not None:
-        raise EngineError(
+        raise InterruptionError(
             f"VASP in {folder} was interrupted ({watch.asked}); run it again to continue from its "
             "last geometry.",
             directory=folder,
