@@ -46,7 +46,7 @@ def all_commands():
             yield f"{name} {sub}", inner
 
 
-@pytest.mark.parametrize(("name", "command"), list(all_commands()), ids=lambda x: str(x))
+@pytest.mark.parametrize(("name", "command"), list(all_commands()), ids=str)
 def test_every_command_says_what_it_does_and_shows_an_example(name, command):
     assert command.help
     assert len(command.help.splitlines()[0]) <= 100
