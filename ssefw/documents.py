@@ -285,7 +285,13 @@ class Failure(Document):
 
 
 class RelaxResult(Document):
-    """A relaxed structure and its energy."""
+    """A relaxed structure and its energy.
+
+    Attributes
+    ----------
+    band_gap, magnetization
+        Of the relaxed cell, from engines that know electrons.
+    """
 
     structure: Structure
     energy: Energy
@@ -294,17 +300,27 @@ class RelaxResult(Document):
     n_steps: int
     max_force: Annotated[float, Unit("eV/angstrom")]
     volume_change: Fraction
+    band_gap: Energy | None = None
+    magnetization: Annotated[float, Unit("mu_B")] | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
 
 
 class StaticResult(Document):
-    """The energy and the largest force of a structure as given."""
+    """The energy and the largest force of a structure as given.
+
+    Attributes
+    ----------
+    band_gap, magnetization
+        Of the cell, from engines that know electrons.
+    """
 
     structure: Structure
     energy: Energy
     energy_per_atom: EnergyPerAtom
     max_force: Annotated[float, Unit("eV/angstrom")]
+    band_gap: Energy | None = None
+    magnetization: Annotated[float, Unit("mu_B")] | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
 

@@ -295,8 +295,8 @@ def _dynamics(atoms: Atoms, settings: MDSettings) -> Dynamics:
     return Dynamics(
         masses=masses,
         positions=atoms.get_positions(),
-        momenta=draw_momenta(masses, temperature=settings.temperature, rng=rng),
-        temperature=settings.temperature,
+        momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
+        temperature=settings.set_point(0),
         timestep=settings.timestep,
         damping=settings.damping,
         thermostat=settings.thermostat,
@@ -326,6 +326,7 @@ def _advance(
     for offset in range(1, length + 1):
         if offset == length:
             evaluate.forget()
+        dynamics.temperature = settings.set_point(step + offset)
         dynamics.step(evaluate)
         if (step + offset) % settings.steps_per_frame == 0:
             keep()

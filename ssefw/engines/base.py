@@ -4,10 +4,10 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from monty.json import MSONable, jsanitize
-from pydantic import Field
+from pydantic import Field, model_validator
 from pymatgen.core import Structure
 
 from ssefw.documents import Document, EndReason, Provenance, RelaxResult, StaticResult
@@ -31,6 +31,9 @@ class MDSettings(Document):
         Frames that are written together; what a crash can cost.
     damping
         Time constant of the thermostat.
+    heat_from, heating_steps
+        The set point rises linearly from `heat_from` to `temperature` over the first
+        `heating_steps` steps; without them it is `temperature` from the start.
     """
 
     temperature: Temperature
@@ -40,6 +43,21 @@ class MDSettings(Document):
     thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
     damping: TimeFs = 100.0
     seed: int = 0
+    heat_from: Temperature | None = None
+    heating_steps: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_ramp(self) -> Self:
+        if (self.heat_from is None) != (self.heating_steps == 0):
+            raise ValueError("a heating ramp needs both heat_from and heating_steps")
+        return self
+
+    def set_point(self, step: int) -> float:
+        """Return the thermostat's set point (K) at a step of the whole trajectory."""
+        if self.heat_from is None or step >= self.heating_steps:
+            return self.temperature
+        rise = self.temperature - self.heat_from
+        return self.heat_from + rise * step / self.heating_steps
 
 
 def settings_hash(*parts: Any) -> str:
@@ -66,7 +84,7 @@ class Engine(MSONable, ABC):
         """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
         return None
 
-    def check(self) -> None:  # noqa: B027 - most engines have nothing to check
+    def check(self) -> None:
         """Raise a ConfigurationError where the engine's own settings make no sense.
 
         Called before a campaign is submitted, on a machine that need not have the program.

@@ -133,14 +133,18 @@ class RunDirectory:
         velocities: Literal["drawn", "continued"],
         job_id: str | None = None,
     ) -> None:
-        """Record that this process starts to add chunks."""
+        """Record that this process starts to add chunks.
+
+        A segment of the same number that added none gives way; its events stay on the ledger.
+        """
+        exists = self._segment_file(index).exists()
         self._write_segment(
             index,
             {
                 "velocities": velocities,
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
-                "events": [],
+                "events": self._read_segment(index)["events"] if exists else [],
             },
         )
 
@@ -150,7 +154,7 @@ class RunDirectory:
         record |= {
             "end_reason": reason,
             "ended": datetime.now(UTC).isoformat(),
-            "events": list(events),
+            "events": [*record["events"], *events],
         }
         self._write_segment(index, record)
 

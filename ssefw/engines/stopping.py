@@ -13,14 +13,27 @@ from collections.abc import Callable
 from types import FrameType
 
 from ssefw.documents import EndReason
+from ssefw.engines.schedulers import scheduler_end_time
+from ssefw.errors import EngineError
 
-__all__ = ["StopCheck", "end_time", "install_signal_handlers", "never_stop", "stop_check"]
+__all__ = [
+    "InterruptionError",
+    "StopCheck",
+    "end_time",
+    "install_signal_handlers",
+    "never_stop",
+    "stop_check",
+]
 
 StopCheck = Callable[[], EndReason | None]
 
 _STOP = threading.Event()
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 MARGIN = 60.0
+
+
+class InterruptionError(EngineError):
+    """A calculation was stopped from outside; run again, it continues where it stopped."""
 
 
 def _request_stop(signum: int, _frame: FrameType | None) -> None:
@@ -40,11 +53,14 @@ def install_signal_handlers() -> threading.Event:
 
 
 def end_time() -> float | None:
-    """Return when this process's allocation ends (seconds since the epoch), if that is known."""
+    """Return when this process's allocation ends (seconds since the epoch), if that is known.
+
+    ``SSEFW_END_TIME`` says it; else the scheduler is asked, once: Slurm, PBS, LSF or Grid Engine.
+    """
     for name in ("SSEFW_END_TIME", "SLURM_JOB_END_TIME"):
         if value := os.environ.get(name):
             return float(value)
-    return None
+    return scheduler_end_time()
 
 
 def never_stop() -> EndReason | None:

@@ -1,0 +1,332 @@
+"""The engine for VASP: relaxation, single points, and dynamics that survive supercomputers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase import units
+from pymatgen.core import Structure
+from pymatgen.io.vasp.sets import VaspInputSet
+
+from ssefw.documents import EndReason, Provenance, RelaxResult, StaticResult
+from ssefw.engines.base import Engine, MDSettings, settings_hash
+from ssefw.engines.dynamics import draw_momenta
+from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.engines.vasp import process
+from ssefw.engines.vasp.harvest import Start, start_point
+from ssefw.engines.vasp.inputs import (
+    VaspCell,
+    check_tags,
+    dynamics_tags,
+    input_files,
+    input_set,
+    poscar_text,
+    relaxation_tags,
+)
+from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs
+from ssefw.engines.vasp.policy import dynamics_handlers
+from ssefw.engines.vasp.presets import Preset, Task, load_preset
+from ssefw.engines.vasp.single import SingleResult, run_single, write_inputs
+from ssefw.errors import EngineError
+from ssefw.settings import Settings
+
+__all__ = ["VaspEngine"]
+
+STEPS_PER_LEG = 5000
+"""Ionic steps of one run of VASP; a longer one makes files that no parser likes to read."""
+
+MAX_SETBACKS = 5
+"""Corrections and deaths of VASP that one call of `md` works through."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaspEngine(Engine):
+    """Run VASP under custodian, with the settings of a preset.
+
+    Attributes
+    ----------
+    preset
+        Name of the settings: ``xrdmatch``, ``kang2022``, or ``hull`` for energies that can stand
+        beside those of the Materials Project.
+    incar
+        Tags that override the preset's, for every task; None removes a tag.
+    kpoints
+        pymatgen's k-point settings in place of the preset's, for relax and static.
+    potcar
+        Element to POTCAR symbol in place of the preset's.
+    potcar_spec
+        Write ``POTCAR.spec`` in place of POTCAR: for dry runs and stand-ins of VASP.
+
+    Examples
+    --------
+    >>> engine = VaspEngine(preset="kang2022", incar={"NCORE": 4})
+    >>> engine.name
+    'vasp-kang2022'
+    """
+
+    preset: str = "xrdmatch"
+    incar: dict[str, Any] = field(default_factory=dict)
+    kpoints: dict[str, Any] = field(default_factory=dict)
+    potcar: dict[str, str] = field(default_factory=dict)
+    potcar_spec: bool = False
+
+    @property
+    def name(self) -> str:
+        """Short name with the preset."""
+        return f"vasp-{self.preset}"
+
+    def check(self) -> None:
+        """Refuse an unknown preset, misspelled tags, and tags that a task decides itself."""
+        preset = self._preset
+        for task in preset.tasks:
+            check_tags(self.incar, task)
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what writes, watches and reads.
+
+        VASP's own version is in the provenance of each result.
+        """
+        return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
+
+    def relax(
+        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+    ) -> RelaxResult:
+        """Relax with VASP's own optimizer; see `Engine.relax`.
+
+        The preset ``hull`` relaxes as the Materials Project does, whatever `fmax` says. A
+        relaxation that was interrupted continues from its last geometry when called again.
+        """
+        tags = relaxation_tags(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
+        parts = {"fmax": fmax, "steps": max_steps, "cell": relax_cell}
+        result = self._single("relax", structure, tags, parts)
+        before, after = structure.volume, result.structure.volume
+        return RelaxResult(
+            structure=result.structure,
+            energy=result.energy,
+            energy_per_atom=result.energy / len(structure),
+            converged=result.converged,
+            n_steps=result.n_steps,
+            max_force=result.max_force,
+            volume_change=after / before - 1.0,
+            band_gap=result.band_gap,
+            magnetization=result.magnetization,
+            wall_time=result.wall_time,
+            provenance=self._provenance(result.vasp_version, parts),
+        )
+
+    def static(self, structure: Structure) -> StaticResult:
+        """Return energy and forces of a structure as it is."""
+        result = self._single("static", structure, {}, {})
+        return StaticResult(
+            structure=structure,
+            energy=result.energy,
+            energy_per_atom=result.energy / len(structure),
+            max_force=result.max_force,
+            band_gap=result.band_gap,
+            magnetization=result.magnetization,
+            wall_time=result.wall_time,
+            provenance=self._provenance(result.vasp_version, {}),
+        )
+
+    def md(
+        self,
+        structure: Structure,
+        settings: MDSettings,
+        run: RunDirectory,
+        *,
+        until: int,
+        stop: StopCheck = never_stop,
+    ) -> EndReason:
+        """Advance the dynamics; see `Engine.md`.
+
+        Each run of VASP is a segment of the ledger. VASP evaluates the step it continues from once
+        more; that step is not recorded twice.
+        """
+        if until % settings.steps_per_frame:
+            raise ValueError(f"{until} steps are no whole number of frames")
+        cell = VaspCell.of(structure)
+        site = process.site_settings()
+        with run.lock():
+            corrections = self._recover(run, cell, settings)
+            handlers = dynamics_handlers()  # kept, since they climb ladders of remedies
+            setbacks = 0
+            while True:
+                start = start_point(run, cell, _velocities(cell, settings))
+                if start.last_step >= until:
+                    return "complete"
+                if (asked := stop()) is not None:
+                    return asked
+                leg = self._begin(
+                    run,
+                    cell,
+                    settings,
+                    start=start,
+                    until=until,
+                    corrections=corrections,
+                    site=site,
+                )
+                reason = leg.go(start, stop, site, handlers)
+                if reason in {"walltime", "preempted"}:
+                    return reason
+                corrections = leg.corrections
+                setbacks += reason != "complete"
+                if setbacks > MAX_SETBACKS:
+                    raise EngineError(
+                        f"VASP failed {setbacks} times, the last time so: {leg.events[-1]}",
+                        directory=leg.folder,
+                    )
+
+    def input_files(
+        self,
+        structure: Structure,
+        task: Task,
+        *,
+        settings: MDSettings | None = None,
+        steps: int = 0,
+        fmax: float = 0.01,
+        max_steps: int = 200,
+        relax_cell: bool = True,
+    ) -> dict[str, str]:
+        """Return name and text of each input file of a task, without needing POTCARs.
+
+        Parameters
+        ----------
+        settings, steps
+            For ``md``: what is run, and for how many steps.
+        fmax, max_steps, relax_cell
+            For ``relax``.
+        """
+        cell = VaspCell.of(structure)
+        poscar = None
+        tags: dict[str, Any] = {}
+        if task == "relax":
+            tags = relaxation_tags(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
+        if task == "md":
+            if settings is None:
+                raise ValueError("md needs settings")
+            begin, end, last = _stretch(settings, 0, steps)
+            tags = dynamics_tags(settings, cell, steps=last + 1, begin=begin, end=end)
+            poscar = poscar_text(
+                cell,
+                frac_coords=cell.structure.frac_coords,
+                velocities=_velocities(cell, settings),
+            )
+        return input_files(self._input_set(task, cell, tags), cell, poscar=poscar)
+
+    def _input_set(
+        self, task: Task, cell: VaspCell, tags: Mapping[str, Any], **corrections: Any
+    ) -> VaspInputSet:
+        return input_set(
+            self._preset,
+            task,
+            cell,
+            tags=tags,
+            incar=self.incar | corrections,
+            kpoints=None if task == "md" else self.kpoints,
+            potcar=self.potcar,
+        )
+
+    @property
+    def _preset(self) -> Preset:
+        return load_preset(self.preset)
+
+    def _provenance(self, vasp_version: str, parts: dict[str, Any]) -> Provenance:
+        provenance = self.provenance(parts)
+        versions = provenance.versions | {"vasp": vasp_version}
+        return provenance.model_copy(update={"versions": versions})
+
+    def _single(
+        self, task: Task, structure: Structure, tags: Mapping[str, Any], parts: dict[str, Any]
+    ) -> SingleResult:
+        site = process.site_settings()
+        cell = VaspCell.of(structure)
+        vasp_set = self._input_set(task, cell, tags)
+        key = settings_hash(self, task, parts, cell.structure.as_dict())
+        folder = site.scratch_folder() / "vasp" / f"{task}-{key}"
+        self._check_site(vasp_set, site)
+        return run_single(
+            folder,
+            cell,
+            vasp_set,
+            site=site,
+            potcar_spec=self.potcar_spec,
+            metals=self._preset.metals,
+        )
+
+    def _check_site(self, vasp_set: VaspInputSet, site: Settings) -> None:
+        """Check program and POTCARs before anything is written, and that spin is not missed."""
+        process.require_command(site.vasp_cmd, setting="vasp_cmd")
+        if self.potcar_spec:
+            return
+        poscar = vasp_set.poscar
+        electrons = process.electron_count(
+            vasp_set.potcar_symbols,
+            poscar.natoms,
+            functional=str(vasp_set.user_potcar_functional),
+            settings=site,
+        )
+        spin = vasp_set.incar.get("ISPIN", 1)
+        if spin == 1 and round(electrons) % 2 and "ISPIN" not in self.incar:
+            formula = poscar.structure.composition.reduced_formula
+            raise EngineError(
+                f"{formula}: the cell has an odd number of electrons ({electrons:g}), so that it "
+                "is magnetic or a metal, and no spin was planned. Check the composition, or set "
+                "ISPIN in incar."
+            )
+
+    def _recover(self, run: RunDirectory, cell: VaspCell, settings: MDSettings) -> dict[str, Any]:
+        """Gather what a killed process left, and return the corrections in force."""
+        for folder in reversed(latest_legs(run)):
+            leg = Leg.open(run, folder, cell, settings)
+            if leg is not None:
+                if not leg.closed:
+                    leg.recover(start_point(run, cell, _velocities(cell, settings)))
+                return leg.corrections
+        return {}
+
+    def _begin(
+        self,
+        run: RunDirectory,
+        cell: VaspCell,
+        settings: MDSettings,
+        *,
+        start: Start,
+        until: int,
+        corrections: Mapping[str, Any],
+        site: Settings,
+    ) -> Leg:
+        """Write the input files of the next leg, and its line on the ledger."""
+        begin, end, last = _stretch(settings, start.last_step, until)
+        tags = dynamics_tags(settings, cell, steps=last - start.step + 1, begin=begin, end=end)
+        vasp_set = self._input_set("md", cell, tags, **corrections)
+        self._check_site(vasp_set, site)
+        folder = run.path / f"vasp-{len(latest_legs(run)):04d}"
+        frac = start.positions @ np.linalg.inv(cell.structure.lattice.matrix)
+        poscar = start.poscar or poscar_text(cell, frac_coords=frac, velocities=start.velocities)
+        write_inputs(folder, vasp_set, potcar_spec=self.potcar_spec, poscar=poscar)
+        newest = run.last_chunk()
+        segment = 0 if newest is None else newest.notes["segment"] + 1
+        run.begin_segment(segment, velocities="drawn" if start.is_new else "continued")
+        plan = LegPlan(start=start, until=last, set_points=(begin, end), corrections=corrections)
+        return Leg.begin(run, folder, cell, settings, plan=plan, segment=segment)
+
+
+def _stretch(settings: MDSettings, first: int, until: int) -> tuple[float, float, int]:
+    """Return the set points at both ends of the next leg, and its last step."""
+    last = min(until, first + STEPS_PER_LEG)
+    if first < settings.heating_steps:
+        last = min(last, settings.heating_steps)
+    return settings.set_point(first), settings.set_point(last), last
+
+
+def _velocities(cell: VaspCell, settings: MDSettings) -> npt.NDArray[np.float64]:
+    """Draw the velocities (A/fs) of a new run, VASP's order."""
+    masses = cell.to_given_order(cell.masses)
+    rng = np.random.default_rng(settings.seed)
+    momenta = draw_momenta(masses, temperature=settings.set_point(0), rng=rng)
+    velocities = momenta / masses[:, None] * units.fs
+    return cell.to_vasp_order(velocities)

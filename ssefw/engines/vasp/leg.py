@@ -1,0 +1,311 @@
+"""One run of VASP within a dynamics run: its folder, its segment on the ledger, how it ended.
+
+    run.path/vasp-0000    the first run of VASP: inputs, outputs and leg.json
+    run.path/vasp-0001    the next one, from where the first ended
+
+A leg whose process was killed is picked up from its folder: everything VASP wrote counts.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atomate2.vasp.run import run_vasp
+from custodian.custodian import CustodianError, ErrorHandler, ReturnCodeError
+from pymatgen.io.vasp import Incar, Kpoints
+
+from ssefw.documents import EndReason
+from ssefw.engines.base import MDSettings
+from ssefw.engines.run_directory import RunDirectory, write_atomically
+from ssefw.engines.stopping import StopCheck
+from ssefw.engines.vasp import process
+from ssefw.engines.vasp.harvest import Harvest, Start
+from ssefw.engines.vasp.inputs import VaspCell
+from ssefw.engines.vasp.outputs import last_words
+from ssefw.engines.vasp.policy import refused_changes, tag_changes
+from ssefw.engines.vasp.watch import EndCheck, Watch
+from ssefw.errors import EngineError, SsefwError
+from ssefw.settings import Settings
+
+__all__ = ["POLL", "Leg", "LegPlan", "call_vasp", "latest_legs"]
+
+logger = logging.getLogger(__name__)
+
+POLL = 1.0
+"""Seconds between two looks at a running VASP."""
+
+
+@dataclass(frozen=True)
+class LegPlan:
+    """What one run of VASP is to do.
+
+    Attributes
+    ----------
+    until
+        Last step it reaches.
+    set_points
+        Temperature (K) at its first and at its last step.
+    corrections
+        INCAR tags that remedies of earlier legs changed.
+    """
+
+    start: Start
+    until: int
+    set_points: tuple[float, float]
+    corrections: Mapping[str, Any]
+
+
+@dataclass
+class Leg:
+    """One run of VASP, running or taken up from its folder."""
+
+    run: RunDirectory
+    folder: Path
+    cell: VaspCell
+    settings: MDSettings
+    segment: int
+    first_step: int
+    until: int
+    hottest: float
+    corrections: dict[str, Any]
+    closed: bool = False
+    events: list[str] = field(default_factory=list)
+
+    @classmethod
+    def open(
+        cls, run: RunDirectory, folder: Path, cell: VaspCell, settings: MDSettings
+    ) -> "Leg | None":
+        """Take up a leg from its folder; None if it never came to have one."""
+        try:
+            note: dict[str, Any] = json.loads((folder / "leg.json").read_text())
+        except (OSError, json.JSONDecodeError):
+            return None
+        return cls(run=run, folder=folder, cell=cell, settings=settings, **note)
+
+    @classmethod
+    def begin(
+        cls,
+        run: RunDirectory,
+        folder: Path,
+        cell: VaspCell,
+        settings: MDSettings,
+        *,
+        plan: LegPlan,
+        segment: int,
+    ) -> "Leg":
+        """Start a leg in a folder that holds its input files."""
+        leg = cls(
+            run=run,
+            folder=folder,
+            cell=cell,
+            settings=settings,
+            segment=segment,
+            first_step=plan.start.step,
+            until=plan.until,
+            hottest=max(settings.temperature, *plan.set_points),
+            corrections=dict(plan.corrections),
+        )
+        leg.save()
+        return leg
+
+    def save(self) -> None:
+        """Write the leg's note."""
+        names = (
+            "segment", "first_step", "until", "hottest", "corrections", "closed", "events",
+        )  # fmt: skip
+        note = {name: getattr(self, name) for name in names}
+        write_atomically(self.folder / "leg.json", json.dumps(note).encode())
+
+    def harvest(self, start: Start) -> Harvest:
+        """Return what gathers this leg's steps, from the state `start` of the record."""
+        return Harvest(
+            run=self.run,
+            folder=self.folder,
+            cell=self.cell,
+            settings=self.settings,
+            start=start,
+            first_step=self.first_step,
+            segment=self.segment,
+            until=self.until,
+            hottest=self.hottest,
+        )
+
+    def close(self, reason: EndReason) -> None:
+        """Say on the ledger how the leg ended."""
+        self.run.end_segment(self.segment, reason=reason, events=tuple(self.events))
+        self.closed = True
+        self.save()
+
+    def recover(self, start: Start) -> int:
+        """Gather what a leg computed whose process was killed; return the last step recorded."""
+        if process.end_processes(self.folder):
+            self.events.append("VASP outlived its worker and was stopped")
+        harvest = self.harvest(start)
+        harvest.finish()
+        self.close("killed")
+        return harvest.last_step
+
+    def go(
+        self,
+        start: Start,
+        stop: StopCheck,
+        settings: Settings,
+        handlers: Sequence[ErrorHandler],
+    ) -> EndReason:
+        """Run VASP to its end, whatever the end is, and return why it ended.
+
+        Raises
+        ------
+        EngineError
+            If going on is pointless: VASP cannot start, the run exploded, a remedy would change
+            the physics. What was computed before is recorded.
+        """
+        harvest = self.harvest(start)
+        began = time.monotonic()
+
+        def note(step: int) -> None:
+            rate = (step - self.first_step) / max(1e-9, time.monotonic() - began)
+            self.run.note_progress(step=step, until=self.until, steps_per_second=rate)
+
+        watch = Watch(handlers, stop=stop, gatherer=harvest, on_progress=note)
+        incar = Incar.from_file(self.folder / "INCAR")
+        kpoints = _kpoints_text(self.folder)
+        reason: EndReason = "killed"
+        try:
+            failure = call_vasp(self.folder, watch, settings, max_errors=1)
+            if watch.error is not None:
+                raise watch.error
+            harvest.finish()
+            if watch.asked is None and failure is not None:
+                watch.asked = stop()  # a scheduler's signal may have hit VASP first
+            reason = self._reason(watch, harvest, failure, incar=incar, kpoints=kpoints)
+        except SsefwError as error:
+            self.events.append(str(error))
+            raise
+        finally:
+            self.events[:0] = watch.events
+            self.close(reason)
+        return reason
+
+    def _reason(
+        self,
+        watch: Watch,
+        harvest: Harvest,
+        failure: Exception | None,
+        *,
+        incar: Incar,
+        kpoints: str | None,
+    ) -> EndReason:
+        if harvest.last_step >= self.until:
+            return "complete"
+        if watch.corrections:
+            return self._accept(watch, harvest, incar=incar, kpoints=kpoints)
+        if watch.asked is not None:
+            return watch.asked
+        spoken = last_words(self.folder)
+        if "No space left on device" in (self.folder / "std_err.txt").read_text(errors="replace"):
+            raise EngineError(
+                f"The disk below {self.folder} is full. Free space or point SSEFW_SCRATCH "
+                f"elsewhere; the run continues from step {harvest.last_step}.",
+                directory=self.folder,
+            )
+        if failure is None:
+            self.events.append("VASP stopped by itself, as a STOPCAR makes it")
+            return "preempted"
+        self.events.append(f"VASP died: {_brief(failure)}; {spoken}")
+        if harvest.n_new == 0:
+            raise EngineError(
+                f"VASP died before its first new step ({_brief(failure)}): {spoken}",
+                directory=self.folder,
+            )
+        return "killed"
+
+    def _accept(
+        self, watch: Watch, harvest: Harvest, *, incar: Incar, kpoints: str | None
+    ) -> EndReason:
+        """Accept custodian's remedy for the next leg, if it leaves the physics alone."""
+        said = "; ".join(map(str, watch.corrections))
+        refused = refused_changes(self.folder, incar=incar, kpoints=kpoints)
+        if refused:
+            raise EngineError(
+                f"VASP reported {said}, and the known remedy ({', '.join(refused)}) would change "
+                "the physics of the run. Choose other settings in incar, or a smaller time step.",
+                directory=self.folder,
+            )
+        frozen = any(c.handler == "FrozenJobErrorHandler" for c in watch.corrections)
+        if harvest.n_new == 0 and not frozen and not any(c.has_remedy for c in watch.corrections):
+            raise EngineError(
+                f"VASP reported {said} before its first new step, and custodian knows no remedy.",
+                directory=self.folder,
+            )
+        changes = tag_changes(incar, Incar.from_file(self.folder / "INCAR"))
+        self.corrections |= changes
+        told = ", ".join(f"{name} = {value}" for name, value in changes.items())
+        self.events.append(f"corrected {said}: {told or 'started again'}")
+        return "corrected"
+
+
+def latest_legs(run: RunDirectory) -> list[Path]:
+    """Return the folders of all legs, first to last."""
+    return sorted(run.path.glob("vasp-[0-9][0-9][0-9][0-9]"))
+
+
+def call_vasp(
+    folder: Path,
+    watch: Watch,
+    settings: Settings,
+    *,
+    max_errors: int,
+    handlers: list[Any] | None = None,
+    validators: list[Any] | None = None,
+) -> Exception | None:
+    """Run VASP in a folder under custodian; return the error that ended it, if one did.
+
+    Raises
+    ------
+    EngineError
+        If the program cannot be started at all.
+    """
+    try:
+        run_vasp(
+            vasp_cmd=settings.vasp_cmd,
+            vasp_gamma_cmd=settings.vasp_gamma_cmd,
+            max_errors=max_errors,
+            scratch_dir=None,  # type: ignore[arg-type]
+            handlers=[watch, *(handlers or [])],
+            validators=validators or [EndCheck(watch)],
+            vasp_job_kwargs={"terminate_timeout": process.HARD},
+            custodian_kwargs={
+                "directory": str(folder),
+                "polling_time_step": POLL,
+                "monitor_freq": 1,
+            },
+        )
+    except CustodianError as error:
+        return error
+    except OSError as error:
+        raise EngineError(
+            f"Cannot run {settings.vasp_cmd!r} in {folder}: {error.strerror or error}. Set "
+            "SSEFW_VASP_CMD to the command that runs VASP here.",
+            directory=folder,
+        ) from error
+    finally:
+        # Whatever happened, no VASP is left behind.
+        process.end_processes(folder, soft=0.0)
+    return None
+
+
+def _brief(failure: Exception) -> str:
+    if isinstance(failure, ReturnCodeError):
+        code = str(failure).removeprefix("Job return code is ").split(".")[0]
+        return f"exit code {code}"
+    return str(failure).split("\n", maxsplit=1)[0][:200]
+
+
+def _kpoints_text(folder: Path) -> str | None:
+    file = folder / "KPOINTS"
+    return str(Kpoints.from_file(file)) if file.exists() else None
