@@ -103,16 +103,31 @@ class EngineSpec(Block):
     Attributes
     ----------
     code
-        ``ase``: an ASE calculator, by default the ML potential CHGNet.
-    calculator
-        Import path of an ASE calculator.
-    options
-        Keyword arguments for it.
+        ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``.
+    calculator, options
+        For ``ase``: import path of the calculator, and keyword arguments for it.
+    preset, incar, kpoints, potcar, potcar_spec
+        For ``vasp``: name of the settings, and what overrides them; see `VaspEngine`.
     """
 
-    code: Literal["ase"] = "ase"
+    code: Literal["ase", "vasp"] = "ase"
     calculator: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    preset: str | None = None
+    incar: dict[str, Any] = Field(default_factory=dict)
+    kpoints: dict[str, Any] = Field(default_factory=dict)
+    potcar: dict[str, str] = Field(default_factory=dict)
+    potcar_spec: bool = False
+
+    @model_validator(mode="after")
+    def _one_code(self) -> Self:
+        others = {
+            "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
+            "vasp": {"calculator", "options"},
+        }[self.code]
+        if wrong := sorted(others & self.model_fields_set):
+            raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
+        return self
 
 
 class BvseSpec(Block):
@@ -138,6 +153,13 @@ class SupercellSpec(Block):
     max_atoms: int = Field(400, ge=1)
 
 
+class HeatingSpec(Block):
+    """A linear rise of the thermostat's set point at the start of each run."""
+
+    start: Temperature = Field(100.0, gt=0)
+    length: TimePs = Field(2.0, gt=0)
+
+
 class TriageSpec(Block):
     """A short run that decides whether the ladder is climbed."""
 
@@ -157,6 +179,7 @@ class MDSpec(Block):
     thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
     damping: TimeFs = Field(100.0, gt=0)
     seed: int = 0
+    heating: HeatingSpec | None = None
     triage: TriageSpec | None = None
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from pymatgen.core import Structure
 from ssefw.documents import Document, EndReason, Provenance, RelaxResult, StaticResult
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.errors import ConfigurationError
 from ssefw.units import Temperature, TimeFs
 
 __all__ = ["Engine", "MDSettings", "settings_hash"]
@@ -124,6 +125,27 @@ class Engine(MSONable, ABC):
         -------
         Why it ended; ``complete`` if step `until` was reached.
         """
+
+    def input_files(
+        self,
+        structure: Structure,
+        task: Literal["relax", "static", "md"],
+        *,
+        settings: MDSettings | None = None,
+        steps: int = 0,
+        fmax: float = 0.01,
+        max_steps: int = 200,
+        relax_cell: bool = True,
+    ) -> dict[str, str]:
+        """Return name and text of each input file of a task, where the engine has such.
+
+        Raises
+        ------
+        ConfigurationError
+            If the engine works without input files.
+        """
+        del structure, task, settings, steps, fmax, max_steps, relax_cell
+        raise ConfigurationError(f"{self.name} runs within Python and has no input files.")
 
     def provenance(self, *settings: Any) -> Provenance:
         """Return what made a record of this engine under these settings."""
