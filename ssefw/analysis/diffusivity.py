@@ -36,7 +36,7 @@ METHOD = "GLS slope of the MSD; scatter over time blocks pooled with scatter ove
 LONGEST_LAG = 0.4
 SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
-SETTLED = 0.5
+SETTLED = 0.2
 DRAWN_LAGS = 60
 TEMPERATURE_TOLERANCE = 0.05
 
@@ -255,7 +255,7 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         )
         tracer = Estimate.below(bound, unit=UNIT, reason=reason, level=run.level)
         return _Verdict("vibrating", tracer, n_hops, reason=reason)
-    if fit.settled < SETTLED:
+    if fit.settled < SETTLED or not fit.is_testable:
         reason = (
             "the MSD still bends at the longest lags: the apparent diffusivity is an upper bound; "
             "run longer"
