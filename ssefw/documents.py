@@ -449,6 +449,8 @@ class Diffusivity(Document):
         The time-averaged mean squared displacement, thinned for drawing.
     fit_window
         Lags that entered the fit.
+    length_reason
+        Why the run is as long as it is, where a policy decided.
     drift_reference
         What was held still while displacements were taken.
     warnings
@@ -480,6 +482,7 @@ class Diffusivity(Document):
     drift_reference: Literal["framework", "all", "none"] = "framework"
     warnings: tuple[str, ...] = ()
     trajectory_key: str = ""
+    length_reason: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
 
 

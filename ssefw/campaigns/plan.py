@@ -28,6 +28,7 @@ from ssefw.makers import (
     CandidateMaker,
     DiffusivityMaker,
     LadderMaker,
+    LengthPolicy,
     MDMaker,
     RelaxMaker,
     Triage,
@@ -83,7 +84,8 @@ class Plan:
         heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
         repeats = math.prod(max(1, math.ceil(ladder.min_length / h - 1e-6)) for h in heights)
         n_atoms = round(structure.composition.num_atoms * repeats)
-        steps = ladder.steps(ladder.length) * len(ladder.temperatures)
+        longest = ladder.policy.max_length if ladder.policy else ladder.length
+        steps = ladder.steps(longest) * len(ladder.temperatures)
         if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
             steps += ladder.steps(ladder.triage.length)
         speed = ladder.md.engine.nominal_speed
@@ -242,6 +244,14 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             equilibration=md.equilibration,
             min_length=spec.supercell.min_length,
             max_atoms=spec.supercell.max_atoms,
+            policy=LengthPolicy(
+                relative_error=md.converge.relative_error,
+                max_length=md.converge.max_length,
+                step=md.converge.step or md.length,
+                enough_bound=md.converge.enough_bound,
+            )
+            if md.converge
+            else None,
             triage=Triage(**md.triage.model_dump()) if md.triage else None,
             max_volume_change=relax.max_volume_change,
             conductivity_temperature=spec.conductivity.temperature,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ssefw.errors import ConfigurationError
 from ssefw.units import (
+    Cm2PerS,
     Energy,
     Fraction,
     Length,
@@ -168,6 +169,15 @@ class TriageSpec(Block):
     min_hops: Pure = Field(5.0, ge=0)
 
 
+class ConvergeSpec(Block):
+    """Continue each run beyond `length` until its diffusivity is known well enough."""
+
+    relative_error: Fraction = Field(0.3, gt=0)
+    max_length: TimePs = Field(gt=0)
+    step: TimePs | None = Field(None, gt=0)
+    enough_bound: Cm2PerS | None = Field(None, gt=0)
+
+
 class MDSpec(Block):
     """Molecular dynamics at a ladder of temperatures."""
 
@@ -181,9 +191,15 @@ class MDSpec(Block):
     seed: int = 0
     heating: HeatingSpec | None = None
     triage: TriageSpec | None = None
+    converge: ConvergeSpec | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.converge is not None and self.converge.max_length < self.length:
+            raise ValueError(
+                f"converge.max_length ({self.converge.max_length:g} ps) must be at least length "
+                f"({self.length:g} ps)"
+            )
         if bad := [t for t in self.temperatures if t <= 0]:
             raise ValueError(f"temperatures must be positive, got {bad[0]:g} K")
         if len(set(self.temperatures)) < len(self.temperatures):
