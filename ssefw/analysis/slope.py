@@ -153,6 +153,8 @@ class SlopeFit:
         Whether there is any such start.
     inflation
         Variance of the tracer slope over what it would be if ions hopped independently.
+    bent
+        Weight of all models but the line from the shortest lag on.
     """
 
     window: tuple[int, int]
@@ -165,6 +167,7 @@ class SlopeFit:
     settled: float
     is_testable: bool
     inflation: float
+    bent: float
 
 
 def fit_slopes(sums: LagSums) -> SlopeFit | None:
@@ -209,6 +212,7 @@ def fit_slopes(sums: LagSums) -> SlopeFit | None:
         settled=float(share[is_tested].sum()),
         is_testable=bool(is_tested[: len(windows)].any()),
         inflation=scatter.inflation,
+        bent=1.0 - float(share[0]),
     )
 
 
@@ -224,6 +228,7 @@ def _at_rest(sums: LagSums) -> SlopeFit:
         settled=1.0,
         is_testable=True,
         inflation=1.0,
+        bent=0.0,
     )
 
 
