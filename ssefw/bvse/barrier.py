@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pymatgen.core import Structure
 
-from ssefw.bvse.cells import primitive_framework
+from ssefw.bvse.cells import grid_operations, primitive_framework
 from ssefw.bvse.field import SiteEnergyField, compute_field, grid_shape
 from ssefw.bvse.ions import ChargedStructure, assign_charges, parse_ion
 from ssefw.bvse.landscape import Landscape, build_landscape
@@ -132,8 +132,7 @@ def site_energy_barrier(
         warnings = _charge_warnings(charges)
         if mode == "grid":
             framework = _framework(charges, ion=ion, cutoff=cutoff, radii=radii)
-            shape = grid_shape(framework.matrix, resolution=resolution)
-            field = compute_field(framework, shape=shape, threads=threads)
+            field = _symmetric_field(framework, resolution=resolution, threads=threads)
             thresholds = percolation_thresholds(field.energies)
         else:
             field = _cavd_field(charges, ion=ion, resolution=resolution, threads=threads)
@@ -178,8 +177,7 @@ def site_energy_landscape(
     framework = _framework(charges, ion=ion, cutoff=cutoff, radii=radii)
     margin, fineness = _MARGIN, resolution
     for _ in range(3):
-        shape = grid_shape(framework.matrix, resolution=fineness)
-        field = compute_field(framework, shape=shape, threads=threads)
+        field = _symmetric_field(framework, resolution=fineness, threads=threads)
         thresholds = percolation_thresholds(field.energies)
         top = max((value for value in thresholds if value < ENERGY_CAP), default=1.0)
         limit = field.minimum + top + margin
@@ -224,6 +222,12 @@ def _framework(charges: ChargedStructure, *, ion: str, cutoff: float, radii: Rad
     _refuse_overlaps(charges.structure, ion=ion)
     framework = build_framework(charges.structure, ion=ion, cutoff=cutoff, radii=radii)
     return primitive_framework(framework)
+
+
+def _symmetric_field(framework: Framework, *, resolution: float, threads: int) -> SiteEnergyField:
+    shape = grid_shape(framework.matrix, resolution=resolution)
+    shape, operations = grid_operations(framework, shape)
+    return compute_field(framework, shape=shape, threads=threads, operations=operations)
 
 
 def _contradictions(
