@@ -1,0 +1,127 @@
+"""A MongoDB address gives what a folder gives.
+
+The wiring is tested over mongomock; with ``SSEFW_TEST_MONGO=mongodb://host`` the same over a
+server that speaks MongoDB's protocol.
+"""
+
+import os
+import uuid
+
+import jobflow
+import mongomock
+import pymongo
+import pytest
+from fireworks import FWorker
+from fireworks.core.rocket_launcher import rapidfire
+from jobflow import Flow, job
+from jobflow.managers.fireworks import flow_to_workflow
+from mongomock.gridfs import enable_gridfs_integration
+from mongomock.store import ServerStore
+
+from ssefw.documents import Estimate, Label
+from ssefw.store import connect, open_blobs
+from ssefw.store.collection import SortlessBulk
+
+SERVER = os.environ.get("SSEFW_TEST_MONGO", "")
+
+LABEL = Label(
+    candidate_id="a",
+    formula="Li2O",
+    conductivity=Estimate.undetermined("no data", unit="S/cm"),
+    temperature=300.0,
+    kind="experiment",
+)
+
+
+@pytest.fixture(
+    params=[
+        "mongomock",
+        pytest.param(
+            "server",
+            marks=[
+                pytest.mark.mongo,
+                pytest.mark.skipif(not SERVER, reason="SSEFW_TEST_MONGO names no server"),
+            ],
+        ),
+    ]
+)
+def address(request, monkeypatch):
+    name = f"ssefw_test_{uuid.uuid4().hex[:8]}"
+    if request.param == "server":
+        yield f"{SERVER.rstrip('/')}/{name}"
+        with pymongo.MongoClient(SERVER) as client:
+            client.drop_database(name)
+        return
+    enable_gridfs_integration()
+    server = ServerStore()
+
+    def client(uri, **_):
+        return mongomock.MongoClient(uri, _store=server)
+
+    # mongomock alone does not take the requests of this pymongo.
+    monkeypatch.setattr("mongomock.collection.BulkOperationBuilder", SortlessBulk)
+    for module in (
+        "ssefw.store.server",
+        "fireworks.core.launchpad",
+        "maggma.stores.mongolike",
+        "maggma.stores.gridfs",
+    ):
+        monkeypatch.setattr(f"{module}.MongoClient", client)
+    yield f"mongodb://localhost/{name}"
+
+
+@job
+def double(value):
+    return 2 * value
+
+
+@job(data=["frames"])
+def frames(n):
+    return {"frames": [0.5] * n, "n": n}
+
+
+def test_a_flow_runs_and_its_outputs_are_found_by_another_connection(
+    address, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    first = double(21)
+    second = double(first.output)
+    large = frames(100)
+    with connect(address) as connection:
+        monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", connection.job_store)
+        for flow in (Flow([first, second]), large):
+            connection.launchpad.add_wf(flow_to_workflow(flow, store=None))
+        rapidfire(connection.launchpad, FWorker(), strm_lvl="CRITICAL")
+    with connect(address, read_only=True) as connection:
+        assert connection.launchpad.get_fw_ids({"state": "COMPLETED"}) == [1, 2, 3]
+        assert connection.job_store.get_output(second.uuid) == 84
+        output = connection.job_store.get_output(large.uuid, load=True)
+        assert output == {"frames": [0.5] * 100, "n": 100}
+
+
+def test_results_are_added_and_found(address):
+    with connect(address) as connection:
+        key = connection.results.add(LABEL, candidate="a", campaign="test")
+        assert connection.results.add(LABEL, candidate="a", campaign="test") == key
+        assert list(connection.results.find(Label, campaign="test")) == [LABEL]
+        assert connection.results.get(key) == LABEL
+        assert connection.results.count(Label, where={"temperature": {"$gt": 400}}) == 0
+
+
+def test_blobs_lie_on_the_server_or_in_the_folder_of_the_address(address, tmp_path):
+    with connect(address) as connection:
+        connection.blobs.put("a/0", b"on the server")
+    assert open_blobs(address).get("a/0") == b"on the server"
+    elsewhere = f"{address}?blobs={tmp_path}"
+    with connect(elsewhere) as connection:
+        assert not connection.blobs.exists("a/0")
+        connection.blobs.put("a/1", b"in the folder")
+    assert open_blobs(elsewhere).get("a/1") == b"in the folder"
+    assert (tmp_path / "a" / "1").read_bytes() == b"in the folder"
+
+
+def test_collections_of_our_own_are_kept(address):
+    with connect(address) as connection:
+        connection.database["campaigns"].insert_one({"_id": "kang2022", "n": 3})
+    with connect(address) as connection:
+        assert connection.database["campaigns"].find_one() == {"_id": "kang2022", "n": 3}
