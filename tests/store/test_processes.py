@@ -195,3 +195,27 @@ def test_a_forked_child_opens_a_connection_of_its_own(folder):
     assert database.things.count_documents({}) == 3
     assert_whole(database)
     database.file.close()
+
+
+def open_at(moment, address, queue):
+    while time.time() < moment:
+        pass
+    connection = connect(address)
+    connection.database.things.insert_one({})
+    connection.close()
+    queue.put(True)
+
+
+def test_five_processes_make_one_store(folder):
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    moment = time.time() + 0.3
+    arguments = (moment, folder / "store", queue)
+    for process in [context.Process(target=open_at, args=arguments) for _ in range(5)]:
+        process.start()
+    for _ in range(5):
+        assert queue.get(timeout=60)
+    with connect(folder / "store") as connection:
+        assert connection.database.things.count_documents({}) == 5
+        assert connection.launchpad.fw_id_assigner.count_documents({}) == 1
+        assert_whole(connection.database)

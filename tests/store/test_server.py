@@ -19,7 +19,8 @@ from mongomock.gridfs import enable_gridfs_integration
 from mongomock.store import ServerStore
 
 from ssefw.documents import Estimate, Label
-from ssefw.store import connect, open_blobs
+from ssefw.errors import StoreError
+from ssefw.store import connect, copy_store, open_blobs
 from ssefw.store.collection import SortlessBulk
 
 SERVER = os.environ.get("SSEFW_TEST_MONGO", "")
@@ -125,3 +126,43 @@ def test_collections_of_our_own_are_kept(address):
         connection.database["campaigns"].insert_one({"_id": "kang2022", "n": 3})
     with connect(address) as connection:
         assert connection.database["campaigns"].find_one() == {"_id": "kang2022", "n": 3}
+
+
+def contents(connection):
+    outputs = [
+        (found["uuid"], found["index"], found["output"])
+        for found in connection.job_store.query(sort={"uuid": 1}, load=True)
+    ]
+    states = [
+        (fw["fw_id"], fw["state"], fw["spec"]["_tasks"], fw["created_on"])
+        for fw in connection.launchpad.fireworks.find({}, sort=[("fw_id", 1)])
+    ]
+    links = [wf["links"] for wf in connection.launchpad.workflows.find({}, sort=[("nodes", 1)])]
+    blobs = {key: connection.blobs.get(key) for key in connection.blobs.keys()}  # noqa: SIM118
+    return outputs, states, links, blobs
+
+
+def test_a_store_moves_to_a_server_and_back_and_goes_on(address, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    first = frames(50)
+    second = double(first.output.n)
+    with connect(tmp_path / "old") as old, connect(address) as server:
+        monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", old.job_store)
+        old.launchpad.add_wf(flow_to_workflow(Flow([first, second]), store=None))
+        rapidfire(old.launchpad, FWorker(), nlaunches=1, strm_lvl="CRITICAL")
+        old.blobs.put("trajectories/a/0", b"frames")
+        old.results.add(LABEL, candidate="a", campaign="test")
+        copied = copy_store(old, server)
+        assert copied["fireworks"] == 2
+        assert copied["jobs_data"] == copied["blobs"] == 1
+        assert contents(server) == contents(old)
+        with connect(tmp_path / "new") as new:
+            copy_store(server, new)
+            assert contents(new) == contents(old)
+            monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", new.job_store)
+            rapidfire(new.launchpad, FWorker(), strm_lvl="CRITICAL")
+            assert new.job_store.get_output(second.uuid) == 100
+            new.launchpad.add_wf(flow_to_workflow(double(1), store=None))
+            assert new.launchpad.get_fw_ids() == [1, 2, 3]
+        with pytest.raises(StoreError, match="is not empty"):
+            copy_store(old, server)
