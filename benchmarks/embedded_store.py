@@ -119,8 +119,8 @@ def dumped(path, launchpad, job_store):
 def cost_of_a_job(launchpad, job_store, n_jobs, n_runs, after):
     """Return what one trivial job costs when `n_jobs` are in the store."""
     take_root = job(math.sqrt)
-    for _ in range(n_jobs):
-        launchpad.add_wf(flow_to_workflow(take_root(16), store=None))
+    with contextlib.redirect_stderr(io.StringIO()):  # a progress bar
+        launchpad.bulk_add_wfs([flow_to_workflow(take_root(16), store=None) for _ in range(n_jobs)])
     worker = FWorker()
     with (
         patch.object(jobflow.SETTINGS, "JOB_STORE", job_store),
@@ -235,7 +235,7 @@ def main():
     share = 10 if options.quick else 1
     parts = {
         "submit": lambda folder: submit(folder / "submit", 1000 // share),
-        "jobs": lambda folder: jobs(folder, [200 // share, 2000 // share], 60 // share),
+        "jobs": lambda folder: jobs(folder, [200 // share, 2000 // share], 30 // share),
         "open": lambda folder: opening(folder / "open", 7000 // share),
         "results": lambda folder: results(folder / "results", 10_000 // share),
     }
