@@ -160,6 +160,26 @@ def test_a_recoverable_error_of_the_electrons_is_corrected_and_told(vasp_site, l
     assert np.abs(positions(run) - truth).max() < 1e-4
 
 
+def test_electrons_that_did_not_converge_are_told(vasp_site, lif, run, truth):
+    vasp_site.tell({"step": 10, "do": "unconverged"}, {"step": 40, "do": "unconverged"})
+    VASP.md(lif, WARM, run, until=60)
+    (only,) = run.segments()
+    told = "2 of 60 ionic steps did not converge within 100 electronic steps"
+    assert only.events == (told,)
+
+
+def test_electrons_that_never_converge_are_solved_in_another_way(
+    vasp_site, lif, run, truth, monkeypatch
+):
+    monkeypatch.setattr(watch, "ASK_EVERY", 0.1)
+    vasp_site.tell(*({"step": k, "do": "unconverged"} for k in range(10, 40)), step_time=0.03)
+    assert VASP.md(lif, WARM, run, until=60) == "complete"
+    first = run.segments()[0]
+    assert first.end_reason == "corrected"
+    assert "Non-converging job (NonConvergingErrorHandler): ALGO = Normal" in first.events[0]
+    assert np.abs(positions(run) - truth).max() < 1e-4
+
+
 def test_an_error_before_the_first_chunk_stays_on_the_ledger(vasp_site, lif, run, truth):
     error = "Error EDDDAV: Call to ZHEGV failed."
     vasp_site.tell({"step": 2, "do": "say", "text": error, "then": "exit", "code": 1})

@@ -132,10 +132,16 @@ class Leg:
             segment=self.segment,
             until=self.until,
             hottest=self.hottest,
+            max_electronic=int(Incar.from_file(self.folder / "INCAR").get("NELM", 60)),
         )
 
-    def close(self, reason: EndReason) -> None:
+    def close(self, reason: EndReason, harvest: Harvest) -> None:
         """Say on the ledger how the leg ended."""
+        if harvest.n_unconverged:
+            self.events.append(
+                f"{harvest.n_unconverged} of {harvest.n_new} ionic steps did not converge within "
+                f"{harvest.max_electronic} electronic steps"
+            )
         self.run.end_segment(self.segment, reason=reason, events=tuple(self.events))
         self.closed = True
         self.save()
@@ -146,7 +152,7 @@ class Leg:
             self.events.append("VASP outlived its worker and was stopped")
         harvest = self.harvest(start)
         harvest.finish()
-        self.close("killed")
+        self.close("killed", harvest)
         return harvest.last_step
 
     def go(
@@ -188,7 +194,7 @@ class Leg:
             raise
         finally:
             self.events[:0] = watch.events
-            self.close(reason)
+            self.close(reason, harvest)
         return reason
 
     def _reason(

@@ -18,7 +18,7 @@ from ssefw.errors import SsefwError
 
 __all__ = ["EndCheck", "Gatherer", "Watch"]
 
-ASK_EVERY = 60.0
+ASK_EVERY = 300.0
 """Seconds between two rounds of custodian's handlers."""
 
 LINGER = 60.0
