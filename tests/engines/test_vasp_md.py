@@ -160,6 +160,26 @@ def test_a_recoverable_error_of_the_electrons_is_corrected_and_told(vasp_site, l
     assert np.abs(positions(run) - truth).max() < 1e-4
 
 
+def test_electrons_that_did_not_converge_are_told(vasp_site, lif, run, truth):
+    vasp_site.tell({"step": 10, "do": "unconverged"}, {"step": 40, "do": "unconverged"})
+    VASP.md(lif, WARM, run, until=60)
+    (only,) = run.segments()
+    told = "2 of 60 ionic steps did not converge within 100 electronic steps"
+    assert only.events == (told,)
+
+
+def test_electrons_that_never_converge_are_solved_in_another_way(
+    vasp_site, lif, run, truth, monkeypatch
+):
+    monkeypatch.setattr(watch, "ASK_EVERY", 0.1)
+    vasp_site.tell(*({"step": k, "do": "unconverged"} for k in range(10, 40)), step_time=0.03)
+    assert VASP.md(lif, WARM, run, until=60) == "complete"
+    first = run.segments()[0]
+    assert first.end_reason == "corrected"
+    assert "Non-converging job (NonConvergingErrorHandler): ALGO = Normal" in first.events[0]
+    assert np.abs(positions(run) - truth).max() < 1e-4
+
+
 def test_an_error_before_the_first_chunk_stays_on_the_ledger(vasp_site, lif, run, truth):
     error = "Error EDDDAV: Call to ZHEGV failed."
     vasp_site.tell({"step": 2, "do": "say", "text": error, "then": "exit", "code": 1})
@@ -210,9 +230,32 @@ def test_a_vasp_that_has_finished_but_does_not_exit_is_ended(vasp_site, lif, run
 
 def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(vasp_site, lif, run, truth):
     vasp_site.tell({"step": 44, "do": "full"})
-    with pytest.raises(EngineError, match=r"disk below .* is full.*continues from step 42"):
+    with pytest.raises(EngineError, match=r"disk below .* is full.*continues from its last"):
         VASP.md(lif, WARM, run, until=60)
     assert VASP.md(lif, WARM, run, until=60) == "complete"
+    assert run.segments()[1].first_step == 42
+    assert np.abs(positions(run) - truth).max() < 1e-4
+
+
+@pytest.mark.parametrize("where", ["append", "note_progress"])
+def test_steps_that_cannot_be_stored_now_are_stored_later(  # noqa: PLR0917 - fixtures
+    vasp_site, lif, run, truth, monkeypatch, where
+):
+    full = OSError(28, "No space left on device")
+
+    def refuse(*_, **__):
+        raise EngineError("Cannot write: No space left on device.") from full
+
+    def refuse_plainly(*_, **__):
+        raise full
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, where, refuse if where == "append" else refuse_plainly)
+        with pytest.raises(EngineError, match="No space left"):
+            VASP.md(lif, WARM, run, until=60)
+    written = steps_written(run) - 1
+    assert VASP.md(lif, WARM, run, until=60) == "complete"
+    assert run.segments()[0].last_step >= written - 1
     assert np.abs(positions(run) - truth).max() < 1e-4
 
 

@@ -122,6 +122,12 @@ class Harvest:
         Step of the VASP run's first ionic step.
     until
         Last step wanted.
+    hottest
+        Highest set point (K), to tell an explosion.
+    max_electronic
+        NELM: an ionic step that took as many electronic steps has not converged.
+    n_new, n_unconverged
+        Ionic steps that were new, and those of them that did not converge.
     """
 
     run: RunDirectory
@@ -133,8 +139,9 @@ class Harvest:
     segment: int
     until: int
     hottest: float
+    max_electronic: int = 60
     n_new: int = 0
-    finished: bool = False
+    n_unconverged: int = 0
     _pending: list[_Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -177,7 +184,6 @@ class Harvest:
         """Record what is left after VASP has ended, up to the last step it can continue from."""
         self.gather()
         dropped = 1 if was_aborted(self.folder) else 0
-        self.finished = True
         point = self._contcar_point(dropped=dropped)
         if point is None and len(self._track) == 3:
             point = (self._step - 1, self._track[1], self._central_velocities(), None)
@@ -231,6 +237,7 @@ class Harvest:
         is_new = self._step > self._recorded or (self.start.is_new and self._step == 0)
         if is_new:
             self.n_new += self._step > 0
+            self.n_unconverged += ionic.n_electronic >= self.max_electronic
             temperature = self._temperature(ionic)
             if self._step % self.settings.steps_per_frame == 0:
                 self._pending.append(_Frame(positions, ionic.energy, temperature))

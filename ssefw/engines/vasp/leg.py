@@ -6,6 +6,7 @@
 A leg whose process was killed is picked up from its folder: everything VASP wrote counts.
 """
 
+import errno
 import json
 import logging
 import time
@@ -132,10 +133,16 @@ class Leg:
             segment=self.segment,
             until=self.until,
             hottest=self.hottest,
+            max_electronic=int(Incar.from_file(self.folder / "INCAR").get("NELM", 60)),
         )
 
-    def close(self, reason: EndReason) -> None:
+    def close(self, reason: EndReason, harvest: Harvest) -> None:
         """Say on the ledger how the leg ended."""
+        if harvest.n_unconverged:
+            self.events.append(
+                f"{harvest.n_unconverged} of {harvest.n_new} ionic steps did not converge within "
+                f"{harvest.max_electronic} electronic steps"
+            )
         self.run.end_segment(self.segment, reason=reason, events=tuple(self.events))
         self.closed = True
         self.save()
@@ -146,7 +153,7 @@ class Leg:
             self.events.append("VASP outlived its worker and was stopped")
         harvest = self.harvest(start)
         harvest.finish()
-        self.close("killed")
+        self.close("killed", harvest)
         return harvest.last_step
 
     def go(
@@ -174,21 +181,29 @@ class Leg:
         watch = Watch(handlers, stop=stop, gatherer=harvest, on_progress=note)
         incar = Incar.from_file(self.folder / "INCAR")
         kpoints = _kpoints_text(self.folder)
-        reason: EndReason = "killed"
+        failure = None
         try:
             failure = call_vasp(self.folder, watch, settings, max_errors=1)
             if watch.error is not None:
                 raise watch.error
             harvest.finish()
-            if watch.asked is None and failure is not None:
-                watch.asked = stop()  # a scheduler's signal may have hit VASP first
+        except SsefwError as error:
+            self.events += [*watch.events, str(error)]
+            if not isinstance(error.__cause__, OSError):
+                self.close("killed", harvest)
+            # Else nothing can be written now: the leg stays open, and the next call gathers it.
+            raise
+        if watch.asked is None and failure is not None:
+            watch.asked = stop()  # a scheduler's signal may have hit VASP first
+        reason: EndReason = "killed"
+        self.events += watch.events
+        try:
             reason = self._reason(watch, harvest, failure, incar=incar, kpoints=kpoints)
         except SsefwError as error:
             self.events.append(str(error))
             raise
         finally:
-            self.events[:0] = watch.events
-            self.close(reason)
+            self.close(reason, harvest)
         return reason
 
     def _reason(
@@ -208,11 +223,7 @@ class Leg:
             return watch.asked
         spoken = last_words(self.folder)
         if "No space left on device" in (self.folder / "std_err.txt").read_text(errors="replace"):
-            raise EngineError(
-                f"The disk below {self.folder} is full. Free space or point SSEFW_SCRATCH "
-                f"elsewhere; the run continues from step {harvest.last_step}.",
-                directory=self.folder,
-            )
+            raise _full_disk(self.folder)
         if failure is None:
             self.events.append("VASP stopped by itself, as a STOPCAR makes it")
             return "preempted"
@@ -288,6 +299,8 @@ def call_vasp(
     except CustodianError as error:
         return error
     except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise _full_disk(folder) from error
         raise EngineError(
             f"Cannot run {settings.vasp_cmd!r} in {folder}: {error.strerror or error}. Set "
             "SSEFW_VASP_CMD to the command that runs VASP here.",
@@ -297,6 +310,14 @@ def call_vasp(
         # Whatever happened, no VASP is left behind.
         process.end_processes(folder, soft=0.0)
     return None
+
+
+def _full_disk(folder: Path) -> EngineError:
+    return EngineError(
+        f"The disk below {folder} is full. Free space or point SSEFW_SCRATCH elsewhere; the run "
+        "continues from its last complete step.",
+        directory=folder,
+    )
 
 
 def _brief(failure: Exception) -> str:

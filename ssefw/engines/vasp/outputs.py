@@ -44,6 +44,8 @@ class IonicStep:
         Kinetic energy of the ions (eV); none outside dynamics.
     total
         Energy of ions, electrons and thermostat (eV), the conserved quantity of Nose-Hoover.
+    n_electronic
+        Electronic steps it took; as many as NELM permits means that it did not converge.
     """
 
     cell: FloatArray
@@ -51,6 +53,7 @@ class IonicStep:
     energy: float
     kinetic: float | None
     total: float | None
+    n_electronic: int
 
 
 class StepReader:
@@ -102,6 +105,7 @@ class StepReader:
                 energy=values["e_fr_energy"],
                 kinetic=values.get("kinetic"),
                 total=values.get("total"),
+                n_electronic=block.count(b"<scstep>"),
             )
         except (ValueError, KeyError) as error:
             raise EngineError(

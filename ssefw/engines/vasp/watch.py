@@ -14,11 +14,11 @@ from custodian.custodian import ErrorHandler, Validator
 from ssefw.documents import EndReason
 from ssefw.engines.stopping import StopCheck, end_time
 from ssefw.engines.vasp.policy import Correction
-from ssefw.errors import SsefwError
+from ssefw.errors import EngineError, SsefwError
 
 __all__ = ["EndCheck", "Gatherer", "Watch"]
 
-ASK_EVERY = 60.0
+ASK_EVERY = 300.0
 """Seconds between two rounds of custodian's handlers."""
 
 LINGER = 60.0
@@ -96,14 +96,21 @@ class Watch(ErrorHandler):
         folder = Path(directory)
         try:
             self._look()
+            if self.asked is None and (reason := self._time_is_up()) is not None:
+                now = reason == "preempted" and self._step_seconds > QUICK
+                (folder / "STOPCAR").write_text(f"{'LABORT' if now else 'LSTOP'} = .TRUE.\n")
+                self.asked = reason
         except SsefwError as error:
             self.error = error
             return True
-        if self.asked is None and (reason := self._time_is_up()) is not None:
-            self.asked = reason
-            now = reason == "preempted" and self._step_seconds > QUICK
-            word = "LABORT" if now else "LSTOP"
-            (folder / "STOPCAR").write_text(f"{word} = .TRUE.\n")
+        except OSError as error:
+            self.error = EngineError(
+                f"Cannot write below {folder}: {error.strerror}. Free space or point "
+                "SSEFW_SCRATCH elsewhere; the run continues from its last complete step.",
+                directory=folder,
+            )
+            self.error.__cause__ = error
+            return True
         if self.asked and self._deadline and time.time() > self._deadline - LAST:
             self.events.append("VASP did not stop in time and was killed")
             return True

@@ -1,0 +1,144 @@
+"""A ladder of VASP runs through FireWorks, with everything going wrong that does on a cluster."""
+
+import multiprocessing
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+from jobflow import Flow
+from jobflow.managers.fireworks import flow_to_workflow
+
+from ssefw.campaigns.launch import release_lost, work
+from ssefw.data import join_chunks
+from ssefw.engines import MDSettings, RunDirectory
+from ssefw.engines.stopping import install_signal_handlers
+from ssefw.engines.vasp import VaspEngine, leg, policy, watch
+from ssefw.makers import MDMaker
+from ssefw.settings import load_settings
+from ssefw.store import connect
+from ssefw.store.trajectories import TrajectoryStore
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:POTCAR data with symbol"),
+    pytest.mark.filterwarnings("ignore:Set OLD_ERROR_HANDLING"),
+]
+
+STEPS = 60
+TEMPERATURES = (500.0, 600.0, 700.0, 800.0)
+VASP = VaspEngine(preset="kang2022")
+
+
+class _OneJob(threading.Event):
+    """A stop event that lets one job begin."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    def is_set(self):
+        self.asked += 1
+        return self.asked > 1
+
+
+def in_worker(address, *, stop=None):
+    """Start a worker process, as `ssefw work` is one."""
+
+    def main():
+        event = install_signal_handlers()
+        with connect(address) as connection:
+            settings = load_settings().settings
+            release_lost(connection, settings)
+            work(connection, settings, stop=stop or event)
+
+    process = multiprocessing.get_context("fork").Process(target=main)
+    process.start()
+    return process
+
+
+def steps_on_scratch(scratch):
+    """Ionic steps of all VASP runs so far, finished ladders rungs included."""
+    files = scratch.glob("runs/*/vasp-*/vasp.out")
+    return sum(file.read_text().count(" T= ") for file in files)
+
+
+def wait_for_steps(scratch, n):
+    end = time.monotonic() + 60
+    while steps_on_scratch(scratch) < n:
+        assert time.monotonic() < end, "VASP does not move"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
+    vasp_site, lif, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(leg, "POLL", 0.05)
+    monkeypatch.setattr(policy, "FROZEN_AFTER", 1.0)
+    monkeypatch.setattr(watch, "ASK_EVERY", 0.2)
+    monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+    scratch = tmp_path / "scratch"
+    makers = {
+        t: MDMaker(
+            engine=VASP,
+            settings=MDSettings(temperature=t, steps_per_frame=5, frames_per_chunk=4, seed=1),
+        )
+        for t in TEMPERATURES
+    }
+    jobs = [m.make(lif, candidate_id="lif", steps=STEPS) for m in makers.values()]
+    with connect(tmp_path / "store") as connection:
+        for job in jobs:
+            connection.launchpad.add_wf(flow_to_workflow(Flow([job])))
+
+    # An error of the electrons and a frozen VASP, then SIGTERM.
+    vasp_site.tell(
+        {"step": 12, "do": "say", "text": "Error EDDDAV: Call to ZHEGV failed.", "then": "exit"},
+        {"step": 17, "do": "hang"},
+        step_time=0.03,
+    )
+    worker = in_worker(tmp_path / "store")
+    wait_for_steps(scratch, 40)
+    worker.terminate()
+    worker.join(30)
+    assert worker.exitcode == 0
+    # kill -9.
+    before = steps_on_scratch(scratch)
+    worker = in_worker(tmp_path / "store")
+    wait_for_steps(scratch, before + 15)
+    worker.kill()
+    worker.join()
+    # The end of the allocation.
+    vasp_site.tell(step_time=0.25)
+    monkeypatch.setenv("SSEFW_END_TIME", str(time.time() + 67.0))
+    worker = in_worker(tmp_path / "store", stop=_OneJob())
+    worker.join(60)
+    assert worker.exitcode == 0
+    monkeypatch.delenv("SSEFW_END_TIME")
+    # A quiet night.
+    vasp_site.tell()
+    worker = in_worker(tmp_path / "store")
+    worker.join(60)
+    assert worker.exitcode == 0
+
+    reasons, events = set(), []
+    with connect(tmp_path / "store") as connection:
+        assert {s["state"] for s in connection.launchpad.fireworks.find({})} == {"COMPLETED"}
+        store = TrajectoryStore(connection.blobs)
+        for temperature, maker in makers.items():
+            ledger = store.ledger(maker.key(lif))
+            assert (ledger.n_steps, ledger.n_frames) == (STEPS, STEPS // 5 + 1)
+            frames = join_chunks(store.chunks(ledger)).positions
+            quiet = RunDirectory(tmp_path / f"quiet-{temperature:g}", key="k")
+            VASP.md(lif, maker.settings, quiet, until=STEPS)
+            chunks = (c for s in quiet.segments() for c in quiet.chunks_of(s))
+            assert np.abs(frames - join_chunks(chunks).positions).max() < 1e-3
+            reasons |= {segment.end_reason for segment in ledger.segments}
+            events += [event for segment in ledger.segments for event in segment.events]
+    assert reasons == {"complete", "corrected", "preempted", "killed", "walltime"}
+    told = " ".join(events)
+    assert "edddav" in told
+    assert "Frozen job" in told
+    assert "outlived its worker" in told
+    assert os.environ["SSEFW_SCRATCH"] == str(scratch)
