@@ -6,6 +6,7 @@ band it lies between images, and the distance of the spline's maximum from the h
 much the images do not resolve.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,7 +29,7 @@ DIP = 0.02
 def path_lengths(images: Sequence[Structure]) -> npt.NDArray[np.float64]:
     """Return the distance of each image from the first along the path, over all atoms, in A."""
     steps = [0.0]
-    for before, after in zip(images[:-1], images[1:], strict=True):
+    for before, after in itertools.pairwise(images):
         steps.append(float(np.sqrt((displacements(before, after) ** 2).sum())))
     return np.cumsum(steps)
 

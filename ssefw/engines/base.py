@@ -127,11 +127,11 @@ class Engine(MSONable, ABC):
 
     def neb(
         self,
-        images: Sequence[Structure],
-        settings: NebSettings,
-        directory: Path,
+        images: Sequence[Structure],  # noqa: ARG002
+        settings: NebSettings,  # noqa: ARG002
+        directory: Path,  # noqa: ARG002
         *,
-        stop: StopCheck = never_stop,
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> NebPath:
         """Relax a band between two minima, first plain and then with a climbing image.
 

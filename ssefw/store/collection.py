@@ -264,7 +264,7 @@ class EmbeddedCollection(mongomock.Collection):  # type: ignore[misc]
         self,
         filter: Any,
         multi: bool = False,
-        **options: Any,  # noqa: A002, FBT001, FBT002
+        **options: Any,
     ) -> dict[str, Any]:
         _refuse(options)
         spec = helpers.patch_datetime_awareness_in_document(filter)

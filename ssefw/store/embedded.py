@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import mongomock
-import pymongo
 from fireworks import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
 from maggma.stores import MemoryStore

@@ -1,6 +1,7 @@
 """The engine for Quantum ESPRESSO: relaxation, single points, and paths by neb.x."""
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -112,7 +113,7 @@ class EspressoEngine(Engine):
         calculation: Calculation = "vc-relax" if relax_cell else "relax"
         options = {
             "control": {
-                "forc_conv_thr": fmax / RY_PER_BOHR / np.sqrt(3),
+                "forc_conv_thr": fmax / RY_PER_BOHR / math.sqrt(3.0),
                 "etot_conv_thr": 1e-4,
                 "nstep": max_steps,
             },
@@ -149,12 +150,12 @@ class EspressoEngine(Engine):
 
     def md(
         self,
-        structure: Structure,
-        settings: MDSettings,
-        run: RunDirectory,
+        structure: Structure,  # noqa: ARG002
+        settings: MDSettings,  # noqa: ARG002
+        run: RunDirectory,  # noqa: ARG002
         *,
-        until: int,
-        stop: StopCheck = never_stop,
+        until: int,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> EndReason:
         """Refuse: pw.x cannot continue Nose-Hoover dynamics bit by bit."""
         msg = f"{self.name} does no molecular dynamics. Use the VASP engine or an ML potential."
@@ -178,9 +179,7 @@ class EspressoEngine(Engine):
         kpoints = kpoint_grid(images[0], spacing=self.kspacing)
         words = command_words(site.neb_cmd, setting="neb_cmd")
         layout = ParallelLayout(**self.layout)
-        layout.check(
-            rank_count(words), n_images=len(images) - 2, n_kpoints=_n_kpoints(kpoints)
-        )
+        layout.check(rank_count(words), n_images=len(images) - 2, n_kpoints=_n_kpoints(kpoints))
         run = NebRun(
             folder=directory,
             images=list(images),
@@ -195,9 +194,7 @@ class EspressoEngine(Engine):
         band = run.execute(stop)
         return band.model_copy(
             update={
-                "provenance": self._provenance(
-                    run.program_version, pseudos, settings.model_dump()
-                )
+                "provenance": self._provenance(run.program_version, pseudos, settings.model_dump())
             }
         )
 
@@ -218,7 +215,9 @@ class EspressoEngine(Engine):
         words = command_words(site.pw_cmd, setting="pw_cmd")
         layout = ParallelLayout(pools=self.layout.get("pools", 1))
         layout.check(rank_count(words), n_kpoints=_n_kpoints(kpoints))
-        key = settings_hash(self, calculation, structure, dict(parts), family_hash(pseudos.values()))
+        key = settings_hash(
+            self, calculation, structure, dict(parts), family_hash(pseudos.values())
+        )
         record = RunDirectory(site.scratch_folder() / "espresso" / key, key=key)
         began = time.monotonic()
         with record.lock():
@@ -249,9 +248,7 @@ class EspressoEngine(Engine):
                 raise EngineError(msg, directory=record.path)
         return run, pseudos, time.monotonic() - began
 
-    def _pseudopotentials(
-        self, structure: Structure, site: Settings
-    ) -> dict[str, Pseudopotential]:
+    def _pseudopotentials(self, structure: Structure, site: Settings) -> dict[str, Pseudopotential]:
         """Find what the structure needs, and refuse what cannot be run with it."""
         elements = [element.symbol for element in structure.composition.elements]
         pseudos = find_pseudopotentials(
@@ -322,8 +319,7 @@ class EspressoEngine(Engine):
         return Provenance(
             engine=self.name,
             settings_hash=settings_hash(self, json.loads(json.dumps(settings)), found),
-            versions=self.versions()
-            | {"quantum-espresso": program, "pseudopotentials": found},
+            versions=self.versions() | {"quantum-espresso": program, "pseudopotentials": found},
         )
 
 
@@ -344,5 +340,5 @@ def _largest_force(run: PwRun) -> float:
 
 
 def _n_kpoints(grid: tuple[int, int, int]) -> int:
-    """Number of k-points up to time reversal."""
-    return (int(np.prod(grid)) + 1) // 2
+    """Count k-points up to time reversal."""
+    return (math.prod(grid) + 1) // 2

@@ -63,7 +63,7 @@ class PathSettings:
 
 
 def kpoint_grid(structure: Structure, *, spacing: float) -> tuple[int, int, int]:
-    """Return the smallest grid whose points are no farther apart than `spacing` (1/A, with 2 pi)."""
+    """Return the smallest grid of points within `spacing` (1/A, with 2 pi) of each other."""
     lengths = np.array(structure.lattice.reciprocal_lattice.abc)
     a, b, c = np.maximum(1, np.ceil(lengths / spacing - 1e-9)).astype(int)
     return int(a), int(b), int(c)
@@ -89,7 +89,7 @@ def pw_input(
     magmoms
         Initial magnetic moment (Bohr magnetons) by element, where the run is spin-polarized.
     """
-    data = Namelist({name: dict(options.get(name, {})) for name in CELL_CARDS})
+    data = Namelist({name: _plain(options.get(name, {})) for name in CELL_CARDS})
     data["control"] |= {
         "calculation": calculation,
         "prefix": PREFIX,
@@ -172,7 +172,8 @@ def change_option(text: str, namelist: str, key: str, value: str | float | bool)
         raise EngineError(msg)
     line = Namelist({key: value}).to_string(indent=3)
     kept = re.sub(rf"^\s*{re.escape(key)}\s*=.*\n", "", block.group(2), flags=_FLAGS)
-    return text[: block.start(2)] + line + kept + text[block.end(2) :]
+    changed: str = text[: block.start(2)] + line + kept + text[block.end(2) :]
+    return changed
 
 
 _FLAGS = re.IGNORECASE | re.MULTILINE
@@ -180,6 +181,11 @@ _FLAGS = re.IGNORECASE | re.MULTILINE
 
 def _namelist(text: str, name: str) -> re.Match[str] | None:
     return re.search(rf"(^\s*&{name}\s*\n)(.*?)(^\s*/\s*$)", text, _FLAGS | re.DOTALL)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn numpy's numbers, whose names would end in the input, into Python's."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
 
 
 def _folder(pseudos: Mapping[str, Pseudopotential]) -> Path:

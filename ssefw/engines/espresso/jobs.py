@@ -10,12 +10,13 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from custodian.custodian import ErrorHandler, Job, Validator
 
+from ssefw.documents import EndReason
 from ssefw.engines.espresso.inputs import (
     NEB_INPUT,
     PREFIX,
@@ -26,6 +27,7 @@ from ssefw.engines.espresso.inputs import (
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import CRASH_FILE, diagnose_folder, read_text
+from ssefw.engines.stopping import StopCheck
 
 __all__ = [
     "BfgsHandler",
@@ -43,12 +45,15 @@ __all__ = [
     "default_handlers",
 ]
 
+Change = tuple[str, str, Any]
+"""Namelist, keyword and new value."""
+
 NEB_OUTPUT, PW_OUTPUT = "neb.out", "pw.out"
 GRACE = 60.0
 """Seconds a program has to stop after it was asked."""
 
 
-class EspressoJob(Job):  # type: ignore[misc]
+class EspressoJob(Job):
     """Run pw.x or neb.x in a directory that holds its input.
 
     Outputs of earlier attempts are kept, as ``neb.1.out`` and so on, oldest first.
@@ -70,7 +75,7 @@ class EspressoJob(Job):  # type: ignore[misc]
         self._process: subprocess.Popen[bytes] | None = None
 
     def setup(self, directory: str = "./") -> None:
-        """Nothing to set up."""
+        """Need nothing."""
 
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         """Start the program; it gets a process group of its own."""
@@ -82,7 +87,7 @@ class EspressoJob(Job):  # type: ignore[misc]
             (folder / self.output_file).open("wb") as output,
             (folder / f"{self.output_file}.err").open("wb") as errors,
         ):
-            self._process = subprocess.Popen(  # noqa: S603 - the user's own command
+            self._process = subprocess.Popen(
                 [*self.command, "-inp", self.input_file],
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -93,7 +98,7 @@ class EspressoJob(Job):  # type: ignore[misc]
         return self._process
 
     def postprocess(self, directory: str = "./") -> None:
-        """Nothing to clean up: a restart wants all files."""
+        """Leave everything: a restart wants all files."""
 
     def terminate(self, directory: str = "./") -> None:
         """Ask the program to stop by its EXIT file, then by signals to its process group."""
@@ -122,7 +127,7 @@ def keep_output(file: Path) -> None:
         file.rename(target)
 
 
-class _Handler(ErrorHandler):  # type: ignore[misc]
+class _Handler(ErrorHandler):
     """A handler of certain symptoms.
 
     Attributes
@@ -156,7 +161,7 @@ class _Handler(ErrorHandler):  # type: ignore[misc]
         folder = Path(directory)
         file = folder / self.input_file
         text = file.read_text()
-        changes = self.remedy(text, folder)
+        changes = self.remedy(text)
         if changes is None:
             return {"errors": list(found.values()), "actions": None}
         for namelist, key, value in (*changes, *_continuation(text, folder)):
@@ -165,12 +170,12 @@ class _Handler(ErrorHandler):  # type: ignore[misc]
         actions = [f"&{name} {key} = {value}" for name, key, value in changes]
         return {"errors": list(found.values()), "actions": actions or ["run again"]}
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Return options to change (namelist, key, value), or None if there is no remedy."""
         raise NotImplementedError
 
 
-def _continuation(text: str, folder: Path) -> list[tuple[str, str, Any]]:
+def _continuation(text: str, folder: Path) -> list[Change]:
     """Let neb.x continue from its path file, where it has a sound one."""
     if read_option(text, "path", "string_method") is None:
         return []
@@ -184,7 +189,7 @@ class ScfHandler(_Handler):
 
     codes = frozenset({"scf_not_converged"})
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Go one step down the ladder."""
         beta = _number(read_option(text, "electrons", "mixing_beta"), 0.7)
         mode = read_option(text, "electrons", "mixing_mode") or "plain"
@@ -203,7 +208,7 @@ class DiagonalizationHandler(_Handler):
 
     codes = frozenset({"cholesky", "s_matrix", "diagonalization", "bands_not_converged"})
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Change to conjugate gradients, then to more careful ones."""
         solver = read_option(text, "electrons", "diagonalization") or "david"
         if solver != "cg":
@@ -216,9 +221,9 @@ class DiagonalizationHandler(_Handler):
 class MixingHandler(_Handler):
     """Broyden mixing could not factorize: forget more of its history."""
 
-    codes = frozenset({"broyden", "charge_is_wrong", "negative_rho"})
+    codes = frozenset({"broyden", "charge_is_wrong"})
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Halve history and mixing."""
         history = _number(read_option(text, "electrons", "mixing_ndim"), 8)
         beta = _number(read_option(text, "electrons", "mixing_beta"), 0.7)
@@ -235,7 +240,7 @@ class BfgsHandler(_Handler):
 
     codes = frozenset({"bfgs_history"})
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Tighten self-consistency, from which noise in forces comes."""
         threshold = _number(read_option(text, "electrons", "conv_thr"), 1e-6)
         if threshold < 1e-10:
@@ -270,7 +275,7 @@ class PathLengthHandler(_Handler):
     codes = frozenset({"nstep_exceeded"})
     max_num_corrections = 1
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def remedy(self, text: str) -> list[Change] | None:
         """Double the number of iterations."""
         namelist, key, default = (
             ("path", "nstep_path", 1)
@@ -293,10 +298,17 @@ class DeathHandler(_Handler):
         )
         return log.end == "interrupted"
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
+    def correct(self, directory: str = "./") -> dict[str, Any]:
         """Run again, if there is something to continue from."""
+        folder = Path(directory)
+        file = folder / self.input_file
+        text = file.read_text()
         changes = _continuation(text, folder)
-        return [] if changes and changes[0][2] == "restart" else None
+        errors = ["neb.x ended without saying why"]
+        if not changes or changes[0][2] != "restart":
+            return {"errors": errors, "actions": None}
+        file.write_text(change_option(text, *changes[0]))
+        return {"errors": errors, "actions": ["continue from the path file"]}
 
 
 class FatalHandler(_Handler):
@@ -313,12 +325,12 @@ class FatalHandler(_Handler):
         }
     )
 
-    def remedy(self, text: str, folder: Path) -> list[tuple[str, str, Any]] | None:
-        """There is none."""
+    def remedy(self, text: str) -> list[Change] | None:  # noqa: ARG002
+        """Know none."""
         return None
 
 
-class StopHandler(ErrorHandler):  # type: ignore[misc]
+class StopHandler(ErrorHandler):
     """Ask the program to stop, by its EXIT file, when the process is asked to.
 
     It then ends its iteration of self-consistency and writes what a restart needs.
@@ -328,12 +340,12 @@ class StopHandler(ErrorHandler):  # type: ignore[misc]
     is_terminating = False
     raises_runtime_error = False
 
-    def __init__(self, stop: Callable[[], str | None], prefix: str = PREFIX) -> None:
+    def __init__(self, stop: StopCheck, prefix: str = PREFIX) -> None:
         self._stop = stop
         self.prefix = prefix
-        self.reason: str | None = None
+        self.reason: EndReason | None = None
 
-    def check(self, directory: str = "./") -> bool:
+    def check(self, directory: str = "./") -> bool:  # noqa: ARG002
         """Whether it is time to stop; says so once."""
         if self.reason is None:
             self.reason = self._stop()
@@ -351,7 +363,7 @@ class StopHandler(ErrorHandler):  # type: ignore[misc]
         return {"@module": name.__module__, "@class": name.__name__, "prefix": self.prefix}
 
 
-class PwValidator(Validator):  # type: ignore[misc]
+class PwValidator(Validator):
     """pw.x came to its end and its last geometry is self-consistent."""
 
     def __init__(self, output_file: str = PW_OUTPUT) -> None:
@@ -363,7 +375,7 @@ class PwValidator(Validator):  # type: ignore[misc]
         return not run.finished or not run.energies or bool(run.codes - {"nstep_exceeded"})
 
 
-class NebValidator(Validator):  # type: ignore[misc]
+class NebValidator(Validator):
     """neb.x says how its path ended, and no image complains."""
 
     def __init__(self, output_file: str = NEB_OUTPUT) -> None:
@@ -372,9 +384,7 @@ class NebValidator(Validator):  # type: ignore[misc]
     def check(self, directory: str = "./") -> bool:
         """Whether something is wrong: JOB DONE and the exit code say nothing."""
         folder = Path(directory)
-        log = parse_log(
-            read_text(folder / self.output_file), symptoms=diagnose_folder(folder, ())
-        )
+        log = parse_log(read_text(folder / self.output_file), symptoms=diagnose_folder(folder, ()))
         return log.end not in ("converged", "nstep") or not log.iterations
 
 

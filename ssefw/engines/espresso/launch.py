@@ -1,5 +1,6 @@
 """The command that starts a program of Quantum ESPRESSO, and whether its parallel layout fits."""
 
+import itertools
 import os
 import shlex
 import shutil
@@ -80,7 +81,7 @@ def command_words(command: str, *, setting: str) -> list[str]:
 
 def rank_count(words: list[str]) -> int:
     """Return the number of MPI ranks a command starts: what it says, else the allocation's."""
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in itertools.pairwise(words):
         if option in RANK_OPTIONS and value.isdigit():
             return int(value)
     for word in words:

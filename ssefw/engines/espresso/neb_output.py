@@ -154,7 +154,9 @@ def parse_path(text: str) -> PathFile | None:
     start = re.search(r"RESTART INFORMATION\s+(\d+)", head)
     if count is None or start is None:
         return None
-    energies, positions, gradients = [], [], []
+    energies: list[float] = []
+    positions: list[FloatArray] = []
+    gradients: list[FloatArray] = []
     for k, block in enumerate(re.split(r"Image:\s*\d+\s*\n", body)[1:], start=1):
         lines = block.splitlines()
         rows = []

@@ -3,8 +3,7 @@
 import warnings
 from pathlib import Path
 
-from custodian import Custodian
-from custodian.custodian import CustodianError
+from custodian.custodian import Custodian, CustodianError
 
 from ssefw.documents import EndReason
 from ssefw.engines.espresso.jobs import EspressoJob, StopHandler, default_handlers
@@ -53,7 +52,7 @@ def run_program(
         with warnings.catch_warnings():
             # The exit code of neb.x means nothing; its output is looked at instead.
             warnings.filterwarnings("ignore", message="subprocess returned a non-zero")
-            custodian.run()
+            custodian.run()  # type: ignore[no-untyped-call]
     except CustodianError as error:
         if watch.reason is None:
             words = _last_errors(custodian)

@@ -95,7 +95,9 @@ def find_pseudopotentials(
         msg = "No folder of pseudopotentials. Set SSEFW_PSEUDO_DIR to one with a UPF file for each"
         raise ConfigurationError(f"{msg} element, for example of pslibrary or SSSP.")
     if family not in FAMILIES:
-        msg = f"Unknown family {family!r} of pseudopotentials. Known: {', '.join(sorted(FAMILIES))}."
+        msg = (
+            f"Unknown family {family!r} of pseudopotentials. Known: {', '.join(sorted(FAMILIES))}."
+        )
         raise ConfigurationError(msg)
     folder = folder.expanduser().resolve()
     found = _by_element(folder, FAMILIES[family])
@@ -178,7 +180,7 @@ def read_header(path: Path) -> Pseudopotential:
     try:
         if match is None:
             raise ET.ParseError("no PP_HEADER")
-        header = ET.fromstring(f"<PP_HEADER {match.group(1).rstrip('/')}/>").attrib  # noqa: S314
+        header = ET.fromstring(f"<PP_HEADER {match.group(1).rstrip('/')}/>").attrib
         return Pseudopotential(
             element=header["element"].strip(),
             path=path,

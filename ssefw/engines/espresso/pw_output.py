@@ -68,7 +68,8 @@ def parse_pw(text: str) -> PwRun:
     text = text[: text.rfind("\n") + 1]  # a line that is not whole holds a wrong number
     version = re.search(r"Program PWSCF v\.(\S+)", text)
     energies = [
-        float(x) * Rydberg for x in re.findall(rf"^!\s+total energy\s+=\s+({NUMBER}) Ry", text, re.M)
+        float(x) * Rydberg
+        for x in re.findall(rf"^!\s+total energy\s+=\s+({NUMBER}) Ry", text, re.M)
     ]
     alat = re.search(rf"lattice parameter \(alat\)\s+=\s+({NUMBER})", text)
     symbols, positions = _positions(text, float(alat.group(1)) * Bohr if alat else None)
@@ -94,7 +95,7 @@ def _forces(text: str) -> FloatArray | None:
     n = int(count.group(1))
     blocks = text.split("Forces acting on atoms")[1:]
     for block in reversed(blocks):
-        rows = re.findall(rf"atom\s+(\d+) type\s+\d+\s+force =\s+(.*)", block)[:n]
+        rows = re.findall(r"atom\s+(\d+) type\s+\d+\s+force =\s+(.*)", block)[:n]
         values = [row[1].split() for row in rows]
         if [int(row[0]) for row in rows] == list(range(1, n + 1)) and all(map(_plain, values)):
             return np.array(values, dtype=np.float64) * Rydberg / Bohr

@@ -52,9 +52,7 @@ def read_band(
     earlier
         Iterations of runs that this one continued.
     """
-    log = parse_log(
-        read_text(folder / output), symptoms=diagnose_folder(folder, ())
-    )
+    log = parse_log(read_text(folder / output), symptoms=diagnose_folder(folder, ()))
     if not log.iterations:
         return None
     last = log.iterations[-1]
@@ -94,7 +92,7 @@ def neb_result(band: NebPath, *, folder: Path | None = None) -> "NebResult":
     emmet derives a barrier from whatever energies it is given.
     """
     from emmet.core.neb import BarrierAnalysis, NebMethod, NebResult  # noqa: PLC0415  slow
-    from emmet.core.vasp.task_valid import TaskState  # noqa: PLC0415
+    from emmet.core.types.enums import TaskState  # noqa: PLC0415
 
     known = band.forward is not None
     return NebResult(
@@ -141,16 +139,17 @@ def _structures(path: PathFile | None, start: Structure | None) -> list[Structur
     ]
 
 
-def _lengths(
-    profile: Path, structures: Sequence[Structure], last: NebIteration
-) -> Sequence[float]:
+def _lengths(profile: Path, structures: Sequence[Structure], last: NebIteration) -> Sequence[float]:
     """Return lengths along the path (A); of unit length where only relative ones are known."""
     if structures:
         return [float(x) for x in path_lengths(structures)]
     table = parse_profile(read_text(profile))
     relative = np.array(last.energies) - last.energies[0]
-    if table is not None and len(table) == len(relative):
-        if np.allclose(table[:, 1], relative, atol=ENERGY_MATCH, rtol=0.0):
-            return [float(x) for x in table[:, 0]]
+    if (
+        table is not None
+        and len(table) == len(relative)
+        and np.allclose(table[:, 1], relative, atol=ENERGY_MATCH, rtol=0.0)
+    ):
+        return [float(x) for x in table[:, 0]]
     # The springs of neb.x keep images at about equal distances.
     return [float(x) for x in np.linspace(0.0, 1.0, len(relative))]

@@ -12,31 +12,39 @@ __all__ = ["CRASH_FILE", "Symptom", "diagnose", "diagnose_folder", "read_text"]
 CRASH_FILE = "CRASH"
 """Where the programs repeat the message with which they stop."""
 
-PATTERNS: tuple[tuple[str, str], ...] = (
-    ("scf_not_converged", r"convergence NOT achieved after|scf convergence\s+NOT achieved on image"),
-    ("cholesky", r"problems? computing cholesky|dsyevd|zheevd failed|pzpotrf|pdpotrf"),
-    ("s_matrix", r"S matrix not positive definite"),
-    ("diagonalization", r"Error in routine\s+[crp]+diaghg|eigenvectors failed to converge"),
-    ("bands_not_converged", r"too many bands are not converged"),
-    ("broyden", r"Error in routine\s+(mix_rho|broyden)|error in factorization|factorization error"),
-    ("bfgs_history", r"bfgs history already reset|history already reset at previous step"),
-    ("charge_is_wrong", r"charge is wrong"),
-    ("negative_rho", r"starting charge.*is negative"),
-    ("out_of_memory", r"cannot allocate|Out of memory|oom-kill|std::bad_alloc"),
-    ("pseudo_missing", r"file \S+ not found|Error in routine\s+(readpp|read_upf|upf_ctrl)"),
-    ("pseudo_wrong", r"conflicting values for igcx|inconsistent DFT|dft mismatch|set_dft_from_name"),
-    ("electrons_odd", r"fixed occupations and lsda|cannot be an insulator|metallic|odd number of el"),
-    ("restart_broken", r"RESTART INFORMATION missing|cannot open restart|restart file.*corrupt"
-     r"|Error in routine\s+(read_restart|read_conf_from_file|pw_restart|read_xml_file|path_read)"
-     r"|wrong number of images in the restart|ENERGIES, POSITIONS AND GRADIENTS missing"),
-    ("nstep_exceeded", r"reached the maximum number of steps|maximum number of steps has been reached"
-     r"|The maximum number of steps"),
-    ("walltime", r"Maximum CPU time exceeded"),
-    ("asked_to_stop", r"Program stopped by user request"),
-    ("input_wrong", r"Error in routine\s+(read_namelists|read_cards|card_\w+|checkallsym|"
-     r"iosys|setup|reading)"),
+PATTERNS: dict[str, tuple[str, ...]] = {
+    "scf_not_converged": (
+        r"convergence NOT achieved after",
+        r"scf convergence\s+NOT achieved on image",
+    ),
+    "cholesky": (r"problems? computing cholesky", r"zheevd failed", r"p[zd]potrf"),
+    "s_matrix": (r"S matrix not positive definite",),
+    "diagonalization": (r"Error in routine\s+[crp]+diaghg", r"eigenvectors failed to converge"),
+    "bands_not_converged": (r"too many bands are not converged",),
+    "broyden": (r"Error in routine\s+(mix_rho|broyden)", r"error in factorization"),
+    "bfgs_history": (r"history already reset at previous step",),
+    "charge_is_wrong": (r"charge is wrong",),
+    "out_of_memory": (r"cannot allocate", r"Out of memory", r"oom-kill", r"std::bad_alloc"),
+    "pseudo_missing": (r"file \S+ not found", r"Error in routine\s+(readpp|read_upf|upf_ctrl)"),
+    "pseudo_wrong": (r"conflicting values for (igcx|iexch|icorr|igcc)", r"inconsistent DFT"),
+    "electrons_odd": (r"fixed occupations and lsda", r"system is metallic"),
+    "restart_broken": (
+        r"RESTART INFORMATION missing",
+        r"ENERGIES, POSITIONS AND GRADIENTS missing",
+        r"wrong number of images in the restart",
+        r"Error in routine\s+(read_restart|pw_restart|read_xml_file|path_read\w*)",
+    ),
+    "nstep_exceeded": (
+        r"reached the maximum number of steps",
+        r"maximum number of steps has been reached",
+    ),
+    "walltime": (r"Maximum CPU time exceeded",),
+    "asked_to_stop": (r"Program stopped by user request",),
+    "input_wrong": (r"Error in routine\s+(read_namelists|read_cards|card_\w+|iosys|reading)",),
+}
+_COMPILED = tuple(
+    (code, re.compile("|".join(patterns), re.IGNORECASE)) for code, patterns in PATTERNS.items()
 )
-_COMPILED = tuple((code, re.compile(pattern, re.IGNORECASE)) for code, pattern in PATTERNS)
 _BLOCK = re.compile(r"%{20,}\s*\n(.*?)\n\s*%{20,}", re.DOTALL)
 
 
