@@ -125,8 +125,12 @@ def test_a_run_that_was_asked_to_stop_did_not_fail():
     band = read_band(OWN / "stopped_by_exit", prefix="pwscf")
     assert band.status == "interrupted"
     assert len(band.history) == 7
-    assert "scf_not_converged" in {s.code for s in diagnose((OWN / "stopped_by_exit/neb.out").read_text())}
-    assert "asked_to_stop" in {s.code for s in diagnose_folder(OWN / "stopped_by_exit", ("neb.out",))}
+    assert "scf_not_converged" in {
+        s.code for s in diagnose((OWN / "stopped_by_exit/neb.out").read_text())
+    }
+    assert "asked_to_stop" in {
+        s.code for s in diagnose_folder(OWN / "stopped_by_exit", ("neb.out",))
+    }
 
 
 def test_a_number_that_is_cut_off_is_not_read():
