@@ -11,19 +11,73 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from ase.mep.neb import NEB, idpp_interpolate
 from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.util.coord import pbc_shortest_vectors
 from scipy.interpolate import CubicSpline
 
 from ssefw.documents import NebIterationRecord, NebPath, NebStatus, Provenance
+from ssefw.errors import DataError
 
-__all__ = ["SADDLE", "band_document", "linear_images", "path_lengths", "saddle_of"]
+__all__ = [
+    "SADDLE",
+    "band_document",
+    "check_images",
+    "idpp_images",
+    "linear_images",
+    "path_lengths",
+    "saddle_of",
+]
 
 SADDLE = 1e-3
 """A band that does not rise this far (eV) above both of its ends has no saddle."""
 
+CLOSEST_ENDS = 0.3
+"""Ends of a path whose atoms have moved less than this (A) are one minimum."""
+
+CLOSEST_ATOMS = 0.7
+"""Atoms of an image closer than this (A) are a mistake."""
+
 DIP = 0.02
 """An image this far (eV) below both ends says that they are not the minima of the path."""
+
+
+def check_images(images: Sequence[Structure]) -> None:
+    """Refuse what is not a path.
+
+    Raises
+    ------
+    DataError
+        If images differ in cell or order of species, the ends are one, or atoms collide.
+    """
+    if len(images) < 3:
+        msg = f"A band needs at least three images, got {len(images)}."
+        raise DataError(msg)
+    first = images[0]
+    for k, image in enumerate(images[1:], start=2):
+        if image.species != first.species:
+            msg = f"Image {k} has other species, or in another order, than the first image."
+            raise DataError(msg)
+        if not np.allclose(image.lattice.matrix, first.lattice.matrix, atol=1e-4):
+            msg = f"Image {k} has another cell than the first: relax the ends at a fixed cell."
+            raise DataError(msg)
+    farthest = float(np.linalg.norm(displacements(first, images[-1]), axis=1).max())
+    if farthest < CLOSEST_ENDS:
+        msg = (
+            f"The ends of the path are one structure (no atom moves by more than {farthest:.2f} "
+            "A): the endpoints are equal, or one fell back onto the other when it was relaxed."
+        )
+        raise DataError(msg)
+    for k, image in enumerate(images, start=1):
+        distances = image.distance_matrix + 1e3 * np.eye(len(image))
+        if distances.min() < CLOSEST_ATOMS:
+            i, j = np.unravel_index(distances.argmin(), distances.shape)
+            msg = (
+                f"Atoms {i} and {j} of image {k} are {distances.min():.2f} A apart. Interpolate "
+                "with IDPP, or along the BVSE path."
+            )
+            raise DataError(msg)
 
 
 def path_lengths(images: Sequence[Structure]) -> npt.NDArray[np.float64]:
@@ -53,6 +107,21 @@ def linear_images(start: Structure, end: Structure, *, n_images: int) -> list[St
             coords_are_cartesian=True,
         )
         for k in range(n_images)
+    ]
+
+
+def idpp_images(images: Sequence[Structure], *, max_steps: int = 200) -> list[Structure]:
+    """Move the images between the ends so that distances of atoms change evenly.
+
+    Image dependent pair potential (DOI 10.1063/1.4878664): what straight lines bring too close
+    gets out of each other's way.
+    """
+    atoms = [AseAtomsAdaptor.get_atoms(image, msonable=False) for image in images]
+    band = NEB(atoms, method="improvedtangent")
+    idpp_interpolate(band, traj=None, log=None, fmax=0.1, steps=max_steps, mic=True)
+    return [
+        Structure(image.lattice, image.species, moved.positions, coords_are_cartesian=True)
+        for image, moved in zip(images, atoms, strict=True)
     ]
 
 

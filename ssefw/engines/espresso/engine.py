@@ -13,6 +13,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
+from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.espresso.inputs import (
     PW_INPUT,
@@ -21,7 +22,7 @@ from ssefw.engines.espresso.inputs import (
     pw_input,
 )
 from ssefw.engines.espresso.launch import ParallelLayout, command_words, rank_count
-from ssefw.engines.espresso.neb_run import NebRun, check_images
+from ssefw.engines.espresso.neb_run import NebRun
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import (
     Pseudopotential,
@@ -111,7 +112,7 @@ class EspressoEngine(Engine):
         pw.x looks at components of forces, so that it is asked for fmax / sqrt(3).
         """
         calculation: Calculation = "vc-relax" if relax_cell else "relax"
-        options = {
+        options: dict[str, dict[str, Any]] = {
             "control": {
                 "forc_conv_thr": fmax / RY_PER_BOHR / math.sqrt(3.0),
                 "etot_conv_thr": 1e-4,

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from custodian.custodian import ErrorHandler, Job, Validator
 
-from ssefw.documents import EndReason
+from ssefw.documents import EndReason  # noqa: TC001
 from ssefw.engines.espresso.inputs import (
     NEB_INPUT,
     PREFIX,

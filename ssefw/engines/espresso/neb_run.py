@@ -7,16 +7,13 @@ call goes on where the path file stands.
 
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from pymatgen.core import Structure
 
 from ssefw.documents import NebIterationRecord, NebPath
-from ssefw.engines.band import displacements
 from ssefw.engines.base import NebSettings
 from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, Options, PathSettings, neb_input
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
@@ -26,54 +23,12 @@ from ssefw.engines.espresso.results import NEB_OUTPUT, read_band
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import StopCheck
-from ssefw.errors import DataError, EngineError
+from ssefw.errors import EngineError
 
-__all__ = ["NebRun", "check_images"]
+__all__ = ["NebRun"]
 
 Stage = Literal["plain", "climb"]
 STAGE_FILE = "stage.json"
-CLOSEST_ENDS = 0.3
-"""Ends of a path whose atoms have moved less than this (A) are one minimum."""
-
-CLOSEST_ATOMS = 0.7
-"""Atoms of an image closer than this (A) are a mistake."""
-
-
-def check_images(images: Sequence[Structure]) -> None:
-    """Refuse what is not a path.
-
-    Raises
-    ------
-    DataError
-        If images differ in cell or order of species, the ends are one, or atoms collide.
-    """
-    if len(images) < 3:
-        msg = f"A band needs at least three images, got {len(images)}."
-        raise DataError(msg)
-    first = images[0]
-    for k, image in enumerate(images[1:], start=2):
-        if image.species != first.species:
-            msg = f"Image {k} has other species, or in another order, than the first image."
-            raise DataError(msg)
-        if not np.allclose(image.lattice.matrix, first.lattice.matrix, atol=1e-4):
-            msg = f"Image {k} has another cell than the first: relax the ends at a fixed cell."
-            raise DataError(msg)
-    farthest = float(np.linalg.norm(displacements(first, images[-1]), axis=1).max())
-    if farthest < CLOSEST_ENDS:
-        msg = (
-            f"The ends of the path are one structure (no atom moves by more than {farthest:.2f} "
-            "A): the endpoints are equal, or one fell back onto the other when it was relaxed."
-        )
-        raise DataError(msg)
-    for k, image in enumerate(images, start=1):
-        distances = image.distance_matrix + 1e3 * np.eye(len(image))
-        if distances.min() < CLOSEST_ATOMS:
-            i, j = np.unravel_index(distances.argmin(), distances.shape)
-            msg = (
-                f"Atoms {i} and {j} of image {k} are {distances.min():.2f} A apart. Interpolate "
-                "with IDPP, or along the BVSE path."
-            )
-            raise DataError(msg)
 
 
 @dataclass

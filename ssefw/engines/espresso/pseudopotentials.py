@@ -177,10 +177,9 @@ def read_header(path: Path) -> Pseudopotential:
     text = content.decode(errors="replace")
     match = re.search(r"<PP_HEADER\b(.*?)/?>", text, re.DOTALL)
     # Some files hold unescaped "<" and "&" in their comments: only the header is taken as XML.
+    inside = match.group(1).rstrip("/") if match else ""
     try:
-        if match is None:
-            raise ET.ParseError("no PP_HEADER")
-        header = ET.fromstring(f"<PP_HEADER {match.group(1).rstrip('/')}/>").attrib
+        header = ET.fromstring(f"<PP_HEADER {inside}/>").attrib
         return Pseudopotential(
             element=header["element"].strip(),
             path=path,
