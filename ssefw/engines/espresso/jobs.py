@@ -193,13 +193,12 @@ class ScfHandler(_Handler):
         """Go one step down the ladder."""
         beta = _number(read_option(text, "electrons", "mixing_beta"), 0.7)
         mode = read_option(text, "electrons", "mixing_mode") or "plain"
-        steps = _number(read_option(text, "electrons", "electron_maxstep"), 100)
-        if beta > 0.11:
+        if mode == "plain" and beta > 0.15:
             return [("electrons", "mixing_beta", round(max(0.1, beta / 2), 3))]
         if mode == "plain":
             return [("electrons", "mixing_mode", "local-TF"), ("electrons", "mixing_beta", 0.3)]
-        if steps < 300:
-            return [("electrons", "electron_maxstep", 300), ("electrons", "mixing_beta", 0.05)]
+        if beta > 0.15:
+            return [("electrons", "electron_maxstep", 300), ("electrons", "mixing_beta", 0.1)]
         return None
 
 

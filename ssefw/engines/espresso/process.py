@@ -56,7 +56,7 @@ def run_program(
     except CustodianError as error:
         if watch.reason is None:
             words = _last_errors(custodian)
-            msg = f"{command[-1]} failed in {folder}: {words or error}"
+            msg = f"{input_file.removesuffix('.in')}.x failed in {folder}: {words or error}"
             raise EngineError(msg, directory=folder) from error
     return watch.reason or "complete"
 
@@ -64,5 +64,5 @@ def run_program(
 def _last_errors(custodian: Custodian) -> str:
     for job in reversed(custodian.run_log):
         for correction in reversed(job.get("corrections", [])):
-            return "; ".join(str(word) for word in correction.get("errors", []))
+            return "; ".join(dict.fromkeys(str(word) for word in correction.get("errors", [])))
     return ""

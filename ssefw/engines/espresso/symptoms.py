@@ -62,12 +62,13 @@ def diagnose(text: str) -> tuple[Symptom, ...]:
     A fatal message that is in no list has the code ``unknown_error``.
     """
     found: dict[str, str] = {}
+    blocks = [(block.span(), _words(block.group(1))) for block in _BLOCK.finditer(text)]
     for code, pattern in _COMPILED:
         match = pattern.search(text)
         if match:
-            found[code] = _line_of(text, match.start())
-    for block in _BLOCK.finditer(text):
-        words = " ".join(block.group(1).split())
+            inside = [words for (a, b), words in blocks if a <= match.start() < b]
+            found[code] = inside[0] if inside else _line_of(text, match.start())
+    for _, words in blocks:
         if not any(pattern.search(words) for _, pattern in _COMPILED):
             found.setdefault("unknown_error", words)
     return tuple(Symptom(code, message) for code, message in found.items())
@@ -96,6 +97,10 @@ def read_text(file: Path) -> str:
         return file.read_text(errors="replace")
     except FileNotFoundError:
         return ""
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _line_of(text: str, position: int) -> str:
