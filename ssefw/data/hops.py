@@ -24,6 +24,7 @@ __all__ = [
     "VacancyCell",
     "carry_over",
     "find_hops",
+    "hops_to_cross",
     "percolation_levels",
     "symmetry_operations",
     "vacancy_cell",
@@ -331,6 +332,20 @@ def percolation_levels(
                 results[k] = energy if found is None else min(found, energy)
     one, two, three = results
     return one, two, three
+
+
+def hops_to_cross(classes: Sequence[HopClass]) -> tuple[HopClass, ...]:
+    """Return the shortest classes that cross the crystal in as many dimensions as all do."""
+
+    def dimension(chosen: Sequence[HopClass]) -> int:
+        levels = percolation_levels(dict.fromkeys(chosen, (0.0, 0.0)))
+        return sum(level is not None for level in levels)
+
+    goal = dimension(classes)
+    for count in range(1, len(classes) + 1):
+        if dimension(classes[:count]) == goal:
+            return tuple(classes[:count])
+    return tuple(classes)
 
 
 def _site_energies(edges: Sequence[tuple[Hop, float, float]]) -> dict[int, float]:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from monty.json import MSONable, jsanitize
 from pydantic import Field
@@ -124,6 +124,13 @@ class Engine(MSONable, ABC):
         -------
         Why it ended; ``complete`` if step `until` was reached.
         """
+
+    def charged(self, charge: float) -> Self:  # noqa: ARG002
+        """Return this engine for cells of another charge (e).
+
+        An engine that knows no charge, as ML potentials do not, is the same for all.
+        """
+        return self
 
     def neb(
         self,

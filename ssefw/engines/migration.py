@@ -5,7 +5,7 @@ ends relaxed at the fixed cell, framework on straight lines, plain band and then
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +27,13 @@ from ssefw.engines.base import Engine, NebSettings
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
 
-__all__ = ["MigrationSettings", "hop_barrier", "images_along", "percolation_barrier"]
+__all__ = [
+    "MigrationSettings",
+    "hop_barrier",
+    "hop_barriers",
+    "images_along",
+    "percolation_barrier",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +57,9 @@ class MigrationSettings:
         Largest force (eV/A) on relaxed ends, and most steps to get there.
     idpp
         Whether images are spread by IDPP; without it they lie on straight lines.
+    charge
+        Of the cell that lacks the ion, in e: minus the charge of the ion. Engines that know no
+        charge leave it.
     band
         How the band is relaxed.
     """
@@ -60,6 +69,7 @@ class MigrationSettings:
     end_fmax: float = 0.01
     end_steps: int = 500
     idpp: bool = True
+    charge: float = -1.0
     band: NebSettings = field(default_factory=NebSettings)
 
 
@@ -77,8 +87,6 @@ def hop_barrier(
 
     Parameters
     ----------
-    engine
-        Set to the charge of a cell that lacks the ion, where it knows charge.
     structure
         The relaxed crystal that the hops were found in.
     path
@@ -93,6 +101,7 @@ def hop_barrier(
     EngineError
         If an end does not relax, or the engine fails.
     """
+    engine = engine.charged(settings.charge)
     cell = vacancy_cell(structure, kind.hop, min_length=settings.min_length)
     start, end = relaxed_ends(engine, cell, kind, settings=settings)
     if path is None:
@@ -103,6 +112,43 @@ def hop_barrier(
         images = images_along(start, end, mover=cell.mover, path=path, n_images=settings.n_images)
     check_images(images)
     return engine.neb(images, settings.band, directory, stop=stop)
+
+
+def hop_barriers(
+    engine: Engine,
+    structure: Structure,
+    kinds: Sequence[HopClass],
+    directory: Path,
+    *,
+    settings: MigrationSettings,
+    stop: StopCheck = never_stop,
+) -> Iterator[tuple[HopClass, NebPath]]:
+    """Compute the barriers of classes of hops, each in a folder of its own.
+
+    A hop that fails is a band without a barrier that says why; the others go on. Called again, it
+    continues where it was.
+    """
+    for kind in kinds:
+        image = "".join(f"{x:+d}" for x in kind.hop.image)
+        folder = directory / f"hop-{kind.hop.start}-{kind.hop.end}{image}"
+        try:
+            yield kind, hop_barrier(engine, structure, kind, folder, settings=settings, stop=stop)
+        except (DataError, EngineError) as error:
+            logger.warning("hop of %.2f A: %s", kind.hop.length, error)
+            yield (
+                kind,
+                NebPath(
+                    energies=(),
+                    lengths=(),
+                    max_forces=(),
+                    status="failed",
+                    climbed=False,
+                    reason=str(error),
+                    provenance=engine.provenance(),
+                ),
+            )
+        if stop() is not None:
+            return
 
 
 def relaxed_ends(

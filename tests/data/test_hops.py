@@ -7,6 +7,7 @@ from pymatgen.core import Lattice, Structure
 from ssefw.data.hops import (
     carry_over,
     find_hops,
+    hops_to_cross,
     percolation_levels,
     symmetry_operations,
     vacancy_cell,
@@ -140,3 +141,11 @@ def test_crystals_without_hops_are_refused(species, options, message):
     crystal = Structure(Lattice.cubic(4.0), species, [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(DataError, match=message):
         find_hops(crystal, **options)
+
+
+def test_shortest_hops_that_cross_are_enough(li2s, layers):
+    assert len(hops_to_cross(find_hops(li2s, max_length=5.0))) == 1
+    classes = find_hops(layers, max_length=6.2)
+    chosen = hops_to_cross(classes)
+    assert any(kind.hop.image[2] for kind in chosen)
+    assert len(chosen) <= len(classes)

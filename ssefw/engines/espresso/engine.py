@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from pymatgen.core import Structure
@@ -100,7 +100,7 @@ class EspressoEngine(Engine):
         """
         return {name: version(name) for name in ("ase", "custodian")}
 
-    def charged(self, charge: float) -> "EspressoEngine":
+    def charged(self, charge: float) -> Self:
         """Return this engine for cells of another charge (e)."""
         return replace(self, charge=charge)
 
