@@ -49,6 +49,9 @@ __all__ = [
     "Failure",
     "Gate",
     "Label",
+    "NebIterationRecord",
+    "NebPath",
+    "NebStatus",
     "Outcome",
     "OutcomeStatus",
     "PlannedCandidate",
@@ -542,6 +545,77 @@ class Barrier(Document):
     warnings: tuple[str, ...] = ()
     wall_time: Seconds = 0.0
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+NebStatus = Literal["converged", "unconverged", "interrupted", "failed"]
+
+
+class NebIterationRecord(Document):
+    """How far a band was at one iteration.
+
+    Attributes
+    ----------
+    highest
+        Energy of the highest image above the first.
+    max_force
+        Largest force orthogonal to the path on any image that is free.
+    """
+
+    iteration: int
+    highest: Energy
+    max_force: Annotated[float, Unit("eV/angstrom")]
+    climbing: bool = False
+
+
+class NebPath(Document):
+    """A band of images between two minima and, if it is converged, the barrier along it.
+
+    Attributes
+    ----------
+    structures
+        All images, both ends included; empty where they are not known.
+    energies, max_forces
+        Of each image; the forces are orthogonal to the path.
+    lengths
+        Distance of each image from the first along the path, over all atoms.
+    climbed
+        Whether the highest image climbed to the saddle.
+    reason
+        Why there is no barrier.
+    forward, reverse
+        Energy of the saddle above the first and the last image.
+    unresolved
+        How far the saddle's energy, from a spline, lies above the highest image; zero where that
+        climbed.
+    saddle
+        Where the saddle is, on the scale of `lengths`.
+    """
+
+    structures: tuple[Structure, ...] = ()
+    energies: tuple[Energy, ...]
+    lengths: tuple[Length, ...]
+    max_forces: tuple[Annotated[float, Unit("eV/angstrom")], ...]
+    status: NebStatus
+    climbed: bool
+    reason: str = ""
+    forward: Energy | None = None
+    reverse: Energy | None = None
+    unresolved: Energy | None = None
+    saddle: Length | None = None
+    history: tuple[NebIterationRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
+    wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(self.energies) == len(self.lengths) == len(self.max_forces):
+            raise ValueError("energies, lengths and max_forces belong to the same images")
+        if self.structures and len(self.structures) != len(self.energies):
+            raise ValueError(f"{len(self.structures)} structures, {len(self.energies)} energies")
+        if self.forward is not None and self.status != "converged":
+            raise ValueError(f"a band that is {self.status} has no barrier")
+        return self
 
 
 class Gate(Document):
