@@ -26,10 +26,10 @@ __all__ = ["COMPOSITION_FEATURES", "composition_features"]
 
 NORMS = (0, 2, 3, 5, 7, 10)
 STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
-PROPERTIES = (
+PROPERTIES = (  # noqa: SIM905 - a line of text is easier to read
     "Number MendeleevNumber AtomicWeight MeltingT Column Row CovalentRadius Electronegativity "
-    "NsValence NpValence NdValence NfValence NValence NsUnfilled NpUnfilled NdUnfilled NfUnfilled "
-    "NUnfilled GSvolume_pa GSbandgap GSmagmom SpaceGroupNumber"
+    "NsValence NpValence NdValence NfValence NValence NsUnfilled NpUnfilled NdUnfilled "
+    "NfUnfilled NUnfilled GSvolume_pa GSbandgap GSmagmom SpaceGroupNumber"
 ).split()
 COMPOSITION_FEATURES: tuple[str, ...] = (
     *(f"{p}-norm" for p in NORMS),
