@@ -175,9 +175,11 @@ class PhaseTable:
 
     def _refuse_missing_pairs(self, shares: Mapping[str, float], name: str) -> None:
         others = [symbol for symbol in shares if symbol != "Li"]
+        anions = {*_CHARGE, max(shares, key=_electronegativity)}
         for one, other in combinations(others, 2):
             gap = abs(_electronegativity(one) - _electronegativity(other))
-            if gap < PAIR_DIFFERENCE or _are_both_anions(one, other):
+            is_salt = not anions.isdisjoint((one, other))
+            if gap < PAIR_DIFFERENCE or not is_salt or _are_both_anions(one, other):
                 continue
             if not self._system(frozenset((one, other))):
                 raise AnalysisError(
