@@ -6,7 +6,7 @@ probability: the mean of the members, calibrated on labels that a member had not
 
 Two things differ from the paper, both to stay honest: near-duplicate compositions are never on
 both sides of a split (`grouped=False` restores the paper's splits), and descriptors of the cell
-join those of the composition where the labels have them and `cell` asks for it.
+join those of the composition where `cell` asks for it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ from ssefw.screening.frozen import Frozen
 
 __all__ = ["CellFeatures", "CompositionScreener"]
 
-CellFeatures = Literal["auto", "none", "kang", "full"]
+CellFeatures = Literal["none", "kang", "full"]
 _CELL_NAMES: dict[str, tuple[str, ...]] = {
     "none": (),
     "kang": KANG_CELL_FEATURES,
@@ -59,8 +59,8 @@ class CompositionScreener(Screener):
     test_share
         Share of the labels that a member does not see.
     cell
-        Descriptors of the cell to add: ``none``, the five of ``kang``, the ``full`` set, or
-        ``auto``: full where every label has a cell, else none.
+        Descriptors of the cell to add: ``none``, the five of ``kang``, or the ``full`` set. With
+        any, labels and pool must state cells or have structures.
     grouped
         Whether near-duplicate compositions stay on one side of a split.
     tuned
@@ -78,7 +78,7 @@ class CompositionScreener(Screener):
         members: Sequence[str] = ("gb", "lgbm"),
         n_splits: int = 100,
         test_share: float = 0.2,
-        cell: CellFeatures = "auto",
+        cell: CellFeatures = "none",
         grouped: bool = True,
         tuned: Mapping[str, Mapping[str, Any]] | None = None,
         seed: int = 0,
@@ -89,8 +89,8 @@ class CompositionScreener(Screener):
             raise ConfigurationError(
                 f"Unknown classifiers {unknown}. Known: {', '.join(sorted(CLASSIFIERS))}."
             )
-        if cell not in {"auto", *_CELL_NAMES}:
-            raise ConfigurationError(f"cell must be one of auto, none, kang or full, got {cell!r}.")
+        if cell not in _CELL_NAMES:
+            raise ConfigurationError(f"cell must be one of none, kang or full, got {cell!r}.")
         self.members = tuple(members)
         self.n_splits = n_splits
         self.test_share = test_share
@@ -121,7 +121,7 @@ class CompositionScreener(Screener):
             If the labels cannot be split into two sides with both classes.
         """
         labeled = data.take(np.flatnonzero(data.y >= 0))
-        self.cell_names_ = self._cell_names(labeled.materials)
+        self.cell_names_ = _CELL_NAMES[self.cell]
         features = self._features(labeled.materials)
         splits = repeated_random(
             labeled,
@@ -296,15 +296,6 @@ class CompositionScreener(Screener):
     def _check_fitted(self) -> None:
         if not hasattr(self, "frozen_"):
             raise NotFittedError("This CompositionScreener is not fitted; call fit first.")
-
-    def _cell_names(self, materials: Sequence[Material]) -> tuple[str, ...]:
-        if self.cell != "auto":
-            return _CELL_NAMES[self.cell]
-        complete = all(
-            material.given_cell is not None and material.given_cell.formula_units is not None
-            for material in materials
-        )
-        return _CELL_NAMES["full" if complete else "none"]
 
     def _features(self, materials: Sequence[Material]) -> npt.NDArray[np.float64]:
         compositions = [material.composition for material in materials]
