@@ -114,14 +114,15 @@ def _obelix_package() -> LabelSet:
         package: Any = import_module("obelix")
     except ImportError as error:
         raise MissingDependencyError("obelix-data", purpose="The label set 'obelix'") from error
-    data = package.OBELiX()
-    folder = Path(data.data_path) if hasattr(data, "data_path") else Path("rawdata")
-    table = next(iter(sorted(folder.glob("*train*.csv"))), None)
-    if table is None:
-        raise DataError(
-            f"The package obelix-data left no training table in {folder}. Give its csv by path."
-        )
-    return read_label_table(table, name="obelix")
+    data = package.OBELiX(no_cifs=True)
+    table = Path(data.data_path) / "all.csv"
+    if not table.exists():
+        raise DataError(f"The package obelix-data left no {table}. Give its training csv by path.")
+    training = set(data.train_dataset.entries)
+    labels = read_label_table(table, name="obelix")
+    # The test rows stay sealed: nothing here may learn from them.
+    kept = tuple(label for label in labels.labels if label.row_id in training)
+    return labels.model_copy(update={"labels": kept})
 
 
 def extrapolate_labels(

@@ -19,7 +19,14 @@ from ssefw.data.pools import candidate_from_text
 from ssefw.documents import Candidate, Cell, Estimate, Label, LabelSet
 from ssefw.errors import DataError
 
-__all__ = ["ROOM_TEMPERATURE", "TABLES", "conductivity_of", "read_label_table", "read_structures"]
+__all__ = [
+    "ROOM_TEMPERATURE",
+    "TABLES",
+    "conductivity_of",
+    "read_label_table",
+    "read_structures",
+    "write_label_table",
+]
 
 ROOM_TEMPERATURE = 298.15
 """K; the tables say "room temperature" without a number."""
@@ -177,6 +184,30 @@ def read_label_table(
         convention=table.convention,
         rejects=tuple(rejects),
     )
+
+
+def write_label_table(labels: LabelSet, path: Path) -> None:
+    """Write a set as a plain table that `read_label_table` reads back; structures are left out."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        names = ["id", "formula", "sigma (S/cm)", "T (K)", "quantity", "group", "reports", "doi"]
+        table.writerow(names)
+        for label in labels.labels:
+            sigma = label.conductivity
+            sign = {"upper_bound": "< ", "lower_bound": "> "}.get(sigma.kind, "")
+            number = sigma.value if sigma.value is not None else sigma.upper or sigma.lower
+            table.writerow(
+                [
+                    label.row_id,
+                    label.formula,
+                    f"{sign}{number!r}",
+                    label.temperature,
+                    "" if label.quantity == "unspecified" else label.quantity,
+                    label.group,
+                    label.n_reports,
+                    label.reference,
+                ]
+            )
 
 
 def _refuse_repeated_ids(labels: list[Label], path: Path) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points, version
+from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -34,6 +35,7 @@ __all__ = [
     "Scores",
     "Screener",
     "load_screener",
+    "make_screener",
     "save_screener",
     "screener_class",
     "screener_names",
@@ -158,6 +160,16 @@ class Screener(ABC):
     def restore(self, state: ModelState) -> Self:
         """Take over what `state` returned, and return the screener."""
 
+    def tuned_on(self, data: Dataset, *, trials: int) -> "Screener":  # noqa: ARG002
+        """Return an unfitted screener whose hyper-parameters were searched on labels.
+
+        Raises
+        ------
+        ConfigurationError
+            If the system has none to search.
+        """
+        raise ConfigurationError(f"The system {self.name!r} has no hyper-parameters to search.")
+
     @property
     @abstractmethod
     def trained_on(self) -> dict[str, Any]:
@@ -216,6 +228,24 @@ def load_screener(path: Path) -> Screener:
             f"The model {path} of system {system!r} is damaged or was written by another version "
             f"({type(error).__name__}: {error}). Train it again."
         ) from error
+
+
+def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:
+    """Return an unfitted screener with settings by name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such system, or it has no such setting.
+    """
+    kind = screener_class(name)
+    known = set(signature(kind).parameters)
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"The system {name!r} has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
+        )
+    return kind(**settings)
 
 
 def screener_names() -> list[str]:

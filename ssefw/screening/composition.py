@@ -35,6 +35,7 @@ from ssefw.screening.features import (
     composition_features,
 )
 from ssefw.screening.frozen import Frozen
+from ssefw.screening.tuning import search_settings
 
 __all__ = ["CellFeatures", "CompositionScreener"]
 
@@ -165,6 +166,18 @@ class CompositionScreener(Screener):
         }
         self._set_distances()
         return self
+
+    def tuned_on(self, data: Dataset, *, trials: int) -> "CompositionScreener":
+        """Return an unfitted screener with hyper-parameters searched for each kind of member."""
+        labeled = data.take(np.flatnonzero(data.y >= 0))
+        self.cell_names_ = _CELL_NAMES[self.cell]
+        features = self._features(labeled.materials)
+        found = {
+            kind: search_settings(kind, features, labeled, trials=trials, seed=self.seed)
+            for kind in self.members
+        }
+        settings: Any = {**self.settings(), "tuned": found, "workers": self.workers}
+        return CompositionScreener(**settings)
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return calibrated probabilities, votes and distances to the labels' compositions."""
