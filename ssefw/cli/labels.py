@@ -30,11 +30,11 @@ def command() -> None:
 @click.option("-o", "--out", type=PATH, required=True, help="Where to write it (.json[.gz]).")
 @json_option
 def import_(
+    *,
     table: Path,
     structures: Path | None,
     name: str | None,
     out: Path,
-    *,
     keep_duplicates: bool,
     extrapolate: bool,
     as_json: bool,
@@ -64,7 +64,7 @@ def import_(
 @click.argument("label_set", metavar="SET")
 @click.option("--top", type=int, default=50, help="Most conductive first, so many.")
 @json_option
-def show(label_set: str, top: int, *, as_json: bool) -> None:
+def show(*, label_set: str, top: int, as_json: bool) -> None:
     """List labels, the most conductive first."""
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.labels import log_conductivities
@@ -102,7 +102,7 @@ def show(label_set: str, top: int, *, as_json: bool) -> None:
 @click.argument("label_set", metavar="SET")
 @click.option("--threshold", type=float, default=1e-4, help="S/cm from which it is superionic.")
 @json_option
-def stats(label_set: str, threshold: float, *, as_json: bool) -> None:
+def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
     """Count classes, bounds, structures and duplicates of a set."""
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.labels import label_statistics
@@ -114,7 +114,7 @@ def stats(label_set: str, threshold: float, *, as_json: bool) -> None:
 @command.command("export", epilog="Example: ssefw labels export labels.json -o labels.csv")
 @click.argument("label_set", metavar="SET")
 @click.option("-o", "--out", type=PATH, required=True, help="Where to write the table (.csv).")
-def export(label_set: str, out: Path) -> None:
+def export(*, label_set: str, out: Path) -> None:
     """Write a set as a plain table, which `ssefw labels import` reads back."""
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.label_tables import write_label_table
@@ -138,13 +138,13 @@ def export(label_set: str, out: Path) -> None:
 @click.option("-o", "--out", type=PATH, required=True, help="Folder for one file a split.")
 @json_option
 def split(
+    *,
     label_set: str,
     kind: str,
     number: int,
     seed: int,
     threshold: float,
     out: Path,
-    *,
     as_json: bool,
 ) -> None:
     """Write splits in which near-duplicate compositions stay on one side.

@@ -41,6 +41,7 @@ def command() -> None:
 @THRESHOLD
 @json_option
 def train(
+    *,
     system: str,
     label_set: str,
     structures: Path | None,
@@ -50,7 +51,6 @@ def train(
     seed: int,
     workers: int,
     threshold: float,
-    *,
     keep_duplicates: bool,
     as_json: bool,
 ) -> None:
@@ -107,6 +107,7 @@ def train(
 @click.option("--trails", type=PATH, help="Write the filter trail of every material (.csv).")
 @json_option
 def rank(
+    *,
     pool: Path,
     model: Path,
     preset: str | None,
@@ -115,7 +116,6 @@ def rank(
     out: Path | None,
     pool_out: Path | None,
     trails: Path | None,
-    *,
     accepted_only: bool,
     as_json: bool,
 ) -> None:
@@ -163,6 +163,7 @@ def rank(
 @click.option("--seed", type=int, default=0, help="Seed of the intervals.")
 @click.option("--threshold", type=float, help="S/cm.  [default: the model's]")
 def evaluate(
+    *,
     model: Path,
     label_set: str,
     structures: Path | None,
@@ -210,7 +211,7 @@ def evaluate(
 @click.argument("formula")
 @click.option("--top", type=int, default=10, help="So many properties.")
 @json_option
-def explain(model: Path, formula: str, top: int, *, as_json: bool) -> None:
+def explain(*, model: Path, formula: str, top: int, as_json: bool) -> None:
     """Say which properties move the score of a formula most."""
     from ssefw.data.materials import Material
     from ssefw.screening.base import load_screener
