@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
+from pymatgen.core import Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.documents import Estimate, Label, LabelSet
@@ -176,8 +176,11 @@ def load_label_set(path: Path) -> LabelSet:
         data = path.read_bytes()
         record = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
         stated = record.pop("version")
-        labels = LabelSet.from_dict(record)
-    except (OSError, ValueError, KeyError, AttributeError, ValidationError) as error:
+        for label in record["labels"]:
+            if label["structure"] is not None:
+                label["structure"] = Structure.from_dict(label["structure"])
+        labels = LabelSet.model_validate(record)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(
             f"{path} is no label set of ssefw ({type(error).__name__}). Make one from a table with "
             "`ssefw labels import`."
