@@ -6,6 +6,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
@@ -53,6 +54,7 @@ def find_label_set(source: str | Path, *, structures: Path | None = None) -> Lab
     return read_label_table(path, structures=structures)
 
 
+@cache
 def starter_labels() -> LabelSet:
     """Return the set that ships with ssefw."""
     text = files("ssefw.data").joinpath("starter_labels.yaml").read_text(encoding="utf-8")
