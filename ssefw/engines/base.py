@@ -5,8 +5,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
-=======
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,10 +15,7 @@ from pymatgen.core import Structure
 from ssefw.documents import Document, EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.errors import ConfigurationError
-from ssefw.units import Temperature, TimeFs
-=======
-from ssefw.errors import EngineError
+from ssefw.errors import ConfigurationError, EngineError
 from ssefw.units import Temperature, TimeFs, Unit
 
 __all__ = ["Engine", "MDSettings", "NebSettings", "settings_hash"]
