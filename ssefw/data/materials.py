@@ -22,11 +22,12 @@ from pymatgen.core import Composition, Lattice, Structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.pools import Reject, candidate_from_text, read_pool
 from ssefw.data.structures import content_id
-from ssefw.documents import Cell, Label
+from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
 
 __all__ = [
     "Material",
+    "material_from_candidate",
     "material_from_label",
     "merge_materials",
     "read_materials",
@@ -102,6 +103,20 @@ class Material:
         if self.build is not None:
             return content_id(self.structure)
         return composition_id(self.composition)
+
+
+def material_from_candidate(candidate: Candidate) -> Material:
+    """Return a candidate as a screen sees it; its name is the candidate's id."""
+    return Material(
+        name=candidate.id,
+        formula=candidate.structure.composition.formula.replace(" ", ""),
+        properties={
+            PROPERTY_NAMES.get(key, key): _number(value)
+            for key, value in candidate.properties.items()
+        },
+        source=candidate.source,
+        build=lambda: candidate.structure,
+    )
 
 
 def standard_cell(structure: Structure, *, symprec: float = 0.01) -> Cell:
