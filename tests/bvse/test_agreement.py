@@ -35,12 +35,12 @@ def shared(name):
     return path
 
 
-def frameworks_of_obelix():
+def frameworks_of_obelix(only=()):
     """Structures whose framework is ordered, by volume, charged and without lithium."""
     found = []
     with zipfile.ZipFile(shared("labels/obelix_train_cifs.zip")) as archive:
         for name in archive.namelist():
-            if not name.endswith(".cif"):
+            if not name.endswith(".cif") or (only and Path(name).stem not in only):
                 continue
             text = archive.read(name).decode()
             with warnings.catch_warnings():
@@ -85,7 +85,7 @@ def agrees(theirs, ours):
 
 
 def test_bvlain_gives_the_same_field_and_thresholds():
-    for name, structure in frameworks_of_obelix()[:4]:
+    for name, structure in frameworks_of_obelix(only={"fft", "h6c", "0iv", "5bz"}):
         theirs, ours, error = compare(structure, resolution=0.5)
         assert all(map(agrees, theirs, ours)), (name, theirs, ours)
         assert error < 0.005, name
