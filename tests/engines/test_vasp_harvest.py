@@ -14,7 +14,7 @@ from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.vasp.harvest import Harvest, start_point
 from ssefw.engines.vasp.inputs import VaspCell
-from ssefw.engines.vasp.outputs import StepReader, last_words, read_contcar
+from ssefw.engines.vasp.outputs import StepReader, last_words, read_contcar, was_aborted
 from ssefw.errors import EngineError
 
 FAKE_VASP = Path(__file__).parent.parent / "fake_vasp"
@@ -194,6 +194,15 @@ def test_a_torn_contcar_is_not_used(tmp_path, length):
     file = tmp_path / "CONTCAR"
     file.write_text(MOTION.contcar(3)[:length])
     assert read_contcar(file, n_atoms=8) is None
+
+
+def test_an_abortion_is_found_before_the_forces_and_bands_that_follow_it(tmp_path):
+    said = "\n hard stop encountered!  aborting job ...\n"
+    (tmp_path / "OUTCAR").write_text("Iteration\n" * 9 + said + 2000 * (79 * "0" + "\n"))
+    assert was_aborted(tmp_path)
+    (tmp_path / "OUTCAR").write_text(said.replace("hard", "soft"))
+    assert not was_aborted(tmp_path)
+    assert not was_aborted(tmp_path / "nowhere")
 
 
 def test_the_last_words_prefer_stderr(tmp_path):
