@@ -152,7 +152,9 @@ def read_contcar(path: Path, *, n_atoms: int) -> Contcar | None:
 
 def was_aborted(folder: Path) -> bool:
     """Whether VASP was stopped within an ionic step (LABORT), whose energy is then no result."""
-    return b"hard stop encountered" in _tail(folder / "OUTCAR", LAST_STEP)
+    # OUTCAR: aborting loop because hard stop was set; stdout: hard stop encountered!
+    texts = (_tail(folder / "OUTCAR", LAST_STEP), _tail(folder / "vasp.out", LAST_STEP))
+    return any(b"hard stop" in text for text in texts)
 
 
 def last_words(folder: Path) -> str:
