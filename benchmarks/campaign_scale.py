@@ -2,8 +2,9 @@
 
     python benchmarks/campaign_scale.py [--candidates 1000]
 
-The pool is a .jsonl of compounds of 16 atoms with different elements, as a user would give it. Times depend on the machine; the ratio of the second half of the submission to the first
-does not, and shows whether the store slows down as it fills.
+The pool is a .jsonl of compounds of 16 atoms with different elements, as a user would give it.
+Times depend on the machine; the ratio of the second half of the submission to the first does not,
+and shows whether the store slows down as it fills.
 """
 
 import argparse
@@ -23,8 +24,35 @@ md: {temperatures: [600, 800, 1000, 1200], length: 50}
 """
 
 
-METALS = "Na K Rb Cs Mg Ca Sr Ba Al Ga In Si Ge Sn P As Sb Bi Zn Cd Sc Y La B Tl Pb".split()
-ANIONS = "O S Se Te F Cl Br I N".split()
+METALS = [
+    "Na",
+    "K",
+    "Rb",
+    "Cs",
+    "Mg",
+    "Ca",
+    "Sr",
+    "Ba",
+    "Al",
+    "Ga",
+    "In",
+    "Si",
+    "Ge",
+    "Sn",
+    "P",
+    "As",
+    "Sb",
+    "Bi",
+    "Zn",
+    "Cd",
+    "Sc",
+    "Y",
+    "La",
+    "B",
+    "Tl",
+    "Pb",
+]
+ANIONS = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N"]
 
 
 def write_pool(folder, count):

@@ -10,6 +10,9 @@ migration.
     Outcome --> Label --> the next Ranking
 """
 
+import hashlib
+import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MethodType
@@ -27,6 +30,7 @@ from ssefw.units import (
     Length,
     Pure,
     Seconds,
+    SPerCm,
     Temperature,
     TimeFs,
     TimePs,
@@ -39,16 +43,23 @@ __all__ = [
     "Barrier",
     "CampaignRecord",
     "Candidate",
+    "CascadeStep",
+    "Cell",
     "Conductivity",
     "Cost",
     "Diffusivity",
     "Document",
     "EndReason",
     "Estimate",
+    "Evaluation",
     "ExcludedCandidate",
     "Failure",
     "Gate",
     "Label",
+    "LabelSet",
+    "NebIterationRecord",
+    "NebPath",
+    "NebStatus",
     "Outcome",
     "OutcomeStatus",
     "PlannedCandidate",
@@ -66,6 +77,7 @@ Structure = Annotated[
 ]
 """A pymatgen Structure that pydantic can also write as JSON."""
 
+Degrees = Annotated[float, Unit("degree")]
 InUnitField = Annotated[float, Unit("as the field `unit` says")]
 
 
@@ -238,8 +250,66 @@ class Candidate(Document):
 LabelKind = Literal["experiment", "aimd", "mlip", "neb"]
 
 
+class Cell(Document):
+    """The conventional cell of a crystal, which a table may state without the atoms in it.
+
+    Attributes
+    ----------
+    space_group
+        Number of the space group, 1 to 230.
+    formula_units
+        Formula units Z in the cell, for the formula the record states.
+    """
+
+    a: Length
+    b: Length
+    c: Length
+    alpha: Degrees
+    beta: Degrees
+    gamma: Degrees
+    space_group: int = Field(ge=1, le=230)
+    formula_units: Pure | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if min(self.a, self.b, self.c) <= 0 or not all(
+            0 < angle < 180 for angle in (self.alpha, self.beta, self.gamma)
+        ):
+            raise ValueError(
+                "cell lengths are positive and angles lie between 0 and 180 degrees, got "
+                f"{self.a} {self.b} {self.c} {self.alpha} {self.beta} {self.gamma}"
+            )
+        return self
+
+    @property
+    def volume(self) -> float:
+        """Volume in angstrom^3."""
+        cos = [math.cos(math.radians(angle)) for angle in (self.alpha, self.beta, self.gamma)]
+        square = 1 + 2 * math.prod(cos) - sum(x * x for x in cos)
+        return self.a * self.b * self.c * math.sqrt(max(square, 0.0))
+
+
 class Label(Document):
-    """A known conductivity of a material, measured or computed."""
+    """A known conductivity of a material, measured or computed.
+
+    Attributes
+    ----------
+    candidate_id
+        Content id of the structure where one is known, else an id of the composition.
+    conductivity
+        In S/cm at `temperature`. A censored value ("< 1e-10") is a bound. Of several reports it is
+        the median, with their range as the interval.
+    quantity
+        What was measured: the whole pellet, the grains in it, or not said.
+    lowest_temperature
+        Where the value was extrapolated to `temperature`: the lowest temperature measured at.
+    row_id
+        Name of the row in the set it comes from.
+    group
+        Cluster that the set assigns, for leave-one-cluster-out validation.
+    sources
+        File and line, or record, of each report.
+    """
 
     candidate_id: str
     formula: str
@@ -248,15 +318,101 @@ class Label(Document):
     kind: LabelKind
     level_of_theory: str = ""
     reference: str = ""
+    quantity: Literal["total", "bulk", "unspecified"] = "unspecified"
+    lowest_temperature: Temperature | None = None
+    cell: Cell | None = None
+    structure: Structure | None = None
+    row_id: str = ""
+    group: str = ""
+    sources: tuple[str, ...] = ()
+    n_reports: int = 1
+
+
+class LabelSet(Document):
+    """Labels with a name and a version that is the hash of what they say.
+
+    Attributes
+    ----------
+    convention
+        How censored values and duplicates were treated, in a sentence.
+    rejects
+        Rows that could not become a label, each with the reason.
+    """
+
+    name: str
+    labels: tuple[Label, ...]
+    convention: str = ""
+    rejects: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Hash of the labels; the same labels in another order have the same version."""
+        rows = sorted(
+            json.dumps(label.model_dump(mode="json"), sort_keys=True) for label in self.labels
+        )
+        return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+
+class Gate(Document):
+    """A decision to go on with a candidate or not, with the numbers it was made on.
+
+    Attributes
+    ----------
+    code
+        Machine-readable reason, for example ``volume_change``; ``ok`` when passed.
+    numbers
+        What was compared; keys carry the unit.
+    """
+
+    name: str
+    passed: bool
+    code: str
+    message: str
+    numbers: dict[str, Annotated[float, Unit("as the key says")]] = Field(default_factory=dict)
 
 
 class RankedCandidate(Document):
-    """One line of a ranking; a larger score is better."""
+    """One line of a ranking; a larger score is better.
+
+    Attributes
+    ----------
+    lower, upper
+        Interval of the score over the members of an ensemble (95 %).
+    votes, n_votes
+        Members of the ensemble that say superionic, of how many.
+    distance
+        To the nearest labeled material, in units of the labels' mean distance to their center;
+        far above 1 the score is an extrapolation.
+    trail
+        What the cascade said of it, filter by filter.
+    """
 
     candidate_id: str
     formula: str
     score: Pure
     spread: Pure | None = None
+    source: str = ""
+    lower: Pure | None = None
+    upper: Pure | None = None
+    votes: int | None = None
+    n_votes: int | None = None
+    distance: Pure | None = None
+    trail: tuple[Gate, ...] = ()
+
+
+class CascadeStep(Document):
+    """How many materials one filter of a cascade let through.
+
+    Attributes
+    ----------
+    n_undetermined
+        Of those stopped, how many for want of the number the filter asks for.
+    """
+
+    name: str
+    n_in: int
+    n_passed: int
+    n_undetermined: int = 0
 
 
 class Ranking(Document):
@@ -266,6 +422,40 @@ class Ranking(Document):
     screener: str
     meaning: str
     label_set: str = ""
+    cascade: tuple[CascadeStep, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Evaluation(Document):
+    """How well a screener did on labels it had not seen.
+
+    Attributes
+    ----------
+    protocol
+        How the held-out labels were chosen, in words.
+    threshold
+        Conductivity in S/cm from which a material counts as superionic.
+    metrics
+        Name to value with interval.
+    controls
+        The same metrics for a constant score and for shuffled labels.
+    reliability
+        Bins of the predicted probability: mean prediction, share of positives, number.
+    record
+        What is needed to repeat it: seeds, sizes, settings.
+    """
+
+    screener: str
+    label_set: str
+    label_version: str
+    protocol: str
+    threshold: SPerCm
+    n: int
+    n_positive: int
+    metrics: dict[str, Estimate]
+    controls: dict[str, dict[str, Estimate]] = Field(default_factory=dict)
+    reliability: tuple[tuple[Pure, Pure, int], ...] = ()
+    record: dict[str, Any] = Field(default_factory=dict)
     provenance: Provenance = Field(default_factory=Provenance)
 
 
@@ -449,6 +639,8 @@ class Diffusivity(Document):
         The time-averaged mean squared displacement, thinned for drawing.
     fit_window
         Lags that entered the fit.
+    length_reason
+        Why the run is as long as it is, where a policy decided.
     drift_reference
         What was held still while displacements were taken.
     warnings
@@ -480,6 +672,7 @@ class Diffusivity(Document):
     drift_reference: Literal["framework", "all", "none"] = "framework"
     warnings: tuple[str, ...] = ()
     trajectory_key: str = ""
+    length_reason: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
 
 
@@ -541,22 +734,75 @@ class Barrier(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
-class Gate(Document):
-    """A decision to go on with a candidate or not, with the numbers it was made on.
+NebStatus = Literal["converged", "unconverged", "interrupted", "failed"]
+
+
+class NebIterationRecord(Document):
+    """How far a band was at one iteration.
 
     Attributes
     ----------
-    code
-        Machine-readable reason, for example ``volume_change``; ``ok`` when passed.
-    numbers
-        What was compared; keys carry the unit.
+    highest
+        Energy of the highest image above the first.
+    max_force
+        Largest force orthogonal to the path on any image that is free.
     """
 
-    name: str
-    passed: bool
-    code: str
-    message: str
-    numbers: dict[str, Annotated[float, Unit("as the key says")]] = Field(default_factory=dict)
+    iteration: int
+    highest: Energy
+    max_force: Annotated[float, Unit("eV/angstrom")]
+    climbing: bool = False
+
+
+class NebPath(Document):
+    """A band of images between two minima and, if it is converged, the barrier along it.
+
+    Attributes
+    ----------
+    structures
+        All images, both ends included; empty where they are not known.
+    energies, max_forces
+        Of each image; the forces are orthogonal to the path.
+    lengths
+        Distance of each image from the first along the path, over all atoms.
+    climbed
+        Whether the highest image climbed to the saddle.
+    reason
+        Why there is no barrier.
+    forward, reverse
+        Energy of the saddle above the first and the last image.
+    unresolved
+        How far the saddle's energy, from a spline, lies above the highest image; zero where that
+        climbed.
+    saddle
+        Where the saddle is, on the scale of `lengths`.
+    """
+
+    structures: tuple[Structure, ...] = ()
+    energies: tuple[Energy, ...]
+    lengths: tuple[Length, ...]
+    max_forces: tuple[Annotated[float, Unit("eV/angstrom")], ...]
+    status: NebStatus
+    climbed: bool
+    reason: str = ""
+    forward: Energy | None = None
+    reverse: Energy | None = None
+    unresolved: Energy | None = None
+    saddle: Length | None = None
+    history: tuple[NebIterationRecord, ...] = ()
+    warnings: tuple[str, ...] = ()
+    wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(self.energies) == len(self.lengths) == len(self.max_forces):
+            raise ValueError("energies, lengths and max_forces belong to the same images")
+        if self.structures and len(self.structures) != len(self.energies):
+            raise ValueError(f"{len(self.structures)} structures, {len(self.energies)} energies")
+        if self.forward is not None and self.status != "converged":
+            raise ValueError(f"a band that is {self.status} has no barrier")
+        return self
 
 
 class Cost(Document):

@@ -36,7 +36,8 @@ METHOD = "GLS slope of the MSD; scatter over time blocks pooled with scatter ove
 LONGEST_LAG = 0.4
 SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
-SETTLED = 0.5
+SETTLED = 0.2
+BENT = 0.95
 DRAWN_LAGS = 60
 TEMPERATURE_TOLERANCE = 0.05
 
@@ -255,7 +256,7 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         )
         tracer = Estimate.below(bound, unit=UNIT, reason=reason, level=run.level)
         return _Verdict("vibrating", tracer, n_hops, reason=reason)
-    if fit.settled < SETTLED:
+    if fit.settled < SETTLED or not fit.is_testable:
         reason = (
             "the MSD still bends at the longest lags: the apparent diffusivity is an upper bound; "
             "run longer"
@@ -270,7 +271,20 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         fit.tracer * run.to_cm2_per_s, spread / fit.tracer, fit.dof, level=run.level, method=METHOD
     )
     charge, haven = _collective(fit, run)
-    return _Verdict("diffusive", tracer, n_hops, charge=charge, haven=haven)
+    return _Verdict(
+        "diffusive", tracer, n_hops, charge=charge, haven=haven, warnings=_bend_warnings(fit, run)
+    )
+
+
+def _bend_warnings(fit: SlopeFit, run: _Run) -> tuple[str, ...]:
+    if fit.bent < BENT:
+        return ()
+    first = fit.window[0] * run.frames.timestep / 1000.0
+    warning = (
+        f"the MSD bends before it is straight (from about {first:.2g} ps on): D is the slope "
+        "behind the bend, and no run can exclude another one; a longer run shows it"
+    )
+    return (warning,)
 
 
 def _log_estimate(

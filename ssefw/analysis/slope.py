@@ -1,12 +1,14 @@
-"""The slope of a mean squared displacement with its error, averaged over where to start.
+"""The slope of a mean squared displacement with its error, averaged over models of its bend.
 
-*Window.* From some lag on the MSD is a line, c + 2 d D t; where is not known. For every start k the
+*Models.* From some lag on the MSD is a line, c + 2 d D t; where is not known. For every start k the
 slope is the generalized-least-squares slope between that lag and four times it, with the covariance
-of Brownian motion plus uncorrelated vibration (doi:10.1063/5.0008312), and the start gets the
-weight exp(-chi2_k / 2 - n_k): chi2_k measures how far the MSD is from a line from there to the
-longest lag, n_k counts the lags given up (doi:10.1103/PhysRevD.103.114502). A straight MSD is thus
-used from its beginning, one that memory bends from where the bend ends, and where it is doubtful
-the spread between the starts is part of the error.
+of hopping that vibrates (doi:10.1063/5.0008312). It gets the weight exp(-chi2_k / 2 - n_k): chi2_k
+measures how far the MSD is from a line from there to the longest lag, n_k counts the lags given up
+(doi:10.1103/PhysRevD.103.114502). Where hops remember the one before, the MSD is the line plus
+exp(-t / tau) to begin with: the slopes beside such a term join the average, for each tau of the lag
+grid, at the price of two parameters. A straight MSD is thus used from its beginning, a bent one
+from where the bend ends or with the bend taken out, and where it is doubtful the spread between the
+models is part of the error.
 
 *Error.* A slope is linear in squared displacements, so it can be taken for every atom and for every
 block of time. The scatter over atoms is well known but blind to hops that atoms make together; the
@@ -32,6 +34,7 @@ IntArray = npt.NDArray[np.int64]
 LAG_RATIO = 1.35
 WINDOW_RATIO = 4.0
 TESTED_RATIO = 4.0
+MEMORY_RATIO = 3.0
 BLOCK_LAGS = 1.5
 FINEST_BLOCKS = 48
 BLOCK_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 48)
@@ -108,13 +111,19 @@ class BrownianCovariance:
         return np.asarray(moves)
 
 
-def slope_weights(lags: FloatArray, covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
+def slope_weights(
+    lags: FloatArray, covariance: FloatArray, *, memory: float | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Return w of the generalized-least-squares slope w @ msd, and the matrix of its chi2.
 
-    chi2 = msd @ matrix @ msd is the squared distance of an MSD from its best line.
+    chi2 = msd @ matrix @ msd is the squared distance of an MSD from its best line, or, with a
+    `memory` in frames, from its best line plus exp(-lag / memory).
     """
     precision = np.linalg.inv(covariance + 1e-9 * np.diag(np.diag(covariance)))
-    design = np.column_stack([np.ones(len(lags)), lags])
+    basis = [np.ones(len(lags)), lags]
+    if memory is not None:
+        basis.append(np.exp(-lags / memory))
+    design = np.column_stack(basis)
     solution = np.linalg.solve(design.T @ precision @ design, design.T @ precision)
     return np.asarray(solution[1]), np.asarray(precision - precision @ design @ solution)
 
@@ -138,12 +147,14 @@ class SlopeFit:
     intercept
         Of the tracer MSD, angstrom^2.
     settled
-        Weight of the starts from which the MSD can be seen to be straight over TESTED_RATIO in
-        lag, between 0 and 1.
+        Weight, between 0 and 1, of the models that end in a line one can see: straight over
+        TESTED_RATIO in lag, or bent with a memory that ends within the lags.
     is_testable
         Whether there is any such start.
     inflation
         Variance of the tracer slope over what it would be if ions hopped independently.
+    bent
+        Weight of all models but the line from the shortest lag on.
     """
 
     window: tuple[int, int]
@@ -156,35 +167,40 @@ class SlopeFit:
     settled: float
     is_testable: bool
     inflation: float
+    bent: float
 
 
 def fit_slopes(sums: LagSums) -> SlopeFit | None:
-    """Return the slopes, averaged over starts; None if the lags hold no window."""
+    """Return the slopes, averaged over models; None if the lags hold no window."""
     windows = _windows(sums.lags)
     if not windows:
         return None
     n_frames = int(sums.block_pairs[0].sum() + sums.lags[0])
-    starts = _Starts(sums, windows, n_frames, BrownianCovariance.of(sums.lags, n_frames))
+    memories = sums.lags[MEMORY_RATIO * sums.lags <= sums.lags[-1]].astype(float)
+    brownian = BrownianCovariance.of(sums.lags, n_frames)
+    models = _Models(sums, windows, memories, n_frames, brownian)
     n_paths = sums.by_atom.shape[1]
     if not sums.msd.any():
         return _at_rest(sums)
-    gaussian = starts.slopes_of(sums.msd, n_paths=n_paths, event=0.0)
-    event = starts.squared_hop(gaussian)
-    tracer = starts.slopes_of(sums.msd, n_paths=n_paths, event=event)
-    scatter = starts.scatter(tracer)
-    score = starts.score(tracer, inflation=scatter.inflation)
-    charge = starts.slopes_of(sums.charge_msd, n_paths=1, event=event / n_paths)
+    gaussian = models.slopes_of(sums.msd, n_paths=n_paths, event=0.0)
+    event = models.squared_hop(gaussian)
+    tracer = models.slopes_of(sums.msd, n_paths=n_paths, event=event)
+    scatter = models.scatter(tracer)
+    score = models.score(tracer, inflation=scatter.inflation)
+    charge = models.slopes_of(sums.charge_msd, n_paths=1, event=event / n_paths)
     # What bends the MSD of the ions bends that of their sum, where a single path cannot show it.
-    charge_score = np.minimum(score, starts.score(charge, inflation=1.0))
+    charge_score = np.minimum(score, models.score(charge, inflation=1.0))
     share, charge_share = _normalized(score), _normalized(charge_score)
     slope = float(share @ tracer.weights @ sums.msd)
     charge_slope = float(charge_share @ charge.weights @ sums.charge_msd)
     covariance, charge_dof = _joint_covariance(
-        starts, scatter, (tracer, charge), (share, charge_share)
+        models, scatter, (tracer, charge), (share, charge_share)
     )
-    best = int(np.argmax(share))
+    best = int(np.argmax(share[: len(windows)]))
     inside = windows[best]
-    is_tested = np.array([TESTED_RATIO * sums.lags[w[0]] <= sums.lags[-1] for w in windows])
+    is_tested = np.array(
+        [TESTED_RATIO * sums.lags[w[0]] <= sums.lags[-1] for w in windows] + [True] * len(memories)
+    )
     return SlopeFit(
         window=(int(sums.lags[inside[0]]), int(sums.lags[inside[-1]])),
         tracer=slope,
@@ -194,8 +210,9 @@ def fit_slopes(sums: LagSums) -> SlopeFit | None:
         charge_dof=charge_dof,
         intercept=float((sums.msd[inside] - slope * sums.lags[inside]).mean()),
         settled=float(share[is_tested].sum()),
-        is_testable=bool(is_tested.any()),
+        is_testable=bool(is_tested[: len(windows)].any()),
         inflation=scatter.inflation,
+        bent=1.0 - float(share[0]),
     )
 
 
@@ -211,6 +228,7 @@ def _at_rest(sums: LagSums) -> SlopeFit:
         settled=1.0,
         is_testable=True,
         inflation=1.0,
+        bent=0.0,
     )
 
 
@@ -225,16 +243,16 @@ def _windows(lags: IntArray) -> list[IntArray]:
 
 @dataclass(frozen=True)
 class _Slopes:
-    """Slopes of one MSD from every start.
+    """Slopes of one MSD by every model: first the starts, then the memories.
 
     Attributes
     ----------
     weights
-        The slopes are ``weights @ msd``, (n_starts, n_lags).
+        The slopes are ``weights @ msd``, (n_models, n_lags).
     chi2
-        Squared distance from a line, from the start to the longest lag, (n_starts,).
+        Squared distance from the model, from its start to the longest lag, (n_models,).
     variance
-        What independent Brownian paths would give, (n_starts,).
+        What independent hopping paths would give, (n_models,).
     """
 
     weights: FloatArray
@@ -244,7 +262,7 @@ class _Slopes:
 
 @dataclass(frozen=True)
 class _Scatter:
-    """Variances of the tracer slope from every start, if ions hopped independently.
+    """Variances of the tracer slope by every model, if ions hopped independently.
 
     From the scatter over atoms, or, for a few atoms, what Brownian paths would give.
     """
@@ -255,17 +273,18 @@ class _Scatter:
 
 
 @dataclass(frozen=True)
-class _Starts:
+class _Models:
     sums: LagSums
     windows: list[IntArray]
+    memories: FloatArray
     n_frames: int
     brownian: BrownianCovariance
 
     def slopes_of(self, msd: FloatArray, *, n_paths: int, event: float) -> _Slopes:
         lags = self.sums.lags.astype(float)
-        weights = np.zeros((len(self.windows), len(lags)))
-        chi2 = np.zeros(len(self.windows))
-        variance = np.zeros(len(self.windows))
+        n_models = len(self.windows) + len(self.memories)
+        weights = np.zeros((n_models, len(lags)))
+        chi2, variance = np.zeros(n_models), np.zeros(n_models)
         for row, inside in enumerate(self.windows):
             step, noise = _scale(lags[inside], msd[inside])
             to_end = np.arange(inside[0], len(lags))
@@ -276,12 +295,24 @@ class _Starts:
             variance[row] = weights[row, inside] @ part @ weights[row, inside]
             _, distance = slope_weights(lags[to_end], covariance)
             chi2[row] = msd[to_end] @ distance @ msd[to_end]
+        if len(self.memories):
+            step, noise = _scale(lags, msd)
+            everything = np.arange(len(lags))
+            covariance = self.brownian.at(everything, step=step, noise=noise, event=event)
+            covariance /= n_paths
+            for row, memory in enumerate(self.memories, start=len(self.windows)):
+                weights[row], distance = slope_weights(lags, covariance, memory=memory)
+                variance[row] = weights[row] @ covariance @ weights[row]
+                chi2[row] = msd @ distance @ msd
         return _Slopes(weights, chi2, variance)
 
     def score(self, slopes: _Slopes, *, inflation: float) -> FloatArray:
-        """Return the logarithm of the weight of each start."""
-        given_up = np.array([inside[0] for inside in self.windows])
-        return np.asarray(-0.5 * slopes.chi2 / inflation - COST * given_up)
+        """Return the logarithm of the weight of each start and each memory."""
+        given_up = [COST * inside[0] for inside in self.windows]
+        # Two more parameters, and one belief shared among all memories.
+        for_memory = 2.0 * COST + np.log(max(len(self.memories), 1))
+        cost = np.array(given_up + [for_memory] * len(self.memories))
+        return np.asarray(-0.5 * slopes.chi2 / inflation - cost)
 
     def squared_hop(self, slopes: _Slopes) -> float:
         """Return the hop length squared that makes the scatter over atoms what it is, angstrom^2.
@@ -319,6 +350,7 @@ class _Starts:
         n_atoms = of_atoms.shape[1]
         is_crowd = n_atoms >= MANY_ATOMS
         base = of_atoms.var(axis=1, ddof=1) / n_atoms if is_crowd else tracer.variance
+        # Only windows: the slope beside a memory takes lags as long as the run.
         ratio, dof = np.ones(len(self.windows)), np.zeros(len(self.windows))
         for row, inside in enumerate(self.windows):
             slopes, counts = self.blocks_of(
@@ -352,13 +384,13 @@ def _variance_of_mean(first: FloatArray, second: FloatArray, counts: FloatArray)
 
 
 def _joint_covariance(
-    starts: _Starts,
+    models: _Models,
     scatter: _Scatter,
     slopes: tuple[_Slopes, _Slopes],
     shares: tuple[FloatArray, FloatArray],
 ) -> tuple[FloatArray, float]:
-    """Return the covariance of the averaged slopes, the spread between starts included."""
-    sums = starts.sums
+    """Return the covariance of the averaged slopes, the spread between models included."""
+    sums = models.sums
     tracer, charge = slopes
     share, charge_share = shares
     tracer_values = tracer.weights @ sums.msd
@@ -367,10 +399,10 @@ def _joint_covariance(
     charge_between = charge_share @ (charge_values - charge_share @ charge_values) ** 2
     covariance = np.zeros((2, 2))
     covariance[0, 0] = share @ scatter.independent * scatter.inflation + between
-    row = int(np.argmax(charge_share))
-    n_blocks = starts.n_blocks(starts.windows[row])
-    in_blocks, counts = starts.blocks_of(charge.weights[row], sums.block_charge, n_blocks)
-    beside, _ = starts.blocks_of(charge.weights[row], sums.block_tracer, n_blocks)
+    row = int(np.argmax(charge_share[: len(models.windows)]))
+    n_blocks = models.n_blocks(models.windows[row])
+    in_blocks, counts = models.blocks_of(charge.weights[row], sums.block_charge, n_blocks)
+    beside, _ = models.blocks_of(charge.weights[row], sums.block_tracer, n_blocks)
     dof = max(len(in_blocks) - 1.0, 0.0)
     of_blocks = _variance_of_mean(in_blocks, in_blocks, counts)
     # A single path is Brownian to the extent that many ions add up to it.

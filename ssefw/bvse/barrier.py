@@ -9,9 +9,9 @@ from typing import Literal
 import numpy as np
 from pymatgen.core import Structure
 
-from ssefw.bvse.cells import primitive_framework
+from ssefw.bvse.cells import grid_operations, primitive_framework
 from ssefw.bvse.field import SiteEnergyField, compute_field, grid_shape
-from ssefw.bvse.ions import ChargedStructure, assign_charges
+from ssefw.bvse.ions import ChargedStructure, assign_charges, parse_ion
 from ssefw.bvse.landscape import Landscape, build_landscape
 from ssefw.bvse.parameters import Radii, ion_name, principal_quantum_number
 from ssefw.bvse.percolation import (
@@ -24,7 +24,13 @@ from ssefw.bvse.potential import Framework, build_framework
 from ssefw.documents import Barrier, Estimate, Provenance
 from ssefw.errors import DataError
 
-__all__ = ["BarrierMode", "LandscapeResult", "site_energy_barrier", "site_energy_landscape"]
+__all__ = [
+    "BarrierMode",
+    "LandscapeResult",
+    "cell_field",
+    "site_energy_barrier",
+    "site_energy_landscape",
+]
 
 BarrierMode = Literal["exact", "grid", "cavd"]
 
@@ -126,8 +132,7 @@ def site_energy_barrier(
         warnings = _charge_warnings(charges)
         if mode == "grid":
             framework = _framework(charges, ion=ion, cutoff=cutoff, radii=radii)
-            shape = grid_shape(framework.matrix, resolution=resolution)
-            field = compute_field(framework, shape=shape, threads=threads)
+            field = _symmetric_field(framework, resolution=resolution, threads=threads)
             thresholds = percolation_thresholds(field.energies)
         else:
             field = _cavd_field(charges, ion=ion, resolution=resolution, threads=threads)
@@ -172,8 +177,7 @@ def site_energy_landscape(
     framework = _framework(charges, ion=ion, cutoff=cutoff, radii=radii)
     margin, fineness = _MARGIN, resolution
     for _ in range(3):
-        shape = grid_shape(framework.matrix, resolution=fineness)
-        field = compute_field(framework, shape=shape, threads=threads)
+        field = _symmetric_field(framework, resolution=fineness, threads=threads)
         thresholds = percolation_thresholds(field.energies)
         top = max((value for value in thresholds if value < ENERGY_CAP), default=1.0)
         limit = field.minimum + top + margin
@@ -185,7 +189,7 @@ def site_energy_landscape(
     for name in _contradictions(landscape, thresholds, field):
         warnings += (f"{name} barrier: saddle points and grid differ, the grid is reported",)
     return LandscapeResult(
-        structure=structure,
+        structure=charges.structure,
         charges=charges,
         field=field,
         grid_thresholds=thresholds,
@@ -194,10 +198,36 @@ def site_energy_landscape(
     )
 
 
+def cell_field(
+    structure: Structure,
+    *,
+    ion: str = "Li",
+    resolution: float = 0.1,
+    cutoff: float = 10.0,
+    radii: Radii = "softbv",
+    threads: int = 1,
+) -> SiteEnergyField:
+    """Return the grid over the cell of a structure as given, for files and figures.
+
+    Parameters are those of `site_energy_barrier`.
+    """
+    charges = assign_charges(structure, ion=ion)
+    _refuse_overlaps(charges.structure, ion=ion)
+    framework = build_framework(charges.structure, ion=ion, cutoff=cutoff, radii=radii)
+    shape = grid_shape(framework.matrix, resolution=resolution)
+    return compute_field(framework, shape=shape, threads=threads)
+
+
 def _framework(charges: ChargedStructure, *, ion: str, cutoff: float, radii: Radii) -> Framework:
-    _refuse_overlaps(charges.structure)
+    _refuse_overlaps(charges.structure, ion=ion)
     framework = build_framework(charges.structure, ion=ion, cutoff=cutoff, radii=radii)
     return primitive_framework(framework)
+
+
+def _symmetric_field(framework: Framework, *, resolution: float, threads: int) -> SiteEnergyField:
+    shape = grid_shape(framework.matrix, resolution=resolution)
+    shape, operations = grid_operations(framework, shape)
+    return compute_field(framework, shape=shape, threads=threads, operations=operations)
 
 
 def _contradictions(
@@ -245,7 +275,7 @@ def _cavd_field(
         state = float(specie.oxi_state or 0)
         root = math.sqrt(principal_quantum_number(specie.symbol))
         sums[1 if state > 0 else -1] += state * amount / root
-    _refuse_overlaps(structure)
+    _refuse_overlaps(structure, ion=ion)
     mobile = build_framework(structure, ion=ion).charge
     like = 1 if mobile > 0 else -1
     framework = build_framework(structure, ion=ion, coulomb_scale=-sums[-like] / sums[like])
@@ -261,14 +291,18 @@ def _charge_warnings(charges: ChargedStructure) -> tuple[str, ...]:
     return (f"oxidation states guessed by {charges.origin}", *charges.notes)
 
 
-def _refuse_overlaps(structure: Structure) -> None:
+def _refuse_overlaps(structure: Structure, *, ion: str) -> None:
+    """Refuse ions of the framework that sit on each other, or on a full mobile ion."""
+    symbol, _ = parse_ion(ion)
     first, second, _, distances = structure.get_neighbor_list(_MIN_DISTANCE, exclude_self=True)
     for one, other, distance in zip(first, second, distances, strict=True):
-        occupancy = sum(structure[int(index)].species.num_atoms for index in (one, other))
-        if occupancy > 1.01:
+        pair = [structure[int(index)] for index in (one, other)]
+        occupancy = sum(site.species.num_atoms for site in pair)
+        is_framework = any(specie.symbol != symbol for site in pair for specie in site.species)
+        if is_framework and occupancy > 1.05:
             raise DataError(
-                f"{structure[int(one)].species_string} and {structure[int(other)].species_string} "
-                f"are {distance:.2f} A apart with occupancies that add up to {occupancy:.2f}. "
+                f"{pair[0].species_string} and {pair[1].species_string} are {distance:.2f} A apart "
+                f"with occupancies that add up to {occupancy:.2f}. "
                 "Mend the structure: atoms overlap."
             )
 

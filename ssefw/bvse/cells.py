@@ -15,7 +15,7 @@ import spglib
 
 from ssefw.bvse.potential import Framework
 
-__all__ = ["Symmetry", "framework_symmetry", "primitive_framework"]
+__all__ = ["Symmetry", "framework_symmetry", "grid_operations", "primitive_framework"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -102,3 +102,45 @@ def _reduced(matrix: FloatArray) -> FloatArray:
         return matrix
     whole = np.round(np.asarray(reduced) @ np.linalg.inv(matrix))
     return np.ascontiguousarray(whole @ matrix)
+
+
+def grid_operations(
+    framework: Framework, shape: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], npt.NDArray[np.int64]]:
+    """Return a grid at least as fine as a shape, and the operations that map it onto itself.
+
+    Axes that rotations mix get the same number of points, and all axes a multiple of the fractions
+    in the translations, as long as that costs fewer points than the symmetry saves.
+
+    Returns
+    -------
+    tuple
+        The shape, and operations (n, 3, 4): a grid index x goes to op[:, :3] x + op[:, 3], modulo
+        the shape.
+    """
+    symmetry = framework_symmetry(framework)
+    best = shape
+    operations = _commensurate(symmetry, np.array(shape))
+    cost = np.prod(shape) / len(operations)
+    mixed = (symmetry.rotations != 0).any(axis=0)
+    mixed = np.linalg.matrix_power((mixed | mixed.T).astype(int), 3) > 0
+    for multiple in (1, 2, 3, 4, 6, 12):
+        even = -(-np.array(shape) // multiple) * multiple
+        even = np.array([even[row].max() for row in mixed])
+        found = _commensurate(symmetry, even)
+        if np.prod(even) / len(found) < cost:
+            cost = np.prod(even) / len(found)
+            best, operations = (int(even[0]), int(even[1]), int(even[2])), found
+    return best, operations
+
+
+def _commensurate(symmetry: Symmetry, shape: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the operations that map the points of a grid onto points of the grid."""
+    turned = symmetry.rotations * (shape[:, None] / shape[None, :])
+    moved = symmetry.translations * shape
+    whole = np.abs(turned - np.round(turned)).max(axis=(1, 2)) < 1e-6
+    # Half a thousandth of the cell is within the tolerance of the symmetry.
+    whole &= np.abs(moved - np.round(moved)).max(axis=1) < 1e-4 * shape.max()
+    return np.concatenate(
+        [np.round(turned[whole]), np.round(moved[whole])[..., None]], axis=2
+    ).astype(np.int64)

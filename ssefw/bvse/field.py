@@ -87,6 +87,7 @@ def compute_field(
     shape: tuple[int, int, int],
     threads: int = 1,
     has_walls: bool = False,
+    operations: IntArray | None = None,
 ) -> SiteEnergyField:
     """Return the site energy on a grid of the given shape over the cell of the framework.
 
@@ -102,6 +103,9 @@ def compute_field(
         Threads that share the planes of the grid.
     has_walls
         Whether points within the covalent radius of a like-charged ion are shut, as CAVD does it.
+    operations
+        Symmetry of the grid (`grid_operations`): only one point of each equivalent set is summed,
+        give or take the rest of its line.
     """
     energies = np.zeros(shape)
     whole = np.zeros((shape[0], shape[1], 2), dtype=np.int64)
@@ -110,7 +114,13 @@ def compute_field(
     if has_walls:
         r = np.sqrt(np.arange(table.shape[2]) * _TABLE_STEP)
         table[:, 0] += _WALL_ENERGY * (r < framework.wall_radii[:, None])
-    _accumulate(framework, table, energies, whole, threads=threads)
+    if operations is None:
+        _accumulate(framework, table, energies, whole, threads=threads)
+    else:
+        sources = _first_equivalents(np.array(shape), operations)
+        lines = _lines_to_sum(sources.reshape(shape))
+        _accumulate(framework, table, energies, lines, threads=threads)
+        energies = energies.ravel()[sources].reshape(shape)
     return SiteEnergyField(framework.matrix, energies, framework.symbol, framework.charge)
 
 
@@ -148,6 +158,41 @@ def _accumulate(
         return
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(add_plane, planes))
+
+
+@njit(cache=True, nogil=True)
+def _first_equivalents(shape: IntArray, operations: IntArray) -> npt.NDArray[np.int32]:
+    """Return for each point the first point, in order of the grid, that it is equivalent to."""
+    n1, n2, n3 = shape[0], shape[1], shape[2]
+    sources = np.full(n1 * n2 * n3, -1, dtype=np.int32)
+    node = 0
+    for i in range(n1):
+        for j in range(n2):
+            for k in range(n3):
+                if sources[node] < 0:
+                    for number in range(len(operations)):
+                        op = operations[number]
+                        x = (op[0, 0] * i + op[0, 1] * j + op[0, 2] * k + op[0, 3]) % n1
+                        y = (op[1, 0] * i + op[1, 1] * j + op[1, 2] * k + op[1, 3]) % n2
+                        z = (op[2, 0] * i + op[2, 1] * j + op[2, 2] * k + op[2, 3]) % n3
+                        sources[(x * n2 + y) * n3 + z] = node
+                node += 1
+    return sources
+
+
+@njit(cache=True, nogil=True)
+def _lines_to_sum(sources: npt.NDArray[np.int32]) -> IntArray:
+    """Return for each line of the grid the stretch (first, last + 1) that holds all its sources."""
+    n1, n2, n3 = sources.shape
+    lines = np.zeros((n1, n2, 2), dtype=np.int64)
+    for i in range(n1):
+        for j in range(n2):
+            for k in range(n3):
+                if sources[i, j, k] == (i * n2 + j) * n3 + k:
+                    if lines[i, j, 1] == 0:
+                        lines[i, j, 0] = k
+                    lines[i, j, 1] = k + 1
+    return lines
 
 
 @njit(cache=True, nogil=True)

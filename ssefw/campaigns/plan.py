@@ -11,7 +11,14 @@ from jobflow import Flow, Job
 
 from ssefw.campaigns.filters import Excluded, apply_filters
 from ssefw.campaigns.spec import CampaignSpec
-from ssefw.data import Pool, Reject, candidate_from_text, merge_candidates, read_pool
+from ssefw.data import (
+    Pool,
+    Reject,
+    candidate_from_text,
+    merge_candidates,
+    order_structure,
+    read_pool,
+)
 from ssefw.documents import Candidate
 from ssefw.engines import Engine, MDSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
@@ -21,6 +28,7 @@ from ssefw.makers import (
     CandidateMaker,
     DiffusivityMaker,
     LadderMaker,
+    LengthPolicy,
     MDMaker,
     RelaxMaker,
     Triage,
@@ -76,12 +84,41 @@ class Plan:
         heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
         repeats = math.prod(max(1, math.ceil(ladder.min_length / h - 1e-6)) for h in heights)
         n_atoms = round(structure.composition.num_atoms * repeats)
-        steps = ladder.steps(ladder.length) * len(ladder.temperatures)
+        longest = ladder.policy.max_length if ladder.policy else ladder.length
+        steps = ladder.steps(longest) * len(ladder.temperatures)
         if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
             steps += ladder.steps(ladder.triage.length)
         speed = ladder.md.engine.nominal_speed
         hours = n_atoms * steps / speed / 3600.0 if speed else None
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
+
+    def input_files(self, candidate: Candidate) -> dict[str, str]:
+        """Return the input files of a candidate's relaxation and of its first dynamics.
+
+        The dynamics are shown for the cell before relaxation.
+
+        Raises
+        ------
+        ConfigurationError
+            If the engine works without input files.
+        """
+        engine, ladder = self.maker.relax.engine, self.maker.ladder
+        structure = order_structure(candidate.structure)
+        settings = ladder.md.settings.model_copy(update={"temperature": ladder.temperatures[0]})
+        relax = engine.input_files(
+            structure,
+            "relax",
+            fmax=self.maker.relax.fmax,
+            max_steps=self.maker.relax.max_steps,
+            relax_cell=self.maker.relax.relax_cell,
+        )
+        md = engine.input_files(
+            ladder.supercell(structure), "md", settings=settings, steps=ladder.steps(ladder.length)
+        )
+        return {
+            **{f"relax/{name}": text for name, text in relax.items()},
+            **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
+        }
 
     def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
         flow = self.maker.make(candidate)
@@ -157,9 +194,19 @@ def _read(spec: CampaignSpec) -> Pool:
 
 def make_engine(spec: CampaignSpec) -> Engine:
     """Return the engine a campaign asks for."""
-    return AseEngine(
-        calculator=spec.engine.calculator or DEFAULT_CALCULATOR, options=spec.engine.options
-    )
+    engine = spec.engine
+    if engine.code == "vasp":
+        # atomate2 takes seconds to import, and only VASP needs it.
+        from ssefw.engines.vasp import VaspEngine  # noqa: PLC0415
+
+        return VaspEngine(
+            preset=engine.preset or "xrdmatch",
+            incar=engine.incar,
+            kpoints=engine.kpoints,
+            potcar=engine.potcar,
+            potcar_spec=engine.potcar_spec,
+        )
+    return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
 
 
 def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
@@ -173,6 +220,8 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
         thermostat=md.thermostat,
         damping=md.damping,
         seed=md.seed,
+        heat_from=md.heating.start if md.heating else None,
+        heating_steps=round(md.heating.length * 1000.0 / md.timestep) if md.heating else 0,
     )
     return CandidateMaker(
         bvse=BarrierMaker(
@@ -195,6 +244,14 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             equilibration=md.equilibration,
             min_length=spec.supercell.min_length,
             max_atoms=spec.supercell.max_atoms,
+            policy=LengthPolicy(
+                relative_error=md.converge.relative_error,
+                max_length=md.converge.max_length,
+                step=md.converge.step or md.length,
+                enough_bound=md.converge.enough_bound,
+            )
+            if md.converge
+            else None,
             triage=Triage(**md.triage.model_dump()) if md.triage else None,
             max_volume_change=relax.max_volume_change,
             conductivity_temperature=spec.conductivity.temperature,

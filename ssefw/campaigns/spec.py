@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ssefw.errors import ConfigurationError
 from ssefw.units import (
+    Cm2PerS,
     Energy,
     Fraction,
     Length,
@@ -103,16 +104,31 @@ class EngineSpec(Block):
     Attributes
     ----------
     code
-        ``ase``: an ASE calculator, by default the ML potential CHGNet.
-    calculator
-        Import path of an ASE calculator.
-    options
-        Keyword arguments for it.
+        ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``.
+    calculator, options
+        For ``ase``: import path of the calculator, and keyword arguments for it.
+    preset, incar, kpoints, potcar, potcar_spec
+        For ``vasp``: name of the settings, and what overrides them; see `VaspEngine`.
     """
 
-    code: Literal["ase"] = "ase"
+    code: Literal["ase", "vasp"] = "ase"
     calculator: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
+    preset: str | None = None
+    incar: dict[str, Any] = Field(default_factory=dict)
+    kpoints: dict[str, Any] = Field(default_factory=dict)
+    potcar: dict[str, str] = Field(default_factory=dict)
+    potcar_spec: bool = False
+
+    @model_validator(mode="after")
+    def _one_code(self) -> Self:
+        others = {
+            "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
+            "vasp": {"calculator", "options"},
+        }[self.code]
+        if wrong := sorted(others & self.model_fields_set):
+            raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
+        return self
 
 
 class BvseSpec(Block):
@@ -138,12 +154,28 @@ class SupercellSpec(Block):
     max_atoms: int = Field(400, ge=1)
 
 
+class HeatingSpec(Block):
+    """A linear rise of the thermostat's set point at the start of each run."""
+
+    start: Temperature = Field(100.0, gt=0)
+    length: TimePs = Field(2.0, gt=0)
+
+
 class TriageSpec(Block):
     """A short run that decides whether the ladder is climbed."""
 
     temperature: Temperature = Field(gt=0)
     length: TimePs = Field(gt=0)
     min_hops: Pure = Field(5.0, ge=0)
+
+
+class ConvergeSpec(Block):
+    """Continue each run beyond `length` until its diffusivity is known well enough."""
+
+    relative_error: Fraction = Field(0.3, gt=0)
+    max_length: TimePs = Field(gt=0)
+    step: TimePs | None = Field(None, gt=0)
+    enough_bound: Cm2PerS | None = Field(None, gt=0)
 
 
 class MDSpec(Block):
@@ -157,10 +189,17 @@ class MDSpec(Block):
     thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
     damping: TimeFs = Field(100.0, gt=0)
     seed: int = 0
+    heating: HeatingSpec | None = None
     triage: TriageSpec | None = None
+    converge: ConvergeSpec | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.converge is not None and self.converge.max_length < self.length:
+            raise ValueError(
+                f"converge.max_length ({self.converge.max_length:g} ps) must be at least length "
+                f"({self.length:g} ps)"
+            )
         if bad := [t for t in self.temperatures if t <= 0]:
             raise ValueError(f"temperatures must be positive, got {bad[0]:g} K")
         if len(set(self.temperatures)) < len(self.temperatures):

@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "results": ("results", "List, show and export what was computed."),
     "report": ("report", "Write the HTML report of a campaign."),
     "analyze": ("analyze", "Get diffusivity and conductivity from trajectories you have."),
+    "bvse": ("bvse", "Get bond-valence barriers and paths of crystal structures."),
+    "neb": ("neb", "Get migration barriers of a structure by CI-NEB."),
+    "screen": ("screen", "Train, evaluate and apply screening models."),
+    "labels": ("labels", "Import, show, split and export known conductivities."),
     "pool": ("pool", "Look at a pool of structures."),
     "config": ("config", "Show and check the settings of this site."),
 }

@@ -1,10 +1,16 @@
 """``ssefw plan``: what a campaign would run."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ssefw.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from ssefw.campaigns.plan import Plan
+    from ssefw.documents import CampaignRecord
+    from ssefw.makers import CandidateMaker
 
 SHOWN = 40
 
@@ -12,19 +18,28 @@ SHOWN = 40
 @click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
-def command(file: Path, *, as_json: bool) -> None:
+@click.option("--inputs", is_flag=True, help="Print the input files of the first candidate.")
+def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     """Show what a campaign would run and what it would cost; nothing is written."""
     from ssefw.campaigns.launch import campaign_record
     from ssefw.campaigns.plan import make_plan
     from ssefw.campaigns.spec import read_campaign
 
     plan = make_plan(read_campaign(file))
+    if inputs:
+        for name, text in plan.input_files(plan.candidates[0]).items():
+            click.echo(f"==> {name} <==\n{text.rstrip()}\n")
+        return
     record = campaign_record(plan)
     if as_json:
         for candidate in record.candidates:
             print_json(candidate.model_dump(mode="json"))
         return
 
+    _print_table(plan, record)
+
+
+def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     from rich.table import Table
 
     from ssefw.cli.console import console
@@ -58,12 +73,12 @@ def command(file: Path, *, as_json: bool) -> None:
         console().print(f"  duplicate: {duplicate} is {kept}", soft_wrap=True)
 
 
-def _stages(maker: object) -> str:
-    ladder = maker.ladder  # type: ignore[attr-defined]
+def _stages(maker: "CandidateMaker") -> str:
+    ladder = maker.ladder
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     stages = ["relax", f"MD {ladder.length:g} ps at {temperatures} K"]
-    if maker.bvse is not None:  # type: ignore[attr-defined]
-        stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")  # type: ignore[attr-defined]
+    if maker.bvse is not None:
+        stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")
     if ladder.triage is not None:
         at = f"{ladder.triage.length:g} ps at {ladder.triage.temperature:g} K"
         stages.insert(-1, f"triage {at}, {ladder.triage.min_hops:g} hops or more")

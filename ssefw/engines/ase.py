@@ -3,9 +3,11 @@
 import importlib
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,10 @@ from pymatgen.core import PeriodicSite, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.data import Chunk
-from ssefw.documents import EndReason, RelaxResult, StaticResult
-from ssefw.engines.base import Engine, MDSettings
+from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
+from ssefw.engines.ase_neb import AseBand
+from ssefw.engines.band import check_images
+from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.dynamics import Dynamics, draw_momenta
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
@@ -214,6 +218,25 @@ class AseEngine(Engine):
                 run.note_progress(step=step, until=until, steps_per_second=rate)
             run.end_segment(index, reason=reason)
             return reason
+
+    def neb(
+        self,
+        images: Sequence[Structure],
+        settings: NebSettings,
+        directory: Path,
+        *,
+        stop: StopCheck = never_stop,
+    ) -> NebPath:
+        """Relax a band with ASE's NEB; see `Engine.neb`."""
+        check_images(images)
+        return AseBand(
+            folder=directory,
+            images=images,
+            calculator=self._atoms(images[0]).calc,
+            settings=settings,
+            key=settings_hash(self, settings.model_dump(), *images),
+            provenance=self.provenance(settings.model_dump()),
+        ).execute(stop)
 
     def _atoms(self, structure: Structure) -> Atoms:
         if not structure.is_ordered:

@@ -3,19 +3,22 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from monty.json import MSONable, jsanitize
 from pydantic import Field, model_validator
 from pymatgen.core import Structure
 
-from ssefw.documents import Document, EndReason, Provenance, RelaxResult, StaticResult
+from ssefw.documents import Document, EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.units import Temperature, TimeFs
+from ssefw.errors import ConfigurationError, EngineError
+from ssefw.units import Temperature, TimeFs, Unit
 
-__all__ = ["Engine", "MDSettings", "settings_hash"]
+__all__ = ["Engine", "MDSettings", "NebSettings", "settings_hash"]
 
 
 class MDSettings(Document):
@@ -58,6 +61,27 @@ class MDSettings(Document):
             return self.temperature
         rise = self.temperature - self.heat_from
         return self.heat_from + rise * step / self.heating_steps
+
+
+class NebSettings(Document):
+    """How a band is relaxed; everything here changes the numbers.
+
+    Attributes
+    ----------
+    fmax
+        Largest force orthogonal to the path (eV/A) of a converged band.
+    max_steps
+        Most iterations, of the plain and of the climbing stage each.
+    climb
+        Whether, after the plain band, the highest image climbs to the saddle.
+    spring
+        Elastic constant between images (eV/A^2), where the engine lets one choose.
+    """
+
+    fmax: Annotated[float, Unit("eV/angstrom")] = Field(default=0.05, gt=0)
+    max_steps: int = Field(default=200, ge=1)
+    climb: bool = True
+    spring: Annotated[float, Unit("eV/angstrom^2")] = Field(default=1.0, gt=0)
 
 
 def settings_hash(*parts: Any) -> str:
@@ -124,6 +148,54 @@ class Engine(MSONable, ABC):
         -------
         Why it ended; ``complete`` if step `until` was reached.
         """
+
+    def input_files(
+        self,
+        structure: Structure,
+        task: Literal["relax", "static", "md"],
+        *,
+        settings: MDSettings | None = None,
+        steps: int = 0,
+        fmax: float = 0.01,
+        max_steps: int = 200,
+        relax_cell: bool = True,
+    ) -> dict[str, str]:
+        """Return name and text of each input file of a task, where the engine has such.
+
+        Raises
+        ------
+        ConfigurationError
+            If the engine works without input files.
+        """
+        del structure, task, settings, steps, fmax, max_steps, relax_cell
+        raise ConfigurationError(f"{self.name} runs within Python and has no input files.")
+
+    def charged(self, charge: float) -> Self:  # noqa: ARG002
+        """Return this engine for cells of another charge (e).
+
+        An engine that knows no charge, as ML potentials do not, is the same for all.
+        """
+        return self
+
+    def neb(
+        self,
+        images: Sequence[Structure],  # noqa: ARG002
+        settings: NebSettings,  # noqa: ARG002
+        directory: Path,  # noqa: ARG002
+        *,
+        stop: StopCheck = never_stop,  # noqa: ARG002
+    ) -> NebPath:
+        """Relax a band between two minima, first plain and then with a climbing image.
+
+        Both ends stay as they are. A band in `directory` that was stopped or killed continues from
+        its last complete iteration.
+
+        Raises
+        ------
+        EngineError
+            If this engine has no NEB, or the images are not a path.
+        """
+        raise EngineError(f"{self.name} cannot relax a path. Choose another engine for NEB.")
 
     def provenance(self, *settings: Any) -> Provenance:
         """Return what made a record of this engine under these settings."""

@@ -3,6 +3,7 @@
 from ssefw.makers.candidate import BarrierMaker, CandidateMaker
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.ladder import LadderMaker, Triage
+from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
 from ssefw.makers.relax import RelaxMaker
 
@@ -11,6 +12,7 @@ __all__ = [
     "CandidateMaker",
     "DiffusivityMaker",
     "LadderMaker",
+    "LengthPolicy",
     "MDMaker",
     "RelaxMaker",
     "Triage",

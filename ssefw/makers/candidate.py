@@ -9,9 +9,10 @@ from ssefw.bvse import site_energy_barrier
 from ssefw.documents import Barrier, Candidate, Gate, Outcome
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded, recorded_failures
 from ssefw.makers.gates import barrier_gate, failed
-from ssefw.makers.ladder import LadderMaker, replaced_by
+from ssefw.makers.ladder import LadderMaker
 from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.relax import RelaxMaker
+from ssefw.makers.replacement import replaced_by
 
 __all__ = ["BarrierMaker", "CandidateMaker"]
 

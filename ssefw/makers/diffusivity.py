@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jobflow import Maker, job
+from jobflow import Maker, Response, job
 
 from ssefw.analysis import Frames, estimate_diffusivity
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.errors import AnalysisError
 from ssefw.makers.failures import LENIENT, failures_recorded
+from ssefw.makers.length import LengthPolicy
+from ssefw.makers.md import MDMaker
+from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import trajectories
 from ssefw.store.trajectories import TrajectoryStore
 
@@ -46,19 +49,38 @@ class DiffusivityMaker(Maker):
     ----------
     level
         Confidence level of intervals and bounds.
+    md, policy
+        With both, a run whose diffusivity is not known well enough is continued by `md`.
     """
 
     specie: str = "Li"
     level: float = 0.95
+    md: MDMaker | None = None
+    policy: LengthPolicy | None = None
     name: str = "diffusivity"
 
     @job(output_schema=Diffusivity, config=LENIENT)
-    def make(self, trajectory: Trajectory | None) -> Diffusivity:
+    def make(self, trajectory: Trajectory | None) -> Diffusivity | Response[Diffusivity]:
         """Return the diffusivity; `trajectory` is None where the dynamics failed."""
         if trajectory is None:
             raise AnalysisError("There is no trajectory: the dynamics before this failed.")
         with failures_recorded():
-            return self.estimate(trajectory, trajectories())
+            found = self.estimate(trajectory, trajectories())
+            if self.md is None or self.policy is None:
+                return found
+            step = trajectory.timestep / 1000.0
+            verdict = self.policy.judge(found, length=trajectory.n_steps * step)
+            if not verdict.goes_on:
+                return found.model_copy(update={"length_reason": verdict.reason})
+            target = min(self.policy.max_length, trajectory.n_steps * step + self.policy.step)
+            frames = round(target / step / trajectory.steps_per_frame)
+            longer = self.md.make(
+                trajectory.structure,
+                candidate_id=trajectory.candidate_id,
+                steps=frames * trajectory.steps_per_frame,
+                equilibration_steps=trajectory.equilibration_steps,
+            )
+            return replaced_by([longer], self.make(longer.output))
 
     def estimate(self, trajectory: Trajectory, store: TrajectoryStore) -> Diffusivity:
         """Return the diffusivity of what is stored of a trajectory."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
@@ -23,12 +23,15 @@ from ssefw.errors import DataError
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
+from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
 from ssefw.makers.outcome import conclude_candidate
+from ssefw.makers.replacement import replaced_by
+from ssefw.makers.site import trajectories as trajectory_store
 from ssefw.settings import load_settings
 from ssefw.units import Pure, Temperature, TimePs
 
-__all__ = ["LadderMaker", "Triage", "replaced_by"]
+__all__ = ["LadderMaker", "Triage"]
 
 T = TypeVar("T")
 
@@ -53,6 +56,8 @@ class LadderMaker(Maker):
         Rungs of the ladder, K.
     length, equilibration
         Duration of each run, and of its start that analysis leaves out, ps.
+    policy
+        Whether a run is continued beyond `length`; without one all are equally long.
     min_length, max_atoms
         The supercell: least distance between opposite faces (angstrom) and most atoms.
     conductivity_temperature
@@ -63,6 +68,7 @@ class LadderMaker(Maker):
     temperatures: tuple[float, ...] = (600.0, 800.0, 1000.0, 1200.0)
     length: float = 50.0
     equilibration: float = 2.0
+    policy: LengthPolicy | None = None
     min_length: float = 10.0
     max_atoms: int = 400
     triage: Triage | None = None
@@ -170,9 +176,10 @@ class LadderMaker(Maker):
     ) -> Outcome:
         """Fit what the rungs have given; a rung that failed is None."""
         with failures_recorded():
-            longest = {  # a rung may continue the run of the triage
-                trajectory.key: trajectory
-                for trajectory in sorted(_present(trajectories), key=lambda t: t.n_steps)
+            store = trajectory_store()
+            longest = {  # a policy may have continued a run, and a rung that of the triage
+                trajectory.key: store.ledger(trajectory.key) or trajectory
+                for trajectory in _present(trajectories)
             }
             by_key = {
                 diffusivity.trajectory_key: diffusivity
@@ -230,13 +237,20 @@ class LadderMaker(Maker):
             }
         )
         label = f"{temperature:g} K"
-        md = replace(self.md, settings=settings, name=f"md {label}").make(
+        maker = replace(self.md, settings=settings, name=f"md {label}")
+        md = maker.make(
             supercell,
             candidate_id=candidate.id,
             steps=self.steps(length),
             equilibration_steps=round(self.equilibration * 1000.0 / settings.timestep),
         )
-        estimate = replace(self.diffusivity, name=f"diffusivity {label}").make(md.output)
+        is_triage = length != self.length
+        estimate = replace(
+            self.diffusivity,
+            name=f"diffusivity {label}",
+            md=None if is_triage else maker,
+            policy=None if is_triage else self.policy,
+        ).make(md.output)
         return [md, estimate]
 
     def _conclude(
@@ -261,17 +275,6 @@ class LadderMaker(Maker):
             failures=failures,
             threads=load_settings().settings.threads,
         )
-
-
-def replaced_by(jobs: Sequence[Job], last: Job) -> Response[Outcome]:
-    """Run `jobs` and then `last` in the place of the current job, under its uuid.
-
-    jobflow's way, a flow with an output, would store that output once more.
-    """
-    current = CURRENT_JOB.job
-    last.set_uuid(current.uuid)
-    last.index = current.index + 1
-    return Response(replace=Flow([*jobs, last]))
 
 
 def _present(items: Sequence[T | None]) -> list[T]:

@@ -8,8 +8,17 @@ if TYPE_CHECKING:
     from ssefw.store.blobs import BlobStore, open_blobs
     from ssefw.store.connection import Connection, connect
     from ssefw.store.results import ResultStore
+    from ssefw.store.transfer import copy_store
 
-__all__ = ["Address", "BlobStore", "Connection", "ResultStore", "connect", "open_blobs"]
+__all__ = [
+    "Address",
+    "BlobStore",
+    "Connection",
+    "ResultStore",
+    "connect",
+    "copy_store",
+    "open_blobs",
+]
 
 _HOMES = {
     "Address": "address",
@@ -17,6 +26,7 @@ _HOMES = {
     "Connection": "connection",
     "ResultStore": "results",
     "connect": "connection",
+    "copy_store": "transfer",
     "open_blobs": "blobs",
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
+from weakref import finalize
 
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
@@ -193,7 +194,10 @@ def open_blobs(address: str | Path, *, read_only: bool = False, timeout: float =
         return FileBlobs(place.blob_folder, read_only=read_only)
     from ssefw.store.server import dial  # noqa: PLC0415 -- pymongo is not needed for a folder
 
-    return GridFSBlobs(dial(place, timeout=timeout), read_only=read_only)
+    database = dial(place, timeout=timeout)
+    blobs = GridFSBlobs(database, read_only=read_only)
+    finalize(blobs, database.client.close)
+    return blobs
 
 
 def _check_key(key: str) -> None:

@@ -27,7 +27,7 @@ from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
 from ssefw.store.sqlite import DocumentFile
 
-__all__ = ["EmbeddedCollection"]
+__all__ = ["EmbeddedCollection", "SortlessBulk"]
 
 # mongomock has no types of its own
 _Collection: Any = mongomock.Collection
@@ -225,7 +225,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def bulk_write(self, requests: Iterable[Any], *, ordered: bool = True, **options: Any) -> Any:
         """Do pymongo's InsertOne, ReplaceOne, UpdateOne ... as one transaction."""
         _refuse(options)
-        bulk = _SortlessBulk(self, ordered=ordered)
+        bulk = SortlessBulk(self, ordered=ordered)
         for request in requests:
             request._add_to_bulk(bulk)  # noqa: SLF001 -- the protocol between pymongo and its bulk
         with self.file.transaction(write=True):
@@ -317,14 +317,16 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         return self
 
 
-class _SortlessBulk(_Bulk):  # type: ignore[misc]
+class SortlessBulk(_Bulk):  # type: ignore[misc]
     """mongomock's bulk, for the requests of a pymongo that also passes a sort."""
 
     def add_replace(self, *args: Any, sort: Any = None, **kwargs: Any) -> None:
+        """Note a replacement."""
         _refuse({"sort": sort})
         super().add_replace(*args, **kwargs)
 
     def add_update(self, *args: Any, sort: Any = None, **kwargs: Any) -> None:
+        """Note an update."""
         _refuse({"sort": sort})
         super().add_update(*args, **kwargs)
 

@@ -170,6 +170,8 @@ def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridF
         first = {"next_fw_id": 1, "next_launch_id": 1}
         counters.update_one({"_id": "first"}, {"$setOnInsert": first}, upsert=True)
     launchpad.tuneup()
+    launchpad.fireworks.create_index("spec.campaign")
+    launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
     data.ensure_index("blob_uuid")

@@ -8,6 +8,7 @@ from fireworks import LaunchPad
 from fireworks.utilities.fw_utilities import get_fw_logger
 from maggma.stores import MemoryStore
 
+from ssefw.errors import StoreError
 from ssefw.store.address import Address
 from ssefw.store.database import EmbeddedDatabase, open_database
 
@@ -57,9 +58,13 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
 
     def ping_launch(self, *args: Any, **kwargs: Any) -> None:
         """Say that a launch is alive, unless the connection has been closed."""
-        # FireWorks' ping thread ends some time after its job: by then all may be over.
-        if not self.db.file.is_closed:
-            super().ping_launch(*args, **kwargs)
+        try:
+            with self.db.file.transaction(write=True):
+                super().ping_launch(*args, **kwargs)
+        except StoreError:
+            # FireWorks' ping thread may end after its job, when all is over.
+            if not self.db.file.is_closed:
+                raise
 
     def to_dict(self) -> dict[str, Any]:
         """Return what `from_dict` needs to open the same store."""
@@ -90,10 +95,10 @@ def _atomic(method: Callable[..., Any]) -> Callable[..., Any]:
 for _name in (  # noqa: SIM905 -- a list of quoted words hides the words
     "add_wf append_wf archive_wf bulk_add_wfs cancel_reservation change_launch_dir checkout_fw "
     "complete_launch defuse_fw defuse_wf delete_fws delete_wf detect_lostruns detect_unreserved "
-    "pause_fw pause_wf ping_launch reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
+    "pause_fw pause_wf reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
     "set_reservation_id update_spec _refresh_wf"
 ).split():
-    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(EmbeddedLaunchPad, _name)))
+    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(LaunchPad, _name)))
 
 
 class EmbeddedStore(MemoryStore):

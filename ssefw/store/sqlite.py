@@ -239,7 +239,8 @@ class DocumentFile:
         self._catalog_version = -1
 
     def _dial(self) -> sqlite3.Connection:
-        mode = "ro" if self.read_only else "rwc"
+        # Who only looks may still have to undo what a killed writer left half done.
+        mode = "rw" if self.read_only else "rwc"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -252,6 +253,7 @@ class DocumentFile:
             (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
             # A power cut costs a write-ahead log its last transactions, a journal the file.
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'wal' else 'FULL'}")
+            connection.execute(f"PRAGMA query_only = {self.read_only:d}")
             connection.execute("PRAGMA cache_size = -16384")
         except BaseException:
             connection.close()

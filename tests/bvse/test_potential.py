@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 from scipy.special import erfc
 
+from ssefw.bvse.cells import grid_operations
 from ssefw.bvse.field import compute_field, grid_shape
 from ssefw.bvse.potential import build_framework
 from ssefw.errors import DataError
@@ -135,3 +136,21 @@ def test_a_grid_too_fine_for_memory_is_refused():
         grid_shape(50 * np.eye(3), resolution=0.05)
     with pytest.raises(DataError, match="must be positive"):
         grid_shape(np.eye(3), resolution=0.0)
+
+
+@pytest.mark.parametrize("resolution", [0.5, 0.37])
+def test_a_grid_summed_by_symmetry_is_the_grid_summed_in_full(resolution):
+    rutile_like = Structure.from_spacegroup(
+        "P4_2/mnm",
+        Lattice.tetragonal(4.6, 3.0),
+        ["Ti4+", "O2-", "Li+"],
+        [[0, 0, 0], [0.305, 0.305, 0], [0.5, 0, 0.25]],
+    )
+    framework = build_framework(rutile_like)
+    shape, operations = grid_operations(
+        framework, grid_shape(framework.matrix, resolution=resolution)
+    )
+    assert len(operations) == 16
+    whole = compute_field(framework, shape=shape)
+    reduced = compute_field(framework, shape=shape, operations=operations)
+    assert reduced.energies == pytest.approx(whole.energies, abs=1e-9)

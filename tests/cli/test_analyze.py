@@ -12,7 +12,7 @@ from ssefw.errors import DataError
 
 WALKS = {
     temperature: LatticeWalk(
-        rate=40 * np.exp(-0.3 / (8.617333e-5 * temperature)), n_frames=800, n_cells=4, n_ions=48
+        rate=40 * np.exp(-0.3 / (8.617333e-5 * temperature)), n_frames=600, n_cells=4, n_ions=48
     )
     for temperature in (700, 900, 1200)
 }
@@ -22,7 +22,7 @@ WALKS = {
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for temperature, walk in WALKS.items():
-        frames = walk.frames(temperature)
+        frames = walk.frames(1)
         rows = ["run\n1.0\n12.8 0 0\n0 12.8 0\n0 0 12.8\nLi S\n48 64\n"]
         for k, positions in enumerate(frames.positions / 12.8):
             rows.append(f"Direct configuration= {k + 1}\n")
@@ -88,7 +88,7 @@ def test_one_temperature_for_several_files_makes_them_one_run(files):
         ).stdout
     )
     assert len(record["runs"]) == 1
-    assert record["n_frames"] == 1600
+    assert record["n_frames"] == 1200
 
 
 def test_a_file_that_does_not_tell_its_time_step_asks_for_it(files):

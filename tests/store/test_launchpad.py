@@ -316,6 +316,13 @@ def test_a_launch_pad_opens_itself_again_from_its_dictionary(launchpad):
     again.db.file.close()
 
 
+def test_a_ping_after_the_end_is_no_error(connection, tmp_path):
+    connection.launchpad.add_wf(chain())
+    _, launch_id = connection.launchpad.checkout_fw(FWorker(), str(tmp_path))
+    connection.close()
+    connection.launchpad.ping_launch(launch_id)
+
+
 class PowerCut(BaseException):
     """Ends a process anywhere."""
 

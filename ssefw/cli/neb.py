@@ -1,0 +1,166 @@
+"""``ssefw neb``: from a structure to migration barriers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.options import json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from ssefw.data.hops import HopClass
+    from ssefw.documents import Barrier, NebPath
+    from ssefw.engines import Engine
+
+
+@click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
+@click.argument("structure", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--engine", "engine_name", type=click.Choice(["ase", "espresso"]), default="ase",
+    help="ase is the ML potential CHGNet.",
+)  # fmt: skip
+@click.option("--specie", default="Li", help="The ion that moves.")
+@click.option("--max-length", default=4.5, help="Longest hop (A).")
+@click.option("--all-hops", is_flag=True, help="Every class of hops, not the shortest that cross.")
+@click.option("--min-length", default=10.0, help="Smallest distance of vacancies (A).")
+@click.option("--images", default=7, help="Images of a band, with both ends.")
+@click.option("--fmax", default=0.05, help="Largest force on a converged band (eV/A).")
+@click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
+@click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
+@click.option(
+    "--option", "options", multiple=True, metavar="KEY=VALUE",
+    help="A setting of the engine as YAML, for example kspacing=0.5.",
+)  # fmt: skip
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bands.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show hops and cell sizes; compute nothing.")
+@json_option
+def command(
+    structure: Path,
+    *,
+    engine_name: str,
+    specie: str,
+    max_length: float,
+    min_length: float,
+    images: int,
+    fmax: float,
+    options: tuple[str, ...],
+    output: Path | None,
+    all_hops: bool,
+    climb: bool,
+    relax: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Compute the barriers of vacancy hops and what it takes to cross the crystal."""
+    from ssefw.data import content_id, read_pool
+    from ssefw.data.hops import find_hops, hops_to_cross, vacancy_cell
+    from ssefw.engines import NebSettings
+    from ssefw.engines.migration import MigrationSettings, hop_barriers, percolation_barrier
+    from ssefw.engines.stopping import install_signal_handlers, stop_check
+    from ssefw.errors import AnalysisError
+
+    candidate = read_pool(structure, strict=True).candidates[0]
+    crystal = candidate.structure
+    engine = _engine(engine_name, options)
+    folder = output or settings().scratch_folder() / "neb" / candidate.id
+    install_signal_handlers()
+    if relax and not dry_run:
+        click.echo(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
+        result = engine.relax(crystal, fmax=0.01, max_steps=500, relax_cell=True)
+        crystal = result.structure
+        folder = folder / content_id(crystal)
+    classes = find_hops(crystal, specie=specie, max_length=max_length)
+    chosen = classes if all_hops else hops_to_cross(classes)
+    if dry_run:
+        for kind in chosen:
+            cell = vacancy_cell(crystal, kind.hop, min_length=min_length)
+            click.echo(
+                f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
+                f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
+            )
+        return 0
+    how = MigrationSettings(
+        min_length=min_length, n_images=images, band=NebSettings(fmax=fmax, climb=climb)
+    )
+    bands = {}
+    for kind, band in hop_barriers(
+        engine, crystal, chosen, folder, settings=how, stop=stop_check()
+    ):
+        bands[kind] = band
+        click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
+    try:
+        barrier = percolation_barrier(
+            crystal,
+            bands,
+            specie=specie,
+            missing=[kind for kind in classes if kind not in bands],
+            candidate_id=candidate.id,
+        )
+    except AnalysisError as error:
+        _show(bands, None, as_json=as_json)
+        raise AnalysisError(f"{error} The bands are in {folder}.") from error
+    _show(bands, barrier, as_json=as_json)
+    return 0
+
+
+def _engine(name: str, options: tuple[str, ...]) -> "Engine":
+    import yaml
+
+    values: dict[str, Any] = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
+        values[key] = yaml.safe_load(value)
+    try:
+        if name == "espresso":
+            from ssefw.engines.espresso import EspressoEngine
+
+            return EspressoEngine(**values)
+        from ssefw.engines.ase import AseEngine
+
+        return AseEngine(**values)
+    except TypeError as error:
+        raise click.UsageError(f"The engine {name} does not take {', '.join(values)}.") from error
+
+
+def _verdict(band: "NebPath") -> str:
+    if band.forward is None or band.reverse is None:
+        return f"{band.status}: {band.reason}"
+    return f"{band.forward:.3f} eV forward, {band.reverse:.3f} eV back"
+
+
+def _show(bands: "dict[HopClass, NebPath]", barrier: "Barrier | None", *, as_json: bool) -> None:
+    if as_json:
+        for kind, band in bands.items():
+            record = band.model_dump(mode="json", exclude={"structures", "history"})
+            print_json({"hop_length": kind.hop.length, "symmetric": kind.symmetric} | record)
+        if barrier is not None:
+            print_json(barrier.model_dump(mode="json"))
+        return
+
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table()
+    for name in ("hop (A)", "in the cell", "forward (eV)", "reverse (eV)", "status"):
+        table.add_column(name)
+    for kind, band in bands.items():
+        table.add_row(
+            f"{kind.hop.length:.3f}",
+            str(len(kind.hops)),
+            "–" if band.forward is None else f"{band.forward:.3f}",
+            "–" if band.reverse is None else f"{band.reverse:.3f}",
+            band.status,
+        )
+    console().print(table)
+    if barrier is not None:
+        for name, estimate in (
+            ("1D", barrier.barrier_1d),
+            ("2D", barrier.barrier_2d),
+            ("3D", barrier.barrier_3d),
+        ):
+            console().print(f"to cross in {name}: {show_estimate(estimate)} eV")
+        for warning in barrier.warnings:
+            click.echo(f"Warning: {warning}", err=True)

@@ -1,0 +1,258 @@
+"""Which labels are learned from and which are tested on, without leakage between near-duplicates.
+
+Compositions within 5 % of each other, directly or through a chain (a solid-solution series), stay
+on one side of every split unless a caller asks for the plain random split of a paper. Leave one
+cluster out follows McHaffie et al. 2025: distances between compositions (the earth mover's
+distance on the modified Pettifor scale), UMAP, DBSCAN.
+
+Hargreaves et al., Chem. Mater. 32, 10610 (2020), https://doi.org/10.1021/acs.chemmater.0c03381;
+Glawe et al., New J. Phys. 18, 093011 (2016), https://doi.org/10.1088/1367-2630/18/9/093011
+"""
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from pymatgen.core import Composition
+from sklearn.cluster import DBSCAN
+from sklearn.model_selection import (
+    GroupShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+)
+
+from ssefw.data.compositions import fractions
+from ssefw.data.dataset import Dataset
+from ssefw.errors import DataError, MissingDependencyError
+
+__all__ = [
+    "Split",
+    "composition_clusters",
+    "composition_distances",
+    "cumulative_fractions",
+    "held_out",
+    "k_fold",
+    "leave_one_cluster_out",
+    "read_split",
+    "repeated_random",
+    "write_split",
+]
+
+# The modified Pettifor scale: chemically similar elements are neighbors (Glawe et al. 2016).
+_PETTIFOR = (  # noqa: SIM905 - a line of text is easier to read
+    "He Ne Ar Kr Xe Rn Fr Cs Rb K Na Li Ra Ba Sr Ca Eu Yb Lu Tm Y Er Ho Dy Tb Gd Sm Pm Nd "
+    "Pr Ce La Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Sc Zr Hf Ti Ta Nb V Cr Mo W Re "
+    "Tc Os Ru Ir Rh Pt Pd Au Ag Cu Ni Co Fe Mn Mg Zn Cd Hg Be Al Ga In Tl Pb Sn Ge Si B C "
+    "N P As Sb Bi Po Te Se S O At I Br Cl F H"
+).split()
+_POSITION = {symbol: position for position, symbol in enumerate(_PETTIFOR)}
+
+UMAP_SPREAD = 5.0
+DBSCAN_EPS = 4.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows to learn from and rows to test on.
+
+    Attributes
+    ----------
+    name
+        Which one it is, for example ``cluster 3``.
+    """
+
+    name: str
+    train: npt.NDArray[np.int64]
+    test: npt.NDArray[np.int64]
+
+
+def k_fold(data: Dataset, *, k: int = 5, seed: int = 0, grouped: bool = True) -> list[Split]:
+    """Return k stratified folds; `grouped` keeps near-duplicates together.
+
+    Raises
+    ------
+    DataError
+        If a class or the groups are fewer than k.
+    """
+    smallest = int(min(np.bincount(data.y)))
+    if smallest < k:
+        raise DataError(
+            f"{k} folds need {k} labels of each class, the smaller class has {smallest}. "
+            "Use fewer folds."
+        )
+    if grouped and len(set(data.groups.tolist())) < k:
+        raise DataError(f"{k} folds need {k} groups of different compositions. Use fewer folds.")
+    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    folds = kind(n_splits=k, shuffle=True, random_state=seed)
+    rows = np.arange(len(data))
+    with warnings.catch_warnings():
+        # A large group may leave a fold without one class; the caller pools the folds.
+        warnings.simplefilter("ignore", UserWarning)
+        pairs = list(folds.split(rows, data.y, data.groups))
+    return [Split(f"fold {i}", train, test) for i, (train, test) in enumerate(pairs)]
+
+
+def repeated_random(
+    data: Dataset, *, n: int = 100, test_share: float = 0.2, seed: int = 0, grouped: bool = True
+) -> list[Split]:
+    """Return n random splits; `grouped=False` is the plain stratified split of Kang et al. 2022.
+
+    Raises
+    ------
+    DataError
+        If no split with both classes on both sides is found.
+    """
+    rows = np.arange(len(data))
+    if not grouped:
+        try:
+            splitter = StratifiedShuffleSplit(n, test_size=test_share, random_state=seed)
+            pairs = list(splitter.split(rows, data.y))
+        except ValueError as error:
+            raise DataError(f"{len(data)} labels cannot be split at random: {error}") from error
+        return [Split(f"split {i}", train, test) for i, (train, test) in enumerate(pairs)]
+    if len(set(data.groups.tolist())) < 2:
+        raise DataError("All labels are of one composition, so they cannot be split.")
+    shuffles = GroupShuffleSplit(20 * n, test_size=test_share, random_state=seed)
+    splits: list[Split] = []
+    for train, test in shuffles.split(rows, data.y, data.groups):
+        if len(set(data.y[train].tolist())) == 2 == len(set(data.y[test].tolist())):
+            splits.append(Split(f"split {len(splits)}", train, test))
+        if len(splits) == n:
+            return splits
+    raise DataError(
+        f"Only {len(splits)} of {n} random splits of the {len(data)} labels have both classes on "
+        "both sides. Ask for fewer splits or give more labels."
+    )
+
+
+def held_out(data: Dataset, *, share: float = 0.1, seed: int = 42) -> Split:
+    """Return one sealed split: a share of the groups, never to be looked at before the end."""
+    split = repeated_random(data, n=1, test_share=share, seed=seed)[0]
+    return Split("held out", split.train, split.test)
+
+
+def leave_one_cluster_out(data: Dataset, clusters: Sequence[str] | None = None) -> list[Split]:
+    """Return one split for each cluster, which is tested on after learning from all others.
+
+    Parameters
+    ----------
+    clusters
+        Name of each row's cluster, shape (n,); by default what the label set states. A refit of
+        the clustering gives others, so a set's own clusters are the ones to compare with.
+
+    Raises
+    ------
+    DataError
+        If the labels state no clusters, or there is only one.
+    """
+    names = list(data.clusters if clusters is None else clusters)
+    if not any(names):
+        raise DataError(
+            f"The label set {data.name!r} states no clusters. Use composition_clusters to make "
+            "some, and say so with the result."
+        )
+    kinds = sorted(set(names), key=lambda name: (len(name), name))
+    if len(kinds) < 2:
+        raise DataError("Leave one cluster out needs two clusters, there is one.")
+    is_in = {kind: np.array([name == kind for name in names]) for kind in kinds}
+    return [
+        Split(f"cluster {kind}", np.flatnonzero(~is_in[kind]), np.flatnonzero(is_in[kind]))
+        for kind in kinds
+    ]
+
+
+def composition_distances(compositions: Sequence[Composition]) -> npt.NDArray[np.float64]:
+    """Return distances between compositions, shape (n, n), in steps of the Pettifor scale.
+
+    The earth mover's distance of two sets of atomic fractions on a line is the area between their
+    cumulative sums, which makes it a Manhattan distance.
+    """
+    cumulative = cumulative_fractions(compositions)
+    distances = np.zeros((len(compositions), len(compositions)))
+    for row in range(len(compositions)):
+        distances[row] = np.abs(cumulative - cumulative[row]).sum(axis=1)
+    return distances
+
+
+def cumulative_fractions(compositions: Sequence[Composition]) -> npt.NDArray[np.float64]:
+    """Return the cumulative atomic fractions along the Pettifor scale, shape (n, 103).
+
+    Manhattan distances between these rows are what `composition_distances` returns.
+    """
+    shares = np.zeros((len(compositions), len(_PETTIFOR)))
+    for row, composition in enumerate(compositions):
+        for symbol, share in fractions(composition).items():
+            shares[row, _POSITION[symbol]] = share
+    return np.cumsum(shares, axis=1)
+
+
+def composition_clusters(compositions: Sequence[Composition], *, seed: int = 1) -> list[str]:
+    """Return a cluster name for each composition: distances, UMAP in two dimensions, DBSCAN.
+
+    Compositions that DBSCAN leaves alone form the cluster ``outliers``.
+
+    Raises
+    ------
+    MissingDependencyError
+        If umap-learn is not installed.
+    DataError
+        If there are fewer than 20 compositions, too few for an embedding.
+    """
+    if len(compositions) < 20:
+        raise DataError(f"{len(compositions)} compositions are too few to cluster; give 20.")
+    try:
+        umap = import_module("umap")  # optional, and slow to import
+    except ImportError as error:
+        raise MissingDependencyError("umap-learn", purpose="Clustering of compositions") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        points = umap.UMAP(metric="precomputed", spread=UMAP_SPREAD, random_state=seed)
+        embedded = points.fit_transform(composition_distances(compositions))
+    found = DBSCAN(eps=DBSCAN_EPS).fit_predict(embedded)
+    return ["outliers" if number < 0 else str(number) for number in found]
+
+
+def write_split(split: Split, data: Dataset, path: Path) -> None:
+    """Write which rows of which label set are on which side, by candidate and row id."""
+    record = {
+        "label_set": data.name,
+        "version": data.version,
+        "name": split.name,
+        "train": [_name(data, row) for row in split.train],
+        "test": [_name(data, row) for row in split.test],
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def read_split(path: Path, data: Dataset) -> Split:
+    """Read a split back for the same label set.
+
+    Raises
+    ------
+    DataError
+        If it is no split, or was made for other labels.
+    """
+    try:
+        record = json.loads(path.read_text())
+        stated = record["version"]
+        sides = record["train"], record["test"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is no split written by ssefw ({error}).") from error
+    if stated != data.version:
+        raise DataError(
+            f"The split {path} is of version {stated} of the labels, these are version "
+            f"{data.version}. A split belongs to one version."
+        )
+    rows = {_name(data, row): row for row in range(len(data))}
+    train, test = (np.array([rows[name] for name in side], dtype=np.int64) for side in sides)
+    return Split(record["name"], train, test)
+
+
+def _name(data: Dataset, row: int) -> str:
+    return data.labels[row].sources[0] if data.labels[row].sources else data.materials[row].name

@@ -1,0 +1,345 @@
+"""The engine for Quantum ESPRESSO: relaxation, single points, and paths by neb.x."""
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
+from ssefw.engines.band import check_images
+from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.espresso.inputs import (
+    PW_INPUT,
+    Calculation,
+    kpoint_grid,
+    pw_input,
+)
+from ssefw.engines.espresso.launch import ParallelLayout, command_words, rank_count
+from ssefw.engines.espresso.neb_run import NebRun
+from ssefw.engines.espresso.process import run_program
+from ssefw.engines.espresso.pseudopotentials import (
+    Pseudopotential,
+    electron_count,
+    family_hash,
+    find_pseudopotentials,
+    recommended_cutoffs,
+)
+from ssefw.engines.espresso.pw_output import PwRun, parse_pw
+from ssefw.engines.espresso.symptoms import read_text
+from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.stopping import StopCheck, never_stop, stop_check
+from ssefw.errors import DataError, EngineError
+from ssefw.settings import Settings, load_settings
+
+__all__ = ["EspressoEngine"]
+
+PW_OUTPUT = "pw.out"
+RY_PER_BOHR = 25.711043
+"""One Ry/bohr in eV/A."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EspressoEngine(Engine):
+    """Run pw.x and neb.x under custodian.
+
+    Attributes
+    ----------
+    ecutwfc, ecutrho
+        Cutoffs in Ry; by default the largest that the pseudopotentials suggest.
+    kspacing
+        Largest distance of k-points, in 1/A with 2 pi.
+    charge
+        Charge of the cell in e: -1 for a cell that lacks a Li+.
+    smearing
+        Width of cold smearing in eV; None for fixed occupations of an insulator.
+    magmoms
+        Element to initial magnetic moment in Bohr magnetons; makes the run spin-polarized.
+    options
+        Namelist to keyword to value, which override everything else.
+    family, pseudo_files, pseudo_hash
+        Which pseudopotentials of the folder ``pseudo_dir`` are meant: a family, files by element,
+        and the hash that those must have (see `family_hash`), so that nobody continues a series
+        with other ones.
+    layout
+        How MPI ranks are divided between images and k-points: ``image_groups``, ``pools``.
+
+    Examples
+    --------
+    >>> EspressoEngine(charge=-1).name
+    'espresso'
+    """
+
+    ecutwfc: float | None = None
+    ecutrho: float | None = None
+    kspacing: float = 0.3
+    charge: float = 0.0
+    smearing: float | None = None
+    magmoms: dict[str, float] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    family: str = "any"
+    pseudo_files: dict[str, str] = field(default_factory=dict)
+    pseudo_hash: str | None = None
+    layout: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of the code."""
+        return "espresso"
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of what writes, watches and reads.
+
+        That of Quantum ESPRESSO is in the provenance of each result.
+        """
+        return {name: version(name) for name in ("ase", "custodian")}
+
+    def charged(self, charge: float) -> Self:
+        """Return this engine for cells of another charge (e)."""
+        return replace(self, charge=charge)
+
+    def relax(
+        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+    ) -> RelaxResult:
+        """Relax with the BFGS of pw.x; see `Engine.relax`.
+
+        pw.x looks at components of forces, so that it is asked for fmax / sqrt(3).
+        """
+        calculation: Calculation = "vc-relax" if relax_cell else "relax"
+        options: dict[str, dict[str, Any]] = {
+            "control": {
+                "forc_conv_thr": fmax / RY_PER_BOHR / math.sqrt(3.0),
+                "etot_conv_thr": 1e-4,
+                "nstep": max_steps,
+            },
+            "ions": {"ion_dynamics": "bfgs"},
+            "cell": {"cell_dynamics": "bfgs", "press_conv_thr": 0.5} if relax_cell else {},
+        }
+        parts = {"fmax": fmax, "steps": max_steps, "cell": relax_cell}
+        run, pseudos, elapsed = self._single(calculation, structure, options, parts)
+        final = run.structure(structure)
+        largest = _largest_force(run)
+        return RelaxResult(
+            structure=final,
+            energy=run.energies[-1],
+            energy_per_atom=run.energies[-1] / len(structure),
+            converged=run.relaxed and run.finished,
+            n_steps=len(run.energies),
+            max_force=largest,
+            volume_change=final.volume / structure.volume - 1.0,
+            wall_time=elapsed,
+            provenance=self._provenance(run.version, pseudos, parts),
+        )
+
+    def static(self, structure: Structure) -> StaticResult:
+        """Return energy and forces of a structure as it is."""
+        run, pseudos, elapsed = self._single("scf", structure, {}, {})
+        return StaticResult(
+            structure=structure,
+            energy=run.energies[-1],
+            energy_per_atom=run.energies[-1] / len(structure),
+            max_force=_largest_force(run),
+            wall_time=elapsed,
+            provenance=self._provenance(run.version, pseudos, {}),
+        )
+
+    def md(
+        self,
+        structure: Structure,  # noqa: ARG002
+        settings: MDSettings,  # noqa: ARG002
+        run: RunDirectory,  # noqa: ARG002
+        *,
+        until: int,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
+    ) -> EndReason:
+        """Refuse: pw.x cannot continue Nose-Hoover dynamics bit by bit."""
+        msg = f"{self.name} does no molecular dynamics. Use the VASP engine or an ML potential."
+        raise EngineError(msg)
+
+    def neb(
+        self,
+        images: Sequence[Structure],
+        settings: NebSettings,
+        directory: Path,
+        *,
+        stop: StopCheck = never_stop,
+    ) -> NebPath:
+        """Relax a band with neb.x; see `Engine.neb`.
+
+        The spring constants are those that QE recommends, whatever `settings.spring` says.
+        """
+        check_images(images)
+        site = load_settings().settings
+        pseudos = self._pseudopotentials(images[0], site)
+        kpoints = kpoint_grid(images[0], spacing=self.kspacing)
+        words = command_words(site.neb_cmd, setting="neb_cmd")
+        layout = ParallelLayout(**self.layout)
+        layout.check(rank_count(words), n_images=len(images) - 2, n_kpoints=_n_kpoints(kpoints))
+        run = NebRun(
+            folder=directory,
+            images=list(images),
+            pseudos=pseudos,
+            options=self._options(images[0], pseudos, {}),
+            kpoints=kpoints,
+            command=[*words, *layout.options()],
+            settings=settings,
+            magmoms=self.magmoms,
+            key=settings_hash(self, settings, [image.as_dict() for image in images]),
+        )
+        band = run.execute(stop)
+        return band.model_copy(
+            update={
+                "provenance": self._provenance(run.program_version, pseudos, settings.model_dump())
+            }
+        )
+
+    def _single(
+        self,
+        calculation: Calculation,
+        structure: Structure,
+        options: Mapping[str, Mapping[str, Any]],
+        parts: Mapping[str, Any],
+    ) -> tuple[PwRun, dict[str, Pseudopotential], float]:
+        """Run pw.x in the folder of this calculation, unless it has run there."""
+        if not structure.is_ordered:
+            msg = f"{structure.composition.reduced_formula} has partly occupied sites. Order it."
+            raise DataError(msg)
+        site = load_settings().settings
+        pseudos = self._pseudopotentials(structure, site)
+        kpoints = kpoint_grid(structure, spacing=self.kspacing)
+        words = command_words(site.pw_cmd, setting="pw_cmd")
+        layout = ParallelLayout(pools=self.layout.get("pools", 1))
+        layout.check(rank_count(words), n_kpoints=_n_kpoints(kpoints))
+        key = settings_hash(
+            self, calculation, structure, dict(parts), family_hash(pseudos.values())
+        )
+        record = RunDirectory(site.scratch_folder() / "espresso" / key, key=key)
+        began = time.monotonic()
+        with record.lock():
+            run = parse_pw(read_text(record.path / PW_OUTPUT))
+            if not _is_whole(run):
+                # A relaxation that was interrupted goes on from its last geometry.
+                start = run.structure(structure) if calculation != "scf" else structure
+                text = pw_input(
+                    start,
+                    pseudos,
+                    calculation=calculation,
+                    options=self._options(structure, pseudos, options),
+                    kpoints=kpoints,
+                    magmoms=self.magmoms,
+                )
+                (record.path / PW_INPUT).write_text(text)
+                run_program(
+                    [*words, *layout.options()],
+                    record.path,
+                    PW_INPUT,
+                    PW_OUTPUT,
+                    stop=stop_check(),
+                )
+                run = parse_pw(read_text(record.path / PW_OUTPUT))
+            if not _is_whole(run):
+                why = "; ".join(s.message for s in run.symptoms) or "its output breaks off"
+                msg = f"pw.x failed in {record.path}: {why}"
+                raise EngineError(msg, directory=record.path)
+        return run, pseudos, time.monotonic() - began
+
+    def _pseudopotentials(self, structure: Structure, site: Settings) -> dict[str, Pseudopotential]:
+        """Find what the structure needs, and refuse what cannot be run with it."""
+        elements = [element.symbol for element in structure.composition.elements]
+        pseudos = find_pseudopotentials(
+            site.pseudo_dir, elements, family=self.family, files=self.pseudo_files
+        )
+        found = family_hash(pseudos.values())
+        if self.pseudo_hash is not None and self.pseudo_hash != found:
+            msg = (
+                f"The pseudopotentials in {site.pseudo_dir} have the hash {found}, not "
+                f"{self.pseudo_hash}: energies would not be comparable. Restore the files, or "
+                "change pseudo_hash if this is a new series."
+            )
+            raise EngineError(msg)
+        electrons = electron_count(structure, pseudos, charge=self.charge)
+        if self.smearing is None and not self.magmoms and round(electrons) % 2:
+            msg = (
+                f"{structure.composition.reduced_formula} with charge {self.charge:+g} has "
+                f"{electrons:g} electrons: an odd number cannot fill bands. Set charge (-1 for a "
+                "missing Li+), smearing, or magmoms."
+            )
+            raise EngineError(msg)
+        return pseudos
+
+    def _options(
+        self,
+        structure: Structure,
+        pseudos: Mapping[str, Pseudopotential],
+        options: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, dict[str, Any]]:
+        """Merge defaults, those of the task and the user's."""
+        if self.ecutwfc is None:
+            waves, density = recommended_cutoffs(pseudos.values())
+        else:
+            waves, density = self.ecutwfc, self.ecutrho or 8 * self.ecutwfc
+        system: dict[str, Any] = {
+            "ecutwfc": waves,
+            "ecutrho": self.ecutrho or density,
+            "occupations": "fixed",
+        }
+        if self.charge:
+            system |= {"tot_charge": self.charge, "nosym": True}
+        if self.smearing is not None:
+            system |= {
+                "occupations": "smearing",
+                "smearing": "cold",
+                "degauss": self.smearing / 13.605693,
+            }
+        if self.magmoms:
+            system["nspin"] = 2
+        defaults: dict[str, dict[str, Any]] = {
+            "control": {"disk_io": "low"},
+            "system": system,
+            "electrons": {
+                "conv_thr": 1e-9 * len(structure),
+                "mixing_beta": 0.3,
+                "electron_maxstep": 100,
+            },
+        }
+        for part in (options, self.options):
+            for name, values in part.items():
+                defaults.setdefault(name, {}).update(values)
+        return defaults
+
+    def _provenance(
+        self, program: str, pseudos: Mapping[str, Pseudopotential], settings: Any
+    ) -> Provenance:
+        found = family_hash(pseudos.values())
+        return Provenance(
+            engine=self.name,
+            settings_hash=settings_hash(self, json.loads(json.dumps(settings)), found),
+            versions=self.versions() | {"quantum-espresso": program, "pseudopotentials": found},
+        )
+
+
+def _is_whole(run: PwRun) -> bool:
+    return (
+        run.finished
+        and bool(run.energies)
+        and run.forces is not None
+        and not run.codes - {"nstep_exceeded"}
+    )
+
+
+def _largest_force(run: PwRun) -> float:
+    if run.forces is None:
+        msg = "pw.x printed no forces"
+        raise EngineError(msg)
+    return float(np.linalg.norm(run.forces, axis=1).max())
+
+
+def _n_kpoints(grid: tuple[int, int, int]) -> int:
+    """Count k-points up to time reversal."""
+    return (math.prod(grid) + 1) // 2

@@ -1,0 +1,196 @@
+"""Inputs of pw.x and neb.x, written with ASE, and changed where a correction asks for it."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from ase.io.espresso import write_espresso_in
+from ase.io.espresso_namelist.namelist import Namelist
+from pymatgen.core import Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ssefw.engines.espresso.pseudopotentials import Pseudopotential
+from ssefw.errors import EngineError
+
+__all__ = [
+    "NEB_INPUT",
+    "PREFIX",
+    "PW_INPUT",
+    "PathSettings",
+    "change_option",
+    "kpoint_grid",
+    "neb_input",
+    "pw_input",
+    "read_option",
+]
+
+PW_INPUT, NEB_INPUT = "pw.in", "neb.in"
+PREFIX = "ssefw"
+"""QE's name for the files of a run."""
+
+CELL_CARDS = ("control", "system", "electrons", "ions", "cell")
+Calculation = Literal["scf", "relax", "vc-relax"]
+Options = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class PathSettings:
+    """The namelist &PATH of neb.x.
+
+    Attributes
+    ----------
+    fmax
+        Convergence: largest norm of the force orthogonal to the path, in eV/A.
+    max_steps
+        Most iterations of this run.
+    climb
+        Whether the highest image climbs.
+    restart
+        Whether to continue from the path file.
+    springs
+        Smallest and largest elastic constant of the path, in Hartree atomic units.
+    """
+
+    fmax: float
+    max_steps: int
+    climb: bool
+    restart: bool
+    springs: tuple[float, float] = (0.2, 0.3)
+
+
+def kpoint_grid(structure: Structure, *, spacing: float) -> tuple[int, int, int]:
+    """Return the smallest grid of points within `spacing` (1/A, with 2 pi) of each other."""
+    lengths = np.array(structure.lattice.reciprocal_lattice.abc)
+    a, b, c = np.maximum(1, np.ceil(lengths / spacing - 1e-9)).astype(int)
+    return int(a), int(b), int(c)
+
+
+def pw_input(
+    structure: Structure,
+    pseudos: Mapping[str, Pseudopotential],
+    *,
+    calculation: Calculation,
+    options: Options,
+    kpoints: tuple[int, int, int],
+    magmoms: Mapping[str, float] | None = None,
+) -> str:
+    """Return the input of pw.x.
+
+    Parameters
+    ----------
+    options
+        Namelist to keyword to value, in the units of QE.
+    kpoints
+        Grid with the Gamma point; (1, 1, 1) uses the faster real wavefunctions.
+    magmoms
+        Initial magnetic moment (Bohr magnetons) by element, where the run is spin-polarized.
+    """
+    data = Namelist({name: _plain(options.get(name, {})) for name in CELL_CARDS})
+    data["control"] |= {
+        "calculation": calculation,
+        "prefix": PREFIX,
+        "outdir": "./",
+        "pseudo_dir": str(_folder(pseudos)),
+        "tprnfor": True,
+    }
+    buffer = io.StringIO()
+    atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+    if magmoms:
+        atoms.set_initial_magnetic_moments([magmoms.get(s, 0.0) for s in atoms.symbols])
+    write_espresso_in(
+        buffer,
+        atoms,
+        input_data=data,
+        pseudopotentials={element: pseudo.path.name for element, pseudo in pseudos.items()},
+        kpts=None if kpoints == (1, 1, 1) else kpoints,
+    )
+    # Namelists that ASE knows and older versions of QE do not.
+    return re.sub(r"&(?!CONTROL|SYSTEM|ELECTRONS)\w+\n/\n", "", buffer.getvalue())
+
+
+def neb_input(
+    images: Sequence[Structure],
+    pseudos: Mapping[str, Pseudopotential],
+    *,
+    path: PathSettings,
+    options: Options,
+    kpoints: tuple[int, int, int],
+    magmoms: Mapping[str, float] | None = None,
+) -> str:
+    """Return the input of neb.x: a path through all images, of which the ends stay."""
+    settings = Namelist(
+        {
+            "path": {
+                "string_method": "neb",
+                "restart_mode": "restart" if path.restart else "from_scratch",
+                "nstep_path": path.max_steps,
+                "num_of_images": len(images),
+                "opt_scheme": "broyden",
+                "CI_scheme": "auto" if path.climb else "no-CI",
+                "path_thr": path.fmax,
+                "k_min": path.springs[0],
+                "k_max": path.springs[1],
+            }
+        }
+    )
+    engine = {name: dict(options.get(name, {})) for name in ("control", "system", "electrons")}
+    texts = [
+        pw_input(
+            image, pseudos, calculation="scf", options=engine, kpoints=kpoints, magmoms=magmoms
+        )
+        for image in images
+    ]
+    positions = [text[text.index("ATOMIC_POSITIONS") :].rstrip() for text in texts]
+    titles = ["INTERMEDIATE_IMAGE"] * len(images)
+    titles[0], titles[-1] = "FIRST_IMAGE", "LAST_IMAGE"
+    lines = ["BEGIN", "BEGIN_PATH_INPUT", settings.to_string().rstrip(), "END_PATH_INPUT"]
+    lines += ["BEGIN_ENGINE_INPUT", texts[0][: texts[0].index("ATOMIC_POSITIONS")].rstrip()]
+    lines += ["BEGIN_POSITIONS"]
+    for title, block in zip(titles, positions, strict=True):
+        lines += [title, block]
+    return "\n".join([*lines, "END_POSITIONS", "END_ENGINE_INPUT", "END", ""])
+
+
+def read_option(text: str, namelist: str, key: str) -> str | None:
+    """Return an option of an input as it is written there."""
+    block = _namelist(text, namelist)
+    if block is None:
+        return None
+    match = re.search(rf"^\s*{re.escape(key)}\s*=\s*(.*?)\s*,?\s*$", block.group(2), _FLAGS)
+    return match.group(1).strip("'\"") if match else None
+
+
+def change_option(text: str, namelist: str, key: str, value: str | float | bool) -> str:  # noqa: FBT001
+    """Return an input with an option set to another value."""
+    block = _namelist(text, namelist)
+    if block is None:
+        msg = f"The input has no namelist &{namelist.upper()}, so {key} cannot be set."
+        raise EngineError(msg)
+    line = Namelist({key: value}).to_string(indent=3)
+    kept = re.sub(rf"^\s*{re.escape(key)}\s*=.*\n", "", block.group(2), flags=_FLAGS)
+    changed: str = text[: block.start(2)] + line + kept + text[block.end(2) :]
+    return changed
+
+
+_FLAGS = re.IGNORECASE | re.MULTILINE
+
+
+def _namelist(text: str, name: str) -> re.Match[str] | None:
+    return re.search(rf"(^\s*&{name}\s*\n)(.*?)(^\s*/\s*$)", text, _FLAGS | re.DOTALL)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn numpy's numbers, whose names would end in the input, into Python's."""
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+
+
+def _folder(pseudos: Mapping[str, Pseudopotential]) -> Path:
+    folders = {pseudo.path.parent for pseudo in pseudos.values()}
+    if len(folders) != 1:
+        msg = f"Pseudopotentials lie in {len(folders)} folders; QE reads them from one."
+        raise EngineError(msg)
+    return folders.pop()

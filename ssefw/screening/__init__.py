@@ -1,0 +1,1 @@
+"""Screens that order a pool: features, systems, filters, honest evaluation."""

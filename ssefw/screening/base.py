@@ -1,0 +1,276 @@
+"""What every screening system offers: fit, score, explain, save, load; and how one is found.
+
+A system is a class that keeps this contract and is named in the table below or by an entry point
+of the group ``ssefw.screeners`` of any installed package::
+
+    [project.entry-points."ssefw.screeners"]
+    mine = "my_package.screen:MyScreener"
+
+A saved model is one file of plain arrays and JSON. Reading it runs no code of the file.
+"""
+
+import json
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points, version
+from inspect import signature
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.data.dataset import Dataset
+from ssefw.data.materials import Material
+from ssefw.errors import ConfigurationError, DataError, SsefwError
+
+__all__ = [
+    "SCREENERS",
+    "ModelState",
+    "Reason",
+    "Scores",
+    "Screener",
+    "load_screener",
+    "make_screener",
+    "save_screener",
+    "screener_class",
+    "screener_names",
+]
+
+SCREENERS = {
+    "composition": "ssefw.screening.composition:CompositionScreener",
+}
+"""Systems that come with ssefw; entry points add to them."""
+
+ENTRY_POINTS = "ssefw.screeners"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a screener says of some materials; rows are materials, in the order given.
+
+    Attributes
+    ----------
+    probability
+        Of being superionic, shape (n,). NaN where the material could not be scored.
+    spread
+        Standard deviation over the members of the ensemble, shape (n,).
+    lower, upper
+        95 % of the members lie between, shape (n,).
+    votes
+        Members that say superionic, shape (n,), of `n_votes`.
+    distance
+        To the nearest labeled material, 1 being the labels' mean distance to their center.
+    problems
+        Row to the reason why it was not scored.
+    details
+        More numbers of a system, each of shape (n,), for example the votes of one kind of member.
+    meaning
+        What the probability rests on, in a sentence.
+    """
+
+    names: tuple[str, ...]
+    probability: npt.NDArray[np.float64]
+    spread: npt.NDArray[np.float64]
+    lower: npt.NDArray[np.float64]
+    upper: npt.NDArray[np.float64]
+    meaning: str
+    votes: npt.NDArray[np.int64] | None = None
+    n_votes: int | None = None
+    distance: npt.NDArray[np.float64] | None = None
+    problems: Mapping[int, str] = field(default_factory=dict)
+    details: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a material has its score: a property, its value, and what it adds to the score.
+
+    Attributes
+    ----------
+    typical
+        The median of the labels.
+    effect
+        Score as it is, less the score with the property at its typical value.
+    """
+
+    feature: str
+    value: float
+    typical: float
+    effect: float
+
+
+@dataclass(frozen=True)
+class ModelState:
+    """A fitted screener as it is saved: JSON values and arrays, nothing else."""
+
+    meta: dict[str, Any]
+    arrays: dict[str, npt.NDArray[Any]]
+
+
+class Screener(ABC):
+    """Learns from labels which materials conduct, and scores others.
+
+    The constructor only stores settings. `fit` learns and returns the screener; `score` changes
+    nothing. All randomness comes from a seed among the settings.
+
+    Attributes
+    ----------
+    name
+        Under which it is registered.
+    needs
+        What a material must have to be scored.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Literal["composition", "structure"]]
+
+    @abstractmethod
+    def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
+        """Learn from labels (y 1 or 0; -1 is unlabeled), and from a pool without labels."""
+
+    @abstractmethod
+    def score(self, materials: Sequence[Material]) -> Scores:
+        """Score materials; one that cannot be scored is NaN and listed with the reason.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        """
+
+    @abstractmethod
+    def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
+        """Return the properties that move the score of a material most, largest first."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments as JSON values."""
+
+    @abstractmethod
+    def state(self) -> ModelState:
+        """Return what was learned."""
+
+    @abstractmethod
+    def restore(self, state: ModelState) -> Self:
+        """Take over what `state` returned, and return the screener."""
+
+    def tuned_on(self, data: Dataset, *, trials: int) -> "Screener":  # noqa: ARG002
+        """Return an unfitted screener whose hyper-parameters were searched on labels.
+
+        Raises
+        ------
+        ConfigurationError
+            If the system has none to search.
+        """
+        raise ConfigurationError(f"The system {self.name!r} has no hyper-parameters to search.")
+
+    @property
+    @abstractmethod
+    def trained_on(self) -> dict[str, Any]:
+        """Return name, version and formulas of the labels, and the threshold in S/cm.
+
+        Keys are ``label_set``, ``label_version``, ``threshold`` and ``formulas``.
+        """
+
+
+def save_screener(screener: Screener, path: Path) -> None:
+    """Write a fitted screener as one file: a zip of JSON and numpy arrays."""
+    state = screener.state()
+    meta = {
+        "format": FORMAT,
+        "screener": screener.name,
+        "settings": screener.settings(),
+        "ssefw": version("ssefw"),
+        "state": state.meta,
+    }
+    text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
+    with path.open("wb") as file:
+        np.savez_compressed(file, __meta__=text, **state.arrays)  # type: ignore[arg-type]
+
+
+def load_screener(path: Path) -> Screener:
+    """Read what `save_screener` wrote. No code of the file is run.
+
+    Raises
+    ------
+    DataError
+        If it is no saved screener, or of a later format.
+    ConfigurationError
+        If its system is not installed.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            arrays = {key: content[key] for key in content.files}
+        meta = json.loads(arrays.pop("__meta__").tobytes())
+        system, settings, state = meta["screener"], meta["settings"], meta["state"]
+        saved_format = int(meta["format"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is no model of ssefw ({type(error).__name__}). Make one with "
+            "`ssefw screen train`."
+        ) from error
+    if saved_format > FORMAT:
+        raise DataError(
+            f"{path} was written by ssefw {meta.get('ssefw')}, which is newer. Update ssefw."
+        )
+    try:
+        return screener_class(system)(**settings).restore(ModelState(state, arrays))
+    except SsefwError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"The model {path} of system {system!r} is damaged or was written by another version "
+            f"({type(error).__name__}: {error}). Train it again."
+        ) from error
+
+
+def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:
+    """Return an unfitted screener with settings by name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such system, or it has no such setting.
+    """
+    kind = screener_class(name)
+    known = set(signature(kind).parameters)
+    unknown = sorted(set(settings) - known)
+    if unknown:
+        raise ConfigurationError(
+            f"The system {name!r} has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
+        )
+    return kind(**settings)
+
+
+def screener_names() -> list[str]:
+    """Return the names of all systems that are installed."""
+    return sorted({*SCREENERS, *(point.name for point in entry_points(group=ENTRY_POINTS))})
+
+
+def screener_class(name: str) -> type[Screener]:
+    """Return the class of a system by its name.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or its class does not keep the contract.
+    """
+    found = {point.name: point.value for point in entry_points(group=ENTRY_POINTS)}
+    target = {**found, **SCREENERS}.get(name)
+    if target is None:
+        close = get_close_matches(name, screener_names(), n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ConfigurationError(
+            f"Unknown screening system {name!r}.{hint} Known: {', '.join(screener_names())}."
+        )
+    module, _, attribute = target.partition(":")
+    kind = getattr(import_module(module), attribute)
+    if not (isinstance(kind, type) and issubclass(kind, Screener)):
+        raise ConfigurationError(f"The screener {name!r} at {target} is no ssefw Screener.")
+    return kind

@@ -1,0 +1,329 @@
+"""Filters in a row, with counts after each and a reason for every material that is stopped.
+
+A filter looks at one material and returns a `Gate`. It never passes a material for want of a
+number: that is the code ``undetermined``, counted apart. Presets of the papers are data
+(``presets.yaml``); a preset names filters and their limits.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import yaml
+from pymatgen.core import Element
+
+from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
+from ssefw.data.materials import Material
+from ssefw.documents import CascadeStep, Gate
+from ssefw.errors import AnalysisError, ConfigurationError, DataError
+from ssefw.screening.phases import PhaseTable
+
+__all__ = [
+    "FILTERS",
+    "Cascade",
+    "CascadeResult",
+    "Filter",
+    "preset_filters",
+    "preset_names",
+]
+
+UNDETERMINED = "undetermined"
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A named question to one material."""
+
+    name: str
+    judge: Callable[[Material], Gate]
+
+
+@dataclass
+class CascadeResult:
+    """What passed, how many passed each filter, and the trail of every material by name."""
+
+    passed: list[Material] = field(default_factory=list)
+    steps: list[CascadeStep] = field(default_factory=list)
+    trails: dict[str, tuple[Gate, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Filters in the order they are asked; a material is asked no further after the first no."""
+
+    filters: tuple[Filter, ...]
+
+    def run(self, materials: Iterable[Material]) -> CascadeResult:
+        """Ask every material, one at a time, so that a pool can be a stream."""
+        result = CascadeResult()
+        n_in, n_passed, n_open = Counter[str](), Counter[str](), Counter[str]()
+        for material in materials:
+            trail: list[Gate] = []
+            for item in self.filters:
+                gate = item.judge(material)
+                trail.append(gate)
+                n_in[item.name] += 1
+                n_open[item.name] += gate.code == UNDETERMINED
+                if not gate.passed:
+                    break
+                n_passed[item.name] += 1
+            else:
+                result.passed.append(material)
+            result.trails[material.name] = tuple(trail)
+        result.steps = [
+            CascadeStep(
+                name=item.name,
+                n_in=n_in[item.name],
+                n_passed=n_passed[item.name],
+                n_undetermined=n_open[item.name],
+            )
+            for item in self.filters
+        ]
+        return result
+
+
+def _gate(name: str, *, passed: bool, code: str, message: str, **numbers: float) -> Gate:
+    return Gate(
+        name=name,
+        passed=passed,
+        code="ok" if passed else code,
+        message=message,
+        numbers={key: float(value) for key, value in numbers.items()},
+    )
+
+
+def _open(name: str, reason: str) -> Gate:
+    return Gate(name=name, passed=False, code=UNDETERMINED, message=reason)
+
+
+def _without(name: str, symbols: Iterable[str], code: str) -> Filter:
+    """Return the filter that stops every material with one of these elements."""
+    unwanted = frozenset(symbols)
+
+    def judge(material: Material) -> Gate:
+        found = [x for x in material.composition.get_el_amt_dict() if x in unwanted]
+        message = f"holds {', '.join(found)}" if found else "holds none of them"
+        return _gate(name, passed=not found, code=code, message=message)
+
+    return Filter(name, judge)
+
+
+def _limit(
+    name: str,
+    key: str,
+    unit: str,
+    *,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Filter:
+    """Return the filter that compares a number of the pool with a limit."""
+
+    def judge(material: Material) -> Gate:
+        value = material.properties.get(key)
+        if not isinstance(value, int | float) or not np.isfinite(value):
+            return _open(name, f"the pool states no {key}")
+        passed = (
+            (at_least is None or value >= at_least)
+            and (at_most is None or value <= at_most)
+            and (below is None or value < below)
+        )
+        limits = {"at least": at_least, "at most": at_most, "below": below}
+        asked = " and ".join(f"{k} {v:g}" for k, v in limits.items() if v is not None)
+        return _gate(
+            name,
+            passed=passed,
+            code="outside_limit",
+            message=f"{value:g} {unit}, asked for {asked}",
+            **{key: value},
+        )
+
+    return Filter(name, judge)
+
+
+@cache
+def _transition_metals() -> frozenset[str]:
+    """Return the d block, lanthanum and actinium included, the other f elements not."""
+    return frozenset(element.symbol for element in Element if element.is_transition_metal)
+
+
+def no_transition_metal() -> Filter:
+    """Stop what holds a d-block element, lanthanum included (stability against Li metal)."""
+    return _without("no transition metal", _transition_metals(), "transition_metal")
+
+
+def without_elements(*, elements: Sequence[str]) -> Filter:
+    """Stop what holds one of some elements, for example toxic or expensive ones."""
+    bad = [symbol for symbol in elements if not Element.is_valid_symbol(symbol)]
+    if bad:
+        raise ConfigurationError(f"{bad[0]!r} in the filter without_elements is no element.")
+    return _without("without elements", elements, "unwanted_element")
+
+
+def band_gap(*, at_least: float) -> Filter:
+    """Ask for a band gap in eV (electronic insulation)."""
+    return _limit("band gap", "band_gap_ev", "eV", at_least=at_least)
+
+
+def hull_energy(*, at_most: float) -> Filter:
+    """Ask for an energy above the hull in eV/atom (stability against decomposition)."""
+    return _limit("hull energy", "e_hull_ev_atom", "eV/atom", at_most=at_most)
+
+
+def bvse_barrier(*, below: float) -> Filter:
+    """Ask for a bond-valence barrier in eV as the pool states it."""
+    return _limit("BVSE barrier", "bvse_barrier_ev", "eV", below=below)
+
+
+def no_intermetallic() -> Filter:
+    """Stop what holds no anion: hydride, pnictide to arsenide, chalcogenide or halide."""
+    anions = frozenset({"H", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"})
+
+    def judge(material: Material) -> Gate:
+        found = [x for x in material.composition.get_el_amt_dict() if x in anions]
+        message = f"anions {', '.join(found)}" if found else "has no anion"
+        return _gate("no intermetallic", passed=bool(found), code="intermetallic", message=message)
+
+    return Filter("no intermetallic", judge)
+
+
+def oxidation_voltage(*, above: float, phases: PhaseTable | None = None) -> Filter:
+    """Ask for a limit of oxidation in V against Li/Li+, as stated or from a hull of `phases`."""
+    name = "oxidation voltage"
+
+    def judge(material: Material) -> Gate:
+        stated = material.properties.get("v_ox_v")
+        if isinstance(stated, int | float):
+            return _gate(
+                name,
+                passed=stated > above,
+                code="outside_limit",
+                message=f"{stated:.2f} V as stated, asked for above {above:g}",
+                v_ox_v=stated,
+            )
+        if phases is None:
+            return _open(name, "the pool states no v_ox_v and no phases were given (--phases)")
+        energy = material.properties.get("e_form_ev_atom")
+        try:
+            limit = phases.oxidation_limit(
+                material.composition, energy if isinstance(energy, int | float) else None
+            )
+        except AnalysisError as error:
+            return _open(name, str(error))
+        products = " + ".join(f"{n:.3g} {formula}" for formula, n in limit.products.items())
+        return _gate(
+            name,
+            passed=limit.voltage > above,
+            code="outside_limit",
+            message=f"{limit.voltage:.2f} V (leaves {products}), asked for above {above:g}",
+            v_ox_v=limit.voltage,
+        )
+
+    return Filter(name, judge)
+
+
+def novel_composition(*, known: Sequence[str] = (), tolerance: float = SIMILAR_FRACTION) -> Filter:
+    """Stop compositions whose atomic fractions all lie within `tolerance` of a known one."""
+    name = "novel composition"
+    by_elements: dict[tuple[str, ...], list[tuple[str, list[float]]]] = {}
+    for formula in known:
+        share = fractions(parse_formula(formula))
+        by_elements.setdefault(tuple(share), []).append((formula, list(share.values())))
+
+    def judge(material: Material) -> Gate:
+        share = fractions(material.composition)
+        own = np.array(list(share.values()))
+        for formula, values in by_elements.get(tuple(share), []):
+            gap = float(np.abs(own - values).max())
+            if gap <= tolerance + 1e-12:
+                return _gate(
+                    name,
+                    passed=False,
+                    code="known",
+                    message=f"within {tolerance:g} of {formula}, which has a label",
+                    largest_difference=gap,
+                )
+        return _gate(name, passed=True, code="ok", message="no labeled composition is near")
+
+    return Filter(name, judge)
+
+
+FILTERS: dict[str, Callable[..., Filter]] = {
+    "band_gap": band_gap,
+    "bvse_barrier": bvse_barrier,
+    "hull_energy": hull_energy,
+    "no_intermetallic": no_intermetallic,
+    "no_transition_metal": no_transition_metal,
+    "novel_composition": novel_composition,
+    "oxidation_voltage": oxidation_voltage,
+    "without_elements": without_elements,
+}
+"""Filters by the name they have in a preset or a campaign file."""
+
+
+@cache
+def _presets() -> Mapping[str, Mapping[str, Any]]:
+    text = files("ssefw.screening").joinpath("presets.yaml").read_text(encoding="utf-8")
+    content: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
+    return content
+
+
+def preset_names() -> list[str]:
+    """Return the names of the presets."""
+    return sorted(_presets())
+
+
+def preset_filters(
+    preset: str | Sequence[Mapping[str, Any]],
+    *,
+    phases: PhaseTable | None = None,
+    known: Sequence[str] = (),
+) -> Cascade:
+    """Build the cascade of a preset, or of a list of ``{filter: {limit: value}}``.
+
+    Parameters
+    ----------
+    phases
+        For oxidation voltages.
+    known
+        Formulas that have labels, for the filter on novelty.
+
+    Raises
+    ------
+    ConfigurationError
+        If preset, filter or limit is not known.
+    """
+    if isinstance(preset, str):
+        if preset not in _presets():
+            raise ConfigurationError(
+                f"Unknown preset {preset!r} of filters. Known: {', '.join(preset_names())}."
+            )
+        lines = _presets()[preset]["filters"]
+    else:
+        lines = list(preset)
+    return Cascade(tuple(_filter(line, phases=phases, known=known) for line in lines))
+
+
+def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Filter:
+    if not isinstance(line, Mapping) or len(line) != 1:
+        raise ConfigurationError(
+            f"A filter is written 'band_gap: {{at_least: 1.0}}', got {line!r}."
+        )
+    ((name, limits),) = line.items()
+    if name not in FILTERS:
+        raise ConfigurationError(f"Unknown filter {name!r}. Known: {', '.join(sorted(FILTERS))}.")
+    extra: dict[str, Any] = {}
+    if name == "oxidation_voltage":
+        extra["phases"] = phases
+    if name == "novel_composition":
+        extra["known"] = known
+    try:
+        return FILTERS[name](**(limits or {}), **extra)
+    except (TypeError, DataError) as error:
+        raise ConfigurationError(
+            f"The filter {name!r} does not take {dict(limits or {})}: {error}"
+        ) from error

@@ -1,0 +1,200 @@
+"""Measures of a classifier on held-out labels, with intervals, and what chance would give.
+
+Intervals are 95 % bootstrap intervals over groups of near-duplicate compositions, not over rows:
+members of one solid-solution series stand or fall together, and counting them as independent
+would make every interval too narrow.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from ssefw.documents import Estimate
+
+__all__ = [
+    "METRICS",
+    "chance",
+    "expected_calibration_error",
+    "measure",
+    "measure_with_intervals",
+    "reliability_curve",
+]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+TOP_SHARE = 0.1
+N_BINS = 10
+N_BOOTSTRAP = 1000
+
+
+def _counts(y: Ints, p: Floats) -> tuple[float, float, float, float]:
+    said = p >= 0.5
+    is_one = y == 1
+    return (
+        float((said & is_one).sum()),
+        float((said & ~is_one).sum()),
+        float((~said & is_one).sum()),
+        float((~said & ~is_one).sum()),
+    )
+
+
+def _accuracy(y: Ints, p: Floats) -> float:
+    return float(((p >= 0.5) == (y == 1)).mean())
+
+
+def _balanced_accuracy(y: Ints, p: Floats) -> float:
+    tp, fp, fn, tn = _counts(y, p)
+    return _ratio(tp, tp + fn) / 2 + _ratio(tn, tn + fp) / 2
+
+
+def _precision(y: Ints, p: Floats) -> float:
+    tp, fp, _, _ = _counts(y, p)
+    return _ratio(tp, tp + fp)
+
+
+def _recall(y: Ints, p: Floats) -> float:
+    tp, _, fn, _ = _counts(y, p)
+    return _ratio(tp, tp + fn)
+
+
+def _f1(y: Ints, p: Floats) -> float:
+    tp, fp, fn, _ = _counts(y, p)
+    return _ratio(2 * tp, 2 * tp + fp + fn)
+
+
+def _mcc(y: Ints, p: Floats) -> float:
+    """Return Matthews' correlation coefficient; 0 where all answers or all labels are equal."""
+    tp, fp, fn, tn = _counts(y, p)
+    scale = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
+    return (tp * tn - fp * fn) / float(np.sqrt(scale)) if scale else 0.0
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else float("nan")
+
+
+def _has_both(y: Ints) -> bool:
+    return bool(0 < (y == 1).sum() < len(y))
+
+
+def _auc_pr(y: Ints, p: Floats) -> float:
+    return float(average_precision_score(y, p)) if _has_both(y) else float("nan")
+
+
+def _auc_roc(y: Ints, p: Floats) -> float:
+    return float(roc_auc_score(y, p)) if _has_both(y) else float("nan")
+
+
+def _brier(y: Ints, p: Floats) -> float:
+    return float(np.mean((p - y) ** 2))
+
+
+def _enrichment(y: Ints, p: Floats) -> float:
+    """Share of positives among the best tenth, over their share in all.
+
+    Rows with equal scores at the cut count in proportion, so a constant score gives 1.
+    """
+    k = max(1, round(TOP_SHARE * len(y)))
+    cut = np.sort(p)[-k]
+    above, at = p > cut, p == cut
+    hits = float(y[above].sum()) + float(y[at].mean()) * (k - float(above.sum()))
+    return _ratio(hits / k, float(y.mean()))
+
+
+def expected_calibration_error(y: Ints, p: Floats) -> float:
+    """Return the mean gap between predicted probability and share of positives, over ten bins."""
+    return float(
+        sum(n * abs(mean - share) for mean, share, n in reliability_curve(y, p)) / max(len(y), 1)
+    )
+
+
+def reliability_curve(y: Ints, p: Floats) -> list[tuple[float, float, int]]:
+    """Return (mean prediction, share of positives, number) of each bin that is not empty."""
+    bins = np.minimum((p * N_BINS).astype(int), N_BINS - 1)
+    return [
+        (float(p[bins == b].mean()), float(y[bins == b].mean()), int((bins == b).sum()))
+        for b in range(N_BINS)
+        if (bins == b).any()
+    ]
+
+
+METRICS: dict[str, Callable[[Ints, Floats], float]] = {
+    "mcc": _mcc,
+    "auc_pr": _auc_pr,
+    "auc_roc": _auc_roc,
+    "accuracy": _accuracy,
+    "balanced_accuracy": _balanced_accuracy,
+    "precision": _precision,
+    "recall": _recall,
+    "f1": _f1,
+    "brier": _brier,
+    "ece": expected_calibration_error,
+    "enrichment_top10": _enrichment,
+}
+"""Measures by name; each takes classes (n,) and probabilities (n,) and may be NaN."""
+
+
+def measure(y: Ints, p: Floats) -> dict[str, float]:
+    """Return every measure; NaN where it has no meaning (one class, nothing predicted positive)."""
+    return {name: function(y, p) for name, function in METRICS.items()}
+
+
+def measure_with_intervals(
+    y: Ints, p: Floats, *, groups: Sequence[int] | Ints, seed: int = 0, n: int = N_BOOTSTRAP
+) -> dict[str, Estimate]:
+    """Return every measure with its 95 % interval over resampled groups of rows."""
+    rng = np.random.default_rng(seed)
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    members = [np.flatnonzero(group == k) for k in range(group.max() + 1)]
+    drawn: dict[str, list[float]] = {name: [] for name in METRICS}
+    for _ in range(n):
+        picked = rng.integers(0, len(members), len(members))
+        rows = np.concatenate([members[k] for k in picked])
+        for name, value in measure(y[rows], p[rows]).items():
+            drawn[name].append(value)
+    method = f"bootstrap of {len(members)} groups of near-duplicates, {n} draws"
+    return {
+        name: _estimate(value, np.array(drawn[name]), method)
+        for name, value in measure(y, p).items()
+    }
+
+
+def _estimate(value: float, drawn: Floats, method: str) -> Estimate:
+    known = drawn[np.isfinite(drawn)]
+    if not np.isfinite(value):
+        return Estimate.undetermined("one class only, or nothing predicted positive", unit="")
+    if len(known) < len(drawn) / 2:
+        known = np.array([value])
+        method += "; too few draws have a value for an interval"
+    low, high = np.quantile(known, [0.025, 0.975])
+    return Estimate(
+        value=value, lower=min(low, value), upper=max(high, value), unit="", method=method
+    )
+
+
+def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict[str, Estimate]]:
+    """Return what a constant score, and the same scores in random order, would have given.
+
+    ``mean`` says the share of positives for every material; ``shuffled`` deals the scores out
+    anew, and its interval is where 95 % of `n` such deals lie: a measure inside it is chance.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [measure(y, rng.permutation(p)) for _ in range(n)]
+    shuffled = {
+        name: _estimate(
+            float(np.nanmean([d[name] for d in drawn])) if np.isfinite(p).all() else float("nan"),
+            np.array([d[name] for d in drawn]),
+            f"{n} random orders of the scores",
+        )
+        for name in METRICS
+    }
+    constant = measure(y, np.full(len(y), y.mean()))
+    return {
+        "mean": {
+            name: _estimate(value, np.array([value]), "a constant score")
+            for name, value in constant.items()
+        },
+        "shuffled": shuffled,
+    }

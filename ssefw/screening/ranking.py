@@ -1,0 +1,173 @@
+"""From a pool to an ordered list: the cascade, the scores, the order.
+
+A ranking holds the materials that passed every filter, best score first, each with its interval,
+votes, distance to the labels and filter trail; what was stopped is counted by filter.
+"""
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from itertools import islice
+
+from ssefw.data.materials import Material
+from ssefw.data.pools import Reject
+from ssefw.documents import CascadeStep, Gate, Provenance, RankedCandidate, Ranking
+from ssefw.errors import DataError
+from ssefw.screening.base import Scores, Screener
+from ssefw.screening.cascade import Cascade, CascadeResult
+
+__all__ = ["RankingResult", "rank_materials"]
+
+CHUNK = 4096
+
+
+class RankingResult:
+    """A ranking, and what happened on the way to it.
+
+    Attributes
+    ----------
+    ranking
+        The document that is stored and fed to a campaign.
+    cascade
+        Counts and the trail of every material, also of those that were stopped.
+    rejects
+        Rows of the pool that could not be read.
+    unscored
+        Name of a material that passed the filters, and why it could not be scored.
+    """
+
+    def __init__(
+        self,
+        ranking: Ranking,
+        cascade: CascadeResult,
+        rejects: list[Reject],
+        unscored: list[tuple[str, str]],
+    ) -> None:
+        self.ranking = ranking
+        self.cascade = cascade
+        self.rejects = rejects
+        self.unscored = unscored
+
+
+def rank_materials(
+    rows: Iterable[Material | Reject],
+    screener: Screener,
+    *,
+    cascade: Cascade | None = None,
+    top: int | None = None,
+    accepted_only: bool = False,
+) -> RankingResult:
+    """Rank the materials of a pool that pass a cascade.
+
+    Rows that share a name are one material; the first counts.
+
+    Parameters
+    ----------
+    top
+        Length of the ranking; all that could be scored if None.
+    accepted_only
+        Keep only materials for which every member votes superionic (the rule of Kang et al. 2022).
+
+    Raises
+    ------
+    DataError
+        If nothing is left to rank; the message says what stopped the pool.
+    """
+    rejects: list[Reject] = []
+    outcome = (cascade or Cascade(())).run(_unique(rows, rejects))
+    lines: list[tuple[float, str, Material, Scores, int]] = []
+    unscored: list[tuple[str, str]] = []
+    meaning = ""
+    for chunk in _chunks(outcome.passed):
+        scores = screener.score(chunk)
+        meaning = scores.meaning
+        for row, material in enumerate(chunk):
+            if row in scores.problems:
+                unscored.append((material.name, scores.problems[row]))
+            elif not accepted_only or _is_accepted(scores, row):
+                lines.append((-scores.probability[row], material.name, material, scores, row))
+    if not lines:
+        raise DataError(_why_empty(outcome, rejects, unscored))
+    lines.sort(key=lambda line: line[:2])
+    trained = screener.trained_on
+    ranking = Ranking(
+        entries=tuple(
+            _entry(material, scores, row, outcome.trails[name])
+            for _, name, material, scores, row in lines[:top]
+        ),
+        screener=screener.name,
+        meaning=meaning,
+        label_set=f"{trained['label_set']} {trained['label_version']}",
+        cascade=(*outcome.steps, *_scored_steps(outcome, unscored, len(lines))),
+        provenance=Provenance(
+            engine=f"screen:{screener.name}", versions={"ssefw": version("ssefw")}
+        ),
+    )
+    return RankingResult(ranking, outcome, rejects, unscored)
+
+
+def _unique(rows: Iterable[Material | Reject], rejects: list[Reject]) -> Iterator[Material]:
+    seen: set[str] = set()
+    for row in rows:
+        if isinstance(row, Reject):
+            rejects.append(row)
+        elif row.name not in seen:
+            seen.add(row.name)
+            yield row
+
+
+def _chunks(materials: list[Material]) -> Iterator[list[Material]]:
+    stream = iter(materials)
+    while chunk := list(islice(stream, CHUNK)):
+        yield chunk
+
+
+def _is_accepted(scores: Scores, row: int) -> bool:
+    return scores.votes is not None and int(scores.votes[row]) == scores.n_votes
+
+
+def _scored_steps(
+    outcome: CascadeResult, unscored: list[tuple[str, str]], n_lines: int
+) -> list[CascadeStep]:
+    return [
+        CascadeStep(
+            name="score",
+            n_in=len(outcome.passed),
+            n_passed=n_lines,
+            n_undetermined=len(unscored),
+        )
+    ]
+
+
+def _entry(
+    material: Material, scores: Scores, row: int, trail: tuple[Gate, ...]
+) -> RankedCandidate:
+    return RankedCandidate(
+        candidate_id=material.candidate_id,
+        formula=material.formula,
+        score=float(scores.probability[row]),
+        spread=float(scores.spread[row]),
+        source=material.name,
+        lower=float(scores.lower[row]),
+        upper=float(scores.upper[row]),
+        votes=None if scores.votes is None else int(scores.votes[row]),
+        n_votes=scores.n_votes,
+        distance=None if scores.distance is None else float(scores.distance[row]),
+        trail=trail,
+    )
+
+
+def _why_empty(
+    outcome: CascadeResult, rejects: list[Reject], unscored: list[tuple[str, str]]
+) -> str:
+    counts = ", ".join(
+        f"{step.name} {step.n_in} -> {step.n_passed} ({step.n_undetermined} undetermined)"
+        for step in outcome.steps
+    )
+    reasons = [f"{reject.source}: {reject.reason}" for reject in rejects[:1]]
+    reasons += [f"{name}: {reason}" for name, reason in unscored[:1]]
+    return (
+        "Nothing of the pool is left to rank. "
+        + (f"Filters: {counts}. " if counts else "")
+        + (f"First problem: {reasons[0]} " if reasons else "")
+        + "Loosen the filters or give a pool that states what they ask for."
+    )

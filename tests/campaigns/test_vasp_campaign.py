@@ -1,0 +1,68 @@
+"""A campaign with VASP: FireWorks, custodian and atomate2 for real, a stand-in for the program."""
+
+import json
+
+import pytest
+
+from ssefw.documents import Outcome
+from ssefw.documents import Trajectory as Ledger
+from ssefw.store import connect
+from tests.conftest import REPOSITORY, run_ssefw
+
+CAMPAIGN = """\
+campaign: vasp
+pool: {path: pool}
+engine: {code: vasp, preset: kang2022, potcar_spec: true}
+relax: {fmax: 0.05, max_steps: 20, max_volume_change: 5.0}
+supercell: {min_length: 4, max_atoms: 20}
+md: {temperatures: [300, 600], length: 0.2, equilibration: 0.02, timestep: 2, steps_per_frame: 2}
+"""
+
+
+@pytest.fixture
+def campaign(tmp_path, li2o):
+    """A folder with a campaign on one compound, and the environment that finds the stand-in."""
+    (tmp_path / "pool").mkdir()
+    li2o.to(tmp_path / "pool/li2o.cif")
+    (tmp_path / "c.yaml").write_text(CAMPAIGN)
+    program = str(REPOSITORY / "tests/fake_vasp/vasp_std")
+    return tmp_path, {"SSEFW_VASP_CMD": program, "SSEFW_VASP_GAMMA_CMD": program}
+
+
+def test_a_vasp_campaign_runs_to_its_outcome(campaign):
+    folder, environment = campaign
+    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    with connect(folder / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+        ledgers = list(connection.results.find(Ledger))
+    assert outcome.status in {"determined", "bound", "undetermined"}
+    assert outcome.relaxed.provenance.engine == "vasp-kang2022"
+    assert sorted(ledger.temperature for ledger in ledgers) == [300.0, 600.0]
+    for ledger in ledgers:
+        assert ledger.n_steps == 100
+        assert ledger.n_frames == 51
+
+
+def test_a_killed_program_costs_nothing_but_a_segment(campaign):
+    folder, environment = campaign
+    events = {"events": [{"step": 60, "do": "killed"}]}
+    (folder / "fake.json").write_text(json.dumps(events))
+    environment["FAKE_VASP"] = str(folder / "fake.json")
+    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    with connect(folder / "st", read_only=True) as connection:
+        ledgers = list(connection.results.find(Ledger))
+    reasons = [segment.end_reason for ledger in ledgers for segment in ledger.segments]
+    assert reasons.count("complete") == 2
+    assert reasons.count("killed") in {1, 2}  # each worker that came to step 60
+    assert all(ledger.n_frames == 51 for ledger in ledgers)
+
+
+def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign):
+    folder, _ = campaign
+    missing = {"SSEFW_VASP_CMD": "vasp-that-is-not-there", "SSEFW_VASP_GAMMA_CMD": "nor-this"}
+    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=missing)
+    with connect(folder / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+    assert outcome.status == "failed"
+    assert "vasp-that-is-not-there" in outcome.reason
+    assert outcome.reason.startswith("relax: ")

@@ -1,0 +1,66 @@
+"""A run is as long as its diffusivity needs, and says why it is not longer."""
+
+import pytest
+
+from ssefw.documents import Diffusivity, Estimate, Outcome
+from ssefw.documents import Trajectory as Ledger
+from ssefw.makers import LengthPolicy
+from ssefw.store import connect
+from tests.conftest import CAMPAIGN, run_ssefw
+
+POLICY = LengthPolicy(relative_error=0.3, max_length=50.0, step=10.0, enough_bound=1e-7)
+
+
+def diffusivity(tracer, regime="diffusive"):
+    return Diffusivity(
+        specie="Li",
+        temperature=900.0,
+        tracer=tracer,
+        regime=regime,
+        n_mobile=10,
+        n_atoms=50,
+        volume=1000.0,
+        n_frames=100,
+        duration=10.0,
+        n_hops=20.0,
+        hop_distance=2.0,
+    )
+
+
+def value(relative):
+    return Estimate(value=1e-5, lower=1e-5 * (1 - relative), upper=1e-5 * (1 + relative), unit="")
+
+
+@pytest.mark.parametrize(
+    ("tracer", "regime", "length", "goes_on", "reason"),
+    [
+        (value(0.5), "diffusive", 10.0, True, ""),
+        (value(0.2), "diffusive", 10.0, False, "relative error 0.2"),
+        (value(0.5), "diffusive", 50.0, False, "the most allowed; relative error 0.5"),
+        (Estimate.below(1e-5, unit="", reason="r"), "subdiffusive", 10.0, True, ""),
+        (Estimate.below(5e-8, unit="", reason="r"), "vibrating", 10.0, False, "low enough"),
+        (Estimate.below(1e-5, unit="", reason="r"), "vibrating", 50.0, False, "vibrating"),
+        (Estimate.undetermined("r", unit=""), "melted", 10.0, False, "melted"),
+    ],
+)
+def test_a_policy_judges(tracer, regime, length, goes_on, reason):
+    verdict = POLICY.judge(diffusivity(tracer, regime), length=length)
+    assert verdict.goes_on is goes_on
+    assert reason in verdict.reason
+
+
+def test_a_run_is_continued_under_its_key_until_the_policy_ends_it(tmp_path):
+    text = CAMPAIGN.replace("[300, 600]", "[300]").replace("length: 1.0", "length: 0.4")
+    text += "  converge: {relative_error: 0.1, max_length: 1.0, step: 0.4}\n"
+    (tmp_path / "small.yaml").write_text(text)
+    run_ssefw("run", "small.yaml", "--store", "st", folder=tmp_path)
+    with connect(tmp_path / "st", read_only=True) as connection:
+        outcomes = list(connection.results.find(Outcome))
+        keys = {ledger.key for ledger in connection.results.find(Ledger)}
+        count = connection.results.count(Diffusivity)
+    assert len(outcomes) == len(keys) == count == 2
+    for outcome in outcomes:
+        (found,) = outcome.diffusivities
+        assert found.length_reason.startswith("1 ps, the most allowed")
+        assert found.duration == pytest.approx(0.8)
+        assert outcome.cost.md_steps == 500  # 0.4 + 0.4 + 0.2 ps, nothing twice
