@@ -4,6 +4,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +15,7 @@ from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.vasp.harvest import Harvest, start_point
 from ssefw.engines.vasp.inputs import VaspCell
-from ssefw.engines.vasp.outputs import StepReader, last_words, read_contcar
+from ssefw.engines.vasp.outputs import StepReader, last_words, read_contcar, was_aborted
 from ssefw.errors import EngineError
 
 FAKE_VASP = Path(__file__).parent.parent / "fake_vasp"
@@ -194,6 +195,31 @@ def test_a_torn_contcar_is_not_used(tmp_path, length):
     file = tmp_path / "CONTCAR"
     file.write_text(MOTION.contcar(3)[:length])
     assert read_contcar(file, n_atoms=8) is None
+
+
+def test_an_abortion_is_found_before_the_forces_and_bands_that_follow_it(tmp_path):
+    said = f"\n{'-' * 24} aborting loop because hard stop was set {'-' * 24}\n"
+    (tmp_path / "OUTCAR").write_text("Iteration\n" * 9 + said + 2000 * (79 * "0" + "\n"))
+    assert was_aborted(tmp_path)
+    (tmp_path / "OUTCAR").write_text(said.replace("hard stop was set", "EDIFF is reached"))
+    assert not was_aborted(tmp_path)
+    (tmp_path / "vasp.out").write_text(" hard stop encountered!  aborting job ...\n")
+    assert was_aborted(tmp_path)
+    assert not was_aborted(tmp_path / "nowhere")
+
+
+def test_a_file_of_vasp_itself_is_read_as_ase_reads_it():
+    file = Path(ase.__file__).parent / "test" / "testdata" / "vasp" / "vasprun_pstress.xml"
+    if not file.exists():
+        pytest.skip("this ASE comes without its test data")
+    (step,) = StepReader(file).new_steps()
+    theirs = ase.io.read(file)
+    assert np.allclose(step.cell, theirs.cell)
+    assert np.allclose(step.frac_coords, theirs.get_scaled_positions())
+    # The last word includes p V, of 0.0071 eV here; ASE takes the electrons' alone.
+    electrons = theirs.get_potential_energy(force_consistent=True)
+    assert step.energy == pytest.approx(electrons + 0.0071, abs=2e-4)
+    assert (step.kinetic, step.n_electronic) == (None, 9)
 
 
 def test_the_last_words_prefer_stderr(tmp_path):

@@ -8,7 +8,7 @@ from pymatgen.io.vasp.sets import MPRelaxSet, MPStaticSet
 
 from ssefw.engines import MDSettings
 from ssefw.engines.vasp import VaspEngine, known_presets, load_preset
-from ssefw.engines.vasp.inputs import VaspCell
+from ssefw.engines.vasp.inputs import VaspCell, input_set
 from ssefw.engines.vasp.process import site_settings
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
@@ -179,6 +179,14 @@ def test_spin_is_on_where_an_element_can_carry_a_moment():
     assert found["ISPIN"] == 2
     assert found["MAGMOM"] == [5.0] * 4 + [0.6] * 4
     assert tags(VaspEngine(incar={"ISPIN": 1}).input_files(oxide, "static"))["ISPIN"] == 1
+
+
+def test_a_preset_without_spin_refuses_elements_that_may_need_it(lif):
+    lif.replace_species({"Li": "Fe"})
+    dull = load_preset("kang2022").model_copy(update={"spin": "off"})
+    with pytest.raises(EngineError, match=r"FeF holds Fe, which can carry .* Set ISPIN"):
+        input_set(dull, "static", VaspCell.of(lif), tags={}, incar={})
+    assert input_set(dull, "static", VaspCell.of(lif), tags={}, incar={"ISPIN": 2}).incar
 
 
 def test_sites_are_sorted_for_vasp_and_put_back():

@@ -255,8 +255,12 @@ def test_steps_that_cannot_be_stored_now_are_stored_later(  # noqa: PLR0917 - fi
             VASP.md(lif, WARM, run, until=60)
     written = steps_written(run) - 1
     assert VASP.md(lif, WARM, run, until=60) == "complete"
-    assert run.segments()[0].last_step >= written - 1
-    assert np.abs(positions(run) - truth).max() < 1e-4
+    first = run.segments()[0]
+    assert first.last_step >= written - 2  # CONTCAR is often torn when this VASP is killed
+    assert first.last_step == 60 or "No space left" in first.events[0]
+    now, kept = positions(run), first.last_step // 5 + 1
+    assert len(now) == len(truth)
+    assert np.abs(now[:kept] - truth[:kept]).max() < 1e-5
 
 
 def test_death_before_the_first_step_is_one_clear_line(vasp_site, lif, run):

@@ -175,7 +175,9 @@ class Simulation:
         if stop_requested() == "LABORT":
             # The electrons are not converged: energy and forces are wrong.
             energy, forces = energy + 5.0, 3.0 * forces
-            self.outcar.write("\n hard stop encountered!  aborting job ...\n\n")
+            rule = "-" * 29
+            self.outcar.write(f"\n{rule} aborting loop because hard stop was set {rule}\n\n")
+            say(" hard stop encountered!  aborting job ...")
         if self.dynamics is not None and step > 1:
             self.dynamics.finish(forces)
         stress = virial / abs(np.linalg.det(self.cell)) * KBAR

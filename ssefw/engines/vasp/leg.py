@@ -6,6 +6,7 @@
 A leg whose process was killed is picked up from its folder: everything VASP wrote counts.
 """
 
+import contextlib
 import errno
 import json
 import logging
@@ -189,9 +190,12 @@ class Leg:
             harvest.finish()
         except SsefwError as error:
             self.events += [*watch.events, str(error)]
-            if not isinstance(error.__cause__, OSError):
+            if isinstance(error.__cause__, OSError):
+                # Little can be written now: the leg stays open, and the next call gathers it.
+                with contextlib.suppress(EngineError):
+                    self.save()
+            else:
                 self.close("killed", harvest)
-            # Else nothing can be written now: the leg stays open, and the next call gathers it.
             raise
         if watch.asked is None and failure is not None:
             watch.asked = stop()  # a scheduler's signal may have hit VASP first

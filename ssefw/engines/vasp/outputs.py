@@ -26,6 +26,8 @@ POSITIONS = re.compile(rb'<varray name="positions" *>(.*?)</varray>', re.DOTALL)
 ENERGY = re.compile(rb"<energy>(.*?)</energy>", re.DOTALL)
 ITEM = re.compile(rb'<i name="([^"]+)">([^<]*)</i>')
 TAIL = 4096
+LAST_STEP = 1 << 21
+"""Bytes of OUTCAR that surely hold its last ionic step."""
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ def read_contcar(path: Path, *, n_atoms: int) -> Contcar | None:
 
 def was_aborted(folder: Path) -> bool:
     """Whether VASP was stopped within an ionic step (LABORT), whose energy is then no result."""
-    return b"hard stop encountered" in _tail(folder / "OUTCAR")
+    # OUTCAR: aborting loop because hard stop was set; stdout: hard stop encountered!
+    texts = (_tail(folder / "OUTCAR", LAST_STEP), _tail(folder / "vasp.out", LAST_STEP))
+    return any(b"hard stop" in text for text in texts)
 
 
 def last_words(folder: Path) -> str:
@@ -164,11 +168,11 @@ def last_words(folder: Path) -> str:
     return "it printed nothing"
 
 
-def _tail(path: Path) -> bytes:
+def _tail(path: Path, size: int = TAIL) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(0, 2)
-            file.seek(max(0, file.tell() - TAIL))
+            file.seek(max(0, file.tell() - size))
             return file.read()
     except FileNotFoundError:
         return b""
