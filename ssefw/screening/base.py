@@ -205,7 +205,7 @@ def load_screener(path: Path) -> Screener:
         If its system is not installed.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         meta = json.loads(arrays.pop("__meta__").tobytes())
         system, settings, state = meta["screener"], meta["settings"], meta["state"]
