@@ -104,7 +104,7 @@ def test_a_wrong_preset_is_refused(preset, reason):
 
 @pytest.fixture
 def model(toy):
-    return make_screener("composition", {"n_splits": 3, "members": ["dt", "et"]}).fit(toy)
+    return make_screener("composition", {"n_splits": 3, "members": ["dt", "nb"]}).fit(toy)
 
 
 def test_a_ranking_is_ordered_and_carries_votes_distance_and_trail(model):

@@ -15,7 +15,7 @@ from ssefw.screening.base import (
     screener_names,
 )
 
-QUICK = {"composition": {"n_splits": 3, "members": ["dt", "et"]}}
+QUICK = {"composition": {"n_splits": 3, "members": ["dt", "nb"]}}
 
 
 def make(name, **settings):
