@@ -1,6 +1,8 @@
 """How well and how fast the composition system screens, beside simple baselines in the same run.
 
-    SSEFW_SHARED_DATA=... python benchmarks/screening.py [speed kfold loco oracle obelix hundred cascade]
+    SSEFW_SHARED_DATA=... python benchmarks/screening.py [PART ...]
+
+Parts: speed, cascade, kfold, loco, oracle, obelix, hundred.
 
 Numbers are of held-out rows pooled over folds. LOCO is reported twice: honest, with nothing chosen
 on the held-out cluster, and oracle, with the settings chosen on it, as published numbers are.
@@ -168,7 +170,8 @@ def run_obelix():
             ("leave one family out", family),
         ):
             found = cross_validate(maker(settings, n_splits=5), data, splits)
-            line(f"{kind}: {name}", data.y[found.rows], found.probability, data.groups[found.rows])
+            groups = data.groups[found.rows]
+            line(f"{kind}: {name}", data.y[found.rows], found.probability, groups)
     for cell in ("kang", "full"):
         found = cross_validate(maker({"cell": cell}, n_splits=5), data, grouped)
         line(f"grouped, cell={cell}", data.y[found.rows], found.probability)
@@ -180,9 +183,8 @@ def run_hundred():
     data = obelix()
     start = time.perf_counter()
     CompositionScreener(n_splits=100, grouped=False).fit(data)
-    print(
-        f"100 splits x GB + LGBM, {len(data)} labels, 1 process: {time.perf_counter() - start:.0f} s"
-    )
+    seconds = time.perf_counter() - start
+    print(f"100 splits x GB + LGBM, {len(data)} labels, 1 process: {seconds:.0f} s", flush=True)
     splits = repeated_random(data, n=30, grouped=False)
     features = composition_features([m.composition for m in data.materials])
     from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier

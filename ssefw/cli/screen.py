@@ -267,14 +267,12 @@ def _settings(options: tuple[str, ...]) -> dict[str, Any]:
 
 def _write_pool(result: "RankingResult", path: Path) -> None:
     """Write a line for each entry that has a structure, in order."""
-    materials = {material.name: material for material in result.cascade.passed}
+    from ssefw.screening.ranking import ranked_candidates
+
     with path.open("w") as file:
-        for entry in result.ranking.entries:
-            material = materials[entry.source]
-            if material.build is not None:
-                record = {"structure": material.structure.as_dict(), "score": entry.score}
-                record |= {"name": entry.source, **material.properties}
-                file.write(json.dumps(record, default=float) + "\n")
+        for candidate in ranked_candidates(result):
+            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
 
 
 def _write_trails(result: "RankingResult", path: Path) -> None:

@@ -6,6 +6,7 @@ column ``unit`` must say it, except in the tables whose authors state it elsewhe
 """
 
 import csv
+import io
 import math
 import re
 import zipfile
@@ -226,10 +227,12 @@ def _read_cells(path: Path) -> list[dict[str, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the table {path} ({error}).") from error
-    lines = text.splitlines()
-    if not lines:
+    first = text.partition("\n")[0]
+    if not first.strip():
         raise DataError(f"The table {path} is empty.")
-    if _is_laskowski(lines[0]):
+    # A quoted cell may hold line breaks, so the csv reader splits the lines.
+    lines = io.StringIO(text, newline="")
+    if _is_laskowski(first):
         fields = ["laskowski_formula", "laskowski_sigma", "laskowski_column", "laskowski_icsd"]
         rows = [dict(zip(fields, row, strict=False)) for row in csv.reader(lines) if any(row)]
         return [{**dict.fromkeys(fields, ""), **row} for row in rows]

@@ -162,6 +162,11 @@ def test_a_table_that_leaves_doubt_is_refused(tmp_path, text, reason):
         read_label_table(plain(tmp_path, text))
 
 
+def test_a_quoted_cell_may_hold_line_breaks(tmp_path):
+    path = plain(tmp_path, 'formula,note,sigma (S/cm)\nLi3N,"two\nlines",5e-4\nLi2S,,1e-9\n')
+    assert len(read_label_table(path).labels) == 2
+
+
 def test_a_bad_row_is_listed_and_the_others_stay(tmp_path):
     path = plain(tmp_path, "formula,sigma (S/cm)\nLi3N,5e-4\nLi2S + P,1e-4\n")
     found = read_label_table(path)
