@@ -10,7 +10,7 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ssefw.errors import DataError
 __all__ = [
     "ROOM_TEMPERATURE",
     "TABLES",
+    "assign_clusters",
     "conductivity_of",
     "read_label_table",
     "read_structures",
@@ -185,6 +186,35 @@ def read_label_table(
         convention=table.convention,
         rejects=tuple(rejects),
     )
+
+
+def assign_clusters(labels: LabelSet, paths: Sequence[Path]) -> LabelSet:
+    """Give labels the clusters that tables state by id, as the official splits of a set do.
+
+    Each table has a column ``cluster`` and one of ``icsd_collectioncode`` or ``id``.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or no label is named.
+    """
+    cluster_of: dict[str, str] = {}
+    for path in paths:
+        for row in _read_cells(path):
+            code = row.get("icsd_collectioncode") or row.get("id")
+            if not code or not row.get("cluster"):
+                raise DataError(
+                    f"{path} needs the columns 'cluster' and 'icsd_collectioncode' or 'id'; it has "
+                    f"{', '.join(row)}."
+                )
+            cluster_of[code.strip()] = row["cluster"].strip()
+    named = [
+        label.model_copy(update={"group": cluster_of.get(label.row_id, label.group)})
+        for label in labels.labels
+    ]
+    if not any(label.row_id in cluster_of for label in labels.labels):
+        raise DataError(f"None of the {len(named)} labels is named in the tables of clusters.")
+    return labels.model_copy(update={"labels": tuple(named)})
 
 
 def write_label_table(labels: LabelSet, path: Path) -> None:

@@ -164,9 +164,9 @@ def test_cell_descriptors_ask_for_cells(toy):
 
 def test_features_that_all_kinds_find_important_are_shared(toy):
     screener = make("composition", members=["rf", "et"]).fit(toy)
-    names = [name for name, _ in screener.shared_importances(top=145)]
+    names = [name for name, _ in screener.importances(top=145)]
     assert set(names) <= set(screener.feature_names)
-    weights = [weight for _, weight in screener.shared_importances()]
+    weights = [weight for _, weight in screener.importances()]
     assert weights == sorted(weights, reverse=True)
 
 
