@@ -237,17 +237,20 @@ def novel_composition(*, known: Sequence[str] = (), tolerance: float = SIMILAR_F
     def judge(material: Material) -> Gate:
         share = fractions(material.composition)
         own = np.array(list(share.values()))
-        for formula, values in by_elements.get(tuple(share), []):
-            gap = float(np.abs(own - values).max())
-            if gap <= tolerance + 1e-12:
-                return _gate(
-                    name,
-                    passed=False,
-                    code="known",
-                    message=f"within {tolerance:g} of {formula}, which has a label",
-                    largest_difference=gap,
-                )
-        return _gate(name, passed=True, code="ok", message="no labeled composition is near")
+        gaps = [
+            (float(np.abs(own - values).max()), formula)
+            for formula, values in by_elements.get(tuple(share), [])
+        ]
+        gap, nearest = min(gaps, default=(np.inf, ""))
+        if gap > tolerance + 1e-12:
+            return _gate(name, passed=True, code="ok", message="no labeled composition is near")
+        return _gate(
+            name,
+            passed=False,
+            code="known",
+            message=f"within {tolerance:g} of {nearest}, which has a label",
+            largest_difference=gap,
+        )
 
     return Filter(name, judge)
 
