@@ -39,8 +39,11 @@ logger = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float64]
 
-SAME_ENERGY = 0.01
-"""Ends that symmetry makes one may differ by this much (eV) where both were relaxed."""
+RECENT = 5
+"""Iterations over which a band shows how settled it is."""
+
+SETTLED = 1e-3
+"""No barrier is better than this (eV)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,13 +271,7 @@ def percolation_barrier(
             band.reason for band in bands.values()
         )
         raise AnalysisError(msg)
-    width = max(
-        max(band.unresolved or 0.0, abs((band.forward or 0.0) - (band.reverse or 0.0)) / 2)
-        if kind.symmetric
-        else (band.unresolved or 0.0)
-        for kind, band in bands.items()
-        if kind in barriers
-    )
+    width = max(_uncertainty(kind, bands[kind]) for kind in barriers)
     estimates = [
         Estimate.undetermined(
             "the hops that were calculated do not cross the crystal this way", unit="eV"
@@ -285,7 +282,7 @@ def percolation_barrier(
             lower=level - width,
             upper=level + width,
             unit="eV",
-            method="what the images of the band leave unresolved; not the error of the engine",
+            method="resolution and convergence of the bands; not the error of the engine",
         )
         for level in percolation_levels(barriers)
     ]
@@ -305,3 +302,16 @@ def percolation_barrier(
         wall_time=sum(band.wall_time for band in bands.values()),
         provenance=provenance or next(iter(bands.values())).provenance,
     )
+
+
+def _uncertainty(kind: HopClass, band: NebPath) -> float:
+    """Return how far (eV) a barrier may be off for reasons that lie in the band itself.
+
+    The largest of what the images leave unresolved, what the barrier still changed in its last
+    iterations, and the difference of both directions where symmetry makes them one.
+    """
+    recent = [record.highest for record in band.history[-RECENT:]]
+    parts = [SETTLED, band.unresolved or 0.0, max(recent, default=0.0) - min(recent, default=0.0)]
+    if kind.symmetric and band.forward is not None and band.reverse is not None:
+        parts.append(abs(band.forward - band.reverse) / 2)
+    return max(parts)
