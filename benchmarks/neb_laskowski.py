@@ -67,7 +67,7 @@ def main():
         begin = time.monotonic()
         try:
             relaxed = engine.relax(crystals[name], fmax=0.02, max_steps=500, relax_cell=True)
-            kinds = hops_to_cross(find_hops(relaxed.structure, max_length=4.5))
+            kinds = hops_to_cross(find_hops(relaxed.structure, max_length=6.0))
             bands = dict(
                 hop_barriers(
                     engine, relaxed.structure, kinds, Path(folder) / name, settings=SETTINGS

@@ -287,9 +287,15 @@ def percolation_barrier(
         for level in percolation_levels(barriers)
     ]
     failed = [kind for kind in bands if kind not in barriers]
-    warnings = tuple(
+    warnings = [
         f"No barrier of the {kind.hop.length:.2f} A hop: {bands[kind].reason}" for kind in failed
-    ) + tuple(f"The {kind.hop.length:.2f} A hop was not calculated." for kind in missing)
+    ]
+    if missing:
+        shortest = min(kind.hop.length for kind in missing)
+        warnings.append(
+            f"{len(missing)} other classes of hops, from {shortest:.2f} A on, were not calculated: "
+            "a way through them may be lower."
+        )
     return Barrier(
         candidate_id=candidate_id,
         formula=structure.composition.reduced_formula,
@@ -298,7 +304,7 @@ def percolation_barrier(
         barrier_1d=estimates[0],
         barrier_2d=estimates[1],
         barrier_3d=estimates[2],
-        warnings=warnings,
+        warnings=tuple(warnings),
         wall_time=sum(band.wall_time for band in bands.values()),
         provenance=provenance or next(iter(bands.values())).provenance,
     )
