@@ -264,8 +264,11 @@ def percolation_barrier(
     barriers: dict[HopClass, tuple[float, float]] = {}
     for kind, band in bands.items():
         if band.forward is not None and band.reverse is not None:
-            mean = (band.forward + band.reverse) / 2
-            barriers[kind] = (mean, mean) if kind.symmetric else (band.forward, band.reverse)
+            # A minimum on the way is where the ion will sit: the saddle counts from there.
+            dip = max(0.0, min(band.energies[0], band.energies[-1]) - min(band.energies))
+            forward, reverse = band.forward + dip, band.reverse + dip
+            mean = (forward + reverse) / 2
+            barriers[kind] = (mean, mean) if kind.symmetric else (forward, reverse)
     if not barriers:
         msg = f"None of {len(bands)} hops has a barrier: " + "; ".join(
             band.reason for band in bands.values()
@@ -289,6 +292,11 @@ def percolation_barrier(
     failed = [kind for kind in bands if kind not in barriers]
     warnings = [
         f"No barrier of the {kind.hop.length:.2f} A hop: {bands[kind].reason}" for kind in failed
+    ]
+    warnings += [
+        f"{kind.hop.length:.2f} A hop: {warning}"
+        for kind in barriers
+        for warning in bands[kind].warnings
     ]
     if missing:
         shortest = min(kind.hop.length for kind in missing)

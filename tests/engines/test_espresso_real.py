@@ -1,7 +1,8 @@
 """A vacancy hop in Li2S with the real pw.x and neb.x, interrupted on the way in every manner.
 
 Two formula units with one Li vacancy, cutoffs far below what the pseudopotentials ask for, three
-images: good for a test of minutes and for nothing else. The hop is symmetric by a mirror plane.
+images: good for a test of minutes and for nothing else (with more images a deeper minimum shows up
+between the ends of this small cell). The hop is symmetric by a mirror plane.
 """
 
 import os
