@@ -78,8 +78,7 @@ def analyzer(frames, smoothed, **settings):
 
 def drift_and_both_msd(frames):
     """Drift, tracer MSD and collective MSD at every lag."""
-    paths, _ = unwrapped_paths(frames, specie="Li")
-    mobile = paths[:, :N_IONS]
+    mobile, _ = unwrapped_paths(frames, specie="Li", only="Li")
     return mean_squared_displacement(mobile), collective_msd(mobile)
 
 
@@ -204,13 +203,7 @@ def scaling(frames):
             frames.species * copies,
             frames.timestep,
         )
-        mobile = wide.is_specie("Li")
-        seconds, _ = timed(
-            lambda w=wide, m=mobile: mean_squared_displacement(
-                unwrapped_paths(w, specie="Li")[0][:, m]
-            ),
-            repeat=3,
-        )
+        seconds, _ = timed(lambda w=wide: drift_and_both_msd(w), repeat=3)
         print(f"  {wide.n_atoms:6d} atoms   {seconds[0]:.3f} s (7,500 frames)")
 
 

@@ -11,6 +11,7 @@ covering if they lie above the truth. With --full the size of the published test
 import argparse
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 from scipy.stats import norm
@@ -76,8 +77,8 @@ def kinisi(frames, _walk):
     ]
     step = frames.timestep / 1000.0
     lags = np.unique(np.linspace(1, frames.n_frames // 2, 100).astype(int)) * step
-    found = DiffusionAnalyzer.from_pymatgen(
-        structures,
+    found = DiffusionAnalyzer.from_xdatcar(
+        SimpleNamespace(structures=structures),
         specie="Li",
         time_step=step * sc.Unit("ps"),
         step_skip=1 * sc.Unit("dimensionless"),

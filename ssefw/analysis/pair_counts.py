@@ -73,10 +73,7 @@ def _count(first, second, cell, origins, lag, r_max, same, counts):  # type: ign
     cx, cy, cz = cell[2, 0], cell[2, 1], cell[2, 2]
     limit = r_max * r_max
     per_length = n_bins / r_max
-    # An axis difference folded to half a cell reaches no image beyond these.
-    far_x = int(np.floor(r_max / ax + 0.5))
-    far_y = int(np.floor(r_max / by + 0.5))
-    far_z = int(np.floor(r_max / cz + 0.5))
+    far_x, far_y, far_z = r_max / ax, r_max / by, r_max / cz
     tilt_y = cy / by
     tilt_x, tilt_z = bx / ax, cx / ax
     for origin in origins:
@@ -92,7 +89,7 @@ def _count(first, second, cell, origins, lag, r_max, same, counts):  # type: ign
                 shift_z = np.rint(fz)
                 w0 = fz - shift_z
                 is_same = same[i] == j
-                for nz in range(-far_z, far_z + 1):
+                for nz in range(int(np.ceil(-far_z - w0)), int(np.floor(far_z - w0)) + 1):
                     w = w0 + nz
                     z = w * cz
                     z2 = limit - z * z
@@ -101,7 +98,7 @@ def _count(first, second, cell, origins, lag, r_max, same, counts):  # type: ign
                     v0 = fy + w * tilt_y
                     shift_y = np.rint(v0)
                     v0 -= shift_y
-                    for ny in range(-far_y, far_y + 1):
+                    for ny in range(int(np.ceil(-far_y - v0)), int(np.floor(far_y - v0)) + 1):
                         y = (v0 + ny) * by
                         y2 = z2 - y * y
                         if y2 <= 0.0:
@@ -110,7 +107,7 @@ def _count(first, second, cell, origins, lag, r_max, same, counts):  # type: ign
                         u0 = fx + v * tilt_x + w * tilt_z
                         shift_x = np.rint(u0)
                         u0 -= shift_x
-                        for nx in range(-far_x, far_x + 1):
+                        for nx in range(int(np.ceil(-far_x - u0)), int(np.floor(far_x - u0)) + 1):
                             x = (u0 + nx) * ax
                             if x * x >= y2:
                                 continue
