@@ -167,7 +167,7 @@ def compare_van_hove(frames, n_theirs=200):
 
     times = np.arange(300) * 49 * 0.02
     van_hove(first(frames, 200), times=[0.0, 1.0])
-    ours, found = timed(lambda: van_hove(frames, times=times, n_bins=100), repeat=2)
+    ours, found = timed(lambda: van_hove(frames, times=times, n_self_origins=50), repeat=2)
     _, analyzed = analyzer(first(frames, n_theirs), smoothed=False)
     theirs, _ = timed(lambda: VanHoveAnalysis(analyzed, species=["Li"]))
     n_lags = (n_theirs - 50) // 50 + 1
