@@ -78,8 +78,7 @@ def analyzer(frames, smoothed, **settings):
 
 def drift_and_both_msd(frames):
     """Drift, tracer MSD and collective MSD at every lag."""
-    paths, _ = unwrapped_paths(frames, specie="Li")
-    mobile = paths[:, :N_IONS]
+    mobile, _ = unwrapped_paths(frames, specie="Li", only="Li")
     return mean_squared_displacement(mobile), collective_msd(mobile)
 
 
@@ -168,7 +167,7 @@ def compare_van_hove(frames, n_theirs=200):
 
     times = np.arange(300) * 49 * 0.02
     van_hove(first(frames, 200), times=[0.0, 1.0])
-    ours, found = timed(lambda: van_hove(frames, times=times, n_bins=100), repeat=2)
+    ours, found = timed(lambda: van_hove(frames, times=times, n_self_origins=50), repeat=2)
     _, analyzed = analyzer(first(frames, n_theirs), smoothed=False)
     theirs, _ = timed(lambda: VanHoveAnalysis(analyzed, species=["Li"]))
     n_lags = (n_theirs - 50) // 50 + 1
@@ -204,13 +203,7 @@ def scaling(frames):
             frames.species * copies,
             frames.timestep,
         )
-        mobile = wide.is_specie("Li")
-        seconds, _ = timed(
-            lambda w=wide, m=mobile: mean_squared_displacement(
-                unwrapped_paths(w, specie="Li")[0][:, m]
-            ),
-            repeat=3,
-        )
+        seconds, _ = timed(lambda w=wide: drift_and_both_msd(w), repeat=3)
         print(f"  {wide.n_atoms:6d} atoms   {seconds[0]:.3f} s (7,500 frames)")
 
 

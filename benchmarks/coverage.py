@@ -11,12 +11,19 @@ covering if they lie above the truth. With --full the size of the published test
 import argparse
 import time
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 from scipy.stats import norm
 
-from ssefw.analysis import estimate_diffusivity, unwrapped_paths
+from ssefw.analysis import (
+    conductivity_per_diffusivity,
+    estimate_diffusivity,
+    fit_conductivity,
+    unwrapped_paths,
+)
 from ssefw.analysis.synthetic import LatticeWalk
+from ssefw.documents import Diffusivity, Estimate
 
 LENGTH = {"n_frames": 1500, "timestep": 40.0, "n_ions": 32}
 FULL = {"n_frames": 15000, "timestep": 20.0, "n_ions": 64, "n_cells": 5}
@@ -26,7 +33,8 @@ CASES = {
     "strings of 4": {"rate": 0.1, "string": 4},
     "back hops -0.3": {"rate": 0.6, "cosine": -0.3},
     "back hops -0.6": {"rate": 1.0, "cosine": -0.6},
-    "forward hops 0.3": {"rate": 0.1, "cosine": 0.3},
+    "forward hops 0.3": {"rate": 0.6, "cosine": 0.3},
+    "memory of T/4": {"rate": 0.1, "cosine": 0.3},
     "rare hops": {"rate": 0.005},
 }
 
@@ -76,8 +84,8 @@ def kinisi(frames, _walk):
     ]
     step = frames.timestep / 1000.0
     lags = np.unique(np.linspace(1, frames.n_frames // 2, 100).astype(int)) * step
-    found = DiffusionAnalyzer.from_pymatgen(
-        structures,
+    found = DiffusionAnalyzer.from_xdatcar(
+        SimpleNamespace(structures=structures),
         specie="Li",
         time_step=step * sc.Unit("ps"),
         step_skip=1 * sc.Unit("dimensionless"),
@@ -118,6 +126,44 @@ def judge(method, walk, seeds):
     }
 
 
+def of_the_line(n_draws):
+    """Print how often the 95 % interval of sigma(300 K) holds the truth, errors being known."""
+    kt = 8.617333262e-5
+    rng = np.random.default_rng(0)
+    truth = np.exp(-0.28 / (kt * 300.0))
+    for temperatures in (
+        (600, 900, 1200),
+        (600, 800, 1000, 1200),
+        (500, 600, 750, 900, 1050, 1200),
+    ):
+        covered = refused = 0
+        for _ in range(n_draws):
+            points = []
+            for temperature in temperatures:
+                spread = rng.uniform(0.05, 0.3)
+                value = np.exp(-0.28 / (kt * temperature) + spread * rng.normal())
+                ends = value * np.exp(np.array([-1.0, 1.0]) * norm.ppf(0.975) * spread)
+                tracer = Estimate(value=value, lower=ends[0], upper=ends[1], unit="cm^2/s")
+                points.append(
+                    Diffusivity(
+                        specie="Li", temperature=temperature, tracer=tracer, regime="diffusive",
+                        n_mobile=1, n_atoms=2, volume=1.0, n_frames=2, duration=1.0, n_hops=1.0,
+                        hop_distance=1.0,
+                    )
+                )  # fmt: skip
+            found = fit_conductivity(points).conductivity
+            if found.kind != "value":
+                refused += 1
+                continue
+            per = conductivity_per_diffusivity(temperature=300, n_mobile=1, volume=1, charge=1)
+            covered += found.lower <= truth * per <= found.upper
+        share = covered / (n_draws - refused)
+        print(
+            f"sigma(300 K) from {len(temperatures)} temperatures: 95 % interval covers {share:.3f}"
+        )
+        print(f"  of {n_draws - refused} draws; {refused} refused as curved", flush=True)
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -128,7 +174,11 @@ def main():
     parser.add_argument("--kinisi", action="store_true", help="Also run kinisi (slow).")
     parser.add_argument("--no-peers", action="store_true", help="Only ours.")
     parser.add_argument("--full", action="store_true", help="15,000 frames of 20 fs, 64 ions.")
+    parser.add_argument("--line", type=int, metavar="DRAWS", help="Test the Arrhenius line only.")
     arguments = parser.parse_args()
+    if arguments.line:
+        of_the_line(arguments.line)
+        return
     methods = {"ssefw": ours}
     if not arguments.no_peers:
         methods["pymatgen max"] = pymatgen

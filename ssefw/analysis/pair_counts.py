@@ -1,8 +1,8 @@
 """Counting pair distances under periodic boundaries, every image within reach.
 
-The cell is turned into lower-triangular form, in which z depends on one image index, y on two and x
-on three: each is folded to half an edge in turn, so few images outside the cutoff are visited,
-however small or skew the cell is.
+The cell is turned into lower-triangular form, in which a difference is folded into a box of half
+edges, z first. Of all images of such a box only those that come within the cutoff are tried: seven
+where the cutoff is half an edge, more in smaller cells, all that are needed in any.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -56,67 +56,76 @@ def count_pairs(
     """
     counts = np.zeros((len(lags), n_bins), dtype=np.int64)
     cell = triangular_cell(lattice)
+    images = _images(cell, r_max)
 
     def count(row: int) -> None:
-        _count(first, second, cell, origins[row], lags[row], r_max, same, counts[row])
+        _count(first, second, cell, images, origins[row], lags[row], r_max, same, counts[row])
 
     with ThreadPoolExecutor() as threads:
         list(threads.map(count, range(len(lags))))
     return counts
 
 
+def _images(cell: FloatArray, r_max: float) -> IntArray:
+    """Return the cells whose copy of the folded box comes within the cutoff, (n, 3)."""
+    half = 0.5 * np.diag(cell)
+    # Rows of the inverse bound the index: n = r @ inverse, |r| at most cutoff plus half diagonal.
+    far = np.ceil((r_max + np.linalg.norm(half)) * np.linalg.norm(np.linalg.inv(cell), axis=0))
+    ranges = [np.arange(-n, n + 1) for n in far.astype(np.int64)]
+    cells = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
+    nearest = np.maximum(np.abs(cells @ cell) - half, 0.0)
+    return np.ascontiguousarray(cells[(nearest**2).sum(axis=1) < r_max**2])
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _count(first, second, cell, origins, lag, r_max, same, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0917
+def _count(first, second, cell, images, origins, lag, r_max, same, counts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0917
     n_bins = len(counts)
+    n_second = second.shape[1]
     ax = cell[0, 0]
     bx, by = cell[1, 0], cell[1, 1]
     cx, cy, cz = cell[2, 0], cell[2, 1], cell[2, 2]
+    tilt_y, tilt_x, tilt_z = cy / by, bx / ax, cx / ax
     limit = r_max * r_max
     per_length = n_bins / r_max
-    # An axis difference folded to half a cell reaches no image beyond these.
-    far_x = int(np.floor(r_max / ax + 0.5))
-    far_y = int(np.floor(r_max / by + 0.5))
-    far_z = int(np.floor(r_max / cz + 0.5))
-    tilt_y = cy / by
-    tilt_x, tilt_z = bx / ax, cx / ax
+    x, y, z = np.empty(n_second), np.empty(n_second), np.empty(n_second)
+    square = np.empty(n_second)
+    own = np.zeros(3)
     for origin in origins:
         if origin < 0:
             continue
         a = first[origin]
         b = second[origin + lag]
         for i in range(len(a)):
-            for j in range(len(b)):
-                fx = b[j, 0] - a[i, 0]
-                fy = b[j, 1] - a[i, 1]
-                fz = b[j, 2] - a[i, 2]
-                shift_z = np.rint(fz)
-                w0 = fz - shift_z
-                is_same = same[i] == j
-                for nz in range(-far_z, far_z + 1):
-                    w = w0 + nz
-                    z = w * cz
-                    z2 = limit - z * z
-                    if z2 <= 0.0:
-                        continue
-                    v0 = fy + w * tilt_y
-                    shift_y = np.rint(v0)
-                    v0 -= shift_y
-                    for ny in range(-far_y, far_y + 1):
-                        y = (v0 + ny) * by
-                        y2 = z2 - y * y
-                        if y2 <= 0.0:
-                            continue
-                        v = fy - shift_y + ny
-                        u0 = fx + v * tilt_x + w * tilt_z
-                        shift_x = np.rint(u0)
-                        u0 -= shift_x
-                        for nx in range(-far_x, far_x + 1):
-                            x = (u0 + nx) * ax
-                            if x * x >= y2:
-                                continue
-                            # The image of an atom that is the atom itself.
-                            if is_same and nx == shift_x and ny == shift_y and nz == shift_z:
-                                continue
-                            place = int(np.sqrt(x * x + limit - y2) * per_length)
-                            if place < n_bins:
-                                counts[place] += 1
+            for j in range(n_second):
+                w = b[j, 2] - a[i, 2]
+                w -= np.rint(w)
+                v = b[j, 1] - a[i, 1]
+                v_tilted = v + w * tilt_y
+                shift_y = np.rint(v_tilted)
+                u_tilted = b[j, 0] - a[i, 0] + (v - shift_y) * tilt_x + w * tilt_z
+                x[j] = (u_tilted - np.rint(u_tilted)) * ax
+                y[j] = (v_tilted - shift_y) * by
+                z[j] = w * cz
+            here = same[i]
+            if here >= 0:
+                # In which image of the box the atom itself is.
+                own[2] = np.rint(b[here, 2] - a[i, 2])
+                w = b[here, 2] - a[i, 2] - own[2]
+                v = b[here, 1] - a[i, 1]
+                own[1] = np.rint(v + w * tilt_y)
+                own[0] = np.rint(b[here, 0] - a[i, 0] + (v - own[1]) * tilt_x + w * tilt_z)
+            for n in range(len(images)):
+                na, nb, nc = images[n, 0], images[n, 1], images[n, 2]
+                sx = na * ax + nb * bx + nc * cx
+                sy = nb * by + nc * cy
+                sz = nc * cz
+                for j in range(n_second):
+                    dx, dy, dz = x[j] + sx, y[j] + sy, z[j] + sz
+                    square[j] = dx * dx + dy * dy + dz * dz
+                if here >= 0 and na == own[0] and nb == own[1] and nc == own[2]:
+                    square[here] = limit
+                for j in range(n_second):
+                    if square[j] < limit:
+                        place = int(np.sqrt(square[j]) * per_length)
+                        if place < n_bins:
+                            counts[place] += 1

@@ -277,7 +277,11 @@ def _joined_lattice(pieces: Sequence[Frames]) -> FloatArray:
 
 
 def unwrapped_paths(
-    frames: Frames, *, specie: str | None = None, reference: Reference = "framework"
+    frames: Frames,
+    *,
+    specie: str | None = None,
+    reference: Reference = "framework",
+    only: str | None = None,
 ) -> tuple[FloatArray, float]:
     """Return continuous paths of all atoms, free of drift, and how far they can be trusted.
 
@@ -289,6 +293,8 @@ def unwrapped_paths(
         The mobile element, needed where the framework is the reference.
     reference
         What is held still. A framework without atoms holds nothing still.
+    only
+        Return the paths of this element alone.
 
     Returns
     -------
@@ -302,7 +308,8 @@ def unwrapped_paths(
     cells = frames.lattice[None] if frames.lattice.ndim == 2 else frames.lattice
     middle = cells if len(cells) == 1 else np.concatenate([cells[:1], _means(cells)])
     held = _held_still(frames, specie=specie, reference=reference)
-    paths = np.empty_like(frames.positions)
+    kept = np.arange(frames.n_atoms) if only is None else np.flatnonzero(frames.is_specie(only))
+    paths = np.empty((frames.n_frames, len(kept), 3))
     longest = _follow(
         np.ascontiguousarray(frames.positions),
         np.linalg.inv(cells),
@@ -311,6 +318,7 @@ def unwrapped_paths(
         frames.is_unwrapped,
         False,  # noqa: FBT003 - compiled functions take no keywords here
         np.flatnonzero(held),
+        kept,
         paths,
     )
     return paths, 0.0 if frames.is_unwrapped else float(longest)
@@ -340,6 +348,7 @@ def fractional_paths(
         frames.is_unwrapped,
         True,  # noqa: FBT003 - compiled functions take no keywords here
         np.flatnonzero(held),
+        np.arange(frames.n_atoms),
         frac,
     )
     return frac
@@ -350,7 +359,7 @@ def _means(cells: FloatArray) -> FloatArray:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0917
+def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held, kept, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901, PLR0917
     """Follow atoms in one pass over the frames; return the longest fractional step.
 
     `metrics` turns the fractional step into frame t into what is summed up: angstrom, or itself.
@@ -398,10 +407,10 @@ def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held,
             if t == 0:
                 place[0], place[1], place[2] = dx, dy, dz
             dx, dy, dz = dx - place[0], dy - place[1], dz - place[2]
-        for i in range(n_atoms):
-            out[t, i, 0] = here[i, 0] - dx
-            out[t, i, 1] = here[i, 1] - dy
-            out[t, i, 2] = here[i, 2] - dz
+        for k, i in enumerate(kept):
+            out[t, k, 0] = here[i, 0] - dx
+            out[t, k, 1] = here[i, 1] - dy
+            out[t, k, 2] = here[i, 2] - dz
     return longest
 
 

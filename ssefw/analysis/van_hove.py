@@ -99,14 +99,12 @@ def van_hove(
     mobile = frames.is_specie(specie)
     _check_grid(r_max, n_bins)
     lags = _lags(frames, times)
-    paths, _ = unwrapped_paths(frames, specie=specie, reference=reference)
+    paths, _ = unwrapped_paths(frames, specie=specie, reference=reference, only=specie)
     frac = fractional_paths(frames, specie=specie, reference=reference)
-    ions = np.ascontiguousarray(frac[:, mobile])
+    ions = frac.take(np.flatnonzero(mobile), axis=1)
     n_ions = ions.shape[1]
     self_origins = _origins(frames, lags, n_self_origins)
-    walked = _count_distances(
-        np.ascontiguousarray(paths[:, mobile]), self_origins, lags, r_max, n_bins
-    )
+    walked = _count_distances(paths, self_origins, lags, r_max, n_bins)
     width = r_max / n_bins
     per_origin = (self_origins >= 0).sum(axis=1)[:, None] * n_ions
     origins = _origins(frames, lags, n_origins)

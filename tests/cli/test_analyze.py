@@ -12,7 +12,7 @@ from ssefw.errors import DataError
 
 WALKS = {
     temperature: LatticeWalk(
-        rate=40 * np.exp(-0.3 / (8.617333e-5 * temperature)), n_frames=600, n_cells=4, n_ions=48
+        rate=40 * np.exp(-0.3 / (8.617333e-5 * temperature)), n_frames=400, n_cells=4, n_ions=48
     )
     for temperature in (700, 900, 1200)
 }
@@ -64,18 +64,18 @@ def test_several_temperatures_give_an_arrhenius_fit_a_table_and_figures(files, t
         "--density",
         "--json",
         tmp_path / "all.json",
-        temperatures=(700, 900, 1200),
+        temperatures=(900, 1200),
     )
     record = json.loads((tmp_path / "all.json").read_text())
     energy = record["arrhenius"]["activation_energy_eV"]
     assert energy["lower"] < 0.3 < energy["upper"]
-    assert [r["temperature_K"] for r in record["runs"]] == [700.0, 900.0, 1200.0]
+    assert [r["temperature_K"] for r in record["runs"]] == [900.0, 1200.0]
     assert "E_a" in result.stdout
     assert "σ(300 K)" in result.stdout
     drawn = {path.name for path in (tmp_path / "plots").iterdir()}
     stems = {
         "arrhenius",
-        *(f"{kind}_{t}K" for kind in ("msd", "van_hove", "density") for t in WALKS),
+        *(f"{kind}_{t}K" for kind in ("msd", "van_hove", "density") for t in (900, 1200)),
     }
     assert {f"{stem}.{end}" for stem in stems for end in ("svg", "png")} <= drawn
     assert "CHGCAR_900K" in drawn
@@ -88,7 +88,7 @@ def test_one_temperature_for_several_files_makes_them_one_run(files):
         ).stdout
     )
     assert len(record["runs"]) == 1
-    assert record["n_frames"] == 1200
+    assert record["n_frames"] == 800
 
 
 def test_a_file_that_does_not_tell_its_time_step_asks_for_it(files):
