@@ -1,6 +1,6 @@
 """The largest sphere that can percolate between the ions of a framework.
 
-A purely geometric companion of the barrier: ions are hard spheres of Shannon's ionic radii, averaged
+A geometric companion of the barrier: ions are hard spheres of Shannon's ionic radii, averaged
 over coordination numbers, and the mobile ion is a point that grows.
 """
 
@@ -52,7 +52,7 @@ def percolation_radii(
     ion
         The mobile ion.
     resolution
-        Distance of grid points in angstrom; a radius is at most half of it too small.
+        Distance of grid points in angstrom; radii are that exact.
 
     Raises
     ------
