@@ -1,5 +1,6 @@
 """``ssefw bvse``: percolation barriers from the bond-valence site energy."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ssefw.bvse.batch import BatchItem
     from ssefw.documents import Candidate, Estimate
@@ -64,7 +65,7 @@ PLAIN_WIDTH = 160
     "--json",
     "json_to",
     type=click.Path(path_type=Path, allow_dash=True),
-    help="Write one JSON object a line here; - is stdout.",
+    help="Write one JSON object a line here, as structures are ready; - is stdout.",
 )
 def command(
     *,
@@ -102,9 +103,12 @@ def command(
         "threads": cores if processes == 1 else 1,
     }
     named = ((candidate.source, candidate.structure) for candidate in candidates)
-    items = list(
-        _with_progress(barriers_of_many(named, workers=processes, **settings), len(candidates))
-    )
+    items = []
+    found = barriers_of_many(named, workers=processes, **settings)
+    with _json_lines(json_to) as write:
+        for item in _with_progress(found, len(candidates)):
+            items.append(item)
+            write(json.dumps(_record(item)))
     places = {candidate.source: place for place, candidate in enumerate(candidates)}
     items.sort(key=lambda item: places[item.name])
     if len(items) == 1 and items[0].barrier is None:
@@ -123,15 +127,22 @@ def command(
                     grid_format=grid_format,
                     has_paths=has_paths,
                 )
-    lines = [json.dumps(_record(item)) for item in items]
     if json_to is None:
         _print(items)
-    elif str(json_to) == "-":
-        click.echo("\n".join(lines))
-    else:
-        json_to.write_text("\n".join(lines) + "\n")
     if all(item.barrier is None for item in items):
         raise DataError(f"None of {len(items)} structures has a barrier; the reasons are above.")
+
+
+@contextlib.contextmanager
+def _json_lines(path: Path | None) -> "Iterator[Callable[[str], None]]":
+    """Write each line as it comes, so that an interrupted batch keeps what it has."""
+    if path is None:
+        yield lambda _: None
+    elif str(path) == "-":
+        yield click.echo
+    else:
+        with path.open("w", encoding="utf-8", buffering=1) as file:
+            yield lambda line: click.echo(line, file=file)
 
 
 def _candidates(path: Path) -> "list[Candidate]":
