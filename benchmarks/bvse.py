@@ -36,22 +36,18 @@ def li3erbr6():
 
 
 def lgps():
-    """P4_2/nmc, Kamaya et al., Nature Materials 10, 682 (2011); Ge and P ordered by charge."""
+    """Framework of Kamaya et al., Nature Materials 10, 682 (2011), Ge on all of its shared site."""
     return Structure.from_spacegroup(
-        "P4_2mc",
+        "P4_2/nmc",
         Lattice.tetragonal(8.718, 12.635),
-        ["Ge4+", "P5+", "P5+", "S2-", "S2-", "S2-", "S2-", "S2-", "S2-", "Li+"],
+        ["Ge4+", "P5+", "S2-", "S2-", "S2-", "Li+"],
         [
             [0, 0.5, 0.69],
-            [0, 0.5, 0.19],
             [0, 0, 0.5],
-            [0, 0.18, 0.41],
-            [0, 0.30, 0.10],
-            [0, 0.70, 0.79],
-            [0, 0.81, 0.59],
-            [0, 0.29, 0.79],
-            [0, 0.70, 0.10],
-            [0.25, 0.25, 0.18],
+            [0, 0.1842, 0.4079],
+            [0, 0.2993, 0.0964],
+            [0, 0.6994, 0.7912],
+            [0.256, 0.257, 0.19],
         ],
     )
 

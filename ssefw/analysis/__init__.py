@@ -8,7 +8,7 @@ from ssefw.analysis.arrhenius import (
 from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
 from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
 from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
-from ssefw.analysis.msd import mean_squared_displacement, msd_tensor
+from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_tensor
 from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
 from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
@@ -18,6 +18,7 @@ __all__ = [
     "Jumps",
     "RadialDistribution",
     "VanHove",
+    "collective_msd",
     "conductivity_per_diffusivity",
     "correlation_factor",
     "density_map",

@@ -105,15 +105,17 @@ def estimate_diffusivity(
     longest_piece = max(last - first for first, last in used.pieces)
     shortest = max(1, round(min(min_lag * 1000.0 / used.timestep, SHORTEST_LAG * longest_piece)))
     lags = lag_grid(shortest, int(longest_piece * LONGEST_LAG))
-    sums = split_squared_displacements(
-        paths[:, mobile], lags, n_blocks=FINEST_BLOCKS, pieces=used.pieces
-    )
+    ions = paths.take(np.flatnonzero(mobile), axis=1)
+    sums = split_squared_displacements(ions, lags, n_blocks=FINEST_BLOCKS, pieces=used.pieces)
     fit = fit_slopes(sums)
     state = judge_framework(used, paths, specie=specie)
     drawn = np.unique(np.rint(np.geomspace(1, longest_piece // 2, DRAWN_LAGS)).astype(np.int64))
-    msd = mean_squared_displacement(paths[:, mobile], pieces=used.pieces)[drawn]
+    msd = mean_squared_displacement(ions, pieces=used.pieces)[drawn]
+    del ions
     msd_framework = (
-        mean_squared_displacement(paths[:, ~mobile], pieces=used.pieces)[drawn]
+        mean_squared_displacement(paths.take(np.flatnonzero(~mobile), axis=1), pieces=used.pieces)[
+            drawn
+        ]
         if not mobile.all()
         else np.empty(0)
     )

@@ -70,6 +70,13 @@ def nearest_neighbor_distances(
     return nearest
 
 
+def _variances(path: FloatArray) -> FloatArray:
+    """Return the variance of each atom's position over time, without a copy of the path."""
+    squares = np.einsum("tna,tna->n", path, path) / len(path)
+    mean = path.mean(axis=0)
+    return np.asarray(np.maximum(squares - (mean**2).sum(axis=1), 0.0))
+
+
 def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> FrameworkState:
     """Judge the framework from drift-free paths.
 
@@ -96,7 +103,7 @@ def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> Framew
     path = paths[first:last]
     tenth = max(1, len(path) // 10)
     net = np.linalg.norm(path[-tenth:].mean(axis=0) - path[:tenth].mean(axis=0), axis=1)
-    amplitude = np.sqrt(path.var(axis=0).sum(axis=1))
+    amplitude = np.sqrt(_variances(path))
     lattice = frames.lattice if frames.lattice.ndim == 2 else frames.lattice[first]
     spacing = nearest_neighbor_distances(frames.positions[first], lattice, among=framework)
     lost = np.zeros(frames.n_atoms, dtype=bool)

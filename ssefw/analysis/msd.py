@@ -15,6 +15,7 @@ import scipy.fft
 
 __all__ = [
     "LagSums",
+    "collective_msd",
     "mean_squared_displacement",
     "msd_tensor",
     "split_squared_displacements",
@@ -54,6 +55,18 @@ def mean_squared_displacement(
     msd = total / (pairs * paths.shape[1])
     msd[0] = 0.0
     return np.asarray(msd)
+
+
+def collective_msd(
+    paths: FloatArray, *, pieces: Sequence[tuple[int, int]] | None = None
+) -> FloatArray:
+    """Return |sum of displacements|^2 per path at every lag, in angstrom^2, (longest piece,).
+
+    Parameters are those of `mean_squared_displacement`. Its slope gives the charge diffusivity.
+    """
+    n_paths = paths.shape[1]
+    total = np.matmul(np.ones(n_paths), paths)[:, None]
+    return np.asarray(mean_squared_displacement(total, pieces=pieces) / n_paths)
 
 
 def _summed_over_origins(paths: FloatArray) -> FloatArray:

@@ -355,14 +355,14 @@ def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held,
 
     `metrics` turns the fractional step into frame t into what is summed up: angstrom, or itself.
     Placed paths begin at the fractional position and pass breaks by the shortest image; the others
-    begin at zero in each piece.
+    begin at zero in each piece. The mean of the held atoms stays where it is in the first frame.
     """
     n_frames, n_atoms, _ = positions.shape
     last = np.empty((n_atoms, 3))
+    here = np.zeros((n_atoms, 3))
+    place = np.zeros(3)
     longest = 0.0
     piece = 0
-    frac = np.empty(3)
-    step = np.empty(3)
     for t in range(n_frames):
         inverse = inverses[t if len(inverses) > 1 else 0]
         metric = metrics[t if len(metrics) > 1 else 0]
@@ -370,54 +370,39 @@ def _follow(positions, inverses, metrics, starts, is_unwrapped, is_placed, held,
         if is_start:
             piece += 1
         for i in range(n_atoms):
-            for a in range(3):
-                frac[a] = (
-                    positions[t, i, 0] * inverse[0, a]
-                    + positions[t, i, 1] * inverse[1, a]
-                    + positions[t, i, 2] * inverse[2, a]
-                )
+            x, y, z = positions[t, i, 0], positions[t, i, 1], positions[t, i, 2]
+            u = x * inverse[0, 0] + y * inverse[1, 0] + z * inverse[2, 0]
+            v = x * inverse[0, 1] + y * inverse[1, 1] + z * inverse[2, 1]
+            w = x * inverse[0, 2] + y * inverse[1, 2] + z * inverse[2, 2]
+            if t > 0 and (is_placed or not is_start):
+                a, b, c = u - last[i, 0], v - last[i, 1], w - last[i, 2]
+                if is_start or not is_unwrapped:
+                    a, b, c = a - np.rint(a), b - np.rint(b), c - np.rint(c)
+                    if not is_start:
+                        longest = max(longest, abs(a), abs(b), abs(c))
+                here[i, 0] += a * metric[0, 0] + b * metric[1, 0] + c * metric[2, 0]
+                here[i, 1] += a * metric[0, 1] + b * metric[1, 1] + c * metric[2, 1]
+                here[i, 2] += a * metric[0, 2] + b * metric[1, 2] + c * metric[2, 2]
+            elif is_placed:
+                here[i, 0], here[i, 1], here[i, 2] = u, v, w
+            else:
+                here[i, 0], here[i, 1], here[i, 2] = 0.0, 0.0, 0.0
+            last[i, 0], last[i, 1], last[i, 2] = u, v, w
+        dx = dy = dz = 0.0
+        if len(held) > 0:
+            for i in held:
+                dx += here[i, 0]
+                dy += here[i, 1]
+                dz += here[i, 2]
+            dx, dy, dz = dx / len(held), dy / len(held), dz / len(held)
             if t == 0:
-                for a in range(3):
-                    out[t, i, a] = frac[a] if is_placed else 0.0
-                    last[i, a] = frac[a]
-                continue
-            for a in range(3):
-                step[a] = frac[a] - last[i, a]
-                last[i, a] = frac[a]
-                if not is_unwrapped or is_start:
-                    step[a] -= np.rint(step[a])
-                if not is_start:
-                    longest = max(longest, abs(step[a]))
-            if is_start and not is_placed:
-                out[t, i] = 0.0
-                continue
-            for a in range(3):
-                out[t, i, a] = (
-                    out[t - 1, i, a]
-                    + step[0] * metric[0, a]
-                    + step[1] * metric[1, a]
-                    + step[2] * metric[2, a]
-                )
-    _remove_drift(out, held)
+                place[0], place[1], place[2] = dx, dy, dz
+            dx, dy, dz = dx - place[0], dy - place[1], dz - place[2]
+        for i in range(n_atoms):
+            out[t, i, 0] = here[i, 0] - dx
+            out[t, i, 1] = here[i, 1] - dy
+            out[t, i, 2] = here[i, 2] - dz
     return longest
-
-
-@numba.njit(cache=True)  # type: ignore[untyped-decorator,unused-ignore]
-def _remove_drift(paths, held):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Keep the mean of the held atoms where it was in the first frame."""
-    if len(held) == 0:
-        return
-    place = np.zeros(3)
-    for t in range(len(paths)):
-        drift = np.zeros(3)
-        for i in held:
-            drift += paths[t, i]
-        drift /= len(held)
-        if t == 0:
-            place[:] = drift
-        drift -= place
-        for i in range(paths.shape[1]):
-            paths[t, i] -= drift
 
 
 def _held_still(

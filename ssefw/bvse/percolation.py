@@ -72,12 +72,15 @@ def box_thresholds(energies: FloatArray, *, cap: float = ENERGY_CAP) -> Threshol
     data = np.pad(data, [(0, 1)] * 3, mode="wrap")
     data = np.tile(data, (2, 2, 2))
     step = cap / _BOX_INTERVALS
+    counted: dict[int, int] = {}  # the three searches begin alike
     thresholds = []
     for wanted in (1, 2, 3):
         low, high = 0, _BOX_INTERVALS
         while high - low > 1:
             middle = (low + high) // 2
-            if _spanned_axes(data < middle * step) >= wanted:
+            if middle not in counted:
+                counted[middle] = _spanned_axes(data < middle * step)
+            if counted[middle] >= wanted:
                 high = middle
             else:
                 low = middle

@@ -158,7 +158,8 @@ def release_lost(connection: Connection, settings: Settings) -> list[int]:
     """Give back the jobs of workers of this machine that are no longer alive.
 
     FireWorks learns of a dead worker only after hours without a ping; here the launch folder names
-    the process. Jobs that run on other machines are left to ``lpad detect_lostruns``.
+    the process. Jobs that run on other machines, which need a server, are left to its
+    ``lpad detect_lostruns``.
     """
     launchpad = connection.launchpad
     lost = []

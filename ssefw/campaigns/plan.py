@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jobflow import Flow, Job
 
-from ssefw.campaigns.filters import Excluded, apply_filters
+from ssefw.campaigns.selection import Excluded, select
 from ssefw.campaigns.spec import CampaignSpec
 from ssefw.data import (
     Pool,
@@ -19,7 +19,7 @@ from ssefw.data import (
     order_structure,
     read_pool,
 )
-from ssefw.documents import Candidate
+from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
 from ssefw.errors import DataError, LaunchError
@@ -64,6 +64,7 @@ class Plan:
     maker: CandidateMaker
     candidates: tuple[Candidate, ...]
     excluded: tuple[Excluded, ...]
+    steps: tuple[CascadeStep, ...]
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
 
@@ -152,7 +153,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
     maker = candidate_maker(spec)
     maker.relax.engine.check()
     pool = _read(spec)
-    candidates, excluded = apply_filters(pool.candidates, spec.filters, specie=spec.specie)
+    chosen = select(pool.candidates, spec)
+    candidates, excluded = chosen.candidates, chosen.excluded
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
         raise LaunchError(
@@ -162,8 +164,9 @@ def make_plan(spec: CampaignSpec) -> Plan:
     return Plan(
         spec=spec,
         maker=maker,
-        candidates=tuple(candidates[: spec.pool.limit]),
-        excluded=tuple(excluded),
+        candidates=candidates[: spec.pool.limit],
+        excluded=excluded,
+        steps=chosen.steps,
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
     )

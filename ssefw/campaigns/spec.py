@@ -25,9 +25,8 @@ from ssefw.units import (
 __all__ = [
     "CampaignSpec",
     "EngineSpec",
-    "FilterSpec",
     "PoolSpec",
-    "PropertyRange",
+    "ScreenSpec",
     "StructureSpec",
     "read_campaign",
 ]
@@ -82,20 +81,23 @@ class PoolSpec(Block):
         return self
 
 
-class PropertyRange(Block):
-    """The range in which a property of the pool must lie; without the property, none passes."""
+class ScreenSpec(Block):
+    """A trained model that orders the pool; the best are taken.
 
-    min: Pure | None = None
-    max: Pure | None = None
+    Attributes
+    ----------
+    model
+        File that ``ssefw screen train`` wrote, relative to the campaign file.
+    phases
+        Phases with energies, for oxidation limits the pool does not state.
+    accepted_only
+        Take only what every member of the ensemble accepts.
+    """
 
-
-class FilterSpec(Block):
-    """Which candidates of the pool are worth computing, from what the pool says of them."""
-
-    no_transition_metals: bool = False
-    exclude_elements: tuple[str, ...] = ()
-    max_atoms: int | None = Field(None, ge=1)
-    properties: dict[str, PropertyRange] = Field(default_factory=dict)
+    model: Path
+    phases: Path | None = None
+    top: int | None = Field(50, ge=1)
+    accepted_only: bool = False
 
 
 class EngineSpec(Block):
@@ -220,12 +222,19 @@ class ConductivitySpec(Block):
 
 
 class CampaignSpec(Block):
-    """A campaign, as its file says."""
+    """A campaign, as its file says.
+
+    Attributes
+    ----------
+    filters
+        Name of a preset of filters, or filters by name with their limits, in order.
+    """
 
     campaign: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
     specie: str = "Li"
     pool: PoolSpec
-    filters: FilterSpec = FilterSpec()
+    filters: str | tuple[dict[str, dict[str, Any]], ...] = ()
+    screen: ScreenSpec | None = None
     engine: EngineSpec = EngineSpec()
     bvse: BvseSpec | None = None
     relax: RelaxSpec = RelaxSpec()
@@ -264,10 +273,20 @@ def read_campaign(path: Path) -> CampaignSpec:
         spec = CampaignSpec.model_validate(content)
     except ValidationError as error:
         raise ConfigurationError(_explain(error, path, node)) from error
-    if spec.pool.path is not None:  # relative to the file, wherever the command was started
-        pool = spec.pool.model_copy(update={"path": path.parent / spec.pool.path.expanduser()})
-        spec = spec.model_copy(update={"pool": pool})
-    return spec
+    return _with_paths(spec, path.parent)
+
+
+def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
+    """Make paths relative to the campaign file, wherever the command was started."""
+    pool, screen = spec.pool, spec.screen
+    if pool.path is not None:
+        pool = pool.model_copy(update={"path": folder / pool.path.expanduser()})
+    if screen is not None:
+        update = {"model": folder / screen.model.expanduser()}
+        if screen.phases is not None:
+            update["phases"] = folder / screen.phases.expanduser()
+        screen = screen.model_copy(update=update)
+    return spec.model_copy(update={"pool": pool, "screen": screen})
 
 
 def _explain(error: ValidationError, path: Path, node: Any) -> str:

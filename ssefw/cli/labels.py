@@ -24,6 +24,12 @@ def command() -> None:
 )
 @click.argument("table", type=PATH)
 @click.option("--structures", type=PATH, help="Zip or folder of CIFs named by row id.")
+@click.option(
+    "--clusters",
+    type=PATH,
+    multiple=True,
+    help="Table with 'cluster' by id, such as an official split; may be given several times.",
+)
 @click.option("--name", help="Name of the set.  [default: the file's]")
 @click.option("--keep-duplicates", is_flag=True, help="Keep every report of one material.")
 @click.option("--extrapolate", is_flag=True, help="Bring several temperatures to 298.15 K.")
@@ -33,6 +39,7 @@ def import_(
     *,
     table: Path,
     structures: Path | None,
+    clusters: tuple[Path, ...],
     name: str | None,
     out: Path,
     keep_duplicates: bool,
@@ -45,10 +52,12 @@ def import_(
     one with 'formula' and a conductivity whose header says its unit, such as 'sigma (S/cm)'.
     """
     from ssefw.data.label_sources import extrapolate_labels
-    from ssefw.data.label_tables import read_label_table
+    from ssefw.data.label_tables import assign_clusters, read_label_table
     from ssefw.data.labels import label_statistics, merge_labels, save_label_set
 
     labels = read_label_table(table, structures=structures, name=name)
+    if clusters:
+        labels = assign_clusters(labels, clusters)
     rows = list(labels.labels)
     if extrapolate:
         rows = extrapolate_labels(rows)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     help="ase is the ML potential CHGNet.",
 )  # fmt: skip
 @click.option("--specie", default="Li", help="The ion that moves.")
-@click.option("--max-length", default=4.5, help="Longest hop (A).")
+@click.option("--max-length", default=6.0, help="Longest hop (A).")
 @click.option("--all-hops", is_flag=True, help="Every class of hops, not the shortest that cross.")
 @click.option("--min-length", default=10.0, help="Smallest distance of vacancies (A).")
 @click.option("--images", default=7, help="Images of a band, with both ends.")

@@ -67,7 +67,9 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     table.add_section()
     table.add_row("", f"{len(record.candidates)} candidates", "", "", str(steps), total)
     console().print(table)
-    for item in record.excluded:
+    for step in plan.steps:
+        console().print(f"  {step.name}: {step.n_in} -> {step.n_passed}")
+    for item in record.excluded[:SHOWN]:
         console().print(f"  left out: {item.formula or item.source}: {item.reason}", soft_wrap=True)
     for duplicate, kept in plan.merged:
         console().print(f"  duplicate: {duplicate} is {kept}", soft_wrap=True)

@@ -72,8 +72,10 @@ def work_to_the_end(
         crew.start(workers or worker_count(settings), log=log)
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
+            began = time.monotonic()
             show(snapshot(connection, record, scratch))
-            stop.wait(POLL_SECONDS)
+            # A look at a large campaign costs seconds; it may take a tenth of the time.
+            stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
             click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
     now = snapshot(connection, record, scratch)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.errors import DataError
 
 if TYPE_CHECKING:
     from ssefw.documents import Evaluation
@@ -208,19 +209,26 @@ def evaluate(
 
 @command.command("explain", epilog="Example: ssefw screen explain m.model Li6PS5Cl")
 @click.argument("model", type=PATH)
-@click.argument("formula")
+@click.argument("formula", required=False)
 @click.option("--top", type=int, default=10, help="So many properties.")
 @json_option
-def explain(*, model: Path, formula: str, top: int, as_json: bool) -> None:
-    """Say which properties move the score of a formula most."""
+def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> None:
+    """Say which properties move the score of a formula most, or of all labels without one."""
     from ssefw.data.materials import Material
     from ssefw.screening.base import load_screener
 
     screener = load_screener(model)
+    if formula is None:
+        for name, weight in screener.importances(top=2 * top)[:top]:
+            if as_json:
+                print_json({"feature": name, "importance": weight})
+            else:
+                click.echo(f"{weight:.4f}  {name}")
+        return
     material = Material(name=formula, formula=formula)
     scores = screener.score([material])
     if scores.problems:
-        raise click.ClickException(scores.problems[0])
+        raise DataError(scores.problems[0])
     reasons = screener.explain(material, top=top)
     if as_json:
         for reason in reasons:
@@ -267,14 +275,12 @@ def _settings(options: tuple[str, ...]) -> dict[str, Any]:
 
 def _write_pool(result: "RankingResult", path: Path) -> None:
     """Write a line for each entry that has a structure, in order."""
-    materials = {material.name: material for material in result.cascade.passed}
+    from ssefw.screening.ranking import ranked_candidates
+
     with path.open("w") as file:
-        for entry in result.ranking.entries:
-            material = materials[entry.source]
-            if material.build is not None:
-                record = {"structure": material.structure.as_dict(), "score": entry.score}
-                record |= {"name": entry.source, **material.properties}
-                file.write(json.dumps(record, default=float) + "\n")
+        for candidate in ranked_candidates(result):
+            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
 
 
 def _write_trails(result: "RankingResult", path: Path) -> None:

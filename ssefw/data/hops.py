@@ -77,7 +77,7 @@ class HopClass:
 
 
 def find_hops(
-    structure: Structure, *, specie: str = "Li", max_length: float = 4.5
+    structure: Structure, *, specie: str = "Li", max_length: float = 6.0
 ) -> tuple[HopClass, ...]:
     """Find the symmetry-distinct hops between sites of a specie, shortest first.
 

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import yaml
 from pymatgen.core import Lattice, Structure
-from pymatgen.symmetry.groups import SpaceGroup
 from scipy.stats import t as student_t
 
 from ssefw.data.compositions import composition_id, parse_formula
@@ -94,7 +93,7 @@ def _cell(row: dict[str, Any]) -> Cell | None:
     names = ("a", "b", "c", "alpha", "beta", "gamma")
     return Cell(
         **{name: float(value) for name, value in zip(names, row["cell"], strict=True)},
-        space_group=SpaceGroup(row["space_group"]).int_number,
+        space_group=row["space_group"],
         formula_units=float(row["z"]),
     )
 

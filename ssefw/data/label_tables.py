@@ -6,10 +6,11 @@ column ``unit`` must say it, except in the tables whose authors state it elsewhe
 """
 
 import csv
+import io
 import math
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from ssefw.errors import DataError
 __all__ = [
     "ROOM_TEMPERATURE",
     "TABLES",
+    "assign_clusters",
     "conductivity_of",
     "read_label_table",
     "read_structures",
@@ -186,6 +188,35 @@ def read_label_table(
     )
 
 
+def assign_clusters(labels: LabelSet, paths: Sequence[Path]) -> LabelSet:
+    """Give labels the clusters that tables state by id, as the official splits of a set do.
+
+    Each table has a column ``cluster`` and one of ``icsd_collectioncode`` or ``id``.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, or no label is named.
+    """
+    cluster_of: dict[str, str] = {}
+    for path in paths:
+        for row in _read_cells(path):
+            code = row.get("icsd_collectioncode") or row.get("id")
+            if not code or not row.get("cluster"):
+                raise DataError(
+                    f"{path} needs the columns 'cluster' and 'icsd_collectioncode' or 'id'; it has "
+                    f"{', '.join(row)}."
+                )
+            cluster_of[code.strip()] = row["cluster"].strip()
+    named = [
+        label.model_copy(update={"group": cluster_of.get(label.row_id, label.group)})
+        for label in labels.labels
+    ]
+    if not any(label.row_id in cluster_of for label in labels.labels):
+        raise DataError(f"None of the {len(named)} labels is named in the tables of clusters.")
+    return labels.model_copy(update={"labels": tuple(named)})
+
+
 def write_label_table(labels: LabelSet, path: Path) -> None:
     """Write a set as a plain table that `read_label_table` reads back; structures are left out."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -226,10 +257,12 @@ def _read_cells(path: Path) -> list[dict[str, str]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"Cannot read the table {path} ({error}).") from error
-    lines = text.splitlines()
-    if not lines:
+    first = text.partition("\n")[0]
+    if not first.strip():
         raise DataError(f"The table {path} is empty.")
-    if _is_laskowski(lines[0]):
+    # A quoted cell may hold line breaks, so the csv reader splits the lines.
+    lines = io.StringIO(text, newline="")
+    if _is_laskowski(first):
         fields = ["laskowski_formula", "laskowski_sigma", "laskowski_column", "laskowski_icsd"]
         rows = [dict(zip(fields, row, strict=False)) for row in csv.reader(lines) if any(row)]
         return [{**dict.fromkeys(fields, ""), **row} for row in rows]

@@ -22,11 +22,12 @@ from pymatgen.core import Composition, Lattice, Structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.pools import Reject, candidate_from_text, read_pool
 from ssefw.data.structures import content_id
-from ssefw.documents import Cell, Label
+from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
 
 __all__ = [
     "Material",
+    "material_from_candidate",
     "material_from_label",
     "merge_materials",
     "read_materials",
@@ -102,6 +103,20 @@ class Material:
         if self.build is not None:
             return content_id(self.structure)
         return composition_id(self.composition)
+
+
+def material_from_candidate(candidate: Candidate) -> Material:
+    """Return a candidate as a screen sees it; its name is the candidate's id."""
+    return Material(
+        name=candidate.id,
+        formula=candidate.structure.composition.formula.replace(" ", ""),
+        properties={
+            PROPERTY_NAMES.get(key, key): _number(value)
+            for key, value in candidate.properties.items()
+        },
+        source=candidate.source,
+        build=lambda: candidate.structure,
+    )
 
 
 def standard_cell(structure: Structure, *, symprec: float = 0.01) -> Cell:
@@ -206,10 +221,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     with _open(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                try:
-                    yield number, json.loads(line)
-                except json.JSONDecodeError as error:
-                    yield number, error
+                yield number, line
 
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -239,9 +251,13 @@ def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | R
             yield Reject(source, str(error))
 
 
-def _material(record: Any, source: str) -> Material:
+def _material(line: Any, source: str) -> Material:
+    try:
+        record = json.loads(line) if isinstance(line, str) else line
+    except json.JSONDecodeError as error:
+        raise DataError(f"{source}: not a JSON line ({error})") from error
     if not isinstance(record, Mapping):
-        raise DataError(f"{source}: not an object with a formula or a structure ({record}).")
+        raise DataError(f"{source}: not an object with a formula or a structure.")
     build = _builder(record, source)
     formula = next((str(record[key]) for key in FORMULA_COLUMNS if record.get(key)), None)
     if formula is None:
@@ -249,6 +265,9 @@ def _material(record: Any, source: str) -> Material:
             raise DataError(f"{source}: has neither formula nor structure; it has {[*record]}.")
         formula = build().composition.reduced_formula
     parse_formula(formula)
+    if build is not None and isinstance(line, str):
+        # The text of a row is a third of the objects it becomes, and most are never built.
+        build = _rebuilder(line, source)
     known = {"structure", "cif", "lattice", "species", "frac", *FORMULA_COLUMNS}
     return Material(
         name=next((str(record[key]) for key in NAME_COLUMNS if record.get(key)), source),
@@ -280,6 +299,16 @@ def _builder(record: Mapping[str, Any], source: str) -> Callable[[], Structure] 
     if "lattice" in record and "sites" in record:
         return lambda: _parsed(record, source)
     return None
+
+
+def _rebuilder(line: str, source: str) -> Callable[[], Structure]:
+    def build() -> Structure:
+        made = _builder(json.loads(line), source)
+        if made is None:
+            raise DataError(f"{source}: has no structure.")
+        return made()
+
+    return build
 
 
 def _parsed(record: Mapping[str, Any], source: str) -> Structure:

@@ -157,6 +157,7 @@ def leave_one_cluster_out(data: Dataset, clusters: Sequence[str] | None = None) 
             f"The label set {data.name!r} states no clusters. Use composition_clusters to make "
             "some, and say so with the result."
         )
+    names = [name or "unstated" for name in names]
     kinds = sorted(set(names), key=lambda name: (len(name), name))
     if len(kinds) < 2:
         raise DataError("Leave one cluster out needs two clusters, there is one.")

@@ -39,8 +39,11 @@ logger = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float64]
 
-SAME_ENERGY = 0.01
-"""Ends that symmetry makes one may differ by this much (eV) where both were relaxed."""
+RECENT = 5
+"""Iterations over which a band shows how settled it is."""
+
+SETTLED = 1e-3
+"""No barrier is better than this (eV)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,20 +264,17 @@ def percolation_barrier(
     barriers: dict[HopClass, tuple[float, float]] = {}
     for kind, band in bands.items():
         if band.forward is not None and band.reverse is not None:
-            mean = (band.forward + band.reverse) / 2
-            barriers[kind] = (mean, mean) if kind.symmetric else (band.forward, band.reverse)
+            # A minimum on the way is where the ion will sit: the saddle counts from there.
+            dip = max(0.0, min(band.energies[0], band.energies[-1]) - min(band.energies))
+            forward, reverse = band.forward + dip, band.reverse + dip
+            mean = (forward + reverse) / 2
+            barriers[kind] = (mean, mean) if kind.symmetric else (forward, reverse)
     if not barriers:
         msg = f"None of {len(bands)} hops has a barrier: " + "; ".join(
             band.reason for band in bands.values()
         )
         raise AnalysisError(msg)
-    width = max(
-        max(band.unresolved or 0.0, abs((band.forward or 0.0) - (band.reverse or 0.0)) / 2)
-        if kind.symmetric
-        else (band.unresolved or 0.0)
-        for kind, band in bands.items()
-        if kind in barriers
-    )
+    width = max(_uncertainty(kind, bands[kind]) for kind in barriers)
     estimates = [
         Estimate.undetermined(
             "the hops that were calculated do not cross the crystal this way", unit="eV"
@@ -285,14 +285,25 @@ def percolation_barrier(
             lower=level - width,
             upper=level + width,
             unit="eV",
-            method="what the images of the band leave unresolved; not the error of the engine",
+            method="resolution and convergence of the bands; not the error of the engine",
         )
         for level in percolation_levels(barriers)
     ]
     failed = [kind for kind in bands if kind not in barriers]
-    warnings = tuple(
+    warnings = [
         f"No barrier of the {kind.hop.length:.2f} A hop: {bands[kind].reason}" for kind in failed
-    ) + tuple(f"The {kind.hop.length:.2f} A hop was not calculated." for kind in missing)
+    ]
+    warnings += [
+        f"{kind.hop.length:.2f} A hop: {warning}"
+        for kind in barriers
+        for warning in bands[kind].warnings
+    ]
+    if missing:
+        shortest = min(kind.hop.length for kind in missing)
+        warnings.append(
+            f"{len(missing)} other classes of hops, from {shortest:.2f} A on, were not calculated: "
+            "a way through them may be lower."
+        )
     return Barrier(
         candidate_id=candidate_id,
         formula=structure.composition.reduced_formula,
@@ -301,7 +312,20 @@ def percolation_barrier(
         barrier_1d=estimates[0],
         barrier_2d=estimates[1],
         barrier_3d=estimates[2],
-        warnings=warnings,
+        warnings=tuple(warnings),
         wall_time=sum(band.wall_time for band in bands.values()),
         provenance=provenance or next(iter(bands.values())).provenance,
     )
+
+
+def _uncertainty(kind: HopClass, band: NebPath) -> float:
+    """Return how far (eV) a barrier may be off for reasons that lie in the band itself.
+
+    The largest of what the images leave unresolved, what the barrier still changed in its last
+    iterations, and the difference of both directions where symmetry makes them one.
+    """
+    recent = [record.highest for record in band.history[-RECENT:]]
+    parts = [SETTLED, band.unresolved or 0.0, max(recent, default=0.0) - min(recent, default=0.0)]
+    if kind.symmetric and band.forward is not None and band.reverse is not None:
+        parts.append(abs(band.forward - band.reverse) / 2)
+    return max(parts)

@@ -160,6 +160,10 @@ class Screener(ABC):
     def restore(self, state: ModelState) -> Self:
         """Take over what `state` returned, and return the screener."""
 
+    def importances(self, *, top: int = 20) -> list[tuple[str, float]]:  # noqa: ARG002
+        """Return the properties that matter most over all labels, if the system has such."""
+        return []
+
     def tuned_on(self, data: Dataset, *, trials: int) -> "Screener":  # noqa: ARG002
         """Return an unfitted screener whose hyper-parameters were searched on labels.
 
@@ -205,7 +209,7 @@ def load_screener(path: Path) -> Screener:
         If its system is not installed.
     """
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         meta = json.loads(arrays.pop("__meta__").tobytes())
         system, settings, state = meta["screener"], meta["settings"], meta["state"]

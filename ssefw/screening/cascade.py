@@ -237,29 +237,72 @@ def novel_composition(*, known: Sequence[str] = (), tolerance: float = SIMILAR_F
     def judge(material: Material) -> Gate:
         share = fractions(material.composition)
         own = np.array(list(share.values()))
-        for formula, values in by_elements.get(tuple(share), []):
-            gap = float(np.abs(own - values).max())
-            if gap <= tolerance + 1e-12:
-                return _gate(
-                    name,
-                    passed=False,
-                    code="known",
-                    message=f"within {tolerance:g} of {formula}, which has a label",
-                    largest_difference=gap,
-                )
-        return _gate(name, passed=True, code="ok", message="no labeled composition is near")
+        gaps = [
+            (float(np.abs(own - values).max()), formula)
+            for formula, values in by_elements.get(tuple(share), [])
+        ]
+        gap, nearest = min(gaps, default=(np.inf, ""))
+        if gap > tolerance + 1e-12:
+            return _gate(name, passed=True, code="ok", message="no labeled composition is near")
+        return _gate(
+            name,
+            passed=False,
+            code="known",
+            message=f"within {tolerance:g} of {nearest}, which has a label",
+            largest_difference=gap,
+        )
 
     return Filter(name, judge)
+
+
+def holds_element(*, element: str) -> Filter:
+    """Ask for an element, as a campaign does for its mobile ion."""
+
+    def judge(material: Material) -> Gate:
+        passed = element in material.composition.get_el_amt_dict()
+        message = f"has {element}" if passed else f"has no {element}"
+        return _gate("holds element", passed=passed, code="no_mobile_ion", message=message)
+
+    return Filter("holds element", judge)
+
+
+def cell_size(*, at_most: int) -> Filter:
+    """Ask for a cell of at most so many atoms, partly occupied sites counted by their share."""
+
+    def judge(material: Material) -> Gate:
+        if material.build is None:
+            return _open("cell size", "the pool has no structure of it")
+        n_atoms = material.structure.composition.num_atoms
+        message = f"{n_atoms:g} atoms in the cell, at most {at_most} asked for"
+        return _gate(
+            "cell size", passed=n_atoms <= at_most, code="too_large", message=message, n=n_atoms
+        )
+
+    return Filter("cell size", judge)
+
+
+def stated(
+    *,
+    name: str,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Filter:
+    """Ask for any number that the pool states, under the name it has there."""
+    return _limit(name, name, "", at_least=at_least, at_most=at_most, below=below)
 
 
 FILTERS: dict[str, Callable[..., Filter]] = {
     "band_gap": band_gap,
     "bvse_barrier": bvse_barrier,
+    "cell_size": cell_size,
+    "holds_element": holds_element,
     "hull_energy": hull_energy,
     "no_intermetallic": no_intermetallic,
     "no_transition_metal": no_transition_metal,
     "novel_composition": novel_composition,
     "oxidation_voltage": oxidation_voltage,
+    "stated": stated,
     "without_elements": without_elements,
 }
 """Filters by the name they have in a preset or a campaign file."""

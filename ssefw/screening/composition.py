@@ -235,7 +235,7 @@ class CompositionScreener(Screener):
             for i in order
         ]
 
-    def shared_importances(self, *, top: int = 20) -> list[tuple[str, float]]:
+    def importances(self, *, top: int = 20) -> list[tuple[str, float]]:
         """Return descriptors among the `top` of every kind of member, with their mean importance.
 
         This is the paper's table of features on which gradient boosting and LightGBM agree.

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ssefw.documents import Estimate
 
@@ -75,16 +74,33 @@ def _ratio(part: float, whole: float) -> float:
     return part / whole if whole else float("nan")
 
 
-def _has_both(y: Ints) -> bool:
-    return bool(0 < (y == 1).sum() < len(y))
+def _at_thresholds(y: Ints, p: Floats) -> tuple[Floats, Floats]:
+    """Return true and false positives at each distinct score, highest first."""
+    order = np.argsort(-p, kind="stable")
+    sorted_p = p[order]
+    last = np.append(np.flatnonzero(np.diff(sorted_p)), len(p) - 1)
+    true = np.cumsum(y[order] == 1)[last].astype(float)
+    return true, last + 1 - true
 
 
 def _auc_pr(y: Ints, p: Floats) -> float:
-    return float(average_precision_score(y, p)) if _has_both(y) else float("nan")
+    """Return the average precision: precision weighted with the gain in recall, no interpolation.
+
+    NaN where there is one class only.
+    """
+    true, false = _at_thresholds(y, p)
+    if true[-1] == 0 or false[-1] == 0:
+        return float("nan")
+    gain = np.diff(true, prepend=0.0) / true[-1]
+    return float((gain * true / (true + false)).sum())
 
 
 def _auc_roc(y: Ints, p: Floats) -> float:
-    return float(roc_auc_score(y, p)) if _has_both(y) else float("nan")
+    true, false = _at_thresholds(y, p)
+    if true[-1] == 0 or false[-1] == 0:
+        return float("nan")
+    x, height = np.append(0.0, false / false[-1]), np.append(0.0, true / true[-1])
+    return float(np.trapezoid(height, x))
 
 
 def _brier(y: Ints, p: Floats) -> float:

@@ -10,12 +10,12 @@ from itertools import islice
 
 from ssefw.data.materials import Material
 from ssefw.data.pools import Reject
-from ssefw.documents import CascadeStep, Gate, Provenance, RankedCandidate, Ranking
+from ssefw.documents import Candidate, CascadeStep, Gate, Provenance, RankedCandidate, Ranking
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores, Screener
 from ssefw.screening.cascade import Cascade, CascadeResult
 
-__all__ = ["RankingResult", "rank_materials"]
+__all__ = ["RankingResult", "rank_materials", "ranked_candidates"]
 
 CHUNK = 4096
 
@@ -103,6 +103,35 @@ def rank_materials(
         ),
     )
     return RankingResult(ranking, outcome, rejects, unscored)
+
+
+def ranked_candidates(result: RankingResult) -> list[Candidate]:
+    """Return the entries that have a structure as candidates of a campaign, best first.
+
+    What the pool states and the score, votes and distance travel as properties.
+    """
+    materials = {material.name: material for material in result.cascade.passed}
+    candidates = []
+    for entry in result.ranking.entries:
+        material = materials[entry.source]
+        if material.build is None:
+            continue
+        properties = {
+            **material.properties,
+            "screen_score": entry.score,
+            "screen_votes": entry.votes,
+            "screen_distance": entry.distance,
+        }
+        candidates.append(
+            Candidate(
+                id=entry.candidate_id,
+                formula=material.structure.composition.reduced_formula,
+                structure=material.structure,
+                source=entry.source,
+                properties=properties,
+            )
+        )
+    return candidates
 
 
 def _unique(rows: Iterable[Material | Reject], rejects: list[Reject]) -> Iterator[Material]:

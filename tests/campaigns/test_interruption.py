@@ -170,3 +170,29 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):
     ledgers = [path.read_text() for path in folder.glob("st/blobs/trajectories/*/ledger.json")]
     assert len(ledgers) == 1
     assert '"preempted"' in ledgers[0]
+
+
+def test_ctrl_c_stops_at_a_chunk_says_how_to_go_on_and_resume_does(tmp_path):
+    folder = tmp_path / "c"
+    environment = prepare(folder)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ssefw", "run", "small.yaml", "--store", "st"],
+        cwd=folder,
+        env=clean | environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not list(folder.glob("st/scratch/runs/*/chunk-*")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "`ssefw resume small --store st` goes on" in said
+    assert not worker_pids(folder)
+
+    run_ssefw("resume", "--store", "st", folder=folder, env=environment)
+    _, ledgers, _, (n_outcomes, _, _) = results(folder)
+    assert n_outcomes == 2
+    assert any(s.end_reason == "preempted" for ledger in ledgers for s in ledger.segments)

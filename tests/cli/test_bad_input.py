@@ -109,8 +109,8 @@ def test_a_malformed_file_is_listed_and_skipped_or_stops_with_strict(ssefw, tmp_
 
 
 def test_filters_that_leave_nothing(ssefw, edited):
-    path = edited("engine:", "filters: {exclude_elements: [Cu]}\nengine:")
-    fails(ssefw("plan", path, check=False), "No candidate is left", "contains Cu")
+    path = edited("engine:", "filters: [{without_elements: {elements: [Cu]}}]\nengine:")
+    fails(ssefw("plan", path, check=False), "No candidate is left", "holds Cu")
 
 
 def test_a_pool_without_the_mobile_ion(ssefw, edited):

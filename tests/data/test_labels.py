@@ -9,7 +9,12 @@ import pytest
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_sources import extrapolate_labels, find_label_set, starter_labels
-from ssefw.data.label_tables import conductivity_of, read_label_table, write_label_table
+from ssefw.data.label_tables import (
+    assign_clusters,
+    conductivity_of,
+    read_label_table,
+    write_label_table,
+)
 from ssefw.data.labels import (
     class_of,
     classes,
@@ -160,6 +165,24 @@ def test_a_plain_table_says_units_in_its_header(tmp_path):
 def test_a_table_that_leaves_doubt_is_refused(tmp_path, text, reason):
     with pytest.raises(DataError, match=reason):
         read_label_table(plain(tmp_path, text))
+
+
+def test_official_clusters_are_joined_by_id(tmp_path):
+    labels = read_label_table(
+        plain(tmp_path, "id,formula,sigma (S/cm)\n7,Li3N,5e-4\n8,Li2S,1e-9\n")
+    )
+    table = tmp_path / "val.csv"
+    table.write_text("compound,icsd_collectioncode,cluster\nLi3N,7,3\n")
+    found = assign_clusters(labels, [table])
+    assert [label.group for label in found.labels] == ["3", ""]
+    table.write_text("icsd_collectioncode,cluster\n99,3\n")
+    with pytest.raises(DataError, match="None of the 2 labels"):
+        assign_clusters(labels, [table])
+
+
+def test_a_quoted_cell_may_hold_line_breaks(tmp_path):
+    path = plain(tmp_path, 'formula,note,sigma (S/cm)\nLi3N,"two\nlines",5e-4\nLi2S,,1e-9\n')
+    assert len(read_label_table(path).labels) == 2
 
 
 def test_a_bad_row_is_listed_and_the_others_stay(tmp_path):

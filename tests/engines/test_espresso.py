@@ -1,6 +1,7 @@
 """The engine for Quantum ESPRESSO, with a stand-in for its programs."""
 
 import dataclasses
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from ssefw.engines.espresso.jobs import (
     PathLengthHandler,
     RestartHandler,
     ScfHandler,
+    end_orphan,
 )
 from ssefw.engines.espresso.launch import ParallelLayout, rank_count
 from ssefw.engines.espresso.neb_output import parse_path
@@ -383,6 +385,22 @@ def test_our_path_file_is_read_like_that_of_neb_x(images):
     path = parse_path(path_text(images, [-10.0, -9.5, -10.0]))
     assert path.energies == pytest.approx([-10.0, -9.5, -10.0])
     assert path.positions[0] == pytest.approx(images[0].cart_coords, abs=1e-8)
+
+
+def test_a_program_that_outlived_its_worker_is_ended_first(tmp_path):
+    orphan = subprocess.Popen(["sleep", "60"], cwd=tmp_path, start_new_session=True)
+    (tmp_path / "program.pid").write_text(str(orphan.pid))
+    end_orphan(tmp_path, "ssefw", grace=0.3)
+    assert orphan.wait(timeout=5) == -9
+
+
+def test_a_process_elsewhere_with_the_same_number_is_left_alone(tmp_path):
+    other = subprocess.Popen(["sleep", "60"], cwd="/", start_new_session=True)
+    (tmp_path / "program.pid").write_text(str(other.pid))
+    end_orphan(tmp_path, "ssefw", grace=0.3)
+    assert other.poll() is None
+    other.kill()
+    other.wait()
 
 
 LADDERS = [

@@ -172,3 +172,24 @@ def test_an_empty_output_says_nothing():
     assert parse_log("").end == "interrupted"
     assert parse_path("") is None
     assert parse_profile("") is None
+
+
+def test_a_symmetric_hop_costs_the_same_both_ways():
+    band = read_band(OWN / "li2s_climbing", prefix="ssefw")
+    assert (band.status, band.climbed) == ("converged", True)
+    # What neb.x itself prints as activation energies.
+    assert band.forward == pytest.approx(0.529077, abs=1e-6)
+    assert band.reverse == pytest.approx(0.529076, abs=1e-6)
+    assert band.unresolved == 0.0
+
+
+def test_emmet_gets_the_barrier_of_a_converged_band_alone():
+    band = read_band(OWN / "li2s_climbing", prefix="ssefw")
+    result = neb_result(band)
+    assert result.state.name == "SUCCESS"
+    assert result.neb_method.name == "CLIMBING_IMAGE"
+    assert result.forward_barrier == band.forward
+    assert result.energies == list(band.energies)
+    stopped = neb_result(read_band(OWN / "stopped_by_exit", prefix="pwscf"))
+    assert stopped.state.name == "FAILED"
+    assert stopped.energies is None

@@ -137,6 +137,17 @@ def test_a_crystal_without_a_barrier_is_refused(copper):
         percolation_barrier(copper, {kind: band})
 
 
+def test_a_minimum_on_the_way_is_where_the_barrier_starts(copper):
+    (kind,) = find_hops(copper, specie="Cu", max_length=2.8)
+    band = band_document(
+        structures=[], energies=[0, 0.4, -0.2, 0.4, 0], lengths=[0, 1, 2, 3, 4],
+        forces=[0] * 5, status="converged", climbed=True,
+    )  # fmt: skip
+    barrier = percolation_barrier(copper, {kind: band}, specie="Cu")
+    assert barrier.barrier_1d.value == pytest.approx(0.6)
+    assert any("below both ends" in warning for warning in barrier.warnings)
+
+
 @pytest.mark.parametrize("barrier", [0.05, 0.3, 1.2])
 def test_spline_finds_the_top_of_a_cosine(barrier):
     s = np.linspace(0, 3.0, 6)

@@ -235,7 +235,7 @@ class EspressoEngine(Engine):
                     magmoms=self.magmoms,
                 )
                 (record.path / PW_INPUT).write_text(text)
-                run_program(
+                reason = run_program(
                     [*words, *layout.options()],
                     record.path,
                     PW_INPUT,
@@ -243,6 +243,12 @@ class EspressoEngine(Engine):
                     stop=stop_check(),
                 )
                 run = parse_pw(read_text(record.path / PW_OUTPUT))
+                if reason != "complete" and not _is_whole(run):
+                    msg = (
+                        f"pw.x in {record.path} was interrupted ({reason}); run it again to "
+                        "continue from its last geometry."
+                    )
+                    raise EngineError(msg, directory=record.path)
             if not _is_whole(run):
                 why = "; ".join(s.message for s in run.symptoms) or "its output breaks off"
                 msg = f"pw.x failed in {record.path}: {why}"

@@ -49,6 +49,7 @@ Change = tuple[str, str, Any]
 """Namelist, keyword and new value."""
 
 NEB_OUTPUT, PW_OUTPUT = "neb.out", "pw.out"
+PID_FILE = "program.pid"
 GRACE = 60.0
 """Seconds a program has to stop after it was asked."""
 
@@ -80,6 +81,7 @@ class EspressoJob(Job):
     def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
         """Start the program; it gets a process group of its own."""
         folder = Path(directory)
+        end_orphan(folder, self.prefix, grace=self.grace)
         keep_output(folder / self.output_file)
         for stale in (folder / f"{self.prefix}.EXIT", folder / CRASH_FILE):
             stale.unlink(missing_ok=True)
@@ -95,6 +97,7 @@ class EspressoJob(Job):
                 stderr=errors,
                 start_new_session=True,
             )
+        (folder / PID_FILE).write_text(str(self._process.pid))
         return self._process
 
     def postprocess(self, directory: str = "./") -> None:
@@ -116,6 +119,37 @@ class EspressoJob(Job):
                     process.wait(timeout=10.0)
                 except subprocess.TimeoutExpired:
                     continue
+
+
+def end_orphan(folder: Path, prefix: str, *, grace: float) -> None:
+    """End a program that still runs in a folder though the worker that started it was killed.
+
+    It is known by its process id, and that it works in this folder. Where there is no /proc none is
+    found.
+    """
+    try:
+        pid = int((folder / PID_FILE).read_text())
+    except (OSError, ValueError):
+        return
+    end = time.monotonic() + grace
+    while _works_in(pid, folder) and time.monotonic() < end:
+        (folder / f"{prefix}.EXIT").touch()
+        time.sleep(0.2)
+    if _works_in(pid, folder):
+        os.killpg(pid, signal.SIGKILL)
+        while _works_in(pid, folder):
+            time.sleep(0.1)
+    (folder / PID_FILE).unlink()
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    process = Path(f"/proc/{pid}")
+    try:
+        if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return False
+        return (process / "cwd").readlink() == folder.resolve()
+    except (OSError, IndexError):
+        return False
 
 
 def keep_output(file: Path) -> None:

@@ -1,0 +1,156 @@
+"""How often intervals of D hold the truth: ours, pymatgen's and, with --kinisi, kinisi's.
+
+Walks with exactly known diffusivity, analyzed by each method; a table of bias, scatter, the scatter
+that counting hops alone would have, and the coverage of 68 % and 95 % intervals. Bounds count as
+covering if they lie above the truth. With --full the size of the published test: 15,000 frames.
+
+    python benchmarks/coverage.py --seeds 500
+    python benchmarks/coverage.py --seeds 100 --full --kinisi --case independent
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+from scipy.stats import norm
+
+from ssefw.analysis import estimate_diffusivity, unwrapped_paths
+from ssefw.analysis.synthetic import LatticeWalk
+
+LENGTH = {"n_frames": 1500, "timestep": 40.0, "n_ions": 32}
+FULL = {"n_frames": 15000, "timestep": 20.0, "n_ions": 64, "n_cells": 5}
+CASES = {
+    "independent": {"rate": 0.06},
+    "small cell": {"rate": 0.2, "n_ions": 8, "n_cells": 2},
+    "strings of 4": {"rate": 0.1, "string": 4},
+    "back hops -0.3": {"rate": 0.6, "cosine": -0.3},
+    "back hops -0.6": {"rate": 1.0, "cosine": -0.6},
+    "forward hops 0.3": {"rate": 0.1, "cosine": 0.3},
+    "rare hops": {"rate": 0.005},
+}
+
+
+def ours(frames, walk):
+    """Return value and the two intervals as (value, (l68, u68), (l95, u95), haven)."""
+    settings = {"temperature": 900.0, "hop_distance": walk.spacing}
+    wide = estimate_diffusivity(frames, level=0.95, **settings)
+    narrow = estimate_diffusivity(frames, level=0.68, **settings)
+    return (
+        wide.tracer.value,
+        (narrow.tracer.lower or 0.0, narrow.tracer.upper),
+        (wide.tracer.lower or 0.0, wide.tracer.upper),
+        wide.haven,
+    )
+
+
+def pymatgen(frames, _walk):
+    """DiffusionAnalyzer(smoothed="max") and its standard deviation, taken as normal."""
+    from pymatgen.analysis.diffusion.analyzer import DiffusionAnalyzer
+    from pymatgen.core import Structure
+
+    paths, _ = unwrapped_paths(frames, specie="Li", reference="none")
+    structure = Structure(
+        frames.lattice, frames.species, frames.positions[0], coords_are_cartesian=True
+    )
+    found = DiffusionAnalyzer(
+        structure, paths.transpose(1, 0, 2), "Li", 900, frames.timestep, 1, smoothed="max"
+    )
+    value, spread = found.diffusivity, found.diffusivity_std_dev
+    intervals = [
+        (value - norm.ppf(0.5 + level / 2) * spread, value + norm.ppf(0.5 + level / 2) * spread)
+        for level in (0.68, 0.95)
+    ]
+    return value, *intervals, None
+
+
+def kinisi(frames, _walk):
+    """TracerAnalysis of 100 lags to half of the run, diffusion fitted from 1 ps on."""
+    import scipp as sc
+    from kinisi.analyze import DiffusionAnalyzer
+    from pymatgen.core import Structure
+
+    structures = [
+        Structure(frames.lattice, frames.species, places, coords_are_cartesian=True)
+        for places in frames.positions
+    ]
+    step = frames.timestep / 1000.0
+    lags = np.unique(np.linspace(1, frames.n_frames // 2, 100).astype(int)) * step
+    found = DiffusionAnalyzer.from_pymatgen(
+        structures,
+        specie="Li",
+        time_step=step * sc.Unit("ps"),
+        step_skip=1 * sc.Unit("dimensionless"),
+        dt=sc.array(dims=["time interval"], values=lags, unit="ps"),
+        progress=False,
+    )
+    found.diffusion(1.0 * sc.Unit("ps"), progress=False)
+    samples = found.D.values
+    quantiles = np.quantile(samples, [0.16, 0.84, 0.025, 0.975])
+    return samples.mean(), tuple(quantiles[:2]), tuple(quantiles[2:]), None
+
+
+def judge(method, walk, seeds):
+    """Run one method on many walks and return its numbers."""
+    values, in_68, in_95, haven_in, havens = [], [], [], [], []
+    seconds = 0.0
+    for seed in range(seeds):
+        frames = walk.frames(seed)
+        begin = time.perf_counter()
+        value, narrow, wide, haven = method(frames, walk)
+        seconds += time.perf_counter() - begin
+        if value is not None:
+            values.append(value / walk.tracer)
+        in_68.append(narrow[0] <= walk.tracer <= narrow[1])
+        in_95.append(wide[0] <= walk.tracer <= wide[1])
+        if haven is not None and haven.value is not None:
+            havens.append(haven.value * walk.string)
+            haven_in.append(haven.lower <= 1.0 / walk.string <= haven.upper)
+    return {
+        "values": len(values),
+        "mean": np.mean(values) if values else np.nan,
+        "scatter": np.std(values) if values else np.nan,
+        "c68": np.mean(in_68),
+        "c95": np.mean(in_95),
+        "haven": np.std(havens) if havens else np.nan,
+        "haven95": np.mean(haven_in) if haven_in else np.nan,
+        "seconds": seconds / seeds,
+    }
+
+
+def main():
+    """Print the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--case", choices=list(CASES), action="append")
+    parser.add_argument("--kinisi", action="store_true", help="Also run kinisi (slow).")
+    parser.add_argument("--no-peers", action="store_true", help="Only ours.")
+    parser.add_argument("--full", action="store_true", help="15,000 frames of 20 fs, 64 ions.")
+    arguments = parser.parse_args()
+    methods = {"ssefw": ours}
+    if not arguments.no_peers:
+        methods["pymatgen max"] = pymatgen
+    if arguments.kinisi:
+        methods["kinisi"] = kinisi
+    warnings.simplefilter("ignore")
+    print(
+        f"{'case':18s} {'method':13s} {'values':>7s} {'mean/true':>9s} {'scatter':>8s} "
+        f"{'floor':>6s} {'c68':>6s} {'c95':>6s} {'sd(H)/H':>8s} {'H c95':>6s} {'s/run':>7s}"
+    )
+    for name in arguments.case or CASES:
+        walk = LatticeWalk(**((FULL if arguments.full else LENGTH) | CASES[name]))
+        floor = (walk.string / walk.n_hops) ** 0.5
+        for label, method in methods.items():
+            r = judge(method, walk, arguments.seeds)
+            print(
+                f"{name:18s} {label:13s} {r['values']:7d} {r['mean']:9.3f} {r['scatter']:8.3f} "
+                f"{floor:6.3f} {r['c68']:6.3f} {r['c95']:6.3f} {r['haven']:8.3f} "
+                f"{r['haven95']:6.3f} {r['seconds']:7.3f}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

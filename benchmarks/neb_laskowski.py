@@ -1,0 +1,92 @@
+"""Barriers of ten materials by CHGNet, beside BVSE and CI-NEB of Laskowski et al. 2023.
+
+    python benchmarks/neb_laskowski.py POOL.jsonl.gz FOLDER [FORMULA ...]
+
+POOL holds one structure a line: ``id``, ``lattice`` (a, b, c and angles), ``species`` and ``frac``.
+The published values (meV, DOI 10.1039/d2ee03499a) are of single vacancies in PBE; CHGNet was
+trained on PBE+U energies of near-equilibrium structures and knows no charge. A run that is
+interrupted goes on when it is called again.
+"""
+
+import gzip
+import json
+import logging
+import sys
+import time
+import warnings
+from pathlib import Path
+
+from pymatgen.core import Lattice, Structure
+
+from ssefw.data.hops import find_hops, hops_to_cross
+from ssefw.engines import NebSettings
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.migration import MigrationSettings, hop_barriers, percolation_barrier
+from ssefw.errors import SsefwError
+
+PUBLISHED = {
+    "mp-2530": ("Li2Te", 260, 320),
+    "mp-20782": ("LiInTe2", 270, 450),
+    "mp-5048": ("LiGaTe2", 270, 340),
+    "mp-4586": ("LiAlTe2", 260, 310),
+    "mp-760375": ("Li3VS4", 160, 390),
+    "mp-9059": ("KLi6TaO6", 300, 300),
+    "mp-867700": ("Li3CuS2", 310, 440),
+    "mp-5614": ("Li3BS3", 280, 260),
+    "mp-756490": ("Li6MnS4", 270, 466),
+    "mp-6711": ("Na3Li3Al2F12", 230, 340),
+}
+SETTINGS = MigrationSettings(n_images=5, end_fmax=0.02, band=NebSettings(fmax=0.05))
+
+
+def structures(pool):
+    found = {}
+    with gzip.open(pool, "rt") as lines:
+        for line in lines:
+            record = json.loads(line)
+            if record["id"] in PUBLISHED:
+                lattice = Lattice.from_parameters(*record["lattice"])
+                found[record["id"]] = Structure(lattice, record["species"], record["frac"])
+    return found
+
+
+def show(estimate):
+    return f"{1e3 * estimate.value:.0f}" if estimate.kind == "value" else "-"
+
+
+def main():
+    pool, folder, *only = sys.argv[1:]
+    logging.basicConfig(level="WARNING", format="%(message)s")
+    warnings.filterwarnings("ignore")
+    engine = AseEngine()
+    crystals = structures(pool)
+    print("formula | hops | 1D | 2D | 3D | BVSE | CI-NEB | minutes", flush=True)
+    for name, (formula, bvse, neb) in PUBLISHED.items():
+        if only and formula not in only:
+            continue
+        begin = time.monotonic()
+        try:
+            relaxed = engine.relax(crystals[name], fmax=0.02, max_steps=500, relax_cell=True)
+            kinds = hops_to_cross(find_hops(relaxed.structure, max_length=6.0))
+            bands = dict(
+                hop_barriers(
+                    engine, relaxed.structure, kinds, Path(folder) / name, settings=SETTINGS
+                )
+            )
+            barrier = percolation_barrier(relaxed.structure, bands)
+        except SsefwError as error:
+            print(f"{formula} | {error}", flush=True)
+            continue
+        done = sum(band.forward is not None for band in bands.values())
+        levels = " | ".join(
+            show(e) for e in (barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d)
+        )
+        minutes = (time.monotonic() - begin) / 60
+        print(
+            f"{formula} | {done} of {len(kinds)} | {levels} | {bvse} | {neb} | {minutes:.1f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The commands labels and screen, from a table to a ranking and its measures."""
+
+import json
+
+import pytest
+
+pytest.importorskip("ssefw.cli.options", reason="needs the command line's common parts")
+
+from click.testing import CliRunner
+
+from ssefw.cli.labels import command as labels
+from ssefw.cli.screen import command as screen
+from ssefw.errors import ConfigurationError, DataError
+
+QUICK = ["--set", "n_splits=3", "--set", "members=[dt, nb]"]
+
+
+def run(command, *arguments):
+    result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "starter.model"
+    run(screen, "train", "--labels", "starter", "--out", path, *QUICK)
+    return path
+
+
+def test_a_table_becomes_a_set_and_a_table_again(tmp_path):
+    table, saved, back = tmp_path / "a.csv", tmp_path / "a.json.gz", tmp_path / "b.csv"
+    table.write_text("formula,sigma (mS/cm)\nLi3N,0.5\nLi6N2,0.7\nLi2S + P,1\nLi2S,1e-7\n")
+    result = run(labels, "import", table, "-o", saved, "--json")
+    record = json.loads(result.stdout)
+    assert (record["labels"], record["reports"], record["rejected_rows"]) == (2, 3, 1)
+    assert "rejected a.csv:4" in result.stderr
+    run(labels, "export", saved, "-o", back)
+    assert json.loads(run(labels, "stats", back, "--json").stdout)["labels"] == 2
+
+
+def test_labels_are_shown_most_conductive_first():
+    lines = run(labels, "show", "starter", "--top", 2, "--json").stdout.splitlines()
+    assert [json.loads(line)["formula"] for line in lines][1] == "Li10GeP2S12"
+
+
+def test_splits_are_written_one_file_each(tmp_path):
+    run(labels, "split", "starter", "--kind", "random", "-k", 3, "-o", tmp_path / "splits")
+    assert len(list((tmp_path / "splits").glob("random-*.json"))) == 3
+
+
+def test_a_pool_is_ranked_filtered_and_written(model, tmp_path, lif):
+    pool = tmp_path / "pool.jsonl"
+    rows = [
+        {"formula": "Li3PS4", "id": "a", "band_gap": 2.5},
+        {"formula": "LiCoO2", "id": "b", "band_gap": 2.5},
+        {"structure": lif.as_dict(), "id": "c", "band_gap": 8.0},
+        {"formula": "Zz", "id": "d"},
+    ]
+    pool.write_text("\n".join(json.dumps(row, default=float) for row in rows))
+    out, pool_out, trails = (tmp_path / n for n in ("r.json", "p.jsonl", "t.csv"))
+    result = run(
+        screen,
+        "rank",
+        pool,
+        "--model",
+        model,
+        "--preset",
+        "mchaffie2025",
+        "--out",
+        out,
+        "--pool-out",
+        pool_out,
+        "--trails",
+        trails,
+        "--json",
+    )
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {entry["source"] for entry in entries} == {"b", "c"}
+    assert "1 rows of the pool cannot be read" in result.stderr
+    assert "novel composition: 3 -> 2" in result.stderr
+    assert len(pool_out.read_text().splitlines()) == 1
+    assert "within 0.05 of Li3PS4" in trails.read_text()
+    from ssefw.documents import Ranking
+
+    assert Ranking.model_validate(json.loads(out.read_text())).screener == "composition"
+
+
+def test_an_evaluation_has_the_four_measures_with_intervals(model, tmp_path):
+    file = tmp_path / "result.json"
+    run(screen, "evaluate", model, "--labels", "starter", "--json", file)
+    record = json.loads(file.read_text())
+    for name in ("mcc", "auc_pr", "accuracy", "f1"):
+        assert record[name]["lower"] <= record[name]["value"] <= record[name]["upper"]
+    assert record["record"]["similar_to_training"] == record["n"]
+
+
+def test_an_evaluation_draws_its_figure(model, tmp_path):
+    pytest.importorskip("ssefw.report")
+    figure = tmp_path / "result.svg"
+    run(screen, "evaluate", model, "--labels", "starter", "--figure", figure)
+    assert figure.read_text().startswith("<?xml")
+
+
+def test_an_explanation_has_as_many_lines_as_asked(model):
+    result = run(screen, "explain", model, "Li6PS5Cl", "--top", 3, "--json")
+    assert len(result.stdout.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["train", "--labels", "nothing", "--out", "x"], DataError),
+        (["train", "--labels", "starter", "--system", "magic", "--out", "x"], ConfigurationError),
+        (["train", "--labels", "starter", "--set", "colour=1", "--out", "x"], ConfigurationError),
+    ],
+)
+def test_wrong_words_end_in_a_known_error(arguments, error):
+    with pytest.raises(error):
+        CliRunner().invoke(screen, arguments, catch_exceptions=False)
