@@ -1,5 +1,6 @@
 """A ladder of VASP runs through FireWorks, with everything going wrong that does on a cluster."""
 
+import gzip
 import multiprocessing
 import os
 import threading
@@ -58,9 +59,11 @@ def in_worker(address, *, stop=None):
 
 
 def steps_on_scratch(scratch):
-    """Ionic steps of all VASP runs so far, finished ladders rungs included."""
-    files = scratch.glob("runs/*/vasp-*/vasp.out")
-    return sum(file.read_text().count(" T= ") for file in files)
+    """Ionic steps of all VASP runs so far."""
+    plain = (file.read_text() for file in scratch.glob("runs/*/vasp-*/vasp.out"))
+    packed = scratch.glob("runs/*/vasp-*/vasp.out.gz")
+    unpacked = (gzip.decompress(file.read_bytes()).decode() for file in packed)
+    return sum(text.count(" T= ") for text in (*plain, *unpacked))
 
 
 def wait_for_steps(scratch, n):

@@ -180,7 +180,7 @@ def test_reading_needs_no_more_memory_for_a_longer_run(tmp_path):
     import tracemalloc
 
     peaks = []
-    for repeats in (30, 120):
+    for repeats in (20, 60):
         (tmp_path / "vasprun.xml").write_bytes(VASPRUN * repeats)
         reader = StepReader(tmp_path / "vasprun.xml")
         tracemalloc.start()

@@ -9,8 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from atomate2.vasp.jobs.base import get_vasp_task_document
 from pymatgen.core import Lattice, Structure
-from pymatgen.io.vasp import Incar
+from pymatgen.io.vasp import Incar, Vasprun
 
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
@@ -94,14 +95,21 @@ def test_frames_energies_and_temperatures_are_those_of_vasp(vasp_site, lif, run)
     whole = joined(run)
     assert (whole.first_step, whole.last_step, whole.n_frames) == (0, 60, 13)
     assert np.allclose(whole.positions[0], lif.cart_coords)
-    from pymatgen.io.vasp import Vasprun
-
-    vasprun = Vasprun(run.path / "vasp-0000" / "vasprun.xml")
+    vasprun = Vasprun(run.path / "vasp-0000" / "vasprun.xml.gz", parse_potcar_file=False)
     assert len(vasprun.ionic_steps) == 61
     assert np.allclose(whole.energies, [s["e_fr_energy"] for s in vasprun.ionic_steps[::5]])
     kinetic = np.array([s["kinetic"] for s in vasprun.ionic_steps[::5]])
     assert np.allclose(whole.temperatures, 2 * kinetic / (21 * 8.617333262e-5))
     assert whole.temperatures[0] == pytest.approx(600.0, abs=0.1)
+
+
+def test_atomate2_reads_the_packed_files_of_a_leg(vasp_site, lif, run):
+    VASP.md(lif, WARM, run, until=20)
+    names = {file.name for file in (run.path / "vasp-0000").iterdir()}
+    assert {"OUTCAR.gz", "vasprun.xml.gz", "XDATCAR.gz", "CONTCAR", "INCAR"} <= names
+    assert not {"OUTCAR", "vasprun.xml"} & names
+    task = get_vasp_task_document(run.path / "vasp-0000")
+    assert len(task.calcs_reversed[0].output.ionic_steps) == 21
 
 
 def test_a_stopped_run_continues_as_if_it_had_not_been_stopped(vasp_site, lif, run, truth):
@@ -218,6 +226,16 @@ def test_a_frozen_vasp_is_ended_and_started_again(  # noqa: PLR0917 - fixtures
     assert time.monotonic() - before < 20
     assert run.segments()[0].end_reason == "corrected"
     assert "Frozen job" in run.segments()[0].events[0]
+    assert np.abs(positions(run) - truth).max() < 1e-4
+
+
+def test_a_vasp_that_does_not_stop_when_told_is_killed(vasp_site, lif, run, truth, monkeypatch):
+    monkeypatch.setattr(watch, "GRACE", 0.5)
+    vasp_site.tell({"step": 25, "do": "hang"})
+    assert VASP.md(lif, WARM, run, until=60, stop=stop_after(run, 24)) == "preempted"
+    (first,) = run.segments()
+    assert (first.last_step, first.events) == (23, ("VASP did not stop in time and was killed",))
+    VASP.md(lif, WARM, run, until=60)
     assert np.abs(positions(run) - truth).max() < 1e-4
 
 

@@ -27,7 +27,7 @@ from ssefw.engines.vasp.inputs import (
     poscar_text,
     relaxation_tags,
 )
-from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs
+from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs, pack_closed_legs
 from ssefw.engines.vasp.policy import dynamics_handlers
 from ssefw.engines.vasp.presets import Preset, Task, load_preset
 from ssefw.engines.vasp.single import SingleResult, run_single, write_inputs
@@ -157,9 +157,11 @@ class VaspEngine(Engine):
             while True:
                 start = start_point(run, cell, _velocities(cell, settings))
                 if start.last_step >= until:
+                    pack_closed_legs(run)
                     return "complete"
                 if (asked := stop()) is not None:
                     return asked
+                pack_closed_legs(run)
                 leg = self._begin(
                     run,
                     cell,

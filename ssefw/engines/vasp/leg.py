@@ -27,13 +27,13 @@ from ssefw.engines.stopping import StopCheck
 from ssefw.engines.vasp import process
 from ssefw.engines.vasp.harvest import Harvest, Start
 from ssefw.engines.vasp.inputs import VaspCell
-from ssefw.engines.vasp.outputs import last_words
+from ssefw.engines.vasp.outputs import last_words, pack_outputs
 from ssefw.engines.vasp.policy import refused_changes, tag_changes
 from ssefw.engines.vasp.watch import EndCheck, Watch
 from ssefw.errors import EngineError, SsefwError
 from ssefw.settings import Settings
 
-__all__ = ["POLL", "Leg", "LegPlan", "call_vasp", "latest_legs"]
+__all__ = ["POLL", "Leg", "LegPlan", "call_vasp", "latest_legs", "pack_closed_legs"]
 
 logger = logging.getLogger(__name__)
 
@@ -267,6 +267,20 @@ class Leg:
 def latest_legs(run: RunDirectory) -> list[Path]:
     """Return the folders of all legs, first to last."""
     return sorted(run.path.glob("vasp-[0-9][0-9][0-9][0-9]"))
+
+
+def pack_closed_legs(run: RunDirectory) -> None:
+    """Compress the files of all legs that are over; their steps are in the chunks.
+
+    Not done when a leg ends, since the end of the allocation may be near.
+    """
+    for folder in latest_legs(run):
+        try:
+            note: dict[str, Any] = json.loads((folder / "leg.json").read_text())
+            if note["closed"]:
+                pack_outputs(folder)
+        except (OSError, json.JSONDecodeError) as error:
+            logger.warning("%s was not compressed: %s", folder, error)
 
 
 def call_vasp(

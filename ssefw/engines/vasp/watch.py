@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from custodian.custodian import ErrorHandler, Validator
+from custodian.vasp.handlers import FrozenJobErrorHandler
 
 from ssefw.documents import EndReason
 from ssefw.engines.stopping import StopCheck, end_time
@@ -33,6 +34,10 @@ STEPS_OF_MARGIN = 3.0
 QUICK = 10.0
 """An ionic step shorter than this (s) may finish after a request to stop now; a longer one is
 aborted, since schedulers kill half a minute after they ask."""
+
+GRACE = 300.0
+"""Seconds VASP has to stop after it was told to, at least; an ionic step that is finished leaves a
+whole CONTCAR behind. A frozen VASP has none."""
 
 LAST = 15.0
 """Seconds before the end of the allocation at which VASP is killed."""
@@ -84,6 +89,7 @@ class Watch(ErrorHandler):
         self._deadline = end_time()
         self._due = time.monotonic() + ASK_EVERY
         self._found: ErrorHandler | None = None
+        self._told_at: float | None = None
         self._progress = (time.monotonic(), None if gatherer is None else gatherer.seen_step)
         self._step_seconds = 0.0
 
@@ -96,13 +102,10 @@ class Watch(ErrorHandler):
         folder = Path(directory)
         try:
             self._look()
-            if self.asked is None and (reason := self._time_is_up()) is not None:
-                now = reason == "preempted" and self._step_seconds > QUICK
-                (folder / "STOPCAR").write_text(f"{'LABORT' if now else 'LSTOP'} = .TRUE.\n")
-                self.asked = reason
+            self._stop_when_time_is_up(folder)
+            self._stop_when_an_error_is_found(folder)
         except SsefwError as error:
             self.error = error
-            return True
         except OSError as error:
             self.error = EngineError(
                 f"Cannot write below {folder}: {error.strerror}. Free space or point "
@@ -110,22 +113,13 @@ class Watch(ErrorHandler):
                 directory=folder,
             )
             self.error.__cause__ = error
-            return True
-        if self.asked and self._deadline and time.time() > self._deadline - LAST:
-            self.events.append("VASP did not stop in time and was killed")
-            return True
-        if _has_finished(folder) and _seconds_since(folder / "vasprun.xml") > LINGER:
-            self.events.append("VASP had finished but did not exit, and was killed")
-            return True
-        if time.monotonic() < self._due:
-            return False
-        self._due = time.monotonic() + ASK_EVERY
-        return self.ask_handlers(directory)
+        return self.error is not None or self._must_be_killed(folder)
 
     def ask_handlers(self, directory: str) -> bool:
-        """Ask custodian's handlers once; True if one found an error."""
-        handlers: Sequence[Any] = self.handlers
-        self._found = next((h for h in handlers if h.check(directory=directory)), None)
+        """Ask custodian's handlers, unless one has found an error; True if one has."""
+        if self._found is None:
+            handlers: Sequence[Any] = self.handlers
+            self._found = next((h for h in handlers if h.check(directory=directory)), None)
         return self._found is not None
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
@@ -155,6 +149,40 @@ class Watch(ErrorHandler):
             self._progress = (now, step)
             if self._on_progress is not None:
                 self._on_progress(step)
+
+    def _stop_when_time_is_up(self, folder: Path) -> None:
+        if self.asked is None and (reason := self._time_is_up()) is not None:
+            now = reason == "preempted" and self._step_seconds > QUICK
+            self._tell_to_stop(folder, "LABORT" if now else "LSTOP")
+            self.asked = reason
+
+    def _stop_when_an_error_is_found(self, folder: Path) -> None:
+        """Ask custodian's handlers when it is time; VASP may finish its ionic step."""
+        if self._told_at is None and time.monotonic() > self._due:
+            self._due = time.monotonic() + ASK_EVERY
+            if self.ask_handlers(str(folder)):
+                self._tell_to_stop(folder, "LSTOP")
+
+    def _tell_to_stop(self, folder: Path, how: str) -> None:
+        (folder / "STOPCAR").write_text(f"{how} = .TRUE.\n")
+        self._told_at = time.monotonic()
+
+    def _must_be_killed(self, folder: Path) -> bool:
+        if isinstance(self._found, FrozenJobErrorHandler):
+            return True
+        if _has_finished(folder):
+            if _seconds_since(folder / "vasprun.xml") > LINGER:
+                self.events.append("VASP had finished but did not exit, and was killed")
+                return True
+            return False
+        if self._told_at is None:
+            return False
+        grace = max(GRACE, STEPS_OF_MARGIN * self._step_seconds)
+        late = self._deadline is not None and time.time() > self._deadline - LAST
+        if late or time.monotonic() > self._told_at + grace:
+            self.events.append("VASP did not stop in time and was killed")
+            return True
+        return False
 
     def _time_is_up(self) -> EndReason | None:
         if (reason := self._stop()) is not None:
