@@ -332,6 +332,22 @@ def test_plain_band_is_continued_with_a_climbing_image(images, script, tmp_path)
     assert (script / "count").read_text() == "2"
 
 
+def test_a_worker_killed_between_the_stages_still_climbs(images, script, tmp_path):
+    folder = tmp_path / "band"
+    (script / "1.out").write_text(neb_text([-10.0, -9.7, -10.0], 0.01, "no-CI", DONE))
+    with_path(script, 1, images, [-10.0, -9.7, -10.0])
+    (script / "2.out").write_text(neb_text([-10.0, -9.6, -10.0], 0.01, "auto", DONE, n=2))
+    with_path(script, 2, images, [-10.0, -9.6, -10.0])
+    assert EspressoEngine().neb(images, NebSettings(), folder).climbed
+    # As it was before the climbing stage ran, but after it was written down.
+    (folder / "neb.1.out").rename(folder / "neb.out")
+    (script / "count").write_text("1")
+    assert (folder / "stage.json").read_text().startswith('{"stage": "climb"')
+    band = EspressoEngine().neb(images, NebSettings(), folder)
+    assert band.climbed
+    assert band.forward == pytest.approx(0.4)
+
+
 def test_a_killed_run_continues_from_its_path_file(images, script, tmp_path):
     (script / "1.out").write_text(neb_text([-10.0, -9.5, -10.0], 0.4, "no-CI", "     tcpu"))
     with_path(script, 1, images, [-10.0, -9.5, -10.0])

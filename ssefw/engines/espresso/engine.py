@@ -190,7 +190,7 @@ class EspressoEngine(Engine):
             command=[*words, *layout.options()],
             settings=settings,
             magmoms=self.magmoms,
-            key=settings_hash(self, settings, [image.as_dict() for image in images]),
+            key=settings_hash(self, settings, family_hash(pseudos.values()), *images),
         )
         band = run.execute(stop)
         return band.model_copy(

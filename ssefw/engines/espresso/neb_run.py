@@ -13,13 +13,13 @@ from typing import Literal
 
 from pymatgen.core import Structure
 
-from ssefw.documents import NebIterationRecord, NebPath
+from ssefw.documents import NebPath
 from ssefw.engines.base import NebSettings
 from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, Options, PathSettings, neb_input
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import Pseudopotential
-from ssefw.engines.espresso.results import NEB_OUTPUT, read_band
+from ssefw.engines.espresso.results import NEB_OUTPUT, read_band, records
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import StopCheck
@@ -67,7 +67,7 @@ class NebRun:
         with record.lock():
             stage, first = self._stage()
             band = self._read()
-            while not self._is_done(stage, band):
+            while not self._is_done(band):
                 if band is not None and band.status == "converged" and stage == "plain":
                     stage, first = "climb", self._iteration()
                 self._write(stage, first)
@@ -76,9 +76,7 @@ class NebRun:
                 if band is None:
                     msg = f"neb.x in {self.folder} completed no iteration ({reason}). Run it again."
                     raise EngineError(msg, directory=self.folder)
-                if reason != "complete" or band.status in ("unconverged", "failed"):
-                    break
-                if band.status == "interrupted":
+                if stage == "climb" or band.status != "converged" or reason != "complete":
                     break
         if band is None:
             msg = f"neb.x in {self.folder} completed no iteration."
@@ -86,10 +84,14 @@ class NebRun:
         self.program_version = parse_log(read_text(self.folder / NEB_OUTPUT)).version
         return band.model_copy(update={"wall_time": time.monotonic() - began})
 
-    def _is_done(self, stage: Stage, band: NebPath | None) -> bool:
+    def _is_done(self, band: NebPath | None) -> bool:
+        """Whether the log bears out what was asked for, whatever stage the folder is in.
+
+        A worker may have been killed between writing down a stage and starting it.
+        """
         if band is None or band.status != "converged":
             return False
-        return stage == "climb" or not self.settings.climb
+        return band.climbed or not self.settings.climb
 
     def _stage(self) -> tuple[Stage, int]:
         """Return the stage this folder is in, and the iteration it began at."""
@@ -128,19 +130,10 @@ class NebRun:
         logs = sorted(
             self.folder.glob("neb.*.out"), key=lambda file: int(file.suffixes[0].strip("."))
         )
-        earlier = []
-        for file in logs:
-            parsed = parse_log(read_text(file))
-            earlier += [
-                NebIterationRecord(
-                    iteration=iteration.number,
-                    highest=max(iteration.energies) - iteration.energies[0],
-                    max_force=max(iteration.errors[1:-1], default=0.0),
-                    climbing=parsed.climbs,
-                )
-                for iteration in parsed.iterations
-            ]
-        band = read_band(self.folder, self.images[0], earlier=earlier)
-        if band is None and logs:
-            band = read_band(self.folder, self.images[0], output=logs[-1].name)
-        return band
+        logs.append(self.folder / NEB_OUTPUT)
+        while logs and not parse_log(read_text(logs[-1])).iterations:
+            logs.pop()
+        if not logs:
+            return None
+        earlier = [record for file in logs[:-1] for record in records(parse_log(read_text(file)))]
+        return read_band(self.folder, self.images[0], output=logs[-1].name, earlier=earlier)

@@ -23,7 +23,7 @@ from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 if TYPE_CHECKING:
     from emmet.core.neb import NebResult
 
-__all__ = ["NEB_OUTPUT", "neb_result", "read_band"]
+__all__ = ["NEB_OUTPUT", "neb_result", "read_band", "records"]
 
 NEB_OUTPUT = "neb.out"
 
@@ -63,15 +63,6 @@ def read_band(
     lengths = _lengths(folder / f"{prefix}.dat", structures, last)
     status, reason = _verdict(log)
     climbed = status == "converged" and log.climbs and bool(last.climbing)
-    records = [
-        NebIterationRecord(
-            iteration=iteration.number,
-            highest=max(iteration.energies) - iteration.energies[0],
-            max_force=max(iteration.errors[1:-1], default=0.0),
-            climbing=log.climbs,
-        )
-        for iteration in log.iterations
-    ]
     return band_document(
         structures=structures,
         energies=last.energies,
@@ -80,10 +71,23 @@ def read_band(
         status=status,
         climbed=climbed,
         reason=reason,
-        history=[*earlier, *records],
+        history=[*earlier, *records(log)],
         wall_time=wall_time,
         provenance=provenance,
     )
+
+
+def records(log: NebLog) -> list[NebIterationRecord]:
+    """Return the history of a run for its record."""
+    return [
+        NebIterationRecord(
+            iteration=iteration.number,
+            highest=max(iteration.energies) - iteration.energies[0],
+            max_force=max(iteration.errors[1:-1], default=0.0),
+            climbing=log.climbs,
+        )
+        for iteration in log.iterations
+    ]
 
 
 def neb_result(band: NebPath, *, folder: Path | None = None) -> "NebResult":
