@@ -12,6 +12,7 @@ from tests.conftest import REPOSITORY
 
 CAMPAIGNS = sorted((REPOSITORY / "workflows").glob("*.yaml"))
 LAUNCHERS = sorted((REPOSITORY / "launchers").rglob("*.yaml"))
+RUNNABLE = {"README.md", "concepts.md"}
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 
 
@@ -60,7 +61,7 @@ def test_campaigns_and_code_in_a_page_are_valid(path, tmp_path):
     ):
         if language == "python":
             code = compile(text, f"{path.name}:{number}", "exec")
-            if "connect(" not in text:  # those speak to a store that the reader has
+            if path.name in RUNNABLE:  # other pages speak of files that the reader has
                 exec(code, {})
         elif "campaign:" in text:
             (tmp_path / "c.yaml").write_text(text)
@@ -83,4 +84,4 @@ def test_the_table_of_keys_is_complete():
 
     table = (REPOSITORY / "docs/campaigns.md").read_text()
     for key in keys(CampaignSpec):
-        assert f"| `{key}` |" in table, key
+        assert f"`{key}`" in table, key

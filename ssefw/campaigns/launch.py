@@ -17,6 +17,7 @@ from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.campaigns.plan import Plan
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
+from ssefw.engines.stopping import stop_check
 from ssefw.errors import LaunchError
 from ssefw.settings import Settings
 from ssefw.store import Address, Connection
@@ -144,7 +145,8 @@ def work(
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
-        while not stop.is_set():
+        time_is_up = stop_check()
+        while not stop.is_set() and time_is_up() is None:
             if connection.launchpad.run_exists(worker):
                 count += _launch_one(connection, worker, base / f"{count:06d}")
             elif wait and _is_active(connection, query):

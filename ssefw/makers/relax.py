@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
-from jobflow import Maker, job
+from jobflow import Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import order_structure
 from ssefw.documents import RelaxResult
 from ssefw.engines import Engine
+from ssefw.engines.stopping import InterruptionError
 from ssefw.makers.failures import WATCHED, failures_recorded
 
 __all__ = ["RelaxMaker"]
@@ -32,8 +33,8 @@ class RelaxMaker(Maker):
     relax_cell: bool = True
 
     @job(output_schema=RelaxResult, config=WATCHED)
-    def make(self, structure: Structure) -> RelaxResult:
-        """Return the relaxed structure.
+    def make(self, structure: Structure) -> RelaxResult | Response[RelaxResult]:
+        """Return the relaxed structure; a job for the rest where time ran out first.
 
         Examples
         --------
@@ -45,9 +46,12 @@ class RelaxMaker(Maker):
         'relax'
         """
         with failures_recorded():
-            return self.engine.relax(
-                order_structure(structure),
-                fmax=self.fmax,
-                max_steps=self.max_steps,
-                relax_cell=self.relax_cell,
-            )
+            try:
+                return self.engine.relax(
+                    order_structure(structure),
+                    fmax=self.fmax,
+                    max_steps=self.max_steps,
+                    relax_cell=self.relax_cell,
+                )
+            except InterruptionError:  # the engine kept what it had, and goes on from there
+                return Response(replace=self.make(structure))
