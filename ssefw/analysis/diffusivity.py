@@ -38,6 +38,7 @@ SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
 SETTLED = 0.2
 BENT = 0.95
+FEW_HOPS = 20.0
 DRAWN_LAGS = 60
 TEMPERATURE_TOLERANCE = 0.05
 
@@ -248,7 +249,7 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         return _Verdict(
             "undetermined", Estimate.undetermined(reason, unit=UNIT), 0.0, reason=reason
         )
-    spread = float(np.sqrt(fit.covariance[0, 0]))
+    spread = max(float(np.sqrt(fit.covariance[0, 0])), fit.tracer * _count_rsd(n_hops))
     upper = fit.tracer + quantile(run.level, fit.dof, sides=1) * spread
     if fit.tracer <= quantile(run.level, fit.dof) * spread or n_hops < run.min_hops:
         bound = max(upper, run.floor(n_hops)) * run.to_cm2_per_s
@@ -276,6 +277,14 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
     return _Verdict(
         "diffusive", tracer, n_hops, charge=charge, haven=haven, warnings=_bend_warnings(fit, run)
     )
+
+
+def _count_rsd(n_hops: float) -> float:
+    """Return the relative error that counting so few hops has.
+
+    With more than FEW_HOPS the scatter over ions, which needs no hop distance, takes over.
+    """
+    return float(np.sqrt(min(1.0, FEW_HOPS / n_hops) / n_hops)) if n_hops > 0 else 0.0
 
 
 def _bend_warnings(fit: SlopeFit, run: _Run) -> tuple[str, ...]:
