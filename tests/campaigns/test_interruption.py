@@ -196,3 +196,11 @@ def test_ctrl_c_stops_at_a_chunk_says_how_to_go_on_and_resume_does(tmp_path):
     _, ledgers, _, (n_outcomes, _, _) = results(folder)
     assert n_outcomes == 2
     assert any(s.end_reason == "preempted" for ledger in ledgers for s in ledger.segments)
+
+
+def test_a_worker_whose_allocation_is_over_takes_no_job(tmp_path):
+    folder = tmp_path / "c"
+    environment = prepare(folder) | {"SSEFW_END_TIME": str(time.time() + 30)}
+    run_ssefw("submit", "small.yaml", "--store", "st", folder=folder, env=environment)
+    done = run_ssefw("work", "--store", "st", folder=folder, env=environment)
+    assert "0 jobs run" in done.stderr
