@@ -297,6 +297,10 @@ def _write_trails(result: "RankingResult", path: Path) -> None:
 def _say_counts(result: "RankingResult") -> None:
     if result.rejects:
         click.echo(f"{len(result.rejects)} rows of the pool cannot be read", err=True)
+    if result.repeated:
+        click.echo(
+            f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
+        )
     for step in result.ranking.cascade:
         click.echo(
             f"{step.name}: {step.n_in} -> {step.n_passed}"

@@ -33,6 +33,8 @@ class RankingResult:
         Rows of the pool that could not be read.
     unscored
         Name of a material that passed the filters, and why it could not be scored.
+    repeated
+        Names of the rows that were left out because an earlier row has the same name.
     """
 
     def __init__(
@@ -41,11 +43,13 @@ class RankingResult:
         cascade: CascadeResult,
         rejects: list[Reject],
         unscored: list[tuple[str, str]],
+        repeated: list[str],
     ) -> None:
         self.ranking = ranking
         self.cascade = cascade
         self.rejects = rejects
         self.unscored = unscored
+        self.repeated = repeated
 
 
 def rank_materials(
@@ -73,7 +77,8 @@ def rank_materials(
         If nothing is left to rank; the message says what stopped the pool.
     """
     rejects: list[Reject] = []
-    outcome = (cascade or Cascade(())).run(_unique(rows, rejects))
+    repeated: list[str] = []
+    outcome = (cascade or Cascade(())).run(_unique(rows, rejects, repeated))
     lines: list[tuple[float, str, Material, Scores, int]] = []
     unscored: list[tuple[str, str]] = []
     meaning = ""
@@ -102,7 +107,7 @@ def rank_materials(
             engine=f"screen:{screener.name}", versions={"ssefw": version("ssefw")}
         ),
     )
-    return RankingResult(ranking, outcome, rejects, unscored)
+    return RankingResult(ranking, outcome, rejects, unscored, repeated)
 
 
 def ranked_candidates(result: RankingResult) -> list[Candidate]:
@@ -134,12 +139,16 @@ def ranked_candidates(result: RankingResult) -> list[Candidate]:
     return candidates
 
 
-def _unique(rows: Iterable[Material | Reject], rejects: list[Reject]) -> Iterator[Material]:
+def _unique(
+    rows: Iterable[Material | Reject], rejects: list[Reject], repeated: list[str]
+) -> Iterator[Material]:
     seen: set[str] = set()
     for row in rows:
         if isinstance(row, Reject):
             rejects.append(row)
-        elif row.name not in seen:
+        elif row.name in seen:
+            repeated.append(row.name)
+        else:
             seen.add(row.name)
             yield row
 

@@ -140,6 +140,7 @@ def test_the_order_of_the_pool_does_not_matter_and_names_count_once(model):
     one, other = (rank_materials(p, model).ranking.entries for p in (pool, pool[::-1]))
     assert [e.source for e in one] == [e.source for e in other]
     assert len(one) == 3
+    assert rank_materials(pool, model).repeated == ["Li3SnS4"]
 
 
 def test_nothing_left_says_what_stopped_it(model):
