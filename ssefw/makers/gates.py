@@ -77,7 +77,8 @@ def triage_gate(diffusivity: Diffusivity, *, min_hops: float) -> Gate:
         passed = hops >= min_hops
         code = "ok" if passed else "too_few_hops"
         message = (
-            f"{hops:.3g} hops in {diffusivity.duration:.3g} ps at {diffusivity.temperature:g} K"
+            f"{hops:.2g} hops in {diffusivity.duration:.3g} ps at {diffusivity.temperature:g} K, "
+            f"{min_hops:g} asked for"
         )
     return Gate(
         name="triage",
