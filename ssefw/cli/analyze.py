@@ -106,7 +106,8 @@ def command(
                 _draw_run(frames, result, figures, is_density_kept=density)
     fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
     if figures is not None:
-        from ssefw.report.figures_analysis import arrhenius_figure, save_figure
+        from ssefw.report.figures_analysis import arrhenius_figure
+        from ssefw.report.style import save_figure
 
         save_figure(arrhenius_figure(fit), figures / "arrhenius")
     if json_to is not None:
@@ -123,17 +124,18 @@ def _draw_run(
 ) -> None:
     from ssefw.analysis import density_map, slice_frames, van_hove, write_chgcar, write_cube
     from ssefw.report import figures_analysis as draw
+    from ssefw.report.style import save_figure
 
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{result.temperature:g}K"
     first = round(result.equilibration * 1000.0 / frames.timestep)
     used = slice_frames(frames, first=first) if first else frames
-    draw.save_figure(draw.msd_figure(result), folder / f"msd_{name}")
+    save_figure(draw.msd_figure(result), folder / f"msd_{name}")
     van_hove_functions = van_hove(used, specie=result.specie)
     figure = draw.van_hove_figure(van_hove_functions, specie=result.specie)
-    draw.save_figure(figure, folder / f"van_hove_{name}")
+    save_figure(figure, folder / f"van_hove_{name}")
     density = density_map(used, specie=result.specie)
-    draw.save_figure(draw.density_figure(density), folder / f"density_{name}")
+    save_figure(draw.density_figure(density), folder / f"density_{name}")
     if is_density_kept:
         write_chgcar(density, folder / f"CHGCAR_{name}")
         write_cube(density, folder / f"density_{name}.cube")

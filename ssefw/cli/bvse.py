@@ -176,7 +176,8 @@ def _write_files(
 
     result = site_energy_landscape(candidate.structure, **settings)
     if is_plotted:
-        from ssefw.report.figures_bvse import barrier_figure, save_figure
+        from ssefw.report.figures_bvse import barrier_figure
+        from ssefw.report.style import save_figure
 
         save_figure(barrier_figure(result), stem.with_name(f"{stem.name}_bvse"))
     if has_paths:

@@ -96,7 +96,7 @@ class AseEngine(Engine):
 
     @property
     def nominal_speed(self) -> float | None:
-        """CHGNet on one core of a 2020s server, by benchmarks/chgnet.py."""
+        """CHGNet on one core of a 2020s server, by benchmarks/fast_chgnet.py."""
         return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
 
     def check(self) -> None:

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 
 from ssefw.documents import Evaluation
 from ssefw.errors import DataError
+from ssefw.report.style import STYLE
 
 __all__ = ["draw_evaluation"]
 
-STYLE: Any = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 SHOWN = ("mcc", "auc_pr", "auc_roc", "accuracy", "precision", "recall", "f1")
 ACCENT, GRAY = "#b42318", "#667085"
 

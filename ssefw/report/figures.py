@@ -12,21 +12,15 @@ from matplotlib.figure import Figure
 
 from ssefw.documents import Conductivity, Diffusivity
 from ssefw.report.figures_analysis import arrhenius_figure
+from ssefw.report.style import STYLE as BASE_STYLE
 
 __all__ = ["arrhenius_svg", "msd_svg"]
 
-STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+STYLE: dict[Any, Any] = BASE_STYLE | {
     "axes.edgecolor": "#667085",
     "axes.labelcolor": "#344054",
     "xtick.color": "#667085",
     "ytick.color": "#667085",
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
     "svg.hashsalt": "ssefw",
 }
 COLD, HOT = 600.0, 1500.0

@@ -1,11 +1,9 @@
 """Figures of an analysis: MSD, Arrhenius plot, van Hove maps, ion density.
 
-Each function draws one document or result and returns a matplotlib figure; `save_figure` writes it.
+Each function draws one document or result and returns a matplotlib figure.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +16,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from ssefw.analysis import DensityMap, VanHove, predict_conductivity
 from ssefw.documents import Conductivity, Diffusivity, Estimate
+from ssefw.report.style import STYLE
 from ssefw.units import ANGSTROM2_PER_PS_TO_CM2_PER_S
 
-__all__ = ["arrhenius_figure", "density_figure", "msd_figure", "save_figure", "van_hove_figure"]
+__all__ = ["arrhenius_figure", "density_figure", "msd_figure", "van_hove_figure"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -28,27 +27,6 @@ FloatArray = npt.NDArray[np.float64]
 MOBILE, FRAMEWORK, BOUND = "#0072B2", "#7f7f7f", "#D55E00"
 ISOSURFACE = 0.05
 ELEMENT_COLORS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#D55E00")
-
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 9,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-    "mathtext.default": "regular",
-}
-
-
-def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Write a figure as SVG and PNG beside each other; return the two paths."""
-    stem = Path(stem)
-    paths = (stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".png"))
-    with rc_context(STYLE):
-        for path in paths:
-            figure.savefig(path, dpi=200)
-    return paths
 
 
 def msd_figure(found: Diffusivity) -> Figure:

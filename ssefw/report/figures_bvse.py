@@ -1,8 +1,5 @@
 """Figures of a site-energy landscape: a slice through the bottleneck, and energy along the path."""
 
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from matplotlib import rc_context
@@ -13,8 +10,9 @@ from ssefw.bvse import LandscapeResult, route
 from ssefw.bvse.landscape import Landscape, Link
 from ssefw.bvse.paths import Step
 from ssefw.errors import AnalysisError
+from ssefw.report.style import STYLE
 
-__all__ = ["barrier_figure", "save_figure"]
+__all__ = ["barrier_figure"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -23,25 +21,6 @@ DIMENSIONS = ("1D", "2D", "3D")
 # The color scale ends this far above the barrier: what lies higher is wall.
 WALL = 0.6
 SLICE_POINTS = 240
-
-STYLE: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 9,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "svg.fonttype": "none",
-    "mathtext.default": "regular",
-}
-
-
-def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
-    """Write a figure as SVG and PNG beside each other; return the two paths."""
-    stem = Path(stem)
-    paths = (stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".png"))
-    with rc_context(STYLE):
-        for path in paths:
-            figure.savefig(path, dpi=200)
-    return paths
 
 
 def barrier_figure(result: LandscapeResult) -> Figure:

@@ -9,9 +9,9 @@ from ssefw.report.figures_analysis import (
     arrhenius_figure,
     density_figure,
     msd_figure,
-    save_figure,
     van_hove_figure,
 )
+from ssefw.report.style import save_figure
 
 
 def diffusivity(temperature, tracer, **changes):

@@ -1,0 +1,30 @@
+"""How all figures look, and how one is written."""
+
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+__all__ = ["STYLE", "save_figure"]
+
+STYLE: dict[Any, Any] = {
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 9,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.fonttype": "none",
+    "mathtext.default": "regular",
+}
+
+
+def save_figure(figure: Figure, stem: str | Path) -> tuple[Path, Path]:
+    """Write a figure as SVG and PNG beside each other; return the two paths."""
+    stem = Path(stem)
+    paths = (stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".png"))
+    with rc_context(STYLE):
+        for path in paths:
+            figure.savefig(path, dpi=200)
+    return paths
