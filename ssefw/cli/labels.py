@@ -58,11 +58,12 @@ def import_(
     labels = read_label_table(table, structures=structures, name=name)
     if clusters:
         labels = assign_clusters(labels, clusters)
-    rows = list(labels.labels)
+    rows, rejects = list(labels.labels), list(labels.rejects)
     if extrapolate:
-        rows = extrapolate_labels(rows)
+        rows, refused = extrapolate_labels(rows)
+        rejects += refused
     merged = rows if keep_duplicates else merge_labels(rows)
-    labels = labels.model_copy(update={"labels": tuple(merged)})
+    labels = labels.model_copy(update={"labels": tuple(merged), "rejects": tuple(rejects)})
     save_label_set(labels, out)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)

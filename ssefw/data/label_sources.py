@@ -128,23 +128,28 @@ def _obelix_package() -> LabelSet:
 
 def extrapolate_labels(
     labels: Sequence[Label], *, temperature: float = ROOM_TEMPERATURE
-) -> list[Label]:
+) -> tuple[list[Label], list[tuple[str, str]]]:
     """Bring several temperatures of one material to one: ln(sigma T) against 1/T, extrapolated.
 
     A material measured within 5 K of `temperature` keeps that value. Else at least three
     temperatures are fitted by least squares; the interval is the 95 % prediction interval, and the
     lowest temperature measured stays on record (McHaffie et al. 2025).
 
-    Raises
-    ------
-    DataError
-        If a material has fewer than three temperatures, or a bound among them.
+    Returns the labels, and the materials that have fewer than three temperatures or a bound among
+    them, each with its first source and the reason.
     """
     by_material: dict[tuple[str, str, str], list[Label]] = defaultdict(list)
     for label in labels:
         key = (composition_id(parse_formula(label.formula)), label.quantity, label.reference)
         by_material[key].append(label)
-    return [_at(points, temperature) for points in by_material.values()]
+    found: list[Label] = []
+    rejects: list[tuple[str, str]] = []
+    for points in by_material.values():
+        try:
+            found.append(_at(points, temperature))
+        except DataError as error:
+            rejects.append((points[0].sources[0] if points[0].sources else "", str(error)))
+    return found, rejects
 
 
 def _at(points: list[Label], temperature: float) -> Label:

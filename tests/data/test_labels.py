@@ -213,7 +213,7 @@ def test_extrapolation_recovers_a_known_activation_energy(tmp_path):
     sigma = 5e3 / kelvin * np.exp(-0.4 / (BOLTZMANN_EV_PER_K * kelvin))
     rows = "".join(f"Li4SiO4,{s},{t}\n" for s, t in zip(sigma, kelvin, strict=True))
     path = plain(tmp_path, "formula,sigma (S/cm),T (K)\n" + rows)
-    (label,) = extrapolate_labels(read_label_table(path).labels, temperature=298.15)
+    (label,), _ = extrapolate_labels(read_label_table(path).labels, temperature=298.15)
     expected = 5e3 / 298.15 * np.exp(-0.4 / (BOLTZMANN_EV_PER_K * 298.15))
     assert label.conductivity.value == pytest.approx(expected, rel=1e-6)
     assert label.lowest_temperature == 400
@@ -230,16 +230,20 @@ def test_the_extrapolation_interval_covers_the_truth(tmp_path):
         sigma = 5e3 / kelvin * np.exp(-0.4 / (BOLTZMANN_EV_PER_K * kelvin)) * noise
         rows = "".join(f"Li4SiO4,{s},{t}\n" for s, t in zip(sigma, kelvin, strict=True))
         path = plain(tmp_path, "formula,sigma (S/cm),T (K)\n" + rows)
-        (label,) = extrapolate_labels(read_label_table(path).labels, temperature=298.15)
+        (label,), _ = extrapolate_labels(read_label_table(path).labels, temperature=298.15)
         measured = truth * float(np.exp(rng.normal(0, 0.2)))
         held += label.conductivity.lower <= measured <= label.conductivity.upper
     assert 0.90 <= held / 200 <= 0.99
 
 
 def test_two_temperatures_are_too_few_to_extrapolate(tmp_path):
-    path = plain(tmp_path, "formula,sigma (S/cm),T (K)\nLi3N,1e-4,500\nLi3N,1e-3,600\n")
-    with pytest.raises(DataError, match="three temperatures"):
-        extrapolate_labels(read_label_table(path).labels)
+    path = plain(
+        tmp_path, "formula,sigma (S/cm),T (K)\nLi3N,1e-4,500\nLi3N,1e-3,600\nLi3P,7e-4,298\n"
+    )
+    found, rejects = extrapolate_labels(read_label_table(path).labels)
+    assert [label.formula for label in found] == ["Li3P"]
+    assert rejects[0][0] == "plain.csv:2"
+    assert "three temperatures" in rejects[0][1]
 
 
 def test_a_saved_set_comes_back_with_its_structures(tmp_path):
