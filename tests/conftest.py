@@ -1,6 +1,7 @@
 """Fixtures that are named by what they are."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,15 @@ from pymatgen.core import Lattice, Structure
 from ssefw.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
+REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch")
+
+
+def pytest_configure(config):
+    """Where the integration tests are required, do not skip them for want of a program."""
+    if os.environ.get("SSEFW_TEST_REQUIRE"):
+        missing = [name for name in REQUIRED_PROGRAMS if shutil.which(name) is None]
+        if missing:
+            pytest.exit(f"SSEFW_TEST_REQUIRE is set and not installed: {', '.join(missing)}", 1)
 
 
 @pytest.fixture(autouse=True)
