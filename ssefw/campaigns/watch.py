@@ -88,7 +88,8 @@ def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
             f"The store {connection.address} has no campaign {campaign!r}; {there}. "
             "Submit one with `ssefw submit FILE`."
         )
-    return max(records, key=lambda record: len(record.candidates))
+    # Of two with the same candidates, the later: it has the budget that holds now.
+    return max(reversed(records), key=lambda record: len(record.candidates))
 
 
 def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
