@@ -9,7 +9,7 @@ from typing import Any
 from ssefw.campaigns.lost import INCIDENTS
 from ssefw.store import Connection
 
-__all__ = ["CAUSES", "Cause", "FailedJob", "failed_jobs", "retry_failed"]
+__all__ = ["CAUSES", "CAUSE_NAMES", "Cause", "FailedJob", "failed_jobs", "retry_failed"]
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ CAUSES = (
     ),
     _cause("engine", r"EngineError", "Look into the run's folder, which the message names."),
 )
-BY_NAME = {cause.name: cause for cause in (*CAUSES, KILLED, OTHER)}
+CAUSE_NAMES = tuple(cause.name for cause in (*CAUSES, KILLED, OTHER))
 
 
 @dataclass(frozen=True)

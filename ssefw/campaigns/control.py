@@ -125,5 +125,14 @@ def set_priority(connection: Connection, part: Part, priority: int) -> int:
     """Set the priority of the unfinished jobs of a part, and of those they bring forth."""
     fireworks = connection.launchpad.fireworks
     query = {**part.query, "state": {"$in": list(UNFINISHED)}}
-    count = int(fireworks.update_many(query, {"$set": {"spec._priority": priority}}).matched_count)
-    return count
+    wanted = {"fw_id": True, "spec._tasks.job.config_updates.name_filter": True}
+    # Jobs that a job brings forth get their settings from its record of updates.
+    inner = "spec._tasks.{}.job.config_updates.{}.config.manager_config._priority"
+    jobs = list(fireworks.find(query, wanted))
+    for job in jobs:
+        new = {"spec._priority": priority}
+        for task, record in enumerate(job["spec"].get("_tasks", ())):
+            updates = record.get("job", {}).get("config_updates", ())
+            new |= {inner.format(task, place): priority for place in range(len(updates))}
+        fireworks.update_one({"fw_id": job["fw_id"]}, {"$set": new})
+    return len(jobs)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ssefw.campaigns.budget import budget_of, hold_if_spent
 from ssefw.campaigns.causes import retry_failed
-from ssefw.campaigns.holds import Hold, hold, spent, without_held
+from ssefw.campaigns.holds import without_held
 from ssefw.campaigns.lease import Lease
 from ssefw.campaigns.lost import release_lost
 from ssefw.campaigns.queues import QueueSilentError, Rejected
 from ssefw.campaigns.site import Limits, Site
-from ssefw.campaigns.spec import BudgetSpec, ResourcesSpec
+from ssefw.campaigns.spec import ResourcesSpec
 from ssefw.campaigns.watch import campaigns_in, latest_record
 from ssefw.documents import CampaignRecord
 from ssefw.errors import LaunchError
@@ -82,7 +83,7 @@ def pools(record: CampaignRecord) -> list[Pool]:
         stage: ResourcesSpec.model_validate(resources)
         for stage, resources in record.spec.get("resources", {}).items()
     }
-    limit = (record.spec.get("budget") or {}).get("queue_jobs")
+    limit = budget_of(record).queue_jobs
     rest = tuple(name for name in ("light", "heavy") if name not in own)
     return [
         *(Pool(record.campaign, (stage,), wanted, limit) for stage, wanted in own.items()),
@@ -296,18 +297,12 @@ class Feeder:
 
     def _keep_budget(self, record: CampaignRecord) -> list[str]:
         """Hold a campaign that has spent its budget, and let its running jobs store and stop."""
-        budget = BudgetSpec.model_validate(record.spec.get("budget") or {})
         name = record.campaign
-        if budget.core_hours is None:
-            return []
-        total = spent(self.connection, name)
-        if total < budget.core_hours:
-            return []
-        reason = f"{total:.3g} of {budget.core_hours:g} core-hours are spent"
-        if hold(self.connection, Hold(campaign=name, kind="budget", reason=reason)):
+        reason, is_new = hold_if_spent(self.connection, record)
+        if is_new:
             for job in self._active(campaign=name, state="running"):
                 self.site.queue.ask_to_stop(job["job_id"])
-        return [f"{name}: {reason}; it is held"]
+        return [f"{name}: {reason}; it is held"] if reason else []
 
     def _left(self) -> int:
         """Return how many jobs could run or do."""

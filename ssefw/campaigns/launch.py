@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,13 @@ from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
 from jobflow.managers.fireworks import flow_to_workflow
 
+from ssefw.campaigns.budget import hold_if_spent, lift_budget
 from ssefw.campaigns.holds import add_spending, without_held
 from ssefw.campaigns.plan import Plan
+from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
-from ssefw.errors import LaunchError
+from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
 from ssefw.store import Address, Connection
 
@@ -31,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 ACTIVE = ("READY", "RUNNING", "RESERVED")
 POLL_SECONDS = 0.5
+BUDGET_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def submit(
             f"({sorted(map(str, other))[0]}, these are {plan.key}). Give this campaign another "
             "name, or use another store."
         )
-    connection.results.add(campaign_record(plan), candidate="", campaign=name)
+    record = campaign_record(plan)
+    connection.results.add(record, candidate="", campaign=name)
+    lift_budget(connection, record)
     added = 0
     for count, (candidate, flow) in enumerate(plan.flows(), start=1):
         if candidate.id not in known:
@@ -145,6 +150,7 @@ def work(
     me = this_worker()
     base = settings.scratch_folder() / "launches" / me.name
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
+    budgets = _Budgets(connection)
     count, busy = 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
@@ -158,7 +164,7 @@ def work(
                 env=me.record,
             )
             if connection.launchpad.run_exists(fireworker):
-                count += _launch_one(connection, fireworker, base / f"{count:06d}", me)
+                count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
                 busy = time.monotonic()
             elif time.monotonic() - busy < patience and _is_active(connection, query):
                 stop.wait(POLL_SECONDS)
@@ -168,14 +174,29 @@ def work(
 
 
 def _categories(text: str) -> str | list[str]:
-    """Return what FireWorks calls categories; ``heavy`` is every stage that wants a node."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if "heavy" in words:
-        words += [stage for stage in ("relax", "md") if stage not in words]
-    return words or ""
+    """Return what FireWorks calls categories; none means all."""
+    return [word.strip() for word in text.split(",") if word.strip()] or ""
 
 
-def _launch_one(connection: Connection, fireworker: FWorker, folder: Path, me: Worker) -> int:
+@dataclass
+class _Budgets:
+    """Looks at budgets after jobs; not after each, since a large campaign is a large record."""
+
+    connection: Connection
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def keep(self, campaign: str) -> None:
+        """Hold the campaign if its budget is spent."""
+        if time.monotonic() - self.seen.get(campaign, -math.inf) < BUDGET_SECONDS:
+            return
+        self.seen[campaign] = time.monotonic()
+        with contextlib.suppress(StoreError):  # a workflow that came without its campaign
+            hold_if_spent(self.connection, latest_record(self.connection, campaign))
+
+
+def _launch_one(
+    connection: Connection, fireworker: FWorker, folder: Path, me: Worker, budgets: _Budgets
+) -> int:
     """Run one job in a folder of its own, which goes if the job leaves nothing in it."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
@@ -188,6 +209,7 @@ def _launch_one(connection: Connection, fireworker: FWorker, folder: Path, me: W
         if campaign:
             seconds = time.monotonic() - began
             add_spending(connection, campaign, core_hours=seconds * me.cores / 3600.0)
+            budgets.keep(campaign)
     note.unlink(missing_ok=True)
     _remove_if_empty(folder)
     return int(bool(was_run))

@@ -89,12 +89,20 @@ class Site(BaseModel):
             "OMP_NUM_THREADS": str(threads),
         }
         lines = [f"export {key}={shlex.quote(value)}" for key, value in exports.items()]
-        # The settings file has what the launcher was started with; not every queue passes it on.
+        # What the launcher was started with is in the settings file.
         head = self.queue.header(resources, name=name, log=log)
         return "\n".join(
-            [head, "", "unset ${!SSEFW_@}", *lines, f"cd {shlex.quote(str(log.parent))}", self.setup.rstrip(),
-             f"exec {shlex.join(command)}", ""]
-        )  # fmt: skip
+            [
+                head,
+                "",
+                "unset ${!SSEFW_@}",
+                *lines,
+                f"cd {shlex.quote(str(log.parent))}",
+                self.setup.rstrip(),
+                f"exec {shlex.join(command)}",
+                "",
+            ]
+        )
 
 
 def site_folder() -> Path:

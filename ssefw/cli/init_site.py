@@ -33,13 +33,13 @@ EXAMPLE = (
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the files; write nothing.")
 def command(
+    *,
     scheduler: str,
     to: Path | None,
     store: str | None,
     tasks: int,
     threads: int,
     gpus: int,
-    *,
     overwrite: bool,
     dry_run: bool,
     **answers: str | int | None,
