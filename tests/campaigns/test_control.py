@@ -300,13 +300,14 @@ def test_the_lease_of_a_dead_launcher_on_this_machine_is_free(connection, monkey
     assert Lease(connection, "launcher").hold()
 
 
-def test_three_queue_jobs_that_fail_at_once_stop_the_launcher(connection, slurm, tmp_path):
-    launcher = feeder(connection, tmp_path, jobs=3)
+def test_queue_jobs_that_fail_at_once_stop_the_launcher(connection, slurm, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssefw.campaigns.feed.PATIENCE_WITH_FAILURES", 2)
+    launcher = feeder(connection, tmp_path)
+    launcher.round()
+    for job in slurm.iterdir():
+        job.unlink()
     with pytest.raises(LaunchError, match="failed before they ran anything"):
-        for _ in range(4):
-            launcher.round()
-            for job in slurm.iterdir():
-                job.unlink()
+        launcher.round()
 
 
 def test_a_stage_with_resources_gets_queue_jobs_of_its_own(tmp_path, ssefw):
