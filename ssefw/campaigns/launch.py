@@ -1,33 +1,39 @@
 """Put campaigns on the launch pad, and take work off it: the one place that drives FireWorks."""
 
 import contextlib
-import fcntl
+import json
 import logging
+import math
 import os
-import socket
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jobflow
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
 from jobflow.managers.fireworks import flow_to_workflow
 
+from ssefw.campaigns.budget import hold_if_spent, lift_budget
+from ssefw.campaigns.holds import add_spending, without_held
 from ssefw.campaigns.plan import Plan
+from ssefw.campaigns.watch import latest_record
+from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
-from ssefw.engines.stopping import stop_check
-from ssefw.errors import LaunchError
+from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
 from ssefw.store import Address, Connection
 
-__all__ = ["Submitted", "campaign_record", "release_lost", "submit", "work"]
+__all__ = ["Submitted", "campaign_record", "submit", "work"]
 
 logger = logging.getLogger(__name__)
 
 ACTIVE = ("READY", "RUNNING", "RESERVED")
 POLL_SECONDS = 0.5
+BUDGET_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,9 @@ def submit(
             f"({sorted(map(str, other))[0]}, these are {plan.key}). Give this campaign another "
             "name, or use another store."
         )
-    connection.results.add(campaign_record(plan), candidate="", campaign=name)
+    record = campaign_record(plan)
+    connection.results.add(record, candidate="", campaign=name)
+    lift_budget(connection, record)
     added = 0
     for count, (candidate, flow) in enumerate(plan.flows(), start=1):
         if candidate.id not in known:
@@ -123,7 +131,7 @@ def work(
     *,
     stop: threading.Event,
     campaign: str | None = None,
-    wait: bool = True,
+    patience: float = math.inf,
 ) -> int:
     """Run what is ready, until nothing is or `stop` is set; return how many jobs were run.
 
@@ -131,67 +139,91 @@ def work(
     ----------
     campaign
         Work for this campaign only.
-    wait
-        Stay while other workers run jobs, since these may bring forth new ones.
+    patience
+        Seconds to stay without a job while other workers run some, since these may bring forth
+        new ones.
     """
     jobflow.SETTINGS.JOB_STORE = connection.job_store
     # Jobs run in folders of their own, where a relative address would mean another store.
     os.environ["SSEFW_STORE"] = Address(settings.store)
     os.environ["SSEFW_SCRATCH"] = str(settings.scratch_folder())
-    query = {"spec.campaign": campaign} if campaign else {}
-    worker = FWorker(name=_worker_name(), category=settings.category, query=query)
-    base = settings.scratch_folder() / "launches" / worker.name
-    count = 0
+    me = this_worker()
+    base = settings.scratch_folder() / "launches" / me.name
+    ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
+    budgets = _Budgets(connection)
+    count, busy = 0, time.monotonic()
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
+<<<<<<< HEAD
         time_is_up = stop_check()
         while not stop.is_set() and time_is_up() is None:
             if connection.launchpad.run_exists(worker):
                 count += _launch_one(connection, worker, base / f"{count:06d}")
             elif wait and _is_active(connection, query):
+=======
+        while not stop.is_set():
+            query = without_held(connection, ours)
+            fireworker = FWorker(
+                name=me.name,
+                category=_categories(settings.category),
+                query=query,
+                env=me.record,
+            )
+            if connection.launchpad.run_exists(fireworker):
+                count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
+                busy = time.monotonic()
+            elif time.monotonic() - busy < patience and _is_active(connection, query):
+>>>>>>> fleet
                 stop.wait(POLL_SECONDS)
             else:
                 break
     return count
 
 
-def release_lost(connection: Connection, settings: Settings) -> list[int]:
-    """Give back the jobs of workers of this machine that are no longer alive.
-
-    FireWorks learns of a dead worker only after hours without a ping; here the launch folder names
-    the process. Jobs that run on other machines, which need a server, are left to its
-    ``lpad detect_lostruns``.
-    """
-    launchpad = connection.launchpad
-    lost = []
-    with _only_one(settings.scratch_folder() / "release.lock"):
-        for firework in launchpad.fireworks.find(
-            {"state": "RUNNING"}, {"fw_id": True, "launches": True}
-        ):
-            launch = launchpad.launches.find_one(
-                {"launch_id": firework["launches"][-1]}, {"launch_dir": True}
-            )
-            if launch is not None and _is_dead(Path(launch["launch_dir"]).parent.name):
-                launchpad.rerun_fw(firework["fw_id"])
-                lost.append(firework["fw_id"])
-    if lost:
-        logger.warning("%d jobs of dead workers are ready to run again: %s", len(lost), lost)
-    return lost
+def _categories(text: str) -> str | list[str]:
+    """Return what FireWorks calls categories; none means all."""
+    return [word.strip() for word in text.split(",") if word.strip()] or ""
 
 
-def _launch_one(connection: Connection, worker: FWorker, folder: Path) -> int:
+@dataclass
+class _Budgets:
+    """Looks at budgets after jobs; not after each, since a large campaign is a large record."""
+
+    connection: Connection
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def keep(self, campaign: str) -> None:
+        """Hold the campaign if its budget is spent."""
+        if time.monotonic() - self.seen.get(campaign, -math.inf) < BUDGET_SECONDS:
+            return
+        self.seen[campaign] = time.monotonic()
+        with contextlib.suppress(StoreError):  # a workflow that came without its campaign
+            hold_if_spent(self.connection, latest_record(self.connection, campaign))
+
+
+def _launch_one(
+    connection: Connection, fireworker: FWorker, folder: Path, me: Worker, budgets: _Budgets
+) -> int:
     """Run one job in a folder of its own, which goes if the job leaves nothing in it."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
-    was_run = launch_rocket(connection.launchpad, worker, strm_lvl="CRITICAL")
+    began = time.monotonic()
+    was_run = launch_rocket(connection.launchpad, fireworker, strm_lvl="CRITICAL")
     os.chdir(folder.parent)
-    (folder / "FW.json").unlink(missing_ok=True)
+    note = folder / "FW.json"
+    if was_run and note.exists():
+        campaign = json.loads(note.read_text())["spec"].get("campaign")
+        if campaign:
+            seconds = time.monotonic() - began
+            add_spending(connection, campaign, core_hours=seconds * me.cores / 3600.0)
+            budgets.keep(campaign)
+    note.unlink(missing_ok=True)
     _remove_if_empty(folder)
     return int(bool(was_run))
 
 
-def _is_active(connection: Connection, query: dict[str, str]) -> bool:
+def _is_active(connection: Connection, query: dict[str, Any]) -> bool:
     states = {"state": {"$in": list(ACTIVE)}}
     return connection.launchpad.fireworks.find_one({**query, **states}, {"_id": True}) is not None
 
@@ -199,33 +231,3 @@ def _is_active(connection: Connection, query: dict[str, str]) -> bool:
 def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
         folder.rmdir()
-
-
-def _worker_name() -> str:
-    """Return host, process id and start of the process, which no two workers share."""
-    pid = os.getpid()
-    return f"{socket.gethostname()}+{pid}+{_started(pid)}"
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process started (clock ticks since boot), or None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]
-
-
-def _is_dead(worker: str) -> bool:
-    host, _, rest = worker.partition("+")
-    pid, _, started = rest.partition("+")
-    return host == socket.gethostname() and pid.isdigit() and _started(int(pid)) != started
-
-
-@contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Let one process at a time release jobs, or each would release what the other took up."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -135,7 +135,9 @@ class Plan:
         light: dict[str, Any] = {"_category": "light", "_priority": priority}
         flow.update_config({"manager_config": light, "pass_manager_config": False}, dynamic=True)
         for stage in HEAVY:
-            heavy = {"manager_config": light | {"_category": "heavy"}}
+            own = stage.strip()
+            category = own if own in self.spec.resources else "heavy"
+            heavy = {"manager_config": light | {"_category": category}}
             flow.update_config(heavy, name_filter=stage, dynamic=True)
         return flow
 

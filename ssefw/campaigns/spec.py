@@ -23,9 +23,11 @@ from ssefw.units import (
 )
 
 __all__ = [
+    "BudgetSpec",
     "CampaignSpec",
     "EngineSpec",
     "PoolSpec",
+    "ResourcesSpec",
     "ScreenSpec",
     "StructureSpec",
     "read_campaign",
@@ -214,6 +216,56 @@ class MDSpec(Block):
         return self
 
 
+class ResourcesSpec(Block):
+    """What the queue jobs of a stage ask for; what is left out is the site's.
+
+    Attributes
+    ----------
+    tasks_per_node, cpus_per_task
+        MPI ranks, and threads of each.
+    memory
+        Of each node, in MB.
+    walltime
+        ``H:MM:SS`` or ``D-HH:MM:SS``.
+    directives
+        Further options of the queue, as its manual writes them.
+    """
+
+    nodes: int | None = Field(None, ge=1)
+    tasks_per_node: int | None = Field(None, ge=1)
+    cpus_per_task: int | None = Field(None, ge=1)
+    gpus_per_node: int | None = Field(None, ge=0)
+    memory: int | None = Field(None, ge=1)
+    walltime: str | None = Field(None, pattern=r"^(\d+-)?\d+:\d\d:\d\d$")
+    queue: str | None = None
+    account: str | None = None
+    directives: tuple[str, ...] | None = None
+
+    @property
+    def minutes(self) -> int | None:
+        """The walltime, rounded up to minutes."""
+        if self.walltime is None:
+            return None
+        days, _, clock = self.walltime.rpartition("-")
+        hours, minutes, seconds = map(int, clock.split(":"))
+        return (int(days or 0) * 24 + hours) * 60 + minutes + (seconds > 0)
+
+
+class BudgetSpec(Block):
+    """What a campaign may take.
+
+    Attributes
+    ----------
+    core_hours
+        When they are spent, running jobs store what they have, and no new ones start.
+    queue_jobs
+        Most jobs in the queue at a time.
+    """
+
+    core_hours: Pure | None = Field(None, gt=0)
+    queue_jobs: int | None = Field(None, ge=1)
+
+
 class ConductivitySpec(Block):
     """What is asked of the fit."""
 
@@ -228,6 +280,8 @@ class CampaignSpec(Block):
     ----------
     filters
         Name of a preset of filters, or filters by name with their limits, in order.
+    resources
+        What the queue jobs of a stage ask for; a stage that is named gets queue jobs of its own.
     """
 
     campaign: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
@@ -241,6 +295,8 @@ class CampaignSpec(Block):
     supercell: SupercellSpec = SupercellSpec()
     md: MDSpec
     conductivity: ConductivitySpec = ConductivitySpec()
+    resources: dict[Literal["light", "relax", "md"], ResourcesSpec] = Field(default_factory=dict)
+    budget: BudgetSpec | None = None
 
 
 def read_campaign(path: Path) -> CampaignSpec:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssefw.campaigns.holds import Hold, holds, spent
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
@@ -47,6 +48,10 @@ class Snapshot:
         Jobs by name and state; temperatures are left out of the name.
     concluded
         Candidates that have an outcome.
+    held
+        Jobs that are ready but paused, cancelled, or beyond the budget.
+    core_hours
+        Spent so far, running jobs included.
     """
 
     campaign: str
@@ -55,6 +60,10 @@ class Snapshot:
     stages: dict[tuple[str, str], int]
     failed: tuple[tuple[str, str], ...]
     running: tuple[RunningMD, ...]
+    held: int = 0
+    holds: tuple[Hold, ...] = ()
+    core_hours: float = 0.0
+    budget: float | None = None
 
     def count(self, *states: str) -> int:
         """Return the number of jobs in any of the states."""
@@ -63,7 +72,7 @@ class Snapshot:
     @property
     def is_done(self) -> bool:
         """Whether no job is left that could run."""
-        return self.count("READY", "RUNNING", "RESERVED") == 0
+        return self.count("READY", "RUNNING", "RESERVED") <= self.held
 
 
 def campaigns_in(connection: Connection) -> list[str]:
@@ -88,7 +97,8 @@ def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
             f"The store {connection.address} has no campaign {campaign!r}; {there}. "
             "Submit one with `ssefw submit FILE`."
         )
-    return max(records, key=lambda record: len(record.candidates))
+    # Of two with the same candidates, the later: it has the budget that holds now.
+    return max(reversed(records), key=lambda record: len(record.candidates))
 
 
 def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
@@ -102,6 +112,8 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
         stages[stage, firework["state"]] += 1
         if firework["state"] == "FIZZLED":
             failed.append((firework["spec"]["candidate"], firework["name"]))
+    on_hold = holds(connection, record.campaign)
+    held = {"$or": [item.query for item in on_hold], "state": "READY"}
     ids = {candidate.candidate_id for candidate in record.candidates}
     return Snapshot(
         campaign=record.campaign,
@@ -110,6 +122,10 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
         stages=dict(stages),
         failed=tuple(failed),
         running=tuple(run for run in _running(scratch) if run.candidate_id in ids),
+        held=connection.launchpad.fireworks.count_documents(held) if on_hold else 0,
+        holds=tuple(on_hold),
+        core_hours=spent(connection, record.campaign),
+        budget=(record.spec.get("budget") or {}).get("core_hours"),
     )
 
 

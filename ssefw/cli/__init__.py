@@ -18,9 +18,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "Show what a campaign would run and cost; write nothing."),
     "submit": ("submit", "Put a campaign on the launch pad."),
     "work": ("work", "Run jobs from the launch pad until none is left."),
+    "launch": ("launch", "Keep the queue of a cluster fed with jobs."),
     "status": ("status", "Show how far campaigns are."),
     "resume": ("resume", "Take up a campaign where it stopped, however it stopped."),
     "results": ("results", "List, show and export what was computed."),
+    "pause": ("pause", "Hold a campaign, candidates or a stage."),
+    "cancel": ("cancel", "Give up a campaign, candidates or a stage."),
+    "rerun": ("rerun", "Run failed jobs again."),
+    "priority": ("priority", "Run candidates earlier or later."),
     "report": ("report", "Write the HTML report of a campaign."),
     "analyze": ("analyze", "Get diffusivity and conductivity from trajectories you have."),
     "bvse": ("bvse", "Get bond-valence barriers and paths of crystal structures."),
@@ -28,6 +33,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "screen": ("screen", "Train, evaluate and apply screening models."),
     "labels": ("labels", "Import, show, split and export known conductivities."),
     "pool": ("pool", "Look at a pool of structures."),
+    "init-site": ("init_site", "Write the files of a cluster: queue, settings, database."),
+    "schema": ("schema", "Print the JSON schema of campaign files."),
     "config": ("config", "Show and check the settings of this site."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""

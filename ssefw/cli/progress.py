@@ -52,7 +52,7 @@ def work_to_the_end(
 
     Returns the exit code: 0, or 130 if it was interrupted.
     """
-    from ssefw.campaigns.launch import release_lost
+    from ssefw.campaigns.lost import release_lost
     from ssefw.campaigns.supervise import Crew, worker_count
     from ssefw.campaigns.watch import latest_record, snapshot
     from ssefw.engines.stopping import install_signal_handlers
@@ -60,7 +60,7 @@ def work_to_the_end(
 
     scratch = settings.scratch_folder()
     record = latest_record(connection, campaign)
-    lost = release_lost(connection, settings)
+    lost = release_lost(connection)
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()

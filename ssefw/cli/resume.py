@@ -9,13 +9,24 @@ from ssefw.cli.options import opened, pick_campaign, settings, store_option
 @click.argument("campaign", required=False)
 @store_option
 @click.option("--workers", type=int, help="Worker processes.  [default: one for each core]")
+@click.option("--no-work", is_flag=True, help="Only let it go on; workers are elsewhere.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress display.")
-def command(campaign: str | None, workers: int | None, *, quiet: bool) -> int:
-    """Take up a campaign where it stopped, however it stopped, and write its report."""
+def command(campaign: str | None, workers: int | None, *, no_work: bool, quiet: bool) -> int:
+    """Take up a campaign where it stopped, however it stopped, and write its report.
+
+    What was paused or cancelled goes on, and so does what had spent its budget if that was raised.
+    """
+    from ssefw.campaigns.budget import lift_budget
+    from ssefw.campaigns.holds import lift
     from ssefw.campaigns.watch import latest_record
     from ssefw.cli.progress import work_to_the_end
 
     with opened() as connection:
         name = pick_campaign(connection, campaign)
-        latest_record(connection, name)
+        record = latest_record(connection, name)
+        lift(connection, name)
+        lift_budget(connection, record)
+        if no_work:
+            click.echo(f"{name} goes on where workers or a launcher run.")
+            return 0
         return work_to_the_end(connection, name, settings(), workers=workers, quiet=quiet)

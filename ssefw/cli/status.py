@@ -1,10 +1,18 @@
 """``ssefw status``: how far campaigns are."""
 
 import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
+
+if TYPE_CHECKING:
+    from ssefw.campaigns.fleet import Fleet
+    from ssefw.campaigns.watch import Snapshot
+
+SHOWN = 3
 
 
 @click.command(epilog="Example: ssefw status --watch --store demo")
@@ -15,6 +23,9 @@ from ssefw.cli.options import json_option, opened, print_json, settings, store_o
 @click.option("--interval", default=2.0, help="Seconds between two looks.")
 def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float) -> None:
     """Show how far campaigns are: stages, runs with their speed, failures."""
+    from dataclasses import asdict
+
+    from ssefw.campaigns.fleet import fleet
     from ssefw.campaigns.watch import campaigns_in, latest_record, snapshot
     from ssefw.cli.console import console
     from ssefw.cli.progress import view
@@ -25,9 +36,10 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
             names = [campaign] if campaign else campaigns_in(connection)
             records = [latest_record(connection, name) for name in names]
             now = [(snapshot(connection, record, scratch), record) for record in records]
+            fleets = [fleet(connection, name) for name in names]
         if watch and console().is_terminal:
             console().clear()
-        for moment, record in now:
+        for (moment, record), queued in zip(now, fleets, strict=True):
             if as_json:
                 print_json(
                     {
@@ -43,14 +55,57 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                             {"candidate_id": candidate, "job": job}
                             for candidate, job in moment.failed
                         ],
+                        "held": moment.held,
+                        "holds": [item.kind for item in moment.holds],
+                        "core_hours": moment.core_hours,
+                        "budget": moment.budget,
+                        "queue_jobs": [asdict(worker) for worker in queued.workers],
+                        "failures": [
+                            {
+                                "cause": group.cause.name,
+                                "count": len(group.jobs),
+                                "action": group.cause.action,
+                            }
+                            for group in queued.failures
+                        ],
+                        "incidents": queued.incidents,
                     }
                 )
             else:
+                for line, style in _stuck_first(moment, queued):
+                    console().print(line, style=style, highlight=False)
                 console().print(view(moment, record))
-                for candidate, job in moment.failed:
-                    console().print(f"  failed: {job} of {candidate}", style="red")
+                for line in _spending(moment, queued):
+                    console().print(line, highlight=False)
         if not now and not as_json:
             console().print("No campaign yet. Submit one with `ssefw submit FILE`.")
         if not watch or all(moment.is_done for moment, _ in now):
             return
         time.sleep(interval)
+
+
+def _stuck_first(now: "Snapshot", queued: "Fleet") -> Iterator[tuple[str, str]]:
+    """Yield what wants a person's attention."""
+    for group in queued.failures:
+        yield f"{len(group.jobs)} failed: {group.cause.name}. {group.cause.action}", "bold red"
+        for job in group.jobs[:SHOWN]:
+            yield f"  {job.name} of {job.candidate_id}: {job.message[:120]}", "red"
+        if len(group.jobs) > SHOWN:
+            yield f"  and {len(group.jobs) - SHOWN} more", "red"
+    for item in now.holds:
+        what = {"pause": "paused", "cancel": "cancelled", "budget": "held by its budget"}[item.kind]
+        parts = ", ".join([*item.candidates[:SHOWN], *([item.stage] if item.stage else [])])
+        reason = f": {item.reason}" if item.reason else ""
+        yield f"{parts or now.campaign} is {what}{reason} (`ssefw resume` goes on)", "yellow"
+
+
+def _spending(now: "Snapshot", queued: "Fleet") -> Iterator[str]:
+    """Yield the queue jobs, and what the campaign took."""
+    for worker in queued.workers:
+        doing = worker.running or worker.reason
+        yield f"  queue job {worker.job_id}: {worker.state} {doing} [{worker.categories}]"
+    budget = f" of {now.budget:g}" if now.budget is not None else ""
+    if now.core_hours or budget:
+        yield f"  {now.core_hours:.3g}{budget} core-hours"
+    for cause, count in queued.incidents.items():
+        yield f"  {count} times: {cause}, and taken up again"

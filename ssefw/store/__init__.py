@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from ssefw.store.blobs import BlobStore, open_blobs
     from ssefw.store.connection import Connection, connect
     from ssefw.store.results import ResultStore
+    from ssefw.store.server import outages_reported
     from ssefw.store.transfer import copy_store
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "connect",
     "copy_store",
     "open_blobs",
+    "outages_reported",
 ]
 
 _HOMES = {
@@ -28,6 +30,7 @@ _HOMES = {
     "connect": "connection",
     "copy_store": "transfer",
     "open_blobs": "blobs",
+    "outages_reported": "server",
 }
 
 

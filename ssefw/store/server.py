@@ -11,7 +11,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
 
-__all__ = ["DATABASE", "dial", "patience", "plain_errors"]
+__all__ = ["DATABASE", "dial", "outages_reported", "patience", "plain_errors"]
 
 DATABASE = "ssefw"
 """Name of the database where an address does not say one."""
@@ -55,3 +55,13 @@ def plain_errors(address: Address) -> Iterator[None]:
             f"{address} cannot be used ({reason}): start the server, correct the address, "
             "or give a folder instead."
         ) from error
+
+
+@contextmanager
+def outages_reported(address: Address) -> Iterator[None]:
+    """Turn a server that has stopped answering into a StoreError, for those who try again."""
+    try:
+        yield
+    except PyMongoError as error:
+        reason = str(error).partition(", Timeout")[0]
+        raise StoreError(f"{address} does not answer ({reason}).") from error

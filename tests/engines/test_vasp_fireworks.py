@@ -11,7 +11,8 @@ import pytest
 from jobflow import Flow
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.campaigns.launch import release_lost, work
+from ssefw.campaigns.launch import work
+from ssefw.campaigns.lost import release_lost
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers
@@ -50,7 +51,7 @@ def in_worker(address, *, stop=None):
         event = install_signal_handlers()
         with connect(address) as connection:
             settings = load_settings().settings
-            release_lost(connection, settings)
+            release_lost(connection)
             work(connection, settings, stop=stop or event)
 
     process = multiprocessing.get_context("fork").Process(target=main)

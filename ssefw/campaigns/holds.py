@@ -1,0 +1,165 @@
+"""What must not run now: paused and cancelled parts of campaigns, and spent budgets.
+
+A hold is one record that every worker reads before it takes a job. Jobs on the launch pad stay as
+they are, whatever their number, and so do those that a running job is yet to bring forth; taking
+the hold away is all that it takes to go on.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ssefw.store import Connection
+
+__all__ = [
+    "Hold",
+    "add_spending",
+    "held",
+    "hold",
+    "holds",
+    "jobs_query",
+    "lift",
+    "running_hours",
+    "spent",
+    "without_held",
+]
+
+HOLDS, SPENDING = "holds", "spending"
+
+Kind = Literal["pause", "cancel", "budget"]
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A part of a campaign that must not run.
+
+    Attributes
+    ----------
+    candidates
+        Ids; empty means all.
+    stage
+        Start of the names of the jobs; empty means all.
+    """
+
+    campaign: str
+    kind: Kind
+    candidates: tuple[str, ...] = ()
+    stage: str = ""
+    reason: str = ""
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """The jobs on the launch pad that it holds."""
+        return jobs_query(self.campaign, candidates=self.candidates, stage=self.stage)
+
+
+def jobs_query(campaign: str, *, candidates: Sequence[str] = (), stage: str = "") -> dict[str, Any]:
+    """Return the MongoDB filter of the jobs of a part of a campaign."""
+    query: dict[str, Any] = {"spec.campaign": campaign}
+    if candidates:
+        query["spec.candidate"] = {"$in": list(candidates)}
+    if stage:
+        query["name"] = {"$regex": f"^{re.escape(stage)}( |$)"}
+    return query
+
+
+def holds(connection: Connection, campaign: str | None = None) -> list[Hold]:
+    """Return the holds of a campaign, or of all."""
+    query = {"campaign": campaign} if campaign else {}
+    return [
+        Hold(
+            campaign=record["campaign"],
+            kind=record["kind"],
+            candidates=tuple(record["candidates"]),
+            stage=record["stage"],
+            reason=record["reason"],
+        )
+        for record in connection.database[HOLDS].find(query)
+    ]
+
+
+def hold(connection: Connection, new: Hold) -> bool:
+    """Put a hold in place; return False if the very same is there."""
+    there = {(old.kind, old.candidates, old.stage) for old in holds(connection, new.campaign)}
+    if (new.kind, new.candidates, new.stage) in there:
+        return False
+    connection.database[HOLDS].insert_one(
+        {
+            "_id": uuid.uuid4().hex,
+            "campaign": new.campaign,
+            "kind": new.kind,
+            "candidates": list(new.candidates),
+            "stage": new.stage,
+            "reason": new.reason,
+            "time": time.time(),
+        }
+    )
+    return True
+
+
+def lift(
+    connection: Connection, campaign: str, *, kinds: Sequence[Kind] = ("pause", "cancel")
+) -> int:
+    """Take the holds of a campaign away and return how many there were."""
+    query = {"campaign": campaign, "kind": {"$in": list(kinds)}}
+    return int(connection.database[HOLDS].delete_many(query).deleted_count)
+
+
+def held(connection: Connection, campaign: str) -> dict[str, Any] | None:
+    """Return the filter of all jobs of a campaign that are held, or None if none is."""
+    queries = [item.query for item in holds(connection, campaign)]
+    return {"$or": queries} if queries else None
+
+
+def without_held(connection: Connection, query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filter of jobs with those left out that are held."""
+    excluded = [item.query for item in holds(connection, query.get("spec.campaign"))]
+    return {**query, "$nor": excluded} if excluded else dict(query)
+
+
+def add_spending(connection: Connection, campaign: str, *, core_hours: float) -> None:
+    """Count what a job took."""
+    connection.database[SPENDING].update_one(
+        {"_id": campaign}, {"$inc": {"core_hours": core_hours, "jobs": 1}}, upsert=True
+    )
+
+
+def spent(connection: Connection, campaign: str, *, running: bool = True) -> float:
+    """Return the core-hours of a campaign so far.
+
+    Parameters
+    ----------
+    running
+        Count also what the jobs that run now have taken.
+    """
+    record = connection.database[SPENDING].find_one({"_id": campaign}) or {}
+    total = float(record.get("core_hours", 0.0))
+    if not running:
+        return total
+    launches = {
+        firework["launches"][-1]
+        for firework in connection.launchpad.fireworks.find(
+            {"spec.campaign": campaign, "state": "RUNNING"}, {"launches": True}
+        )
+        if firework["launches"]
+    }
+    for launch in connection.launchpad.launches.find(
+        {"launch_id": {"$in": sorted(launches)}}, {"fworker.env": True, "state_history": True}
+    ):
+        env = (launch.get("fworker") or {}).get("env") or {}
+        total += running_hours(launch) * float(env.get("cores", 1))
+    return total
+
+
+def running_hours(launch: Mapping[str, Any]) -> float:
+    """Return for how long a launch has been running."""
+    for entry in launch.get("state_history", ()):
+        if entry.get("state") == "RUNNING":
+            began = datetime.fromisoformat(str(entry["created_on"]))
+            began = began if began.tzinfo else began.replace(tzinfo=UTC)
+            return max(0.0, (datetime.now(UTC) - began).total_seconds() / 3600.0)
+    return 0.0

@@ -1,0 +1,254 @@
+"""A campaign through a real Slurm, disturbed in every way a cluster knows."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from ssefw.documents import Outcome, RelaxResult
+from ssefw.documents import Trajectory as Ledger
+from ssefw.store import connect
+from tests.conftest import REPOSITORY, run_ssefw
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+
+METALS = {"Cu": 3.61, "Au": 4.08, "Ag": 4.09, "Ni": 3.52, "Pd": 3.89, "Pt": 3.92}
+PAIRS = [("Cu", other) for other in ("Au", "Ag", "Ni", "Pd", "Pt")]
+
+# The workers get another host name, so that only the queue can tell that they are gone.
+SITE = """\
+scheduler: slurm
+resources: {tasks_per_node: 1, memory: 600, walltime: "0:10:00"}
+limits: {jobs: 2, waiting: 2}
+idle: 3
+setup: |
+  if [ -z "$ELSEWHERE" ]; then
+    export ELSEWHERE=1
+    exec unshare --uts bash -c 'hostname node7 && exec bash "$0"' "$0"
+  fi
+  export PYTHONPATH=@PYTHONPATH@
+"""
+
+
+def answers():
+    if shutil.which("scontrol") is None:
+        return False
+    done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, check=False)
+    return "is UP" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def slurm():
+    """A Slurm that answers; where the script that starts one is at hand, it is started."""
+    start = Path(os.environ.get("SSEFW_TEST_SLURM_UP", REPOSITORY / "../shared/tools/slurm-up.sh"))
+    if not answers() and start.exists() and os.geteuid() == 0:
+        subprocess.run([start], check=False, capture_output=True, timeout=500)
+    if not answers() or os.geteuid() != 0:
+        reason = "no Slurm answers, or the tests do not run as its root"
+        if os.environ.get("SSEFW_TEST_REQUIRE"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def unit_cell(name, a, b, length):
+    return f"""\
+    - name: {name}
+      poscar: |
+        {name}
+        1.0
+        {length} 0 0
+        0 {length} 0
+        0 0 {length}
+        {a} {b}
+        1 3
+        direct
+        0 0 0
+        0.5 0.5 0
+        0.5 0 0.5
+        0 0.5 0.5
+"""
+
+
+def campaign_text(name="fleet", *, n=10, length=1.0):
+    cells = [unit_cell(f"{a}-{b}", a, b, (METALS[a] + 3 * METALS[b]) / 4) for a, b in PAIRS]
+    cells += [unit_cell(f"{b}-{a}", b, a, (METALS[b] + 3 * METALS[a]) / 4) for a, b in PAIRS]
+    return (
+        f"campaign: {name}\nspecie: Cu\npool:\n  structures:\n{''.join(cells[:n])}"
+        "engine: {calculator: ase.calculators.emt.EMT}\n"
+        "supercell: {min_length: 3, max_atoms: 40}\n"
+        f"md: {{temperatures: [500], length: {length}, equilibration: 0.2, timestep: 2, "
+        "steps_per_frame: 5}\n"
+    )
+
+
+def prepare(folder, *, setup=None, **campaign):
+    folder.mkdir(exist_ok=True)
+    (folder / "fleet.yaml").write_text(campaign_text(**campaign))
+    text = SITE.replace("@PYTHONPATH@", str(REPOSITORY))
+    if setup is not None:
+        text = text.partition("setup:")[0] + setup
+    (folder / "queue.yaml").write_text(text)
+    run_ssefw("submit", "fleet.yaml", "--store", "st", folder=folder)
+
+
+class Launcher:
+    """``ssefw launch`` in a process of its own."""
+
+    def __init__(self, folder, *options):
+        clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+        self.log = folder / f"launcher-{time.monotonic_ns()}.log"
+        command = [sys.executable, "-m", "ssefw", "launch", "--store", "st", "--site", "."]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [*command, "--interval", "2", *options],
+                cwd=folder,
+                env=clean | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, timeout):
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"the launcher did not end: {self.log.read_text()}")
+        return self.process.returncode
+
+
+def wait_for(condition, timeout=120, what="condition"):
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.3)
+    return pytest.fail(f"{what} did not come in {timeout} s")
+
+
+def running(folder):
+    """Return (queue job, process id) of the launches that run now."""
+    with connect(folder / "st", read_only=True) as connection:
+        launchpad = connection.launchpad
+        ids = [
+            firework["launches"][-1]
+            for firework in launchpad.fireworks.find({"state": "RUNNING"}, {"launches": True})
+        ]
+        found = launchpad.launches.find({"launch_id": {"$in": ids}}, {"fworker": True})
+        env = [launch["fworker"]["env"] for launch in found]
+    return [(item["job_id"], item["pid"]) for item in env]
+
+
+def incidents(folder):
+    with connect(folder / "st", read_only=True) as connection:
+        return list(connection.database["incidents"].find())
+
+
+def restart_slurmd():
+    said = subprocess.run(
+        ["scontrol", "show", "config"], capture_output=True, text=True, check=True
+    ).stdout
+    path = next(line.split("=")[1].strip() for line in said.splitlines() if "SlurmdPidFile" in line)
+    pid = int(Path(path).read_text())
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 30, "the end of slurmd")
+    nodes = subprocess.run(
+        ["sinfo", "-h", "-N", "-o", "%N"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    subprocess.run(["slurmd", "-N", nodes[0]], check=True, stdin=subprocess.DEVNULL)
+
+
+def keep_frozen(pid):
+    """Let a process hang, also when Slurm wakes it up to tell it that its end is near."""
+    while True:
+        try:
+            os.kill(pid, signal.SIGSTOP)
+        except ProcessLookupError:
+            return
+        time.sleep(0.005)
+
+
+def assert_complete_and_computed_once(folder, n):
+    with connect(folder / "st", read_only=True) as connection:
+        assert set(connection.launchpad.fireworks.distinct("state")) == {"COMPLETED"}
+        assert connection.results.count(Outcome) == n
+        assert connection.results.count(RelaxResult) == n
+        ledgers = list(connection.results.find(Ledger))
+        queue_jobs = list(connection.database["queue_jobs"].find())
+    assert len(ledgers) == n
+    assert all(ledger.is_complete for ledger in ledgers)
+    for ledger in ledgers:
+        steps = [(segment.first_step, segment.last_step) for segment in ledger.segments]
+        assert all(one[1] == two[0] for one, two in pairwise(steps))
+    assert all(job["state"] == "ended" for job in queue_jobs)
+    return queue_jobs
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_a_disturbed_campaign_ends_complete(tmp_path):
+    folder = tmp_path / "c"
+    prepare(folder, length=6.0)
+    first, second = Launcher(folder), Launcher(folder)
+    job, pid = wait_for(lambda: running(folder), what="a running job")[0]
+
+    # A worker that hangs is killed by Slurm at its time limit.
+    threading.Thread(target=keep_frozen, args=(pid,), daemon=True).start()
+    limit = ["scontrol", "update", f"JobId={job}", "TimeLimit=1"]
+    subprocess.run(limit, check=True, capture_output=True)
+    first.kill()
+
+    others = wait_for(
+        lambda: [item for item in running(folder) if item[0] != job], what="another job"
+    )
+    restart_slurmd()
+    subprocess.run(["scancel", others[0][0]], check=True)
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), 200, "the end at the time limit")
+    killed = time.time()
+    lost = wait_for(
+        lambda: [item for item in incidents(folder) if f"slurm.{job}" in item["worker"]],
+        what="the discovery of the lost run",
+    )
+    assert lost[0]["time"] - killed < 120
+    assert lost[0]["worker"].startswith("node7+")
+    third = Launcher(folder)
+    assert second.wait(400) == 0, second.log.read_text()
+    assert third.wait(60) == 0
+
+    queue_jobs = assert_complete_and_computed_once(folder, 10)
+    reasons = {item["job_id"]: item["reason"] for item in queue_jobs}
+    assert "TIMEOUT" in reasons[job]
+    assert "CANCELLED" in reasons[others[0][0]]
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_wrong_partition_is_reported_and_nothing_is_lost(tmp_path):
+    folder = tmp_path / "c"
+    prepare(folder, n=1, length=0.5)
+    site = folder / "queue.yaml"
+    site.write_text(site.read_text().replace("memory: 600", "queue: nowhere"))
+    done = run_ssefw("launch", "--store", "st", "--site", ".", folder=folder, check=False)
+    assert done.returncode == 1
+    assert "invalid partition" in done.stderr
+    with connect(folder / "st", read_only=True) as connection:
+        assert "READY" in connection.launchpad.fireworks.distinct("state")
+
+
+@pytest.mark.usefixtures("slurm")
+def test_queue_jobs_that_fail_at_once_stop_the_launcher(tmp_path):
+    folder = tmp_path / "c"
+    prepare(folder, n=1, length=0.5, setup="setup: echo no such module; exit 3\n")
+    launcher = Launcher(folder)
+    assert launcher.wait(120) == 1
+    assert "failed before they ran anything" in launcher.log.read_text()
+    assert "no such module" in launcher.log.read_text()
