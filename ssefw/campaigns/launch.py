@@ -155,14 +155,8 @@ def work(
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
-<<<<<<< HEAD
         time_is_up = stop_check()
         while not stop.is_set() and time_is_up() is None:
-            if connection.launchpad.run_exists(worker):
-                count += _launch_one(connection, worker, base / f"{count:06d}")
-            elif wait and _is_active(connection, query):
-=======
-        while not stop.is_set():
             query = without_held(connection, ours)
             fireworker = FWorker(
                 name=me.name,
@@ -174,7 +168,6 @@ def work(
                 count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
                 busy = time.monotonic()
             elif time.monotonic() - busy < patience and _is_active(connection, query):
->>>>>>> fleet
                 stop.wait(POLL_SECONDS)
             else:
                 break
