@@ -23,6 +23,7 @@ from ssefw.campaigns.plan import Plan
 from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
+from ssefw.engines.stopping import stop_check
 from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
 from ssefw.store import Address, Connection
