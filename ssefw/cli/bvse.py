@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ssefw.bvse.batch import BatchItem
-    from ssefw.documents import Candidate, Estimate
+    from ssefw.documents import Barrier, Candidate, Estimate
 
 PLAIN_WIDTH = 160
 
@@ -67,6 +67,7 @@ PLAIN_WIDTH = 160
     type=click.Path(path_type=Path, allow_dash=True),
     help="Write one JSON object a line here, as structures are ready; - is stdout.",
 )
+@click.option("--keep", metavar="ADDRESS", help="Also keep the barriers in this results store.")
 def command(
     *,
     files: tuple[Path, ...],
@@ -80,6 +81,7 @@ def command(
     has_paths: bool,
     folder: Path,
     json_to: Path | None,
+    keep: str | None,
 ) -> None:
     """Find the barrier of a mobile ion in 1, 2 and 3 dimensions, in seconds.
 
@@ -105,10 +107,13 @@ def command(
     named = ((candidate.source, candidate.structure) for candidate in candidates)
     items = []
     found = barriers_of_many(named, workers=processes, **settings)
-    with _json_lines(json_to) as write:
+    ids = {candidate.source: candidate.id for candidate in candidates}
+    with _json_lines(json_to) as write, _kept_in(keep) as store:
         for item in _with_progress(found, len(candidates)):
             items.append(item)
             write(json.dumps(_record(item)))
+            if item.barrier is not None:
+                store(item.barrier.model_copy(update={"candidate_id": ids[item.name]}))
     places = {candidate.source: place for place, candidate in enumerate(candidates)}
     items.sort(key=lambda item: places[item.name])
     if len(items) == 1 and items[0].barrier is None:
@@ -143,6 +148,30 @@ def _json_lines(path: Path | None) -> "Iterator[Callable[[str], None]]":
     else:
         with path.open("w", encoding="utf-8", buffering=1) as file:
             yield lambda line: click.echo(line, file=file)
+
+
+@contextlib.contextmanager
+def _kept_in(address: str | None) -> "Iterator[Callable[[Barrier], None]]":
+    """Keep barriers in a store, each structure and setting once."""
+    if address is None:
+        yield lambda _: None
+        return
+    from ssefw.documents import Barrier
+    from ssefw.store import connect
+
+    with connect(address) as connection:
+        known = {
+            (barrier.candidate_id, barrier.provenance.settings_hash)
+            for barrier in connection.results.find(Barrier)
+        }
+
+        def keep(barrier: Barrier) -> None:
+            identity = (barrier.candidate_id, barrier.provenance.settings_hash)
+            if identity not in known:
+                known.add(identity)
+                connection.results.add(barrier, candidate=barrier.candidate_id, campaign="")
+
+        yield keep
 
 
 def _candidates(path: Path) -> "list[Candidate]":
