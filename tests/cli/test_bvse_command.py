@@ -71,3 +71,16 @@ def test_one_structure_that_cannot_be_computed_is_an_error(cif):
 def test_a_mistyped_ion_is_told_at_once(cif):
     with pytest.raises(DataError, match="Cannot read the mobile ion 'lith'"):
         run(cif, "--ion", "lith")
+
+
+def test_barriers_are_kept_in_a_store_once(ssefw, tmp_path, li2o):
+    from ssefw.documents import Barrier
+    from ssefw.store import connect
+
+    li2o.to(tmp_path / "li2o.cif")
+    for _ in range(2):
+        ssefw("bvse", "li2o.cif", "--resolution", "0.3", "--keep", "st")
+    with connect(tmp_path / "st", read_only=True) as connection:
+        (barrier,) = connection.results.find(Barrier)
+    assert barrier.formula == "Li2O"
+    assert barrier.candidate_id
