@@ -62,8 +62,7 @@ def command(
                         name="NAME",
                         log=log,
                         settings=folder / "settings.yaml",
-                        campaign=name,
-                        categories=pool.label,
+                        arguments=here.worker_command(name, pool.label),
                     )
                 )
         if dry_run:
