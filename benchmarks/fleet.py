@@ -1,4 +1,4 @@
-"""Status, feeding and dispatch of a large campaign: seconds, and overhead beside FireWorks' own loop.
+"""Status, feeding and dispatch of a large campaign, beside FireWorks' own loop.
 
     python benchmarks/fleet.py [--candidates 1000] [--jobs 200]
 
@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import io
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -34,7 +35,7 @@ def measured(what):
     """Print how long a block took."""
     start = time.perf_counter()
     yield
-    print(f"{what:58} {time.perf_counter() - start:8.3f} s")
+    print(f"{what:58} {time.perf_counter() - start:8.3f} s", file=sys.stderr)
 
 
 def put_queue(folder):
