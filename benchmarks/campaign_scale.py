@@ -57,12 +57,12 @@ ANIONS = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N"]
 
 def write_pool(folder, count):
     """Write chalcopyrite-like cells of 16 atoms, each with its own three elements."""
-    pairs = itertools.product(itertools.combinations(METALS, 2), ANIONS)
+    pairs = itertools.product((2, 1), itertools.combinations(METALS, 2), ANIONS)
     with (folder / "pool.jsonl").open("w") as file:
-        for number, ((first, second), anion) in zip(range(count), pairs, strict=False):
+        for number, (n, (first, second), anion) in zip(range(count), pairs, strict=False):
             structure = Structure(
                 Lattice.tetragonal(5.6 + 0.001 * number, 11.0),
-                ["Li"] * 4 + [first] * 2 + [second] * 2 + [anion] * 8,
+                ["Li"] * 4 + [first] * n + [second] * (4 - n) + [anion] * 8,
                 [[x, y, z] for z in (0, 0.25, 0.5, 0.75) for x in (0, 0.5) for y in (0, 0.5)],
             )
             file.write(json.dumps(structure.as_dict()) + "\n")

@@ -250,8 +250,7 @@ class Feeder:
                 name=name,
                 log=log,
                 settings=self.folder / "settings.yaml",
-                campaign=pool.campaign,
-                categories=pool.label,
+                arguments=self.site.worker_command(pool.campaign, pool.label),
             )
         )
         job = {

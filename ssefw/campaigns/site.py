@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -64,6 +65,11 @@ class Site(BaseModel):
         values = merged.model_dump(exclude_none=True, exclude={"walltime"})
         return Resources(**values, walltime=merged.minutes)
 
+    def worker_command(self, campaign: str, categories: str) -> list[str]:
+        """Return the arguments of ssefw that start a worker."""
+        idle = f"{self.idle:g}"
+        return ["work", "--campaign", campaign, "--category", categories, "--idle", idle]
+
     def script(
         self,
         resources: Resources,
@@ -71,16 +77,13 @@ class Site(BaseModel):
         name: str,
         log: Path,
         settings: Path,
-        campaign: str,
-        categories: str,
+        arguments: Sequence[str],
     ) -> str:
-        """Return the script of a queue job, which is one worker.
+        """Return the script of a queue job that runs ssefw with some arguments.
 
-        The worker takes the place of the shell, so that signals of the queue reach it. The store's
+        It takes the place of the shell, so that signals of the queue reach it. The store's
         address, which may have a password, is in the settings file and not in the script.
         """
-        command = [sys.executable, "-m", "ssefw", "work", "--campaign", campaign]
-        command += ["--category", categories, "--idle", f"{self.idle:g}"]
         threads = resources.cpus_per_task
         exports = {
             "SSEFW_SETTINGS": str(settings),
@@ -88,18 +91,16 @@ class Site(BaseModel):
             "SSEFW_THREADS": str(threads),
             "OMP_NUM_THREADS": str(threads),
         }
-        lines = [f"export {key}={shlex.quote(value)}" for key, value in exports.items()]
-        # What the launcher was started with is in the settings file.
-        head = self.queue.header(resources, name=name, log=log)
         return "\n".join(
             [
-                head,
+                self.queue.header(resources, name=name, log=log),
                 "",
+                # What the launcher was started with is in the settings file.
                 "unset ${!SSEFW_@}",
-                *lines,
+                *(f"export {key}={shlex.quote(value)}" for key, value in exports.items()),
                 f"cd {shlex.quote(str(log.parent))}",
                 self.setup.rstrip(),
-                f"exec {shlex.join(command)}",
+                f"exec {shlex.join([sys.executable, '-m', 'ssefw', *arguments])}",
                 "",
             ]
         )

@@ -1,5 +1,7 @@
 """``ssefw config``: the settings of this site."""
 
+from pathlib import Path
+
 import click
 
 from ssefw.cli.options import json_option, print_json, store_option
@@ -50,12 +52,21 @@ def show(*, as_json: bool) -> None:
 @command.command("check", epilog="Example: ssefw config check --store mongodb://host/ssefw")
 @store_option
 @json_option
-def check(*, as_json: bool) -> int:
+@click.option("--queue", is_flag=True, help="Try the same on a compute node, by a small job.")
+@click.option("--site", type=click.Path(path_type=Path), help="Folder with the site's queue.yaml.")
+@click.option("--timeout", default=600.0, help="Seconds to wait for that job.")
+def check(*, as_json: bool, queue: bool, site: Path | None, timeout: float) -> int:
     """Try store, scratch, programs and potentials; exit code 1 if something set does not work."""
     from ssefw.campaigns.site_check import check_site
     from ssefw.settings import load_settings
 
-    checks = list(check_site(load_settings()))
+    loaded = load_settings()
+    checks = list(check_site(loaded))
+    if queue:
+        from ssefw.campaigns.queue_check import check_queue
+        from ssefw.campaigns.site import read_site
+
+        checks += check_queue(read_site(site), loaded.settings, timeout=timeout)
     if as_json:
         for item in checks:
             print_json({"name": item.name, "state": item.state, "message": item.message})

@@ -62,8 +62,7 @@ def command(
                         name="NAME",
                         log=log,
                         settings=folder / "settings.yaml",
-                        campaign=name,
-                        categories=pool.label,
+                        arguments=here.worker_command(name, pool.label),
                     )
                 )
         if dry_run:
@@ -83,14 +82,13 @@ def command(
                 with outages_reported(connection.address):
                     now = feeder.round()
             except StoreError as error:
-                click.echo(f"{error} Trying again.", err=True)
-                stop.wait(interval)
-                continue
-            line = "; ".join(now.notes) if now.is_standby else _line(now)
+                line, is_done = f"{error} Trying again.", False
+            else:
+                line = "; ".join(now.notes) if now.is_standby else _line(now)
+                is_done = not (now.left or now.waiting or now.running or now.is_standby)
             if line != said:
                 click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
                 said = line
-            is_done = not (now.left or now.waiting or now.running or now.is_standby)
             if once or (is_done and not stay):
                 break
             stop.wait(interval)

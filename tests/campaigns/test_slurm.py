@@ -1,5 +1,6 @@
 """A campaign through a real Slurm, disturbed in every way a cluster knows."""
 
+import json
 import os
 import shutil
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -185,6 +187,10 @@ def assert_complete_and_computed_once(folder, n):
         assert connection.results.count(RelaxResult) == n
         ledgers = list(connection.results.find(Ledger))
         queue_jobs = list(connection.database["queue_jobs"].find())
+        losses = Counter(item["fw_id"] for item in connection.database["incidents"].find())
+        for firework in connection.launchpad.fireworks.find({}):
+            launches = len(firework["launches"]) + len(firework["archived_launches"])
+            assert launches == 1 + losses[firework["fw_id"]], firework["name"]
     assert len(ledgers) == n
     assert all(ledger.is_complete for ledger in ledgers)
     for ledger in ledgers:
@@ -245,10 +251,31 @@ def test_a_wrong_partition_is_reported_and_nothing_is_lost(tmp_path):
 
 
 @pytest.mark.usefixtures("slurm")
-def test_queue_jobs_that_fail_at_once_stop_the_launcher(tmp_path):
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("echo no such module; exit 3", "no such module"),
+        ("export SSEFW_SCRATCH=/proc/nowhere", "/proc/nowhere"),
+    ],
+    ids=["setup", "scratch"],
+)
+def test_queue_jobs_that_fail_at_once_stop_the_launcher(tmp_path, line, said):
     folder = tmp_path / "c"
-    prepare(folder, n=1, length=0.5, setup="setup: echo no such module; exit 3\n")
+    python_path = f"export PYTHONPATH={REPOSITORY}"
+    prepare(folder, n=1, length=0.5, setup=f"setup: |\n  {python_path}\n  {line}\n")
     launcher = Launcher(folder)
     assert launcher.wait(120) == 1
     assert "failed before they ran anything" in launcher.log.read_text()
-    assert "no such module" in launcher.log.read_text()
+    assert said in launcher.log.read_text()
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_check_looks_around_on_a_compute_node(tmp_path):
+    folder = tmp_path / "c"
+    prepare(folder, n=1, length=0.5)
+    done = run_ssefw(
+        "config", "check", "--store", "st", "--queue", "--site", ".", "--json", folder=folder
+    )
+    found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert found["queue"]["state"] == "ok"
+    assert found["compute node: store"]["state"] == "ok"
