@@ -18,7 +18,7 @@ from ssefw.documents import (
 )
 from ssefw.makers.gates import failed
 
-__all__ = ["conclude_candidate"]
+__all__ = ["conclude_candidate", "core_hours"]
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -72,6 +72,12 @@ def _judge(
     if sigma.kind == "undetermined":
         return "undetermined", sigma.reason
     return "bound", gate.message if gate else sigma.reason
+
+
+def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
+    """Return what the dynamics of some trajectories took, with so many threads each."""
+    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
+    return seconds * threads / SECONDS_PER_HOUR
 
 
 def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
