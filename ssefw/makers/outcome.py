@@ -22,6 +22,10 @@ __all__ = ["conclude_candidate", "core_hours"]
 
 SECONDS_PER_HOUR = 3600.0
 
+PROTOCOL = "XRDMatch, 4 x 32 ps"
+PROTOCOL_PICOSECONDS = 128.0
+"""Four temperatures, each 2 ps of heating and 30 ps: the preset ``xrdmatch`` of VASP."""
+
 
 def conclude_candidate(
     candidate: Candidate,
@@ -81,15 +85,15 @@ def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
 
 
 def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
-    seconds = relaxed.wall_time if relaxed else 0.0
-    md_steps = atom_steps = 0
-    for trajectory in trajectories:
-        seconds += sum(segment.wall_time for segment in trajectory.segments)
-        md_steps += trajectory.n_steps
-        atom_steps += trajectory.n_steps * len(trajectory.structure)
+    before = relaxed.wall_time if relaxed else 0.0
+    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
+    picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
+    fixed = before + seconds / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
     return Cost(
-        wall_time=seconds,
-        core_hours=seconds * threads / SECONDS_PER_HOUR,
-        md_steps=md_steps,
-        atom_steps=atom_steps,
+        wall_time=before + seconds,
+        core_hours=(before + seconds) * threads / SECONDS_PER_HOUR,
+        md_steps=sum(run.n_steps for run in trajectories),
+        atom_steps=sum(run.n_steps * len(run.structure) for run in trajectories),
+        protocol=PROTOCOL if fixed is not None else "",
+        protocol_core_hours=None if fixed is None else fixed * threads / SECONDS_PER_HOUR,
     )
