@@ -806,12 +806,30 @@ class NebPath(Document):
 
 
 class Cost(Document):
-    """What a candidate used."""
+    """What a candidate used.
+
+    Attributes
+    ----------
+    protocol
+        A published protocol of fixed length, to compare with.
+    protocol_core_hours
+        What relaxation and that protocol would have used with this cell, engine and machine, at
+        the speed its dynamics had; None where no dynamics ran.
+    """
 
     wall_time: Seconds = 0.0
     core_hours: CoreHours = 0.0
     md_steps: int = 0
     atom_steps: int = 0
+    protocol: str = ""
+    protocol_core_hours: CoreHours | None = None
+
+    @property
+    def saved_core_hours(self) -> float | None:
+        """Core hours less than the protocol's; negative where more was used."""
+        if self.protocol_core_hours is None:
+            return None
+        return self.protocol_core_hours - self.core_hours
 
 
 OutcomeStatus = Literal["determined", "bound", "undetermined", "rejected", "failed"]

@@ -20,7 +20,7 @@ from ssefw.documents import Estimate
 from ssefw.errors import AnalysisError
 from ssefw.units import BOLTZMANN_EV_PER_K
 
-__all__ = ["CensoredLine", "upper_limit"]
+__all__ = ["CensoredLine", "log_spread", "upper_limit"]
 
 FloatArray = npt.NDArray[np.float64]
 

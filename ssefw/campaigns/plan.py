@@ -10,7 +10,7 @@ import numpy as np
 from jobflow import Flow, Job
 
 from ssefw.campaigns.selection import Excluded, select
-from ssefw.campaigns.spec import CampaignSpec
+from ssefw.campaigns.spec import AdaptiveSpec, CampaignSpec
 from ssefw.data import (
     Pool,
     Reject,
@@ -24,6 +24,7 @@ from ssefw.engines import Engine, MDSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
 from ssefw.errors import DataError, LaunchError
 from ssefw.makers import (
+    AdaptivePolicy,
     BarrierMaker,
     CandidateMaker,
     DiffusivityMaker,
@@ -86,7 +87,10 @@ class Plan:
         repeats = math.prod(max(1, math.ceil(ladder.min_length / h - 1e-6)) for h in heights)
         n_atoms = round(structure.composition.num_atoms * repeats)
         longest = ladder.policy.max_length if ladder.policy else ladder.length
-        steps = ladder.steps(longest) * len(ladder.temperatures)
+        rungs = len(ladder.temperatures)
+        if ladder.adaptive is not None:
+            rungs = min(rungs, ladder.adaptive.max_runs)
+        steps = ladder.steps(longest) * rungs
         if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
             steps += ladder.steps(ladder.triage.length)
         speed = ladder.md.engine.nominal_speed
@@ -256,6 +260,9 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
                 enough_bound=md.converge.enough_bound,
             )
             if md.converge
+            else None,
+            adaptive=AdaptivePolicy(**(md.adaptive or AdaptiveSpec()).model_dump())
+            if md.ladder == "adaptive"
             else None,
             triage=Triage(**md.triage.model_dump()) if md.triage else None,
             max_volume_change=relax.max_volume_change,

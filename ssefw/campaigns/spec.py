@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ssefw.errors import ConfigurationError
 from ssefw.units import (
     Cm2PerS,
+    CoreHours,
     Energy,
     Fraction,
     Length,
@@ -23,6 +24,7 @@ from ssefw.units import (
 )
 
 __all__ = [
+    "AdaptiveSpec",
     "BudgetSpec",
     "CampaignSpec",
     "EngineSpec",
@@ -182,10 +184,29 @@ class ConvergeSpec(Block):
     enough_bound: Cm2PerS | None = Field(None, gt=0)
 
 
-class MDSpec(Block):
-    """Molecular dynamics at a ladder of temperatures."""
+class AdaptiveSpec(Block):
+    """When a ladder that chooses its next temperature ends."""
 
-    temperatures: tuple[Temperature, ...] = Field(min_length=1)
+    interval_decades: Pure = Field(1.0, gt=0)
+    max_runs: int = Field(6, ge=2)
+    max_core_hours: CoreHours | None = Field(None, gt=0)
+
+
+ADAPTIVE_RANGE = tuple(float(t) for t in range(600, 1501, 100))
+
+
+class MDSpec(Block):
+    """Molecular dynamics at a ladder of temperatures.
+
+    Attributes
+    ----------
+    ladder
+        ``all`` temperatures are run, or an ``adaptive`` choice of them.
+    """
+
+    ladder: Literal["all", "adaptive"] = "all"
+    adaptive: AdaptiveSpec | None = None
+    temperatures: tuple[Temperature, ...] = Field(ADAPTIVE_RANGE, min_length=1)
     length: TimePs = Field(gt=0)
     equilibration: TimePs = Field(1.0, ge=0)
     timestep: TimeFs = Field(2.0, gt=0)
@@ -204,6 +225,10 @@ class MDSpec(Block):
                 f"converge.max_length ({self.converge.max_length:g} ps) must be at least length "
                 f"({self.length:g} ps)"
             )
+        if self.ladder == "all" and "temperatures" not in self.model_fields_set:
+            raise ValueError("give temperatures, or ladder: adaptive to have them chosen")
+        if self.ladder == "all" and self.adaptive is not None:
+            raise ValueError("the block adaptive needs ladder: adaptive")
         if bad := [t for t in self.temperatures if t <= 0]:
             raise ValueError(f"temperatures must be positive, got {bad[0]:g} K")
         if len(set(self.temperatures)) < len(self.temperatures):

@@ -78,7 +78,8 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 def _stages(maker: "CandidateMaker") -> str:
     ladder = maker.ladder
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
-    stages = ["relax", f"MD {ladder.length:g} ps at {temperatures} K"]
+    at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
+    stages = ["relax", f"MD {ladder.length:g} ps at{at_most} {temperatures} K"]
     if maker.bvse is not None:
         stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")
     if ladder.triage is not None:

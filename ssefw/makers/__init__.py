@@ -1,5 +1,6 @@
 """What is calculated, as jobflow Makers over any engine."""
 
+from ssefw.makers.adaptive import AdaptivePolicy
 from ssefw.makers.candidate import BarrierMaker, CandidateMaker
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.ladder import LadderMaker, Triage
@@ -8,6 +9,7 @@ from ssefw.makers.md import MDMaker
 from ssefw.makers.relax import RelaxMaker
 
 __all__ = [
+    "AdaptivePolicy",
     "BarrierMaker",
     "CandidateMaker",
     "DiffusivityMaker",

@@ -20,12 +20,13 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.errors import DataError
+from ssefw.makers.adaptive import AdaptivePolicy
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
-from ssefw.makers.outcome import conclude_candidate
+from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import trajectories as trajectory_store
 from ssefw.settings import load_settings
@@ -58,6 +59,8 @@ class LadderMaker(Maker):
         Duration of each run, and of its start that analysis leaves out, ps.
     policy
         Whether a run is continued beyond `length`; without one all are equally long.
+    adaptive
+        With one, `temperatures` are what it may choose from; without, all of them are run.
     min_length, max_atoms
         The supercell: least distance between opposite faces (angstrom) and most atoms.
     conductivity_temperature
@@ -69,6 +72,7 @@ class LadderMaker(Maker):
     length: float = 50.0
     equilibration: float = 2.0
     policy: LengthPolicy | None = None
+    adaptive: AdaptivePolicy | None = None
     min_length: float = 10.0
     max_atoms: int = 400
     triage: Triage | None = None
@@ -176,21 +180,39 @@ class LadderMaker(Maker):
     ) -> Outcome:
         """Fit what the rungs have given; a rung that failed is None."""
         with failures_recorded():
-            store = trajectory_store()
-            longest = {  # a policy may have continued a run, and a rung that of the triage
-                trajectory.key: store.ledger(trajectory.key) or trajectory
-                for trajectory in _present(trajectories)
-            }
-            by_key = {
-                diffusivity.trajectory_key: diffusivity
-                for diffusivity in sorted(_present(diffusivities), key=lambda d: d.duration)
-            }
             return self._conclude(
                 candidate,
                 gates=gates,
                 relaxed=relaxed,
-                diffusivities=list(by_key.values()),
-                trajectories=list(longest.values()),
+                diffusivities=_longest(diffusivities),
+                trajectories=_as_stored(trajectories),
+            )
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def choose(
+        self,
+        supercell: Structure,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        tried: Sequence[float],
+        diffusivities: Sequence[Diffusivity | None],
+        trajectories: Sequence[Trajectory | None],
+    ) -> Outcome | Response[Outcome]:
+        """Run the temperature that tells most next, or conclude when that is enough.
+
+        `tried` are the temperatures (K) that were run, also those that failed.
+        """
+        with failures_recorded():
+            return self._choose(
+                supercell,
+                candidate,
+                gates,
+                relaxed,
+                tried=tried,
+                diffusivities=_longest(diffusivities),
+                trajectories=_as_stored(trajectories),
             )
 
     def supercell(self, structure: Structure) -> Structure:
@@ -213,7 +235,16 @@ class LadderMaker(Maker):
         *,
         trajectories: Sequence[Trajectory] = (),
         diffusivities: Sequence[Diffusivity] = (),
-    ) -> Response[Outcome]:
+    ) -> Outcome | Response[Outcome]:
+        if self.adaptive is not None:
+            return self._choose(
+                supercell,
+                candidate,
+                gates,
+                relaxed,
+                diffusivities=diffusivities,
+                trajectories=trajectories,
+            )
         rungs = [
             self._rung(supercell, candidate, temperature=temperature, length=self.length)
             for temperature in sorted(temperatures, reverse=True)
@@ -226,6 +257,65 @@ class LadderMaker(Maker):
             trajectories=[*trajectories, *(md.output for md, _ in rungs)],
         )
         return replaced_by([part for rung in rungs for part in rung], end)
+
+    def _choose(
+        self,
+        supercell: Structure,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        *,
+        tried: Sequence[float] = (),
+        diffusivities: Sequence[Diffusivity] = (),
+        trajectories: Sequence[Trajectory] = (),
+    ) -> Outcome | Response[Outcome]:
+        assert self.adaptive is not None
+        done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}
+        hours = core_hours(trajectories, threads=load_settings().settings.threads)
+        choice = self.adaptive.choose(
+            diffusivities,
+            temperatures=self.temperatures,
+            tried=tried,
+            temperature=self.conductivity_temperature,
+            length=self.length,
+            skipped=self.equilibration,
+            length_policy=self.policy,
+            done=done,
+            hours_per_ps=hours / sum(done.values()) if done else 0.0,
+            hours=hours,
+        )
+        gates = [
+            *gates,
+            Gate(
+                name="ladder",
+                passed=True,
+                code=choice.code,
+                message=choice.reason,
+                numbers=choice.numbers,
+            ),
+        ]
+        if not choice.temperatures:
+            return self._conclude(
+                candidate,
+                gates=gates,
+                relaxed=relaxed,
+                diffusivities=diffusivities,
+                trajectories=trajectories,
+            )
+        rungs = [
+            self._rung(supercell, candidate, temperature=temperature, length=self.length)
+            for temperature in choice.temperatures
+        ]
+        after = self.choose(
+            supercell,
+            candidate=candidate,
+            gates=gates,
+            relaxed=relaxed,
+            tried=[*tried, *choice.temperatures],
+            diffusivities=[*diffusivities, *(estimate.output for _, estimate in rungs)],
+            trajectories=[*trajectories, *(md.output for md, _ in rungs)],
+        )
+        return replaced_by([part for rung in rungs for part in rung], after)
 
     def _rung(
         self, supercell: Structure, candidate: Candidate, *, temperature: float, length: float
@@ -279,6 +369,22 @@ class LadderMaker(Maker):
 
 def _present(items: Sequence[T | None]) -> list[T]:
     return [item for item in items if item is not None]
+
+
+def _as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
+    """Return each trajectory once, as long as it is now.
+
+    A policy may have continued a run, and a rung that of the triage.
+    """
+    store = trajectory_store()
+    found = {run.key: store.ledger(run.key) or run for run in _present(trajectories)}
+    return list(found.values())
+
+
+def _longest(diffusivities: Sequence[Diffusivity | None]) -> list[Diffusivity]:
+    """Return the diffusivity of each trajectory when it was longest."""
+    ordered = sorted(_present(diffusivities), key=lambda found: found.duration)
+    return list({found.trajectory_key: found for found in ordered}.values())
 
 
 def _seed(seed: int, candidate: str, temperature: float) -> int:

@@ -18,9 +18,13 @@ from ssefw.documents import (
 )
 from ssefw.makers.gates import failed
 
-__all__ = ["conclude_candidate"]
+__all__ = ["conclude_candidate", "core_hours"]
 
 SECONDS_PER_HOUR = 3600.0
+
+PROTOCOL = "XRDMatch, 4 x 32 ps"
+PROTOCOL_PICOSECONDS = 128.0
+"""Four temperatures, each 2 ps of heating and 30 ps: the preset ``xrdmatch`` of VASP."""
 
 
 def conclude_candidate(
@@ -74,16 +78,22 @@ def _judge(
     return "bound", gate.message if gate else sigma.reason
 
 
+def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
+    """Return what the dynamics of some trajectories took, with so many threads each."""
+    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
+    return seconds * threads / SECONDS_PER_HOUR
+
+
 def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
-    seconds = relaxed.wall_time if relaxed else 0.0
-    md_steps = atom_steps = 0
-    for trajectory in trajectories:
-        seconds += sum(segment.wall_time for segment in trajectory.segments)
-        md_steps += trajectory.n_steps
-        atom_steps += trajectory.n_steps * len(trajectory.structure)
+    before = relaxed.wall_time if relaxed else 0.0
+    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
+    picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
+    fixed = before + seconds / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
     return Cost(
-        wall_time=seconds,
-        core_hours=seconds * threads / SECONDS_PER_HOUR,
-        md_steps=md_steps,
-        atom_steps=atom_steps,
+        wall_time=before + seconds,
+        core_hours=(before + seconds) * threads / SECONDS_PER_HOUR,
+        md_steps=sum(run.n_steps for run in trajectories),
+        atom_steps=sum(run.n_steps * len(run.structure) for run in trajectories),
+        protocol=PROTOCOL if fixed is not None else "",
+        protocol_core_hours=None if fixed is None else fixed * threads / SECONDS_PER_HOUR,
     )

@@ -65,6 +65,7 @@ def render_report(record: CampaignRecord, outcomes: list[Outcome], now: Snapshot
         level=_level(outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
         cost=_total_cost(outcomes),
+        saving=_Saving.of(outcomes),
         versions=_versions(outcomes),
         engine=next((o.provenance.engine for o in outcomes if o.provenance.engine), ""),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -138,6 +139,34 @@ class _Axis:
         step = max(1, (self.high - self.low) // 5)
         exponents = range(self.low, self.high + 1, step)
         return [(100.0 * (e - self.low) / (self.high - self.low), e) for e in exponents]
+
+
+@dataclass(frozen=True)
+class _Saving:
+    """What the candidates whose dynamics ran used, beside a protocol of fixed length.
+
+    Attributes
+    ----------
+    used, fixed
+        Core hours.
+    """
+
+    protocol: str
+    n: int
+    used: float
+    fixed: float
+
+    @classmethod
+    def of(cls, outcomes: list[Outcome]) -> "_Saving | None":
+        costs = [o.cost for o in outcomes if o.cost.protocol_core_hours is not None]
+        if not costs:
+            return None
+        return cls(
+            protocol=costs[0].protocol,
+            n=len(costs),
+            used=sum(cost.core_hours for cost in costs),
+            fixed=sum(cost.protocol_core_hours or 0.0 for cost in costs),
+        )
 
 
 def _level(outcomes: list[Outcome]) -> float:

@@ -75,3 +75,10 @@ def test_the_report_shows_why(broken):
     page = (folder / "st/small/report.html").read_text()
     assert 'class="chip failed"' in page
     assert "relax: " in page
+
+
+def test_the_report_compares_with_a_fixed_protocol(broken):
+    folder, found, _, _ = broken
+    page = (folder / "st/small/report.html").read_text()
+    assert "the fixed protocol XRDMatch" in " ".join(page.split())
+    assert found["Cu"].cost.saved_core_hours > 0

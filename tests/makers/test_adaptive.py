@@ -1,0 +1,258 @@
+"""A ladder that chooses its next temperature by what it would tell of the conductivity."""
+
+import numpy as np
+import pytest
+from jobflow import JobStore, run_locally
+from maggma.stores import MemoryStore
+
+from ssefw.documents import Candidate, Diffusivity, Estimate, Outcome, RelaxResult
+from ssefw.engines import MDSettings
+from ssefw.engines.ase import AseEngine
+from ssefw.makers import AdaptivePolicy, DiffusivityMaker, LadderMaker, LengthPolicy, MDMaker
+from ssefw.store import connect
+from ssefw.units import BOLTZMANN_EV_PER_K
+from tests.conftest import CAMPAIGN, run_ssefw
+
+Z = 1.959963984540054
+TEMPERATURES = (600.0, 700.0, 800.0, 900.0, 1000.0, 1200.0)
+ENERGY = 0.3
+HOPS_AT_1000 = 400.0
+"""Of a run of 40 ps analyzed."""
+
+
+def hops(temperature, duration=40.0, energy=ENERGY):
+    lever = (1 / temperature - 1 / 1000.0) / BOLTZMANN_EV_PER_K
+    return HOPS_AT_1000 * duration / 40.0 * np.exp(-energy * lever)
+
+
+def diffusivity(temperature, *, duration=40.0, energy=ENERGY, noise=0.0, tracer=None, regime=None):
+    """What a run gives whose variance of ln D is 2 / hops."""
+    n_hops = hops(temperature, duration, energy)
+    spread = np.sqrt(2.0 / n_hops)
+    best = 1e-5 * n_hops / HOPS_AT_1000 * 40.0 / duration * np.exp(noise * spread)
+    tracer = tracer or Estimate(
+        value=best, lower=best * np.exp(-Z * spread), upper=best * np.exp(Z * spread), unit="cm^2/s"
+    )
+    return Diffusivity(
+        specie="Li",
+        temperature=temperature,
+        tracer=tracer,
+        regime=regime or ("diffusive" if tracer.kind == "value" else "vibrating"),
+        n_mobile=20,
+        n_atoms=60,
+        volume=1000.0,
+        n_frames=2000,
+        duration=duration,
+        n_hops=n_hops,
+        hop_distance=2.5,
+        trajectory_key=f"{temperature:g}",
+    )
+
+
+def bound(temperature):
+    return diffusivity(
+        temperature, tracer=Estimate.below(1e-6, unit="cm^2/s", reason="few hops", level=0.95)
+    )
+
+
+def melted(temperature):
+    nothing = Estimate.undetermined("melted", unit="cm^2/s")
+    return diffusivity(temperature, tracer=nothing, regime="melted")
+
+
+def choose(found, policy=None, **given):
+    defaults = {
+        "temperatures": TEMPERATURES,
+        "tried": [d.temperature for d in found],
+        "temperature": 300.0,
+        "length": 42.0,
+        "skipped": 2.0,
+        "hours_per_ps": 0.1,
+    }
+    return (policy or AdaptivePolicy(interval_decades=0.5)).choose(found, **defaults | given)
+
+
+def line_width(points):
+    """Width in decades at 300 K of a weighted line with known errors, in closed form."""
+    x = np.array([1 / (BOLTZMANN_EV_PER_K * t) for t, _ in points])
+    w = np.array([n / 2.0 for _, n in points])
+    mean = (w * x).sum() / w.sum()
+    at = 1 / (BOLTZMANN_EV_PER_K * 300.0)
+    variance = 1 / w.sum() + (at - mean) ** 2 / (w * (x - mean) ** 2).sum()
+    return 2 * Z * np.sqrt(variance) / np.log(10.0)
+
+
+def test_the_choice_and_its_promise_are_those_of_the_closed_form():
+    found = [diffusivity(1200.0), diffusivity(900.0)]
+    done = [(1200.0, hops(1200.0)), (900.0, hops(900.0))]
+    widths = {t: line_width([*done, (t, hops(t))]) for t in (600.0, 700.0, 800.0, 1000.0)}
+    choice = choose(found)
+    (best,) = choice.temperatures
+    assert best == min(widths, key=widths.get) == 700.0  # neither the coldest nor the hottest
+    assert choice.numbers["interval_decades"] == pytest.approx(line_width(done), rel=1e-6)
+    assert choice.numbers["expected_decades"] == pytest.approx(widths[best], rel=1e-6)
+    assert choice.numbers["expected_core_hours"] == pytest.approx(4.2)
+
+
+def test_the_promise_is_kept_by_the_run():
+    found = [diffusivity(1200.0), diffusivity(900.0)]
+    choice = choose(found)
+    after = choose([*found, diffusivity(choice.temperatures[0])])
+    assert after.numbers["interval_decades"] == pytest.approx(
+        choice.numbers["expected_decades"], rel=1e-6
+    )
+
+
+def test_a_temperature_without_hops_is_not_chosen_however_long_its_lever():
+    found = [diffusivity(1200.0, energy=0.6), diffusivity(1000.0, energy=0.6)]
+    assert hops(600.0, energy=0.6) < 20 < hops(800.0, energy=0.6)
+    (best,) = choose(found).temperatures
+    assert best == 800.0
+    assert choose(found, temperatures=(600.0, 1000.0, 1200.0)).code == "no_gain"
+
+
+def test_what_exists_of_a_run_makes_it_cheaper():
+    found = [diffusivity(1200.0), diffusivity(1000.0)]
+    plain = choose(found)
+    cheaper = choose(found, done={800.0: 41.0})
+    assert plain.temperatures == (700.0,)
+    assert cheaper.temperatures == (800.0,)
+    assert cheaper.numbers["expected_core_hours"] == pytest.approx(0.1)
+
+
+def test_a_policy_of_length_makes_cold_runs_dearer():
+    found = [diffusivity(1200.0), diffusivity(1000.0)]
+    length = LengthPolicy(relative_error=0.1, max_length=4002.0, step=10.0)
+    choice = choose(found, length_policy=length)
+    (best,) = choice.temperatures
+    needed = 40.0 * 2.0 * (Z / 0.1) ** 2 / hops(best)
+    assert choice.numbers["expected_core_hours"] == pytest.approx(0.1 * (needed + 2.0), rel=1e-6)
+    assert best == 900.0  # instead of 700 K, which told more, when all cost the same
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "code", "temperatures"),
+    [
+        ([], {}, "first_pair", (1200.0, 800.0)),
+        ([], {"temperatures": (800.0,)}, "first_pair", (800.0,)),
+        ([melted(1200.0)], {}, "first_pair", (1000.0, 800.0)),
+        ([diffusivity(1000.0)], {}, "second_value", (700.0,)),
+        ([diffusivity(1000.0, duration=10.0)], {"tried": []}, "second_value", (700.0,)),
+        ([diffusivity(600.0)], {}, "second_value", (1200.0,)),
+        ([diffusivity(1200.0), bound(800.0)], {}, "second_value", (900.0,)),
+        ([bound(1000.0)], {}, "hotter", (1200.0,)),
+        ([bound(1200.0)], {}, "only_bounds", ()),
+        ([bound(1000.0), melted(1200.0)], {}, "only_bounds", ()),
+        ([diffusivity(t) for t in TEMPERATURES], {}, "no_temperature_left", ()),
+    ],
+)
+def test_where_there_is_no_line_yet_or_nothing_left(found, given, code, temperatures):
+    choice = choose(found, AdaptivePolicy(interval_decades=0.01, max_runs=9), **given)
+    assert (choice.code, choice.temperatures) == (code, temperatures)
+    assert choice.reason
+
+
+def test_it_ends_when_the_interval_is_narrow_enough_but_never_on_two_temperatures():
+    policy = AdaptivePolicy(interval_decades=3.0)
+    two = [diffusivity(1200.0), diffusivity(600.0)]
+    assert choose(two).numbers["interval_decades"] < 3.0
+    assert choose(two, policy).temperatures
+    three = choose([*two, diffusivity(800.0)], policy)
+    assert (three.code, three.temperatures) == ("narrow_enough", ())
+    assert "3 wanted" in three.reason
+
+
+def test_it_ends_at_the_most_runs_and_within_the_budget():
+    found = [diffusivity(1200.0), diffusivity(900.0)]
+    assert choose(found, AdaptivePolicy(max_runs=2)).code == "max_runs"
+    enough = AdaptivePolicy(max_core_hours=12.7)
+    assert choose(found, enough, hours=8.4).code == "narrows_most"
+    short = choose(found, enough, hours=8.6)
+    assert (short.code, short.temperatures) == ("budget", ())
+    assert "decades wide" in short.reason
+
+
+def test_points_that_lie_on_no_line_end_it_with_that_reason():
+    found = [diffusivity(t, noise=n) for t, n in ((1200, 0), (1000, 12), (800, 0), (700, -12))]
+    choice = choose(found)
+    assert choice.code == "no_line"
+    assert "straight" in choice.reason
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_over_known_materials_it_reaches_the_interval_of_the_whole_ladder_for_less(seed):
+    rng = np.random.default_rng(seed)
+    noise = dict(zip(TEMPERATURES, rng.uniform(-1, 1, size=len(TEMPERATURES)), strict=True))
+    whole = line_width([(t, hops(t)) for t in TEMPERATURES])
+    policy = AdaptivePolicy(interval_decades=1.3 * whole)
+    found, tried = [], []
+    while (choice := choose(found, policy, tried=tried)).temperatures:
+        found += [diffusivity(t, noise=noise[t]) for t in choice.temperatures]
+        tried += choice.temperatures
+    assert choice.code == "narrow_enough"
+    assert len(tried) <= 4 < len(TEMPERATURES)
+
+
+class KnownMaterial(DiffusivityMaker):
+    """Gives what a material of known diffusivity would give, whatever the frames say."""
+
+    def estimate(self, trajectory, store):
+        found = diffusivity(trajectory.temperature)
+        return found.model_copy(update={"trajectory_key": trajectory.key, "duration": 0.08})
+
+
+def test_the_graph_grows_until_enough_is_known(tmp_path, monkeypatch, copper):
+    connect(tmp_path / "store").close()
+    monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
+    engine = AseEngine(calculator="ase.calculators.emt.EMT")
+    ladder = LadderMaker(
+        md=MDMaker(engine=engine, settings=MDSettings(temperature=1.0, steps_per_frame=5)),
+        temperatures=TEMPERATURES,
+        length=0.1,
+        equilibration=0.02,
+        min_length=3.0,
+        adaptive=AdaptivePolicy(interval_decades=2.0),
+        diffusivity=KnownMaterial(),
+    )
+    relaxed = RelaxResult(
+        structure=copper,
+        energy=0.0,
+        energy_per_atom=0.0,
+        converged=True,
+        n_steps=1,
+        max_force=0.0,
+        volume_change=0.0,
+        wall_time=0.0,
+    )
+    candidate = Candidate(id="c", formula="Cu", structure=copper)
+    job = ladder.make(relaxed, candidate=candidate)
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    responses = run_locally(job, store=store, ensure_success=True, log=False)
+    outcome = Outcome.model_validate(responses[job.uuid][max(responses[job.uuid])].output)
+    choices = [gate for gate in outcome.gates if gate.name == "ladder"]
+    assert choices[0].code == "first_pair"
+    assert choices[-1].code == "narrow_enough"
+    assert all(gate.passed for gate in choices)
+    assert len(outcome.diffusivities) == len(outcome.trajectory_keys) == len(choices)
+    assert outcome.cost.md_steps == 50 * len(outcome.diffusivities)
+    assert outcome.status == "determined"
+
+
+def test_a_campaign_of_metals_that_do_not_hop_ends_after_the_first_pair(tmp_path):
+    text = CAMPAIGN.replace("[300, 600]", "[300, 400, 600]\n  ladder: adaptive")
+    (tmp_path / "small.yaml").write_text(text)
+    done = run_ssefw("plan", "small.yaml", folder=tmp_path)
+    assert "at most 6 of 300, 400, 600 K" in done.stdout + done.stderr
+    run_ssefw("run", "small.yaml", "--store", "st", folder=tmp_path)
+    with connect(tmp_path / "st", read_only=True) as connection:
+        outcomes = list(connection.results.find(Outcome))
+        states = connection.launchpad.fireworks.distinct("state")
+    assert states == ["COMPLETED"]
+    for outcome in outcomes:
+        assert outcome.status == "bound"
+        assert [d.temperature for d in outcome.diffusivities] == [400.0, 600.0]
+        assert [g.code for g in outcome.gates if g.name == "ladder"] == [
+            "first_pair",
+            "only_bounds",
+        ]

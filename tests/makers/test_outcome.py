@@ -1,0 +1,85 @@
+"""What a candidate used, beside what a published protocol would have."""
+
+import pytest
+
+from ssefw.documents import Candidate, RelaxResult, Segment, Trajectory
+from ssefw.engines.vasp import load_preset
+from ssefw.makers.outcome import PROTOCOL_PICOSECONDS, conclude_candidate
+
+
+def trajectory(structure, *, temperature, picoseconds, seconds):
+    steps = round(picoseconds * 500)
+    segment = Segment(
+        index=0,
+        first_step=0,
+        last_step=steps,
+        first_frame=0,
+        n_frames=steps // 10 + 1,
+        velocities="drawn",
+        end_reason="complete",
+        settings_hash="s",
+        wall_time=seconds,
+    )
+    return Trajectory(
+        key=f"{temperature}",
+        candidate_id="c",
+        temperature=temperature,
+        timestep=2.0,
+        steps_per_frame=10,
+        equilibration_steps=0,
+        target_steps=steps,
+        seed=0,
+        thermostat="nose-hoover",
+        structure=structure,
+        segments=(segment,),
+    )
+
+
+@pytest.fixture
+def relaxed(lif):
+    return RelaxResult(
+        structure=lif,
+        energy=0.0,
+        energy_per_atom=0.0,
+        converged=True,
+        n_steps=1,
+        max_force=0.0,
+        volume_change=0.0,
+        wall_time=360.0,
+    )
+
+
+def conclude(lif, **found):
+    candidate = Candidate(id="c", formula="LiF", structure=lif)
+    return conclude_candidate(candidate, campaign="x", temperature=300.0, threads=2, **found)
+
+
+def test_the_protocol_is_that_of_the_preset():
+    protocol = load_preset("xrdmatch").protocol
+    steps = protocol.heating_steps + protocol.equilibration_steps + protocol.production_steps
+    total = len(protocol.temperatures) * steps * protocol.timestep / 1000.0
+    assert total == PROTOCOL_PICOSECONDS
+
+
+def test_what_is_saved_is_the_rest_of_the_protocol_at_the_same_speed(lif, relaxed):
+    runs = [
+        trajectory(lif, temperature=900, picoseconds=20, seconds=3600),
+        trajectory(lif, temperature=600, picoseconds=12, seconds=2160),
+    ]
+    cost = conclude(lif, relaxed=relaxed, trajectories=runs).cost
+    assert cost.core_hours == pytest.approx(2 * (0.1 + 1.6))
+    assert cost.protocol_core_hours == pytest.approx(2 * (0.1 + 1.6 * 128 / 32))
+    assert cost.saved_core_hours == pytest.approx(2 * 1.6 * 3)
+    assert "XRDMatch" in cost.protocol
+
+
+def test_longer_runs_than_the_protocol_save_less_than_nothing(lif, relaxed):
+    runs = [trajectory(lif, temperature=900, picoseconds=256, seconds=3600)]
+    cost = conclude(lif, relaxed=relaxed, trajectories=runs).cost
+    assert cost.saved_core_hours == pytest.approx(-1.0)
+
+
+def test_nothing_is_said_where_no_dynamics_ran(lif, relaxed):
+    cost = conclude(lif, relaxed=relaxed).cost
+    assert cost.protocol_core_hours is None
+    assert cost.saved_core_hours is None
