@@ -150,7 +150,10 @@ def write_private(path: Path, text: str) -> None:
 
 def write_settings(folder: Path, settings: Settings) -> Path:
     """Write the settings of this process for the workers in the queue, readable by their owner."""
-    values = settings.model_dump(mode="json", exclude_none=True, exclude={"category", "threads"})
+    # Only what was set: a check tells something that was set from a default.
+    values = settings.model_dump(
+        mode="json", exclude_defaults=True, exclude={"category", "threads"}
+    )
     values |= {"store": str.__str__(Address(settings.store))}
     values |= {"scratch": str(settings.scratch_folder())}
     path = folder / "settings.yaml"
