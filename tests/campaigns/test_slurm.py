@@ -48,10 +48,12 @@ def answers():
 
 @pytest.fixture(scope="module")
 def slurm():
-    """A Slurm that answers; where the script that starts one is at hand, it is started."""
-    start = Path(os.environ.get("SSEFW_TEST_SLURM_UP", REPOSITORY / "../shared/tools/slurm-up.sh"))
-    if not answers() and start.exists() and os.geteuid() == 0:
-        subprocess.run([start], check=False, capture_output=True, timeout=500)
+    """A Slurm that answers; where it is installed and we are root, one is started."""
+    is_installed = shutil.which("slurmctld") and shutil.which("munged")
+    if not answers() and is_installed and os.geteuid() == 0:
+        subprocess.run(
+            [REPOSITORY / "tests/slurm/start"], check=False, stdout=subprocess.DEVNULL, timeout=120
+        )
     if not answers() or os.geteuid() != 0:
         reason = "no Slurm answers, or the tests do not run as its root"
         if os.environ.get("SSEFW_TEST_REQUIRE"):
