@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PYTEST_ARGS ?=
+# One process a core; the tests of a file share what is expensive to prepare.
+PYTEST_ARGS ?= -n auto --dist loadfile
 
 .PHONY: demo test lint type format clean
 
