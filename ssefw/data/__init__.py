@@ -1,6 +1,6 @@
 """Structures, pools and trajectory frames as data."""
 
-from ssefw.data.frames import Chunk, decode_chunk, encode_chunk, join_chunks
+from ssefw.data.frames import Chunk, decode_chunk, decode_series, encode_chunk, join_chunks
 from ssefw.data.pools import Pool, Reject, candidate_from_text, merge_candidates, read_pool
 from ssefw.data.structures import content_id, expand_to_length, order_structure, same_structure
 
@@ -11,6 +11,7 @@ __all__ = [
     "candidate_from_text",
     "content_id",
     "decode_chunk",
+    "decode_series",
     "encode_chunk",
     "expand_to_length",
     "join_chunks",

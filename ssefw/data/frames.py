@@ -13,14 +13,14 @@ import zipfile
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ssefw.errors import DataError
 
-__all__ = ["Chunk", "decode_chunk", "encode_chunk", "join_chunks"]
+__all__ = ["Chunk", "decode_chunk", "decode_series", "encode_chunk", "join_chunks"]
 
 POSITION_STEP = 1e-5
 FORMAT = 1
@@ -141,6 +141,22 @@ def decode_chunk(payload: bytes) -> Chunk:
                 notes=header["notes"],
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(f"These are not the bytes of a trajectory chunk: {error}") from error
+
+
+def decode_series(payload: bytes, name: Literal["energies", "temperatures"]) -> FloatArray:
+    """Read one number a frame from what `encode_chunk` wrote, without unpacking positions.
+
+    Raises
+    ------
+    DataError
+        If the bytes are torn or something else.
+    """
+    try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            found: FloatArray = arrays[name]
+            return found
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise DataError(f"These are not the bytes of a trajectory chunk: {error}") from error
 
 

@@ -6,16 +6,21 @@ since a key says which frames it holds.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from monty.json import MontyDecoder
 
-from ssefw.data import Chunk, decode_chunk, encode_chunk, join_chunks
+from ssefw.data import Chunk, decode_chunk, decode_series, encode_chunk, join_chunks
 from ssefw.documents import Segment, Trajectory
 from ssefw.errors import StoreError
 from ssefw.store.blobs import BlobStore
 
 __all__ = ["TrajectoryStore"]
+
+FloatArray = npt.NDArray[np.float64]
 
 FRAMES_PER_BLOB = 500
 
@@ -68,6 +73,84 @@ class TrajectoryStore:
         for start, stop, name in _spans(ledger):
             if stop > first and start < end:
                 yield decode_chunk(self._blobs.get(name))
+
+    def positions(
+        self,
+        ledger: Trajectory,
+        *,
+        first: int = 0,
+        last: int | None = None,
+        stride: int = 1,
+        species: Collection[str] | None = None,
+    ) -> FloatArray:
+        """Return the positions of some frames, and of the atoms of some elements.
+
+        One blob is in memory beside what is returned.
+
+        Parameters
+        ----------
+        first, last, stride
+            Frames `first` to `last` (exclusive), each `stride`-th of them.
+        species
+            Element symbols; None for all atoms.
+
+        Returns
+        -------
+        Unwrapped, angstrom, shape (n_frames, n_chosen, 3), in the order of the ledger's structure.
+
+        Raises
+        ------
+        StoreError
+            If an element is not in the structure.
+        """
+        symbols = [site.specie.symbol for site in ledger.structure]
+        if species is not None and (missing := sorted(set(species) - set(symbols))):
+            raise StoreError(
+                f"Trajectory {ledger.key} has no {missing[0]}; it has "
+                f"{', '.join(sorted(set(symbols)))}."
+            )
+        chosen = np.array([species is None or symbol in species for symbol in symbols])
+        wanted = _wanted(ledger, first, last, stride)
+        found = np.empty((len(wanted), int(chosen.sum()), 3))
+        for here, rows, name in _overlaps(ledger, wanted):
+            found[here] = decode_chunk(self._blobs.get(name)).positions[rows][:, chosen]
+        return found
+
+    def series(
+        self,
+        ledger: Trajectory,
+        name: Literal["energies", "temperatures"],
+        *,
+        first: int = 0,
+        last: int | None = None,
+        stride: int = 1,
+    ) -> FloatArray:
+        """Return potential energies (eV) or temperatures (K) of some frames; see `positions`.
+
+        Positions are not unpacked for it.
+        """
+        wanted = _wanted(ledger, first, last, stride)
+        found = np.empty(len(wanted))
+        for here, rows, blob in _overlaps(ledger, wanted):
+            found[here] = decode_series(self._blobs.get(blob), name)[rows]
+        return found
+
+
+def _wanted(ledger: Trajectory, first: int, last: int | None, stride: int) -> range:
+    if first < 0 or stride < 1 or (last is not None and last < 0):
+        raise ValueError(f"frames {first} to {last} by {stride} count from the start, forward")
+    return range(first, ledger.n_frames if last is None else min(last, ledger.n_frames), stride)
+
+
+def _overlaps(ledger: Trajectory, wanted: range) -> Iterator[tuple[slice, slice, str]]:
+    """Yield where the wanted frames of each blob go, where they are in it, and its key."""
+    for start, stop, name in _spans(ledger):
+        before = len(range(wanted.start, min(start, wanted.stop), wanted.step))
+        after = len(range(wanted.start, min(stop, wanted.stop), wanted.step))
+        if after > before:
+            offset = wanted[before] - start
+            end = min(stop, wanted.stop) - start
+            yield slice(before, after), slice(offset, end, wanted.step), name
 
 
 def _ledger_key(key: str) -> str:
