@@ -4,13 +4,8 @@ Walks with exactly known diffusivity, analyzed by each method; a table of bias, 
 that counting hops alone would have, and the coverage of 68 % and 95 % intervals. Bounds count as
 covering if they lie above the truth. With --full the size of the published test: 15,000 frames.
 
-<<<<<<<< HEAD:benchmarks/intervals.py
     python benchmarks/intervals.py --seeds 500
     python benchmarks/intervals.py --seeds 100 --full --kinisi --case independent
-========
-    python benchmarks/intervals.py --seeds 500
-    python benchmarks/intervals.py --seeds 100 --full --kinisi --case independent
->>>>>>>> fleet:benchmarks/intervals.py
 """
 
 import argparse
