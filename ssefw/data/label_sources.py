@@ -75,7 +75,7 @@ def _starter_label(row: dict[str, Any], number: int) -> Label:
         conductivity=Estimate(
             value=sigma, lower=sigma, upper=sigma, unit="S/cm", method="one report"
         ),
-        temperature=float(row.get("T", 300.0)),
+        temperature=float(row.get("T", ROOM_TEMPERATURE)),
         kind="experiment",
         reference=row["doi"],
         quantity=row.get("quantity", "unspecified"),
