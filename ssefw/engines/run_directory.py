@@ -181,7 +181,8 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove what a stored ledger has made superfluous; files of the engine stay."""
-        for pattern in ("chunk-*.npz", "segment-*.json", "progress.json", "run.json", "lock"):
+        chunks = ("chunk-*.npz", "chunk-*.damaged")
+        for pattern in (*chunks, "segment-*.json", "progress.json", "run.json", "lock"):
             for file in self.path.glob(pattern):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: the engine left files of its own
