@@ -20,7 +20,7 @@ import spglib
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.pools import Reject, candidate_from_text, read_pool
+from ssefw.data.pools import Reject, candidate_from_text, flat_structure, read_pool
 from ssefw.data.structures import content_id
 from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
@@ -295,7 +295,7 @@ def _builder(record: Mapping[str, Any], source: str) -> Callable[[], Structure] 
     if isinstance(record.get("structure"), Mapping):
         return lambda: _parsed(record["structure"], source)
     if {"lattice", "species", "frac"} <= record.keys():
-        return lambda: _flat(record, source)
+        return lambda: flat_structure(record, source=source)
     if "lattice" in record and "sites" in record:
         return lambda: _parsed(record, source)
     return None
@@ -316,11 +316,3 @@ def _parsed(record: Mapping[str, Any], source: str) -> Structure:
         return Structure.from_dict(dict(record))
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{source}: not a pymatgen structure ({error})") from error
-
-
-def _flat(record: Mapping[str, Any], source: str) -> Structure:
-    try:
-        lattice = Lattice.from_parameters(*record["lattice"])
-        return Structure(lattice, record["species"], record["frac"])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{source}: lattice, species and frac make no crystal ({error})") from error

@@ -17,18 +17,27 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from monty.json import MontyDecoder
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 from ssefw.data.structures import content_id, same_structure
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
 
-__all__ = ["Pool", "Reject", "candidate_from_text", "merge_candidates", "read_pool"]
+__all__ = [
+    "Pool",
+    "Reject",
+    "candidate_from_text",
+    "flat_structure",
+    "merge_candidates",
+    "read_pool",
+]
 
 logger = logging.getLogger(__name__)
 
 STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
 MIN_DISTANCE = 0.5
+FLAT_KEYS = {"lattice", "species", "frac"}
+STRUCTURE_KEYS = {"structure", "cif", *FLAT_KEYS}
 
 
 @dataclass(frozen=True)
@@ -51,8 +60,9 @@ class Pool:
 def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     """Read a folder of CIF/POSCAR files, a .jsonl(.gz), a .csv(.gz) or one structure file.
 
-    A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, or a CIF
-    under ``cif``; a table needs a column ``cif``. Other columns become properties of the candidate.
+    A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
+    ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
+    ``cif``. Other columns become properties of the candidate.
 
     Raises
     ------
@@ -181,7 +191,9 @@ def _from_record(source: str, record: Any) -> Candidate:
         raise DataError(
             f"{source}: expected an object with a structure, got {type(record).__name__}"
         )
-    rest = {key: value for key, value in record.items() if key not in {"structure", "cif"}}
+    rest = {key: value for key, value in record.items() if key not in STRUCTURE_KEYS}
+    if record.keys() >= FLAT_KEYS:
+        return _checked(flat_structure(record, source=source), source=source, properties=rest)
     if "lattice" in record:
         return _checked(_parse_record(record, source=source), source=source, properties={})
     if "structure" in record:
@@ -192,6 +204,15 @@ def _from_record(source: str, record: Any) -> Candidate:
         structure = _parse_text(str(record["cif"]), fmt="cif", source=source)
         return _checked(structure, source=source, properties=rest)
     raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {', '.join(record)}.")
+
+
+def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
+    """Build a structure from lattice parameters, species and fractional coordinates."""
+    try:
+        lattice = Lattice.from_parameters(*record["lattice"])
+        return Structure(lattice, record["species"], record["frac"])
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{source}: lattice, species and frac make no crystal ({error})") from error
 
 
 def _parse_record(record: Any, *, source: str) -> Structure:

@@ -83,3 +83,19 @@ def test_the_id_does_not_depend_on_the_file(tmp_path, li2o):
     li2o.to(tmp_path / "b.json")
     ids = {read_pool(tmp_path / name).candidates[0].id for name in ("a.cif", "b.json")}
     assert len(ids) == 1
+
+
+def test_json_lines_of_plain_numbers(tmp_path, lif):
+    record = {
+        "id": "one",
+        "lattice": [*lif.lattice.abc, *lif.lattice.angles],
+        "species": [site.specie.symbol for site in lif],
+        "frac": lif.frac_coords.tolist(),
+        "band_gap": 8.7,
+    }
+    bad = record | {"lattice": [4.0, 4.0]}
+    (tmp_path / "pool.jsonl").write_text(json.dumps(record) + "\n" + json.dumps(bad) + "\n")
+    pool = read_pool(tmp_path / "pool.jsonl")
+    assert [candidate.formula for candidate in pool.candidates] == ["LiF"]
+    assert pool.candidates[0].properties == {"id": "one", "band_gap": 8.7}
+    assert "make no crystal" in pool.rejects[0].reason
