@@ -18,7 +18,7 @@ __all__ = ["INCIDENTS", "MAX_LOSSES", "release_lost"]
 logger = logging.getLogger(__name__)
 
 INCIDENTS = "incidents"
-MAX_LOSSES = 5
+MAX_LOSSES = 10
 """How often one job may lose its worker before it counts as failed."""
 CLAIM_SECONDS = 120.0
 
