@@ -97,8 +97,8 @@ def test_bvlain_agrees_on_fifty_structures_to_20_mev():
     assert len(structures) >= 50
     # Boracite percolates over loops that span a sublattice of index 2 of its cell; bvlain counts
     # copies in a 2 x 2 x 2 supercell and takes it for two-dimensional up to 0.53 eV.
-    # The 3D threshold of tbu differs by 81 meV on this coarse grid, and by at most 8 meV on grids of
-    # 0.4 A and in doubled cells; the same count of copies is suspected, not shown.
+    # The 3D threshold of tbu differs by 81 meV on this coarse grid, and by at most 8 meV on grids
+    # of 0.4 A and in doubled cells; the same count of copies is suspected, not shown.
     explained = {"6l9", "tbu"}
     wrong = []
     for name, structure in structures:
