@@ -89,16 +89,22 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
-def kill_at_random(folder, environment, rng, *, workers_too):
-    """Start (or go on with) a campaign and kill -9 it at a random moment of its work."""
+def start(folder, environment, *arguments):
+    """Start the command line in the background."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssefw", "run", "small.yaml", "--store", "st", "--workers", "2"],
+    return subprocess.Popen(
+        [sys.executable, "-m", "ssefw", *arguments, "--store", "st"],
         cwd=folder,
         env=clean | environment | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+
+
+def kill_at_random(folder, environment, rng, *, workers_too):
+    """Start (or go on with) a campaign and kill -9 it at a random moment of its work."""
+    process = start(folder, environment, "run", "small.yaml", "--workers", "2")
     before = evaluations(folder) if (folder / "evaluations").exists() else 0
     goal = before + rng.randint(20, 500)  # in work done, since a busy machine makes time vary
     while process.poll() is None:
@@ -108,7 +114,8 @@ def kill_at_random(folder, environment, rng, *, workers_too):
         time.sleep(0.02)
     pids = worker_pids(folder)
     process.kill()
-    process.wait()
+    with process.stderr:
+        process.wait()
     if workers_too:
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -148,15 +155,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):
     folder = tmp_path / "c"
     environment = prepare(folder)
     run_ssefw("submit", "small.yaml", "--store", "st", folder=folder, env=environment)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "ssefw", "work", "--store", "st"],
-        cwd=folder,
-        env=clean | environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-    )
+    worker = start(folder, environment, "work")
     while worker.poll() is None and not list(folder.glob("st/scratch/runs/*/chunk-*")):
         time.sleep(0.02)
     worker.send_signal(signal.SIGTERM)
@@ -175,15 +174,7 @@ def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):
 def test_ctrl_c_stops_at_a_chunk_says_how_to_go_on_and_resume_does(tmp_path):
     folder = tmp_path / "c"
     environment = prepare(folder)
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ssefw", "run", "small.yaml", "--store", "st"],
-        cwd=folder,
-        env=clean | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(folder, environment, "run", "small.yaml")
     while process.poll() is None and not list(folder.glob("st/scratch/runs/*/chunk-*")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

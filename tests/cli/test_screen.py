@@ -3,9 +3,6 @@
 import json
 
 import pytest
-
-pytest.importorskip("ssefw.cli.options", reason="needs the command line's common parts")
-
 from click.testing import CliRunner
 
 from ssefw.cli.labels import command as labels
