@@ -12,6 +12,7 @@ file has a rollback journal instead, which needs nothing but file locks.
 import os
 import sqlite3
 import threading
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -266,7 +267,7 @@ class DocumentFile:
         if application_id or n_tables:
             return  # ours, or somebody else's, which open() refuses untouched
         if network_file_system(self.path.parent) is None:
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            self._begin_write_ahead_log()
             self._hang_up()  # the connection chooses its safety by the mode
         with self.transaction(write=True):
             # Two processes may meet here: the second finds the tables made.
@@ -279,6 +280,19 @@ class DocumentFile:
                 "name TEXT NOT NULL UNIQUE, indices BLOB NOT NULL)"
             )
             self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+    def _begin_write_ahead_log(self) -> None:
+        # SQLite refuses this at once, without its usual patience, while another process does it.
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _check_disk(self) -> None:
         kind = network_file_system(self.path.parent)

@@ -73,6 +73,16 @@ def work(store, scratch):
             time.sleep(0.05)
 
 
+def enter(store):
+    """Wait for the word, then open a store that may not be there yet and leave a document."""
+    from ssefw.store import connect
+
+    say("ready")
+    sys.stdin.readline()
+    with connect(store) as connection:
+        connection.database.things.insert_one({})
+
+
 def workflow(folder, name):
     """Return a FireWorks workflow: one job, three that follow it, one that follows these."""
     import worker
@@ -89,4 +99,5 @@ def workflow(folder, name):
 
 
 if __name__ == "__main__":
-    {"transfer": transfer, "submit": submit, "work": work}[sys.argv[1]](*sys.argv[2:])
+    tasks = {"transfer": transfer, "submit": submit, "work": work, "enter": enter}
+    tasks[sys.argv[1]](*sys.argv[2:])
