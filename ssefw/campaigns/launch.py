@@ -19,6 +19,7 @@ from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.campaigns.budget import hold_if_spent, lift_budget
 from ssefw.campaigns.holds import add_spending, without_held
+from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
 from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker
@@ -115,6 +116,8 @@ def submit(
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
+    if plan.is_loop:
+        begin_loop(connection, name)
     added = 0
     for count, (candidate, flow) in enumerate(plan.flows(), start=1):
         if candidate.id not in known:

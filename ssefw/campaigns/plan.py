@@ -74,10 +74,16 @@ class Plan:
         """Hash of everything that changes the numbers of a candidate."""
         return settings_hash(self.maker)
 
+    @property
+    def is_loop(self) -> bool:
+        """Whether candidates wait until a batch takes them."""
+        return self.spec.feedback is not None and self.spec.feedback.batch is not None
+
     def flows(self) -> Iterator[tuple[Candidate, Flow]]:
-        """Yield the graph of each candidate, best first."""
+        """Yield the graph of each candidate, best first; those that wait have negative priority."""
+        last = len(self.candidates) + 1 if self.is_loop else 0
         for rank, candidate in enumerate(self.candidates):
-            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank)
+            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank - last)
 
     def estimate(self, candidate: Candidate) -> Estimated:
         """Return the size and cost of a candidate's dynamics, the triage included."""

@@ -38,12 +38,15 @@ class ResultStore:
     def add(self, document: Document, *, candidate: str, campaign: str) -> str:
         """Keep a record that no job makes, and return its key.
 
-        The key is a hash of the content: adding the same record twice adds nothing.
+        The key is a hash of the content, the time of its making left out: adding the same record
+        twice adds nothing, and what is there stays as it is.
         """
         output = document.as_dict()
         metadata = {"campaign": campaign, "candidate": candidate, "stage": "record"}
-        content = json.dumps([output, metadata], sort_keys=True, default=str)
+        content = json.dumps([_timeless(output), metadata], sort_keys=True, default=str)
         key = f"record-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
+        if self._store.query_one({"uuid": key}, properties=["uuid"]) is not None:
+            return key
         self._store.update(
             {
                 "uuid": key,
@@ -136,6 +139,13 @@ class ResultStore:
             ):
                 latest[other["uuid"]] = max(other["index"], latest.get(other["uuid"], 0))
             yield {uuid: index for uuid, index in batch if latest.get(uuid) == index}
+
+
+def _timeless(output: dict[str, Any]) -> dict[str, Any]:
+    provenance = output.get("provenance")
+    if not isinstance(provenance, dict):
+        return output
+    return {**output, "provenance": {**provenance, "created": None}}
 
 
 def _criteria(
