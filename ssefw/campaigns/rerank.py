@@ -21,13 +21,11 @@ from pymatgen.core import Structure
 from ssefw.campaigns.acquisition import Choice, acquisition_order
 from ssefw.campaigns.control import Part, set_priority
 from ssefw.campaigns.feedback import base_labels, ingest, stored_label_set
+from ssefw.campaigns.reasons import Known, Why
 from ssefw.campaigns.spec import FeedbackSpec
-from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_kinds import mix_labels
-from ssefw.data.labels import class_of
 from ssefw.data.materials import Material
-from ssefw.data.splits import cumulative_fractions
 from ssefw.documents import (
     CampaignRecord,
     Candidate,
@@ -36,7 +34,6 @@ from ssefw.documents import (
     Outcome,
     Provenance,
     RankChange,
-    RankedCandidate,
     Ranking,
     Reranking,
 )
@@ -55,10 +52,6 @@ __all__ = [
     "rerank",
     "update_priorities",
 ]
-
-CLASS_WORDS = {1: "superionic", 0: "not superionic", -1: "undecided"}
-NEAR = 0.5
-"""A new label within this distance of a candidate (in mean distances of labels) is named."""
 
 
 @dataclass(frozen=True)
@@ -215,20 +208,35 @@ def _ranked(
 ) -> tuple[str, Ranking]:
     connection.results.add(labels, candidate="", campaign="")
     screener, digest = fitted_model(connection, labels, spec)
-    ranking = rank_materials(_scorable(materials, screener), screener).ranking
-    # Structures are named by the pool's id of them, whatever a system was given.
-    entries = tuple(
-        entry.model_copy(update={"candidate_id": entry.source}) for entry in ranking.entries
-    )
+    ranking = _scored(materials, screener, labels, spec.threshold)
     ranking = ranking.model_copy(
         update={
-            "entries": entries,
             "model": digest,
             "label_set": f"{labels.name} {labels.version}",
             "provenance": _provenance(ranking.screener, recipe=_recipe(spec)),
         }
     )
     return connection.results.add(ranking, candidate="", campaign=record.campaign), ranking
+
+
+def _scored(
+    materials: Sequence[Material], screener: Screener, labels: LabelSet, threshold: float
+) -> Ranking:
+    """Rank materials by the model, and those that have a label of their own by that."""
+    ranking = rank_materials(_scorable(materials, screener), screener).ranking
+    known = Known(labels, threshold=threshold)
+    entries = []
+    for entry in ranking.entries:
+        # Structures are named by the pool's id of them, whatever a system was given.
+        mine = entry.model_copy(update={"candidate_id": entry.source})
+        chance = known.probability(mine)
+        if chance is not None:
+            update = {"score": chance, "spread": 0.0, "lower": chance, "upper": chance}
+            mine = mine.model_copy(update=update)
+        entries.append(mine)
+    entries.sort(key=lambda entry: (-entry.score, entry.candidate_id))
+    meaning = f"{ranking.meaning}; of a material that has a label itself, what that label gives"
+    return ranking.model_copy(update={"entries": tuple(entries), "meaning": meaning})
 
 
 def _scorable(materials: Sequence[Material], screener: Screener) -> list[Material]:
@@ -285,7 +293,7 @@ def _changes(
     places = {entry.candidate_id: (n, entry) for n, entry in enumerate(before.entries, start=1)}
     own = {label.candidate_id: label for label in computed.labels}
     kept = {label.row_id for label in mixed.labels}
-    why = _Why(new, mixed, threshold=threshold)
+    why = Why(new, mixed, threshold=threshold)
     changes = []
     for place, entry in enumerate(after.entries, start=1):
         old = places.get(entry.candidate_id)
@@ -303,33 +311,6 @@ def _changes(
             )
         )
     return changes
-
-
-class _Why:
-    """Says what moved a candidate: its own outcome, or the new label that is nearest to it."""
-
-    def __init__(self, new: Sequence[Label], mixed: LabelSet, *, threshold: float) -> None:
-        self._new = new
-        self._threshold = threshold
-        shares = cumulative_fractions([parse_formula(label.formula) for label in mixed.labels])
-        self._unit = float(np.abs(shares - shares.mean(axis=0)).sum(axis=1).mean()) or 1.0
-        self._near = cumulative_fractions([parse_formula(label.formula) for label in new])
-
-    def of(self, entry: RankedCandidate, own: Label | None, *, is_kept: bool) -> str:
-        if own is not None:
-            word = CLASS_WORDS[class_of(own.conductivity, threshold=self._threshold)]
-            said = f"computed ({own.kind}): {own.conductivity}, {word}"
-            return said if is_kept else f"{said}; another label of this material is learned from"
-        if not self._new:
-            return "no new labels"
-        composition = parse_formula(entry.formula)
-        gaps = np.abs(self._near - cumulative_fractions([composition])).sum(axis=1) / self._unit
-        nearest = self._new[int(np.argmin(gaps))]
-        word = CLASS_WORDS[class_of(nearest.conductivity, threshold=self._threshold)]
-        if composition_id(composition) == composition_id(parse_formula(nearest.formula)):
-            return f"its composition is now known to be {word}"
-        how = "near" if gaps.min() <= NEAR else "no new label is near; the closest is"
-        return f"{how} {nearest.formula}, {word} (distance {gaps.min():.2f})"
 
 
 def update_priorities(
@@ -402,9 +383,7 @@ def reproduce(connection: Connection, record: CampaignRecord, key: str) -> Diffe
     screener = make_screener(spec.system, spec.settings)
     screener.fit(dataset_of(labels, threshold=spec.threshold))
     materials = campaign_materials(connection, record)
-    again = {
-        entry.source: entry.score
-        for entry in rank_materials(_scorable(materials, screener), screener).ranking.entries
-    }
+    ranking = _scored(materials, screener, labels, spec.threshold)
+    again = {entry.candidate_id: entry.score for entry in ranking.entries}
     gaps = [abs(again.get(entry.candidate_id, np.inf) - entry.score) for entry in stored.entries]
     return Difference(len(gaps), float(max(gaps, default=0.0)))
