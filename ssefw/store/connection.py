@@ -14,13 +14,27 @@ from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.database import open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.query import ENERGY, SIGMA
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
 __all__ = ["Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
-JOB_FIELDS = ("uuid", "index", "name", "output.@class", "metadata.campaign", "metadata.candidate")
+JOB_FIELDS = (
+    "uuid",
+    "index",
+    "name",
+    "output.@class",
+    "metadata.campaign",
+    "metadata.candidate",
+    "output.formula",
+    "output.status",
+    "output.gates.code",
+    "output.provenance.engine",
+    SIGMA,
+    ENERGY,
+)
 
 
 class Connection:
@@ -120,7 +134,7 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
         # A new store is prepared all at once; an old one is looked at without waiting for anyone.
         is_new = launchpad.fw_id_assigner.find_one({}) is None
         with database.file.transaction(write=True) if is_new else nullcontext():
-            _prepare(launchpad, job_store, data)
+            _prepare(database, launchpad, job_store, data)
     return Connection(
         address,
         launchpad=launchpad,
@@ -145,7 +159,7 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
         job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
-            _prepare(launchpad, job_store, data)
+            _prepare(database, launchpad, job_store, data)
     files = address.blob_folder
     with ExitStack() as stack:
         for item in (database.client, launchpad.connection, job_store):
@@ -163,7 +177,9 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
     )
 
 
-def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore) -> None:
+def _prepare(
+    database: Any, launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore
+) -> None:
     """Give a new store its counters and every store its indices."""
     counters = launchpad.fw_id_assigner
     if counters.find_one({}) is None:
@@ -174,4 +190,8 @@ def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridF
     launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
+    # The best of a kind are read from the keys of these, in order.
+    for field in (SIGMA, ENERGY):
+        for direction in (-1, 1):
+            database[JOBS].create_index([("output.@class", 1), (field, direction)])
     data.ensure_index("blob_uuid")
