@@ -14,7 +14,7 @@ from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.database import open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
-from ssefw.store.query import ENERGY, SIGMA
+from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
@@ -34,6 +34,7 @@ JOB_FIELDS = (
     "output.provenance.engine",
     SIGMA,
     ENERGY,
+    *SIGMA_BOUNDS,
 )
 
 

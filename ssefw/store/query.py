@@ -12,7 +12,7 @@ from typing import Any
 from ssefw.documents import Barrier, Diffusivity, Document, Label, Outcome, Trajectory
 from ssefw.errors import DataError
 
-__all__ = ["ENERGY", "KINDS", "SIGMA", "SORTS", "Ask", "matching_formulas"]
+__all__ = ["ENERGY", "KINDS", "SIGMA", "SIGMA_BOUNDS", "SORTS", "Ask", "matching_formulas"]
 
 KINDS: dict[str, type[Document]] = {
     "outcomes": Outcome,
@@ -25,6 +25,7 @@ KINDS: dict[str, type[Document]] = {
 
 SIGMA = "output.conductivity.conductivity.value"
 ENERGY = "output.conductivity.activation_energy.value"
+SIGMA_BOUNDS = ("output.conductivity.conductivity.lower", "output.conductivity.conductivity.upper")
 
 SORTS: dict[str, dict[str, tuple[str, int]]] = {
     "outcomes": {
