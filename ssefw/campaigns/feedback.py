@@ -6,13 +6,14 @@ outcomes make the same set; a set that was kept is never changed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
+from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.label_sources import find_label_set
 from ssefw.data.labels import merge_labels
 from ssefw.data.outcome_labels import label_from_outcome
@@ -20,7 +21,15 @@ from ssefw.documents import LabelSet, Outcome
 from ssefw.errors import DataError, StoreError
 from ssefw.store import Connection
 
-__all__ = ["Imported", "Ingested", "base_labels", "import_outcomes", "ingest", "stored_label_set"]
+__all__ = [
+    "Imported",
+    "Ingested",
+    "base_labels",
+    "import_outcomes",
+    "ingest",
+    "stored_label_set",
+    "without_compositions",
+]
 
 
 @dataclass(frozen=True)
@@ -167,6 +176,19 @@ def base_labels(sources: Sequence[str]) -> LabelSet:
         labels=tuple(merge_labels(label for item in sets for label in item.labels)),
         convention=" ".join(dict.fromkeys(item.convention for item in sets if item.convention)),
     )
+
+
+def without_compositions(labels: LabelSet, formulas: Iterable[str]) -> LabelSet:
+    """Return a set without the labels of some compositions."""
+    known = {composition_id(parse_formula(formula)) for formula in formulas}
+    kept = tuple(
+        label
+        for label in labels.labels
+        if composition_id(parse_formula(label.formula)) not in known
+    )
+    if len(kept) == len(labels.labels):
+        return labels
+    return labels.model_copy(update={"name": f"{labels.name}-blind", "labels": kept})
 
 
 def stored_label_set(connection: Connection, name_and_version: str) -> LabelSet:

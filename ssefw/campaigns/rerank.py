@@ -20,7 +20,12 @@ from pymatgen.core import Structure
 
 from ssefw.campaigns.acquisition import Choice, acquisition_order
 from ssefw.campaigns.control import Part, set_priority
-from ssefw.campaigns.feedback import base_labels, ingest, stored_label_set
+from ssefw.campaigns.feedback import (
+    base_labels,
+    ingest,
+    stored_label_set,
+    without_compositions,
+)
 from ssefw.campaigns.reasons import Known, Why
 from ssefw.campaigns.spec import FeedbackSpec
 from ssefw.data.dataset import dataset_of
@@ -85,9 +90,13 @@ def rerank(
     """
     spec = feedback or feedback_of(record)
     specie = str(record.spec.get("specie", "Li"))
-    base = base_labels(spec.labels)
+    reference = base = base_labels(spec.labels)
+    if spec.blind:
+        base = without_compositions(base, (item.formula for item in record.candidates))
     computed = ingest(connection, specie=specie, methods=methods)
-    mixed, offsets, conflicts = mix_labels(base, computed.labels, threshold=spec.threshold)
+    mixed, offsets, conflicts = mix_labels(
+        base, computed.labels, threshold=spec.threshold, reference=reference
+    )
     materials = campaign_materials(connection, record)
     after_key, after = _ranked(connection, record, mixed, spec, materials)
     earlier = _earlier(connection, record.campaign, spec, after_key)

@@ -315,6 +315,9 @@ class FeedbackSpec(Block):
         Standard deviations of the score that are added to it when the next are chosen.
     per_framework
         So many candidates of the same elements beside the mobile ion are taken in a turn.
+    blind
+        Leave what is known of the campaign's own compositions out of the sets to begin with: the
+        first ranking is then a prediction, and the outcomes its test.
     """
 
     labels: tuple[str, ...] = Field(("starter",), min_length=1)
@@ -326,6 +329,7 @@ class FeedbackSpec(Block):
     min_expected: Pure | None = Field(None, gt=0)
     exploration: Pure = Field(0.5, ge=0)
     per_framework: int = Field(2, ge=1)
+    blind: bool = False
 
     @model_validator(mode="after")
     def _needs_batch(self) -> Self:

@@ -129,13 +129,14 @@ def resolve_labels(
     apart stay apart. A conflict is a different class at `threshold` (S/cm), or intervals that do
     not meet; a statement that agrees is left out without one.
     """
-    kept: list[Label] = []
+    given = list(labels)
+    kept: set[int] = set()
     conflicts: list[Conflict] = []
-    for group in _by_material(labels).values():
+    for group in _by_material(given).values():
         measured = [label for label in group if label.kind == "experiment"]
         computed = sorted((x for x in group if x.kind != "experiment"), key=_belief)
         chosen = measured or computed[:1]
-        kept += chosen
+        kept |= {id(label) for label in chosen}
         for label in computed if measured else computed[1:]:
             conflict = _conflict(chosen, label, threshold)
             if conflict is not None:
@@ -144,14 +145,25 @@ def resolve_labels(
             conflict = _conflict([one], other, threshold)
             if conflict is not None and not _are_polymorphs(one, other):
                 conflicts.append(conflict.model_copy(update={"action": "both are kept"}))
-    return kept, conflicts
+    # In the order given, on which the random numbers of a model hang.
+    return [label for label in given if id(label) in kept], conflicts
 
 
 def mix_labels(
-    base: LabelSet, computed: LabelSet, *, threshold: float = SUPERIONIC
+    base: LabelSet,
+    computed: LabelSet,
+    *,
+    threshold: float = SUPERIONIC,
+    reference: LabelSet | None = None,
 ) -> tuple[LabelSet, list[KindOffset], list[Conflict]]:
-    """Return one set to learn from, what was learned of the kinds, and the conflicts."""
-    offsets = learn_offsets((*base.labels, *computed.labels))
+    """Return one set to learn from, what was learned of the kinds, and the conflicts.
+
+    Parameters
+    ----------
+    reference
+        Labels that computed ones are compared with; `base` if None.
+    """
+    offsets = learn_offsets((*(reference or base).labels, *computed.labels))
     moved = [corrected(label, offsets) for label in computed.labels]
     labels, conflicts = resolve_labels((*base.labels, *moved), threshold=threshold)
     mixed = LabelSet(

@@ -210,6 +210,26 @@ def test_a_later_round_starts_from_the_ranking_before_it(store, campaign):
     assert len(second.new_labels) == 1
 
 
+def test_a_bound_that_decides_nothing_moves_nobody(store, campaign):
+    record = submitted(store, campaign())
+    conclude(store, record, "LiF", bound(1.0))
+    found = rerank(store, record).record
+    assert [c.score_before for c in found.changes] == [c.score_after for c in found.changes]
+    assert any("undecided" in change.why for change in found.changes)
+
+
+def test_a_blind_campaign_does_not_know_its_own_compositions(store, campaign):
+    record = submitted(store, campaign(blind=True))
+    conclude(store, record, "LiI", 3e-7)
+    found = rerank(store, record).record
+    assert found.labels_before.startswith("starter-blind ")
+    assert [offset.pairs[0][0] for offset in found.offsets] == ["LiI"]
+    seeing = feedback_of(record).model_copy(update={"blind": False})
+    kept = rerank(store, record, feedback=seeing).record
+    lithium_iodide = next(change for change in kept.changes if change.formula == "LiI")
+    assert "another label" in lithium_iodide.why
+
+
 def test_a_stored_ranking_is_made_again_from_its_labels(store, campaign):
     record = submitted(store, campaign())
     conclude(store, record, "LiF", bound(1e-12))
