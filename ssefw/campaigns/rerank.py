@@ -249,8 +249,8 @@ def _scored(
 
 
 def _scorable(materials: Sequence[Material], screener: Screener) -> list[Material]:
-    """Return materials without structures where the system needs none: it then reads none."""
-    if screener.needs == "structure" or screener.settings().get("cell", "none") != "none":
+    """Return materials without structures where the system reads none: reading them takes long."""
+    if screener.name != "composition" or screener.settings().get("cell") != "none":
         return list(materials)
     return [
         Material(name=item.name, formula=item.formula, source=item.source) for item in materials

@@ -43,6 +43,7 @@ __all__ = [
 
 SCREENERS = {
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "consensus": "ssefw.screening.consensus:ConsensusScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
 

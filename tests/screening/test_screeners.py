@@ -15,7 +15,16 @@ from ssefw.screening.base import (
     screener_names,
 )
 
-QUICK = {"composition": {"n_splits": 3, "members": ["dt", "nb"]}}
+QUICK = {
+    "composition": {"n_splits": 3, "members": ["dt", "nb"]},
+    "consensus": {
+        "systems": {
+            "trees": {"system": "composition", "n_splits": 2, "members": ["dt"]},
+            "bayes": {"system": "composition", "n_splits": 2, "members": ["nb"]},
+        },
+        "folds": 2,
+    },
+}
 
 
 def make(name, **settings):
