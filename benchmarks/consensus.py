@@ -2,7 +2,7 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/consensus.py [--folds 5] [--splits 5] [--repeats 1]
 
-Nested: the outer folds of OBELiX (train) are held out from everything; within the rest the consensus
+Nested: outer folds of OBELiX (train) are held out from everything; within the rest the consensus
 makes folds of its own to learn its weights. Near-duplicates are never on both sides. The difference
 to each single system comes with a bootstrap interval over groups of near-duplicates.
 """

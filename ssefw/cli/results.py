@@ -263,3 +263,23 @@ def export(
                 written.append(path)
     for path in written:
         click.echo(path)
+
+
+@command.command("build", epilog="Example: ssefw results build quickstart --store demo")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@store_option
+@json_option
+def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+    """Derive conductivities and barriers again from stored trajectories, where need be.
+
+    Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
+    version of the analysis; what is up to date stays as it is.
+    """
+    from ssefw.campaigns.derive import derive
+
+    with opened() as connection:
+        for item in derive(connection, campaigns=campaigns):
+            if as_json:
+                print_json(vars(item))
+            else:
+                click.echo(f"{item.what}: {item.computed} computed, {item.present} up to date")

@@ -97,6 +97,9 @@ def label_from_outcome(
         If it makes none; the message says why.
     """
     fit = outcome.conductivity
+    barrier = getattr(outcome, "barrier", None)
+    if fit is None and barrier is not None and outcome.status == "determined":
+        return _from_bands(outcome, barrier, methods)
     if outcome.status not in {"determined", "bound"} or fit is None:
         why = f": {outcome.reason}" if outcome.reason else ""
         raise DataError(f"{outcome.status}{why}. That is no statement about the conductivity.")
@@ -128,6 +131,24 @@ def label_from_outcome(
         row_id=f"{outcome.campaign}/{outcome.candidate_id}",
         sources=(f"{outcome.campaign}/{outcome.candidate_id}",),
     )
+
+
+def _from_bands(outcome: Outcome, barrier: Barrier, methods: Mapping[str, str] | None) -> Label:
+    """Return the label of an outcome that has a migration barrier and no dynamics."""
+    kind_of(barrier.provenance.engine or outcome.provenance.engine, methods=methods)
+    hops = [band.hop.length for band in getattr(barrier, "bands", ()) if band.hop is not None]
+    if outcome.relaxed is None or not hops:
+        raise DataError(
+            "The barrier has no structure or no hop beside it, so the length of a hop is not known."
+        )
+    candidate = Candidate(
+        id=outcome.candidate_id, formula=outcome.formula, structure=outcome.relaxed.structure
+    )
+    label = label_from_barrier(barrier, candidate, hop_length=sum(hops) / len(hops))
+    name = f"{outcome.campaign}/{outcome.candidate_id}"
+    level = f"{barrier.provenance.engine or outcome.provenance.engine} NEB"
+    update = {"row_id": name, "sources": (name,), "level_of_theory": level}
+    return label.model_copy(update=update)
 
 
 def _check_number(sigma: Estimate) -> None:
