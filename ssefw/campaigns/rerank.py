@@ -102,10 +102,11 @@ def rerank(
     earlier = _earlier(connection, record.campaign, spec, after_key)
     if earlier is None:
         before_key, before = _ranked(connection, record, base, spec, materials)
-    elif earlier.ranking_after == after_key:
-        return Reranked(earlier, after)
     else:
-        before_key, before = earlier.ranking_after, _ranking(connection, earlier.ranking_after)
+        # Without new labels it is the same step again, perhaps with other outcomes refused.
+        is_same = earlier.ranking_after == after_key
+        before_key = earlier.ranking_before if is_same else earlier.ranking_after
+        before = _ranking(connection, before_key)
     old = {label.row_id for label in stored_label_set(connection, before.label_set).labels}
     new = [
         label for label in mixed.labels if label.kind != "experiment" and label.row_id not in old
