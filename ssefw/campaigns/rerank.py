@@ -135,8 +135,9 @@ def rerank(
         ),
         provenance=_provenance(after.screener),
     )
-    connection.results.add(found, candidate="", campaign=record.campaign)
-    return Reranked(found, after)
+    key = connection.results.add(found, candidate="", campaign=record.campaign)
+    kept = connection.results.get(key)
+    return Reranked(kept if isinstance(kept, Reranking) else found, after)
 
 
 def campaign_materials(connection: Connection, record: CampaignRecord) -> list[Material]:

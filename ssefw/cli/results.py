@@ -12,7 +12,7 @@ from ssefw.cli.options import json_option, opened, print_json, store_option
 if TYPE_CHECKING:
     from ssefw.documents import Outcome
 
-KINDS = ("outcomes", "trajectories", "diffusivities", "barriers", "labels")
+KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
@@ -152,7 +152,7 @@ def find(
     label_kind: str | None,
     **asked: Any,
 ) -> None:
-    """Find outcomes, trajectories, diffusivities, barriers or labels.
+    """Find outcomes, candidates, trajectories, diffusivities, barriers or labels.
 
     Ranges compare the value, so that a bound does not count; with --certain the whole interval
     must lie in the range, and then a bound inside it does.

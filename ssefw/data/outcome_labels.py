@@ -41,6 +41,9 @@ METHODS: dict[str, LabelKind] = {
 
 COMPUTED: tuple[LabelKind, ...] = ("aimd", "mlip", "neb")
 ROOM, TOLERANCE = 300.0, 10.0
+HIGHEST = 100.0
+"""S/cm; beyond begin metals and mistaken units."""
+
 ATTEMPTS_PER_SECOND, ATTEMPT_DECADES = 1e13, 1.0
 CM3_PER_A3, CM_PER_A = 1e-24, 1e-8
 
@@ -115,9 +118,9 @@ def label_from_outcome(
             f"The conductivity is at {fit.temperature:g} K; labels are at {ROOM:g} K within "
             f"{TOLERANCE:g} K. Fit it again with conductivity.temperature: {ROOM:g}."
         )
+    kind = kind_of(outcome.provenance.engine, methods=methods)
     _check_number(sigma)
     _check_solid(outcome)
-    kind = kind_of(outcome.provenance.engine, methods=methods)
     return Label(
         candidate_id=outcome.candidate_id,
         formula=outcome.formula,
@@ -154,17 +157,14 @@ def _from_bands(outcome: Outcome, barrier: Barrier, methods: Mapping[str, str] |
 def _check_number(sigma: Estimate) -> None:
     if sigma.kind == "undetermined":
         raise DataError(f"The conductivity is undetermined: {sigma.reason}")
-    for number in (sigma.value, sigma.lower, sigma.upper):
-        if number is None:
-            continue
-        if sigma.kind != "value" and number <= 0:
-            raise DataError(f"A bound of {number:g} S/cm says nothing.")
-        # The conductivities of liquids and of metals begin where this ends.
-        if not 0 <= number < 100.0:
-            raise DataError(
-                f"{number:.3g} S/cm is no conductivity of a solid electrolyte near {ROOM:g} K; "
-                "check its unit."
-            )
+    bound = sigma.upper if sigma.kind == "upper_bound" else sigma.lower
+    if sigma.value is None and (bound is None or not 0 < bound < HIGHEST):
+        raise DataError(f"A bound ({sigma}) says nothing of a solid.")
+    if sigma.value is not None and not 0 <= sigma.value < HIGHEST:
+        raise DataError(
+            f"{sigma.value:.3g} S/cm is no conductivity of a solid electrolyte near {ROOM:g} K; "
+            "check its unit."
+        )
     if sigma.value == 0:
         raise DataError("A conductivity of exactly 0 is no measurement; state a bound.")
 

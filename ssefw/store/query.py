@@ -21,7 +21,8 @@ KINDS: dict[str, type[Document]] = {
     "barriers": Barrier,
     "labels": Label,
 }
-"""What can be listed, by the word for it. Conductivities are parts of outcomes."""
+"""What can be listed, by the word for it; `candidates` of campaigns come beside these.
+Conductivities are parts of outcomes."""
 
 SIGMA = "output.conductivity.conductivity.value"
 ENERGY = "output.conductivity.activation_energy.value"
@@ -98,6 +99,22 @@ class Ask:
     def asks_composition(self) -> bool:
         """Whether formulas must be looked through for elements."""
         return bool(self.system or self.elements or self.without)
+
+    def refuse_results(self) -> None:
+        """Refuse what only a result has, where candidates are asked for.
+
+        Raises
+        ------
+        DataError
+            If a number, status, engine, gate or kind of label is asked for.
+        """
+        of_results = (
+            "status", "engine", "temperature", "min_sigma", "max_sigma", "min_ea", "max_ea", "gate",
+            "kind_of_label",
+        )  # fmt: skip
+        for name in of_results:
+            if getattr(self, name) is not None:
+                raise DataError(f"Candidates have no {name!r} yet; ask for outcomes.")
 
     def where(self, kind: str, *, formulas: Sequence[str] | None = None) -> dict[str, Any]:
         """Return MongoDB's filter on the fields of a record.
