@@ -106,7 +106,7 @@ def _draw_energies(axes: Axes, band: NebPath) -> None:
         ylabel="energy (eV)",
         ylim=(lowest - 0.06 * height, 1.12 * height),
     )
-    axes.legend(loc="lower center")
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 0.1))
 
 
 def _mover(band: NebPath) -> int | None:
@@ -134,7 +134,9 @@ def _draw_cell(axes: Axes3D, band: NebPath, mover: int) -> None:
     for symbol in dict.fromkeys(symbols):
         number = atomic_numbers[symbol]
         for near in (True, False):
-            chosen = [k for k in others if symbols[k] == symbol and (distances[k] < NEAR) is near]
+            chosen = [
+                k for k in others if symbols[k] == symbol and bool(distances[k] < NEAR) is near
+            ]
             axes.scatter(
                 *atoms[chosen].T,
                 s=90.0 * covalent_radii[number] ** 2 * (1.0 if near else 0.35),
