@@ -257,7 +257,8 @@ class NebSpec(Block):
     first
         A cheaper engine that relaxes each band first.
     hops
-        The ``shortest`` that cross the crystal, or ``all`` up to `max_hop`.
+        The ``shortest`` that cross the crystal, those that do so over the lowest saddle points of
+        the site energy (``bvse``), or ``all`` up to `max_hop`.
     path
         Where the images of a band start.
     images
@@ -272,7 +273,7 @@ class NebSpec(Block):
 
     engine: EngineSpec | None = None
     first: EngineSpec | None = None
-    hops: Literal["shortest", "all"] = "shortest"
+    hops: Literal["shortest", "bvse", "all"] = "shortest"
     max_hop: Length = Field(6.0, gt=0)
     max_hops: int = Field(20, ge=1)
     min_length: Length = Field(10.0, gt=0)

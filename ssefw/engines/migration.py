@@ -28,7 +28,7 @@ from ssefw.documents import (
 from ssefw.engines.band import check_images, idpp_images, linear_images
 from ssefw.engines.base import Engine, NebSettings
 from ssefw.engines.ends import Ends, ends_of_hop
-from ssefw.engines.seeding import images_along, images_like, site_energy_path
+from ssefw.engines.seeding import RESOLUTION, images_along, images_like, site_energy_path
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
 from ssefw.units import Length, Unit
@@ -185,7 +185,7 @@ def _first_images(
         try:
             if landscape is None:
                 landscape = site_energy_landscape(
-                    structure, ion=structure[kind.hop.start].specie.symbol, resolution=0.2
+                    structure, ion=structure[kind.hop.start].specie.symbol, resolution=RESOLUTION
                 ).landscape
             path = site_energy_path(structure, kind.hop, landscape)
             images = images_along(*ends, mover=mover, path=path, n_images=settings.n_images)
@@ -249,7 +249,7 @@ def hop_barriers(
     if settings.path == "bvse":
         with contextlib.suppress(DataError, AnalysisError):  # told for each hop
             landscape = site_energy_landscape(
-                structure, ion=structure[kinds[0].hop.start].specie.symbol, resolution=0.2
+                structure, ion=structure[kinds[0].hop.start].specie.symbol, resolution=RESOLUTION
             ).landscape
     for kind in kinds:
         image = "".join(f"{x:+d}" for x in kind.hop.image)

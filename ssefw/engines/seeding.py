@@ -5,20 +5,28 @@ band is one that a cheaper engine has relaxed.
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
 
+from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
 from ssefw.bvse.paths import route
-from ssefw.data.hops import Hop
+from ssefw.data.hops import Hop, HopClass, hops_to_cross
 from ssefw.engines.band import displacements, linear_images
 from ssefw.errors import AnalysisError, DataError
 
-__all__ = ["images_along", "images_like", "site_energy_path"]
+__all__ = ["HopChoice", "choose_hops", "images_along", "images_like", "site_energy_path"]
+
+HopChoice = Literal["shortest", "bvse", "all"]
+"""Which classes of hops are calculated; see `choose_hops`."""
 
 FloatArray = npt.NDArray[np.float64]
+
+RESOLUTION = 0.2
+"""Spacing (A) of the grid on which saddle points of the site energy are looked for."""
 
 SAME_SITE = 1.0
 """A minimum of the site energy this near (A) to an ion is the site of that ion."""
@@ -86,6 +94,43 @@ def images_like(band: Sequence[Structure], start: Structure, end: Structure) -> 
         for k, vector in enumerate(away):
             image.translate_sites([k], vector, frac_coords=True, to_unit_cell=False)
     return images
+
+
+def choose_hops(
+    structure: Structure, classes: Sequence[HopClass], how: HopChoice
+) -> tuple[HopClass, ...]:
+    """Return the classes of hops that are worth their cost.
+
+    Parameters
+    ----------
+    how
+        ``all`` of them; the ``shortest`` that cross the crystal in as many dimensions as all do; or
+        those that do so over the lowest saddle points of the bond-valence site energy, ``bvse``.
+
+    Raises
+    ------
+    AnalysisError
+        If the site energy joins no two sites.
+    """
+    if how == "all":
+        return tuple(classes)
+    if how == "shortest":
+        return hops_to_cross(classes)
+    ion = structure[classes[0].hop.start].specie.symbol
+    landscape = site_energy_landscape(structure, ion=ion, resolution=RESOLUTION).landscape
+    ranked = []
+    for kind in classes:
+        try:
+            points = site_energy_path(structure, kind.hop, landscape)
+        except AnalysisError:
+            continue
+        start = structure.cart_coords[kind.hop.start]
+        ranked.append((float(landscape.framework.energies(points + start).max()), kind))
+    if not ranked:
+        msg = "The bond-valence site energy joins no two sites of the ion. Choose hops by length."
+        raise AnalysisError(msg)
+    ranked.sort(key=lambda pair: round(pair[0], 4))
+    return hops_to_cross([kind for _, kind in ranked])
 
 
 def site_energy_path(structure: Structure, hop: Hop, landscape: Landscape) -> FloatArray:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
@@ -13,7 +12,6 @@ from ssefw.data.hops import (
     HopClass,
     distinct_sites,
     find_hops,
-    hops_to_cross,
     supercell_size,
     vacancy_cell,
 )
@@ -27,6 +25,7 @@ from ssefw.engines.migration import (
     no_band,
     percolation_barrier,
 )
+from ssefw.engines.seeding import HopChoice, choose_hops
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
@@ -35,9 +34,7 @@ from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import run_folder
 from ssefw.store import ResultStore
 
-__all__ = ["BandMaker", "EndMaker", "HopChoice", "NebMaker", "recorded_barrier"]
-
-HopChoice = Literal["shortest", "all"]
+__all__ = ["BandMaker", "EndMaker", "NebMaker", "recorded_barrier"]
 
 
 @dataclass
@@ -146,8 +143,7 @@ class NebMaker(Maker):
     Attributes
     ----------
     hops
-        The ``shortest`` classes of hops that cross the crystal in as many dimensions as all do, or
-        ``all`` up to `max_hop`.
+        Which classes of hops, see `ssefw.engines.seeding.choose_hops`.
     max_hop
         Longest hop, A.
     max_atoms
@@ -246,7 +242,7 @@ class NebMaker(Maker):
             If there are none, too many, or the supercell is too large for them.
         """
         classes = find_hops(structure, specie=self.specie, max_length=self.max_hop)
-        chosen = list(classes if self.hops == "all" else hops_to_cross(classes))
+        chosen = list(choose_hops(structure, classes, self.hops))
         size = supercell_size(structure, min_length=self.settings.min_length)
         n_atoms = len(structure) * math.prod(size)
         if n_atoms > self.max_atoms:
