@@ -46,6 +46,8 @@ __all__ = [
     "CascadeStep",
     "Cell",
     "Conductivity",
+    "Convergence",
+    "ConvergencePoint",
     "Cost",
     "Diffusivity",
     "Document",
@@ -838,6 +840,37 @@ class Barrier(Document):
     bands: tuple[NebPath, ...] = ()
     warnings: tuple[str, ...] = ()
     wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class ConvergencePoint(Document):
+    """The energy of a structure at one setting, in Ry for a cutoff and in 1/A for k-points."""
+
+    setting: Annotated[float, Unit("Ry or 1/angstrom")]
+    energy_per_atom: EnergyPerAtom
+
+
+class Convergence(Document):
+    """Cutoff and k-points that are fine enough for a structure.
+
+    Attributes
+    ----------
+    tolerance
+        Most that the energy may differ from that of the finest setting.
+    ecutwfc, ecutrho, kspacing
+        The coarsest settings within the tolerance.
+    cutoffs, spacings
+        What was computed, coarse to fine; no spacings where all gave one grid.
+    """
+
+    candidate_id: str = ""
+    formula: str
+    tolerance: EnergyPerAtom
+    ecutwfc: Annotated[float, Unit("Ry")]
+    ecutrho: Annotated[float, Unit("Ry")]
+    kspacing: Annotated[float, Unit("1/angstrom")]
+    cutoffs: tuple[ConvergencePoint, ...]
+    spacings: tuple[ConvergencePoint, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
 
 

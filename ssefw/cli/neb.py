@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json, settings
+from ssefw.cli.options import engine_values, json_option, print_json, settings
 
 if TYPE_CHECKING:
     from ssefw.data.hops import HopClass
@@ -138,14 +138,7 @@ def command(
 
 
 def _engine(name: str, options: tuple[str, ...]) -> "Engine":
-    import yaml
-
-    values: dict[str, Any] = {}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
-        values[key] = yaml.safe_load(value)
+    values = engine_values(options)
     try:
         if name == "espresso":
             from ssefw.engines.espresso import EspressoEngine
