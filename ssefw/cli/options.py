@@ -13,7 +13,15 @@ from ssefw.settings import Settings, load_settings
 if TYPE_CHECKING:
     from ssefw.store import Connection
 
-__all__ = ["json_option", "opened", "pick_campaign", "print_json", "settings", "store_option"]
+__all__ = [
+    "engine_values",
+    "json_option",
+    "opened",
+    "pick_campaign",
+    "print_json",
+    "settings",
+    "store_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,6 +40,22 @@ def store_option(command: F) -> F:
         callback=_set_store,
         help="Results store: a folder or a mongodb:// address.  [default: setting store]",
     )(command)
+
+
+def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
+    """Return settings of an engine that were given as KEY=VALUE, the value as YAML."""
+    import yaml
+
+    values = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
+    return values
 
 
 def json_option(command: F) -> F:

@@ -13,6 +13,7 @@ import numpy as np
 from ssefw.campaigns.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import CampaignRecord, Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.figures import arrhenius_svg, msd_svg
+from ssefw.report.figures_neb import barriers_svg
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.settings import Settings
 from ssefw.store import Connection
@@ -63,6 +64,7 @@ def render_report(record: CampaignRecord, outcomes: list[Outcome], now: Snapshot
         open=[c for c in record.candidates if c.candidate_id not in concluded],
         axis=_Axis.around(outcomes),
         level=_level(outcomes),
+        has_bands=any(outcome.barrier for outcome in outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
         cost=_total_cost(outcomes),
         saving=_Saving.of(outcomes),
@@ -87,6 +89,7 @@ class _Section:
     runs: list[Diffusivity]
     msd: str
     arrhenius: str
+    bands: str
 
     @classmethod
     def of(cls, outcome: Outcome, planned: Any) -> "_Section":
@@ -98,6 +101,7 @@ class _Section:
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
             arrhenius=arrhenius_svg(outcome.conductivity) if outcome.conductivity else "",
+            bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
         )
 
 
