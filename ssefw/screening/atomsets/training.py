@@ -4,7 +4,8 @@ A member learns from its side of an inner split and stops where the loss on the 
 least. Rows that a caller holds out to report on are in neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +24,7 @@ from ssefw.screening.atomsets.network import (
 from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet
 
-__all__ = ["Trained", "feature_scale", "train_networks"]
+__all__ = ["Start", "Trained", "feature_scale", "one_thread", "train_networks"]
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -52,6 +53,34 @@ class Trained:
     curve: Floats
 
 
+@dataclass(frozen=True)
+class Start:
+    """A network that was trained on another task, to go on with.
+
+    Attributes
+    ----------
+    parameters
+        Of one member, shape (1, ...) each, without the last layer.
+    center, scale
+        Of the site vectors it was trained on, shape (d,).
+    """
+
+    parameters: Parameters
+    center: Floats
+    scale: Floats
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread: these matrices are too small to share, and sums repeat."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def feature_scale(sets: Sequence[WeightedSet]) -> tuple[Floats, Floats]:
     """Return mean and standard deviation of each component over all sites, shape (d,) each."""
     vectors = np.concatenate([one.vectors for one in sets])
@@ -59,6 +88,7 @@ def feature_scale(sets: Sequence[WeightedSet]) -> tuple[Floats, Floats]:
     return vectors.mean(axis=0), np.where(scale > 1e-8, scale, 1.0)
 
 
+@one_thread()
 def train_networks(
     batch: Batch,
     y: Floats,
@@ -66,7 +96,7 @@ def train_networks(
     config: NetworkConfig,
     *,
     seed: int,
-    start: Parameters | None = None,
+    start: Start | None = None,
     regression: bool = False,
     watch: Callable[[int, float], bool] | None = None,
 ) -> Trained:
@@ -80,7 +110,8 @@ def train_networks(
         Which materials a member learns from, shape (members, n); it is stopped by the others, or
         trained for all epochs where there are none.
     start
-        Parameters that replace the random ones where name and shape agree, of one member.
+        Its parameters replace the random ones where name and shape agree; `batch` must be scaled
+        as it states.
     watch
         Called with epoch and mean best loss; training ends when it returns True.
     """
@@ -176,8 +207,8 @@ def _validation(
     return torch.where(rest.any(1), loss, -torch.arange(1.0, 2.0).expand(len(mask)))
 
 
-def _take_over(parameters: Parameters, start: Parameters | None) -> None:
-    for name, value in (start or {}).items():
+def _take_over(parameters: Parameters, start: Start | None) -> None:
+    for name, value in (start.parameters if start else {}).items():
         own = parameters.get(name)
         if own is not None and own.shape[1:] == value.shape[1:]:
             own.copy_(value.expand_as(own))
