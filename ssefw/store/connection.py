@@ -1,7 +1,7 @@
 """From one address to everything that is stored: launch pad, job outputs, results, blobs."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +59,13 @@ class Connection:
         self.blobs = blobs
         self.results = ResultStore(job_store)
         self._on_close = on_close
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Write what a block writes all at once; on a server, one after the other."""
+        is_folder = not self.address.is_server
+        with self.database.file.transaction(write=True) if is_folder else nullcontext():
+            yield
 
     def close(self) -> None:
         """Close the connection; what was written stays."""
