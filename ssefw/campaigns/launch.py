@@ -18,6 +18,7 @@ from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ssefw.campaigns.budget import hold_if_spent, lift_budget
+from ssefw.campaigns.change import Change, retire
 from ssefw.campaigns.holds import add_spending, without_held
 from ssefw.campaigns.plan import Plan
 from ssefw.campaigns.template import Entry, entries
@@ -88,12 +89,19 @@ def campaign_record(plan: Plan) -> CampaignRecord:
 
 
 def submit(
-    plan: Plan, connection: Connection, *, progress: Callable[[int], None] = lambda _: None
+    plan: Plan,
+    connection: Connection,
+    *,
+    change: Change | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Submitted:
     """Add the candidates of a plan that are not on the launch pad yet.
 
     Parameters
     ----------
+    change
+        What `change_of` says, if a campaign of this name with other settings is to go on with
+        these.
     progress
         Called with the number of candidates handled so far.
 
@@ -103,12 +111,15 @@ def submit(
         If a campaign of this name exists with other settings; nothing is added.
     """
     name = plan.spec.campaign
+    if change is not None:
+        retire(connection, change, plan)
     known = _known(connection, name)
     if other := set(known.values()) - {plan.key}:
         raise LaunchError(
             f"The store {connection.address} holds a campaign {name!r} with other settings "
-            f"({sorted(map(str, other))[0]}, these are {plan.key}). Give this campaign another "
-            "name, or use another store."
+            f"({sorted(map(str, other))[0]}, these are {plan.key}). See with `ssefw plan FILE` "
+            "what they change and go on with `ssefw submit FILE --yes`, or give this campaign "
+            "another name."
         )
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
