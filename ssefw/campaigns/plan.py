@@ -4,6 +4,7 @@ import math
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from jobflow import Flow, Job
@@ -71,15 +72,29 @@ class Plan:
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of everything that changes the numbers of a candidate."""
         return settings_hash(self.maker)
 
     def flows(self) -> Iterator[tuple[Candidate, Flow]]:
         """Yield the graph of each candidate, best first."""
+        for candidate, priority in self.ranked():
+            yield candidate, self.flow(candidate, priority=priority)
+
+    def ranked(self) -> Iterator[tuple[Candidate, int]]:
+        """Yield each candidate with its priority, best first."""
         for rank, candidate in enumerate(self.candidates):
-            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank)
+            yield candidate, len(self.candidates) - rank
+
+    def title(self, candidate: Candidate) -> str:
+        """Return what the graph of a candidate is called."""
+        return f"{self.spec.campaign}: {candidate.formula}"
+
+    def job_uuid(self, candidate: Candidate, name: str) -> str:
+        """Return the uuid of a job of a candidate; the same for the same settings."""
+        identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
+        return str(uuid.uuid5(NAMESPACE, identity))
 
     def estimate(self, candidate: Candidate) -> Estimated:
         """Return the size and cost of a candidate's dynamics, the triage included.
@@ -138,14 +153,14 @@ class Plan:
             **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
         }
 
-    def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
+    def flow(self, candidate: Candidate, *, priority: int) -> Flow:
+        """Return the graph of a candidate."""
         flow = self.maker.make(candidate)
-        flow.name = f"{self.spec.campaign}: {candidate.formula}"
+        flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
                 raise TypeError(f"{job} is a flow within the flow of a candidate")
-            identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{job.name}"
-            job.set_uuid(str(uuid.uuid5(NAMESPACE, identity)))
+            job.set_uuid(self.job_uuid(candidate, job.name))
         flow.update_metadata(
             {"campaign": self.spec.campaign, "candidate": candidate.id}, dynamic=True
         )

@@ -7,9 +7,10 @@ from pymatgen.core import Structure
 
 from ssefw.data import order_structure
 from ssefw.documents import RelaxResult
-from ssefw.engines import Engine
+from ssefw.engines import Engine, settings_hash
 from ssefw.engines.stopping import InterruptionError
 from ssefw.makers.failures import WATCHED, failures_recorded
+from ssefw.makers.site import computed_once
 
 __all__ = ["RelaxMaker"]
 
@@ -32,6 +33,11 @@ class RelaxMaker(Maker):
     max_steps: int = 500
     relax_cell: bool = True
 
+    def key(self, structure: Structure) -> str:
+        """Return the key of the result for a structure; one that exists is not computed again."""
+        goal = (self.fmax, self.max_steps, self.relax_cell)
+        return settings_hash("relax", structure, self.engine, *goal)
+
     @job(output_schema=RelaxResult, config=WATCHED)
     def make(self, structure: Structure) -> RelaxResult | Response[RelaxResult]:
         """Return the relaxed structure; a job for the rest where time ran out first.
@@ -47,11 +53,16 @@ class RelaxMaker(Maker):
         """
         with failures_recorded():
             try:
-                return self.engine.relax(
-                    order_structure(structure),
-                    fmax=self.fmax,
-                    max_steps=self.max_steps,
-                    relax_cell=self.relax_cell,
+                return computed_once(
+                    self.key(structure), RelaxResult, lambda: self._relaxed(structure)
                 )
             except InterruptionError:  # the engine kept what it had, and goes on from there
                 return Response(replace=self.make(structure))
+
+    def _relaxed(self, structure: Structure) -> RelaxResult:
+        return self.engine.relax(
+            order_structure(structure),
+            fmax=self.fmax,
+            max_steps=self.max_steps,
+            relax_cell=self.relax_cell,
+        )

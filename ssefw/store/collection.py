@@ -20,6 +20,7 @@ from mongomock.filtering import filter_applies, resolve_sort_key
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from pymongo.results import BulkWriteResult
 
+from ssefw.store.covered import grouped_counts
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
 from ssefw.store.pipeline import fields_read
@@ -76,6 +77,12 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         """Run an aggregation; a leading ``$match`` uses the indices."""
         stages = list(pipeline)
         match = stages.pop(0)["$match"] if stages and set(stages[0]) == {"$match"} else {}
+        if len(stages) == 1 and set(stages[0]) == {"$group"}:
+            with self.file.transaction():
+                records = Records.existing(self.file, self.name)
+                counts = records and grouped_counts(records, match, stages[0]["$group"])
+            if counts is not None:
+                return _process(counts, self.database, [], session)
         fields = fields_read(stages)
         if fields is None:
             documents = list(self.find(match))

@@ -15,7 +15,15 @@ from typing import Any
 import bson
 from bson import ObjectId
 
-__all__ = ["OUTSIDE", "encode_key", "invert_key", "is_exact", "is_sortable", "lookup_keys"]
+__all__ = [
+    "OUTSIDE",
+    "encode_key",
+    "invert_key",
+    "is_exact",
+    "is_sortable",
+    "lookup_keys",
+    "split_texts",
+]
 
 NULL, NUMBER, TEXT, BYTES, OBJECT_ID, BOOLEAN, DATE, OTHER = (
     bytes([rank]) for rank in (5, 10, 15, 30, 35, 40, 45, 0xF0)
@@ -63,6 +71,19 @@ def _encode_number(value: float) -> bytes:
 def invert_key(key: bytes) -> bytes:
     """Return the key that sorts the other way round."""
     return bytes(255 - byte for byte in key)
+
+
+def split_texts(key: bytes) -> list[str] | None:
+    """Return the texts that a key of one or several fields is made of; None if any is no text."""
+    texts = []
+    start = 0
+    while start < len(key):
+        end = key.find(b"\0\0", start)
+        if key[start : start + 1] != TEXT or end < 0:
+            return None
+        texts.append(key[start + 1 : end].replace(b"\0\xff", b"\0").decode())
+        start = end + 2
+    return texts
 
 
 def is_sortable(value: Any) -> bool:

@@ -146,10 +146,6 @@ class Plan:
             if len(demand.alternatives) > 1 or len(keys) != 1:
                 continue
             for index in self._records.table.indices.values():
-                if index.fields == ((field, 1), *sort) and not self._has_outsiders(index.table):
+                if index.fields == ((field, 1), *sort) and not self._records.has_outsiders(index):
                     return index.table, keys[0]
         return None
-
-    def _has_outsiders(self, table: str) -> bool:
-        query = f"SELECT 1 FROM {table} WHERE key >= ?"
-        return self._records.connection.execute(query, (OUTSIDE,)).fetchone() is not None

@@ -123,6 +123,11 @@ class Records:
             raise
         self._file.save_indices(self._name, [*self.table.indices.values(), index])
 
+    def has_outsiders(self, index: Index) -> bool:
+        """Return whether the keys of an index do not say the order, or content, of a document."""
+        query = f"SELECT 1 FROM {index.table} WHERE key >= ?"
+        return self.connection.execute(query, (OUTSIDE,)).fetchone() is not None
+
     def _decode(self, body: bytes, seq: int) -> dict[str, Any]:
         try:
             return bson.decode(body)
