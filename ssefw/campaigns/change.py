@@ -191,7 +191,8 @@ def _stages(
         if stage in after:
             yield f"{stage}: {_verdict(before.get(stage), after[stage], done.get(stage, 0))}"
     if "neb" in after:
-        yield f"neb: {_verdict(before.get('neb'), after['neb'], done.get('neb', 0))}"
+        n_bands = sum(count for name, count in done.items() if name.startswith("neb hop"))
+        yield f"neb: {_verdict(before.get('neb'), after['neb'], n_bands)}"
     same_md = before.get("md") is not None and before["md"] == after.get("md")
     known = set(_temperatures(old)) if old else set()
     for temperature in _temperatures(new):

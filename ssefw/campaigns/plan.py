@@ -77,15 +77,21 @@ class Plan:
         """Hash of everything that changes the numbers of a candidate."""
         return settings_hash(self.maker)
 
+    @property
+    def is_loop(self) -> bool:
+        """Whether candidates wait until a batch takes them."""
+        return self.spec.feedback is not None and self.spec.feedback.batch is not None
+
     def flows(self) -> Iterator[tuple[Candidate, Flow]]:
         """Yield the graph of each candidate, best first."""
         for candidate, priority in self.ranked():
             yield candidate, self.flow(candidate, priority=priority)
 
     def ranked(self) -> Iterator[tuple[Candidate, int]]:
-        """Yield each candidate with its priority, best first."""
+        """Yield each candidate and its priority, best first; negative for those that wait."""
+        last = len(self.candidates) + 1 if self.is_loop else 0
         for rank, candidate in enumerate(self.candidates):
-            yield candidate, len(self.candidates) - rank
+            yield candidate, len(self.candidates) - rank - last
 
     def title(self, candidate: Candidate) -> str:
         """Return what the graph of a candidate is called."""
