@@ -2,14 +2,15 @@
 
 from dataclasses import dataclass
 
-from jobflow import Maker, Response, job
+from jobflow import CURRENT_JOB, Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import order_structure
 from ssefw.documents import RelaxResult
 from ssefw.engines import Engine
-from ssefw.engines.stopping import InterruptionError
+from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
+from ssefw.makers.site import run_folder
 
 __all__ = ["RelaxMaker"]
 
@@ -52,6 +53,8 @@ class RelaxMaker(Maker):
                     fmax=self.fmax,
                     max_steps=self.max_steps,
                     relax_cell=self.relax_cell,
+                    directory=run_folder(f"relax-{CURRENT_JOB.job.uuid}"),
+                    stop=stop_check(),
                 )
             except InterruptionError:  # the engine kept what it had, and goes on from there
                 return Response(replace=self.make(structure))

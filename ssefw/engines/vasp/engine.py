@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,14 @@ class VaspEngine(Engine):
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
 
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> RelaxResult:
         """Relax with VASP's own optimizer; see `Engine.relax`.
 
