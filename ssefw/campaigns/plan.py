@@ -4,7 +4,7 @@ import math
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jobflow import Flow, Job
@@ -98,7 +98,7 @@ class Plan:
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
-        """Return the input files of a candidate's relaxation and of its first dynamics.
+        """Return the input files of a candidate's relaxation and of its dynamics.
 
         The dynamics are shown for the cell before relaxation.
 
@@ -109,21 +109,21 @@ class Plan:
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
         structure = order_structure(candidate.structure)
-        settings = ladder.md.settings.model_copy(update={"temperature": ladder.temperatures[0]})
-        relax = engine.input_files(
+        first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
+        files = engine.input_files(
             structure,
-            "relax",
+            first,
             fmax=self.maker.relax.fmax,
             max_steps=self.maker.relax.max_steps,
             relax_cell=self.maker.relax.relax_cell,
         )
-        md = engine.input_files(
-            ladder.supercell(structure), "md", settings=settings, steps=ladder.steps(ladder.length)
-        )
-        return {
-            **{f"relax/{name}": text for name, text in relax.items()},
-            **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
-        }
+        found = {f"{first}/{name}": text for name, text in files.items()}
+        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        for temperature in ladder.temperatures:
+            settings = ladder.settings_at(temperature, candidate=candidate)
+            files = engine.input_files(cell, "md", settings=settings, steps=steps)
+            found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
+        return found
 
     def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
         flow = self.maker.make(candidate)
@@ -245,6 +245,7 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             fmax=relax.fmax,
             max_steps=relax.max_steps,
             relax_cell=relax.relax_cell,
+            skip=relax.skip,
         ),
         ladder=LadderMaker(
             md=MDMaker(engine=engine, settings=settings),

@@ -145,11 +145,18 @@ class BvseSpec(Block):
 
 
 class RelaxSpec(Block):
-    """Relaxation before dynamics; forces in eV/A."""
+    """Relaxation before dynamics; forces in eV/A.
+
+    Attributes
+    ----------
+    skip
+        Take structures as they are, from a database of relaxed ones; their forces are computed.
+    """
 
     fmax: Pure = Field(0.05, gt=0)
     max_steps: int = Field(500, ge=1)
     relax_cell: bool = True
+    skip: bool = False
     max_volume_change: Fraction = Field(0.3, gt=0)
 
 

@@ -18,7 +18,7 @@ SHOWN = 40
 @click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
-@click.option("--inputs", is_flag=True, help="Print the input files of the first candidate.")
+@click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
 def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     """Show what a campaign would run and what it would cost; nothing is written."""
     from ssefw.campaigns.launch import campaign_record
@@ -79,7 +79,8 @@ def _stages(maker: "CandidateMaker") -> str:
     ladder = maker.ladder
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
-    stages = ["relax", f"MD {ladder.length:g} ps at{at_most} {temperatures} K"]
+    first = "static" if maker.relax.skip else "relax"
+    stages = [first, f"MD {ladder.length:g} ps at{at_most} {temperatures} K"]
     if maker.bvse is not None:
         stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")
     if ladder.triage is not None:

@@ -37,6 +37,14 @@ def settings(temperature):
     return MDSettings(temperature=temperature, steps_per_frame=5, frames_per_chunk=4, seed=1)
 
 
+def undisturbed(structure, temperature, folder):
+    """Return the positions of a run of a single VASP that nothing interrupts."""
+    run = RunDirectory(folder, key="k")
+    VASP.md(structure, settings(temperature), run, until=STEPS)
+    (only,) = run.segments()
+    return join_chunks(run.chunks_of(only)).positions
+
+
 class _OneJob(threading.Event):
     """A stop event that lets one job begin."""
 
@@ -61,6 +69,11 @@ def in_worker(address, *, stop=None):
     process = multiprocessing.get_context("fork").Process(target=main)
     process.start()
     return process
+
+
+def end_well(process):
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def steps_on_scratch(scratch):
@@ -88,12 +101,7 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     scratch = tmp_path / "scratch"
-    quiet = {}
-    for t in TEMPERATURES:
-        run = RunDirectory(tmp_path / f"quiet-{t:g}", key="k")
-        VASP.md(lif, settings(t), run, until=STEPS)
-        (only,) = run.segments()
-        quiet[t] = join_chunks(run.chunks_of(only)).positions
+    quiet = {t: undisturbed(lif, t, tmp_path / f"quiet-{t:g}") for t in TEMPERATURES}
     monkeypatch.setattr(engine, "STEPS_PER_LEG", PER_LEG)
     makers = {
         t: MDMaker(
@@ -116,8 +124,7 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     worker = in_worker(tmp_path / "store")
     wait_for_steps(scratch, 40)
     worker.terminate()
-    worker.join(30)
-    assert worker.exitcode == 0
+    end_well(worker)
     # kill -9.
     before = steps_on_scratch(scratch)
     worker = in_worker(tmp_path / "store")
@@ -128,14 +135,12 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     vasp_site.tell(step_time=0.25)
     monkeypatch.setenv("SSEFW_END_TIME", str(time.time() + 67.0))
     worker = in_worker(tmp_path / "store", stop=_OneJob())
-    worker.join(60)
-    assert worker.exitcode == 0
+    end_well(worker)
     monkeypatch.delenv("SSEFW_END_TIME")
     # A quiet night.
     vasp_site.tell()
     worker = in_worker(tmp_path / "store")
-    worker.join(60)
-    assert worker.exitcode == 0
+    end_well(worker)
 
     reasons, events, n_legs = set(), [], 0
     with connect(tmp_path / "store") as connection:
