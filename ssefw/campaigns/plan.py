@@ -259,6 +259,9 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
                 max_length=md.converge.max_length,
                 step=md.converge.step or md.length,
                 enough_bound=md.converge.enough_bound,
+                min_hops=md.converge.min_hops,
+                give_up=md.converge.give_up,
+                max_temperature_error=md.converge.max_temperature_error,
             )
             if md.converge
             else None,

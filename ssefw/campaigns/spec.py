@@ -189,6 +189,9 @@ class ConvergeSpec(Block):
     max_length: TimePs = Field(gt=0)
     step: TimePs | None = Field(None, gt=0)
     enough_bound: Cm2PerS | None = Field(None, gt=0)
+    min_hops: Pure = Field(20.0, ge=0)
+    give_up: Pure | None = Field(4.0, ge=1)
+    max_temperature_error: Fraction = Field(0.2, gt=0)
 
 
 class AdaptiveSpec(Block):
