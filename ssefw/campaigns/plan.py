@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from jobflow import Flow, Job
 
@@ -129,7 +129,7 @@ class Plan:
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
-        """Return the input files of a candidate's relaxation and of its first dynamics.
+        """Return the input files of a candidate's relaxation and of its dynamics.
 
         The dynamics are shown for the cell before relaxation.
 
@@ -140,24 +140,23 @@ class Plan:
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
         structure = order_structure(candidate.structure)
-        relax = engine.input_files(
+        first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
+        files = engine.input_files(
             structure,
-            "relax",
+            first,
             fmax=self.maker.relax.fmax,
             max_steps=self.maker.relax.max_steps,
             relax_cell=self.maker.relax.relax_cell,
         )
-        files = {f"relax/{name}": text for name, text in relax.items()}
+        found = {f"{first}/{name}": text for name, text in files.items()}
         if ladder is None:
-            return files
-        settings = ladder.md.settings.model_copy(update={"temperature": ladder.temperatures[0]})
-        md = engine.input_files(
-            ladder.supercell(structure), "md", settings=settings, steps=ladder.steps(ladder.length)
-        )
-        return {
-            **files,
-            **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
-        }
+            return found
+        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        for temperature in ladder.temperatures:
+            settings = ladder.settings_at(temperature, candidate=candidate)
+            files = engine.input_files(cell, "md", settings=settings, steps=steps)
+            found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
+        return found
 
     def flow(self, candidate: Candidate, *, priority: int) -> Flow:
         """Return the graph of a candidate."""
@@ -283,6 +282,7 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             fmax=relax.fmax,
             max_steps=relax.max_steps,
             relax_cell=relax.relax_cell,
+            skip=relax.skip,
         ),
         neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
         ladder=_ladder_maker(spec, spec.md, engine) if spec.md else None,
@@ -340,6 +340,9 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
             max_length=md.converge.max_length,
             step=md.converge.step or md.length,
             enough_bound=md.converge.enough_bound,
+            min_hops=md.converge.min_hops,
+            give_up=md.converge.give_up,
+            max_temperature_error=md.converge.max_temperature_error,
         )
         if md.converge
         else None,

@@ -152,11 +152,18 @@ class BvseSpec(Block):
 
 
 class RelaxSpec(Block):
-    """Relaxation before dynamics; forces in eV/A."""
+    """Relaxation before dynamics; forces in eV/A.
+
+    Attributes
+    ----------
+    skip
+        Take structures as they are, from a database of relaxed ones; their forces are computed.
+    """
 
     fmax: Pure = Field(0.05, gt=0)
     max_steps: int = Field(500, ge=1)
     relax_cell: bool = True
+    skip: bool = False
     max_volume_change: Fraction = Field(0.3, gt=0)
 
 
@@ -189,6 +196,9 @@ class ConvergeSpec(Block):
     max_length: TimePs = Field(gt=0)
     step: TimePs | None = Field(None, gt=0)
     enough_bound: Cm2PerS | None = Field(None, gt=0)
+    min_hops: Pure = Field(20.0, ge=0)
+    give_up: Pure | None = Field(4.0, ge=1)
+    max_temperature_error: Fraction = Field(0.2, gt=0)
 
 
 class AdaptiveSpec(Block):

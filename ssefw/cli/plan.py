@@ -19,7 +19,7 @@ SHOWN = 40
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
 @json_option
-@click.option("--inputs", is_flag=True, help="Print the input files of the first candidate.")
+@click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
 def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     """Show what a campaign would run and what it would cost; nothing is written.
 
@@ -83,7 +83,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 
 def _stages(maker: "CandidateMaker") -> str:
     stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
-    stages.append("relax")
+    stages.append("static" if maker.relax.skip else "relax")
     if (bands := maker.neb) is not None:
         limit = "" if bands.max_barrier is None else f", at most {bands.max_barrier:g} eV"
         first = f" after {bands.first.name}" if bands.first else ""
