@@ -47,6 +47,8 @@ __all__ = [
     "Cell",
     "Conductivity",
     "Conflict",
+    "Convergence",
+    "ConvergencePoint",
     "Cost",
     "Diffusivity",
     "Document",
@@ -56,6 +58,7 @@ __all__ = [
     "ExcludedCandidate",
     "Failure",
     "Gate",
+    "HopRecord",
     "KindOffset",
     "Label",
     "LabelKind",
@@ -833,21 +836,6 @@ class Conductivity(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
-class Barrier(Document):
-    """Energy a mobile ion must have to cross the crystal, in one, two and three dimensions."""
-
-    candidate_id: str = ""
-    formula: str
-    specie: str
-    method: Literal["bvse", "neb"]
-    barrier_1d: Estimate
-    barrier_2d: Estimate
-    barrier_3d: Estimate
-    warnings: tuple[str, ...] = ()
-    wall_time: Seconds = 0.0
-    provenance: Provenance = Field(default_factory=Provenance)
-
-
 NebStatus = Literal["converged", "unconverged", "interrupted", "failed"]
 
 
@@ -866,6 +854,29 @@ class NebIterationRecord(Document):
     highest: Energy
     max_force: Annotated[float, Unit("eV/angstrom")]
     climbing: bool = False
+
+
+class HopRecord(Document):
+    """A hop of an ion between two sites of a crystal, for all that are like it.
+
+    Attributes
+    ----------
+    start, end
+        Sites of the cell.
+    image
+        Cell that the end lies in.
+    symmetric
+        Whether symmetry turns it around, so that both ways are one.
+    n_equivalent
+        Hops of the cell that symmetry makes one with it.
+    """
+
+    start: int
+    end: int
+    image: tuple[int, int, int]
+    length: Length
+    symmetric: bool
+    n_equivalent: int
 
 
 class NebPath(Document):
@@ -890,6 +901,8 @@ class NebPath(Document):
         climbed.
     saddle
         Where the saddle is, on the scale of `lengths`.
+    hop, mover
+        What hops, where that is known, and its index in the structures.
     """
 
     structures: tuple[Structure, ...] = ()
@@ -903,6 +916,8 @@ class NebPath(Document):
     reverse: Energy | None = None
     unresolved: Energy | None = None
     saddle: Length | None = None
+    hop: HopRecord | None = None
+    mover: int | None = None
     history: tuple[NebIterationRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     wall_time: Seconds = 0.0
@@ -917,6 +932,60 @@ class NebPath(Document):
         if self.forward is not None and self.status != "converged":
             raise ValueError(f"a band that is {self.status} has no barrier")
         return self
+
+
+class Barrier(Document):
+    """Energy a mobile ion must have to cross the crystal, in one, two and three dimensions.
+
+    Attributes
+    ----------
+    bands
+        Of each class of hops, with ``neb``; without their structures, which are in the records of
+        the jobs that made them.
+    """
+
+    candidate_id: str = ""
+    formula: str
+    specie: str
+    method: Literal["bvse", "neb"]
+    barrier_1d: Estimate
+    barrier_2d: Estimate
+    barrier_3d: Estimate
+    bands: tuple[NebPath, ...] = ()
+    warnings: tuple[str, ...] = ()
+    wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class ConvergencePoint(Document):
+    """The energy of a structure at one setting, in Ry for a cutoff and in 1/A for k-points."""
+
+    setting: Annotated[float, Unit("Ry or 1/angstrom")]
+    energy_per_atom: EnergyPerAtom
+
+
+class Convergence(Document):
+    """Cutoff and k-points that are fine enough for a structure.
+
+    Attributes
+    ----------
+    tolerance
+        Most that the energy may differ from that of the finest setting.
+    ecutwfc, ecutrho, kspacing
+        The coarsest settings within the tolerance.
+    cutoffs, spacings
+        What was computed, coarse to fine; no spacings where all gave one grid.
+    """
+
+    candidate_id: str = ""
+    formula: str
+    tolerance: EnergyPerAtom
+    ecutwfc: Annotated[float, Unit("Ry")]
+    ecutrho: Annotated[float, Unit("Ry")]
+    kspacing: Annotated[float, Unit("1/angstrom")]
+    cutoffs: tuple[ConvergencePoint, ...]
+    spacings: tuple[ConvergencePoint, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
 
 
 class Cost(Document):
@@ -955,9 +1024,12 @@ class Outcome(Document):
     Attributes
     ----------
     status
-        ``determined`` has a conductivity with an interval, ``bound`` only a bound,
+        ``determined`` has a conductivity with an interval, or the barrier where the campaign asked
+        for nothing else; ``bound`` has only a bound on the conductivity,
         ``undetermined`` ran but the data do not say; ``rejected`` by a gate; ``failed`` to compute.
         Only the first two may become labels: neither a rejection nor a failure is a negative.
+    barrier
+        From NEB, where the campaign asks for it.
     """
 
     candidate_id: str
@@ -966,6 +1038,7 @@ class Outcome(Document):
     status: OutcomeStatus
     reason: str = ""
     conductivity: Conductivity | None = None
+    barrier: Barrier | None = None
     diffusivities: tuple[Diffusivity, ...] = ()
     gates: tuple[Gate, ...] = ()
     failures: tuple[Failure, ...] = ()

@@ -55,6 +55,11 @@ class Hold:
     below: int | None = None
 
     @property
+    def is_whole(self) -> bool:
+        """Whether it holds all of a campaign."""
+        return not (self.candidates or self.stage)
+
+    @property
     def query(self) -> dict[str, Any]:
         """The jobs on the launch pad that it holds."""
         query = jobs_query(self.campaign, candidates=self.candidates, stage=self.stage)

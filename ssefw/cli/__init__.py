@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "analyze": ("analyze", "Get diffusivity and conductivity from trajectories you have."),
     "bvse": ("bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("neb", "Get migration barriers of a structure by CI-NEB."),
+    "converge": ("converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen", "Train, evaluate and apply screening models."),
     "labels": ("labels", "Import, show, split and export known conductivities."),
     "feedback": ("feedback", "Make labels of outcomes, and re-rank what is left."),

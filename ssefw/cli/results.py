@@ -10,7 +10,7 @@ import click
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
-    from ssefw.documents import Outcome
+    from ssefw.documents import Barrier, Outcome
 
 KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
@@ -76,6 +76,9 @@ def _print_table(outcomes: "list[Outcome]") -> None:
     table.add_column("sigma (S/cm)")
     table.add_column("T (K)", justify="right")
     table.add_column("E_a (eV)")
+    has_bands = any(outcome.barrier for outcome in outcomes)
+    if has_bands:
+        table.add_column("NEB 1D/2D/3D (eV)")
     table.add_column("MD (ps)", justify="right")
     table.add_column("why", overflow="fold")
     for outcome in outcomes:
@@ -87,10 +90,19 @@ def _print_table(outcomes: "list[Outcome]") -> None:
             show_estimate(fit.conductivity if fit else None),
             f"{fit.temperature:g}" if fit else "",
             show_estimate(fit.activation_energy if fit else None),
+            *([_bands(outcome.barrier)] if has_bands else []),
             f"{sum(point.duration for point in outcome.diffusivities):.3g}",
             outcome.reason,
         )
     console().print(table)
+
+
+def _bands(barrier: "Barrier | None") -> str:
+    from ssefw.report.rows import levels
+
+    if barrier is None:
+        return "–"
+    return " / ".join("–" if x.value is None else f"{x.value:.2f}" for x in levels(barrier))
 
 
 @command.command("show", epilog="Example: ssefw results show 3f2a --store demo")

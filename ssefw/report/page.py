@@ -22,6 +22,7 @@ from ssefw.documents import (
 )
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures import arrhenius_svg, msd_svg
+from ssefw.report.figures_neb import barriers_svg
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.settings import Settings
 from ssefw.store import Connection
@@ -80,6 +81,7 @@ def render_report(
         open=[c for c in record.candidates if c.candidate_id not in concluded],
         axis=_Axis.around(outcomes),
         level=_level(outcomes),
+        has_bands=any(outcome.barrier for outcome in outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
         cost=_total_cost(outcomes),
         learned=feedback_section(learned),
@@ -105,6 +107,7 @@ class _Section:
     runs: list[Diffusivity]
     msd: str
     arrhenius: str
+    bands: str
 
     @classmethod
     def of(cls, outcome: Outcome, planned: Any) -> "_Section":
@@ -116,6 +119,7 @@ class _Section:
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
             arrhenius=arrhenius_svg(outcome.conductivity) if outcome.conductivity else "",
+            bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
         )
 
 

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 SCREENERS = {
+    "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
     "consensus": "ssefw.screening.consensus:ConsensusScreener",
 }

@@ -20,9 +20,10 @@ from mongomock.filtering import filter_applies, resolve_sort_key
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from pymongo.results import BulkWriteResult
 
+from ssefw.store.covered import grouped_counts
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
-from ssefw.store.keys import text_of
+from ssefw.store.keys import split_texts
 from ssefw.store.pipeline import fields_read
 from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
@@ -77,6 +78,12 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         """Run an aggregation; a leading ``$match`` uses the indices."""
         stages = list(pipeline)
         match = stages.pop(0)["$match"] if stages and set(stages[0]) == {"$match"} else {}
+        if len(stages) == 1 and set(stages[0]) == {"$group"}:
+            with self.file.transaction():
+                records = Records.existing(self.file, self.name)
+                counts = records and grouped_counts(records, match, stages[0]["$group"])
+            if counts is not None:
+                return _process(counts, self.database, [], session)
         fields = fields_read(stages)
         if fields is None:
             documents = list(self.find(match))
@@ -105,7 +112,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
             if index is None:
                 return None
             keys = self.file.connection.execute(f"SELECT DISTINCT key FROM {index.table}")
-            return {text for (key,) in keys if (text := text_of(key)) is not None}
+            return {text for (key,) in keys for text in split_texts(key) or ()}
 
     def matches(self, spec: Mapping[str, Any], sort: Sort = ()) -> Iterator[Record]:
         """Yield what matches, in the order asked for; call it inside a transaction."""

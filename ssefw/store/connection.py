@@ -1,7 +1,7 @@
 """From one address to everything that is stored: launch pad, job outputs, results, blobs."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,7 +18,7 @@ from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
-__all__ = ["Connection", "connect"]
+__all__ = ["JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
 JOB_FIELDS = (
@@ -74,6 +74,13 @@ class Connection:
         self.blobs = blobs
         self.results = ResultStore(job_store)
         self._on_close = on_close
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Write what a block writes all at once; on a server, one after the other."""
+        is_folder = not self.address.is_server
+        with self.database.file.transaction(write=True) if is_folder else nullcontext():
+            yield
 
     def close(self) -> None:
         """Close the connection; what was written stays."""
@@ -188,6 +195,11 @@ def _prepare(
         counters.update_one({"_id": "first"}, {"$setOnInsert": first}, upsert=True)
     launchpad.tuneup()
     launchpad.fireworks.create_index("spec.campaign")
+    # How a campaign stands is read from the keys of these alone.
+    launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
+    database[JOBS].create_index(
+        [("output.@class", 1), ("metadata.campaign", 1), ("metadata.candidate", 1)]
+    )
     launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)

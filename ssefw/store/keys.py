@@ -24,7 +24,7 @@ __all__ = [
     "is_sortable",
     "lookup_keys",
     "range_key",
-    "text_of",
+    "split_texts",
 ]
 
 NULL, NUMBER, TEXT, BYTES, OBJECT_ID, BOOLEAN, DATE, OTHER = (
@@ -75,6 +75,19 @@ def invert_key(key: bytes) -> bytes:
     return bytes(255 - byte for byte in key)
 
 
+def split_texts(key: bytes) -> list[str] | None:
+    """Return the texts that a key of one or several fields is made of; None if any is no text."""
+    texts = []
+    start = 0
+    while start < len(key):
+        end = key.find(b"\0\0", start)
+        if key[start : start + 1] != TEXT or end < 0:
+            return None
+        texts.append(key[start + 1 : end].replace(b"\0\xff", b"\0").decode())
+        start = end + 2
+    return texts
+
+
 def invert_span(low: bytes, high: bytes) -> tuple[bytes, bytes]:
     """Return the range of inverted keys of a range of keys, given and returned half-open."""
     # Behind every key of a type comes what is one above the type's inverted rank.
@@ -89,13 +102,6 @@ def range_key(value: Any) -> bytes | None:
     if isinstance(value, int) and value.bit_length() > 63:
         return None
     return None if isinstance(value, float) and isnan(value) else encode_key(value)
-
-
-def text_of(key: bytes) -> str | None:
-    """Return the text that a key is of, or None if it is none."""
-    if key[:1] != TEXT:
-        return None
-    return key[1:-2].replace(b"\0\xff", b"\0").decode()
 
 
 def is_sortable(value: Any) -> bool:

@@ -127,7 +127,7 @@ class Plan:
             sources.append((source, keys))
         if condition.span:
             # Of a list, one element may lie above the lower end and another below the upper one.
-            if self._has_outsiders(sources[0][0]):
+            if self._records.has_outsiders(sources[0][0]):
                 return None
             return Lookup(sources, 0, condition.span)  # counted later
         return Lookup(sources, self._size(sources))
@@ -182,7 +182,9 @@ class Plan:
             if len(demand.alternatives) > 1 or len(keys) != 1:
                 continue
             for index in self._records.table.indices.values():
-                if index.fields == ((field, 1), *sort) and not self._has_outsiders(index.table):
+                if index.fields == ((field, 1), *sort) and not self._records.has_outsiders(
+                    index.table
+                ):
                     return index.table, *_bounds(keys[0], sort, spans)
         return None
 
@@ -193,10 +195,6 @@ class Plan:
             return False
         query = f"SELECT count(*) FROM {self._records.table.name}"
         return bool(4 * first.size < self._records.connection.execute(query).fetchone()[0])
-
-    def _has_outsiders(self, table: str) -> bool:
-        query = f"SELECT 1 FROM {table} WHERE key >= ?"
-        return self._records.connection.execute(query, (OUTSIDE,)).fetchone() is not None
 
 
 def _bounds(key: bytes, sort: Sort, spans: Mapping[str, Any]) -> tuple[bytes, bytes]:

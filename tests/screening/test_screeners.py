@@ -16,6 +16,7 @@ from ssefw.screening.base import (
 )
 
 QUICK = {
+    "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
     "consensus": {
         "systems": {

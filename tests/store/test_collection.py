@@ -53,6 +53,7 @@ PIPELINES = [
     [{"$sort": {"spec._priority": -1, "_id": 1}}, {"$project": {"nodes": True}}, {"$limit": 2}],
     [{"$group": {"_id": "$output.@class", "n": {"$sum": 1}}}, {"$sort": {"n": 1}}],
     [{"$group": {"_id": "$state", "all": {"$push": "$nodes"}}}],
+    [{"$group": {"_id": {"kind": "$output.@class"}, "n": {"$sum": 1}}}],
     [{"$set": {"state": "$nodes"}}, {"$project": {"_id": 1, "state": 1}}],
     [{"$project": {"spec": 0}}],
     [{"$project": {"_id": 0}}],
@@ -226,6 +227,7 @@ INDICES = [
     "launches.state",
     [("state", 1), ("spec._priority", -1)],
     [("state", 1), ("created_on", 1)],
+    [("state", 1), ("output.@class", 1), ("created_on", 1)],
     [("nodes", 1), ("state", -1), ("created_on", 1)],
 ]
 
@@ -328,6 +330,40 @@ def test_a_count_by_an_index_reads_no_document(collection, monkeypatch):
     monkeypatch.setattr(Records, "_decode", lambda *_: pytest.fail("a document was read"))
     assert collection.count_documents({"state": "READY"}) == 10
     assert collection.count_documents({}) == 10
+
+
+@pytest.fixture
+def jobs(collection):
+    """Jobs of two campaigns, with an index that tells how these stand."""
+    collection.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
+    collection.insert_many(
+        {"spec": {"campaign": "ab"[i % 2]}, "state": f"s{i % 3}", "name": f"\0é{i % 5}"}
+        for i in range(60)
+    )
+    return collection
+
+
+PER_JOB = {"$group": {"_id": {"job": "$name", "state": "$state"}, "n": {"$sum": 1}}}
+PER_NAME = {"$group": {"_id": "$name", "n": {"$sum": 1}}}
+
+
+@pytest.mark.parametrize("group", [PER_JOB, PER_NAME], ids=["job", "name"])
+def test_a_count_by_group_reads_no_document_where_an_index_has_it(jobs, monkeypatch, group):
+    question = [{"$match": {"spec.campaign": "a"}}, group]
+    theirs = mongomock.MongoClient().db.things
+    theirs.insert_many(jobs.find())
+    monkeypatch.setattr(Records, "_decode", lambda *_: pytest.fail("a document was read"))
+    found = {repr(item["_id"]): item["n"] for item in jobs.aggregate(question)}
+    assert found == {repr(item["_id"]): item["n"] for item in theirs.aggregate(question)}
+    assert sum(found.values()) == 30
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["s0"], ["s0", "s1"]])
+def test_a_count_by_group_reads_documents_whose_keys_are_no_texts(jobs, odd):
+    jobs.insert_one({"spec": {"campaign": "a"}, "state": "s0", "name": odd})
+    found = list(jobs.aggregate([{"$match": {"spec.campaign": "a"}}, PER_NAME]))
+    assert [item["n"] for item in found if item["_id"] == odd] == [1]
+    assert sum(item["n"] for item in found) == 31
 
 
 def test_an_index_made_later_covers_what_is_stored(collection):
