@@ -100,9 +100,8 @@ def label_from_outcome(
         If it makes none; the message says why.
     """
     fit = outcome.conductivity
-    barrier = getattr(outcome, "barrier", None)
-    if fit is None and barrier is not None and outcome.status == "determined":
-        return _from_bands(outcome, barrier, methods)
+    if fit is None and outcome.barrier is not None and outcome.status == "determined":
+        return _from_bands(outcome, outcome.barrier, methods)
     if outcome.status not in {"determined", "bound"} or fit is None:
         why = f": {outcome.reason}" if outcome.reason else ""
         raise DataError(f"{outcome.status}{why}. That is no statement about the conductivity.")
@@ -139,7 +138,7 @@ def label_from_outcome(
 def _from_bands(outcome: Outcome, barrier: Barrier, methods: Mapping[str, str] | None) -> Label:
     """Return the label of an outcome that has a migration barrier and no dynamics."""
     kind_of(barrier.provenance.engine or outcome.provenance.engine, methods=methods)
-    hops = [band.hop.length for band in getattr(barrier, "bands", ()) if band.hop is not None]
+    hops = [band.hop.length for band in barrier.bands if band.hop is not None]
     if outcome.relaxed is None or not hops:
         raise DataError(
             "The barrier has no structure or no hop beside it, so the length of a hop is not known."
