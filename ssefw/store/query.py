@@ -52,6 +52,8 @@ _RANGES = {
 }
 """Where the conductivity and the energy of a kind are."""
 
+MANY_FORMULAS = 200
+
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 
 
@@ -100,6 +102,16 @@ class Ask:
         """Whether formulas must be looked through for elements."""
         return bool(self.system or self.elements or self.without)
 
+    @property
+    def pattern(self) -> str:
+        """Regular expression of the formulas with the elements that are asked for."""
+        only = self.system.split("-") if self.system else []
+        parts = "".join(f"(?=.*{symbol}(?![a-z]))" for symbol in (*self.elements, *only))
+        parts += "".join(f"(?!.*{symbol}(?![a-z]))" for symbol in self.without)
+        if only:
+            parts += rf"(?:[^A-Za-z]*(?:{'|'.join(only)})(?![a-z]))+[^A-Za-z]*$"
+        return f"^{parts}"
+
     def refuse_results(self) -> None:
         """Refuse what only a result has, where candidates are asked for.
 
@@ -133,7 +145,9 @@ class Ask:
         if self.formula is not None:
             demands["formula"] = self.formula
         elif formulas is not None:
-            demands["formula"] = {"$in": list(formulas)}
+            # Of many, each record is sooner asked than looked up.
+            many = len(formulas) > MANY_FORMULAS
+            demands["formula"] = {"$regex": self.pattern} if many else {"$in": list(formulas)}
         if self.status is not None:
             demands["status"] = self.status
         if self.gate is not None:
