@@ -307,7 +307,11 @@ class Feeder:
             )
 
     def _has_run(self, job: Mapping[str, Any]) -> bool:
-        query = {"fworker.env.job_id": job["job_id"], "fworker.env.queue": job["scheduler"]}
+        query = {
+            "fworker.env.job_id": job["job_id"],
+            "fworker.env.queue": job["scheduler"],
+            "state": {"$nin": ["RESERVED", "READY"]},
+        }
         return self.connection.launchpad.launches.find_one(query, {"_id": True}) is not None
 
     def _keep_budget(self, record: CampaignRecord) -> list[str]:

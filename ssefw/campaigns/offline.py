@@ -1,9 +1,12 @@
 """Jobs for compute nodes that reach no database: handed out and taken in through folders.
 
 Each queue job has a folder. The launcher, which reaches the database, reserves jobs for it and puts
-each into a folder of its own, a parcel, as FireWorks' offline mode does, with the outputs it refers
-to. The worker runs one parcel after the other; what a job puts out lies beside it as files. The
-launcher takes these into the store and completes the job, which makes those after it ready.
+each into a folder of its own, a parcel, with the outputs it refers to. The worker runs one parcel
+after the other; what a job puts out lies beside it as files. The launcher takes these into the
+store and completes the job, which makes those after it ready.
+
+FireWorks has an offline mode with the same idea. Its worker does not run with current versions of
+monty, its files lose dates within documents, and its jobs would still look for jobflow's store.
 
 A parcel is taken by renaming its folder, which on any file system only one process can do: the
 worker to run it, or the launcher to take it back.
@@ -16,15 +19,15 @@ import os
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jobflow
-from fireworks import Firework, FWorker
-from fireworks.core.rocket_launcher import launch_rocket
+from fireworks import Firework, FWAction, FWorker
 from jobflow import Job
 
 from ssefw.campaigns.holds import add_spending, without_held
@@ -38,7 +41,7 @@ __all__ = ["Desk", "parcels_of", "work_parcels"]
 
 logger = logging.getLogger(__name__)
 
-STATUS = "FW_offline.json"
+JOB, STATUS = "job.json", "status.json"
 READY = "ready-"
 AHEAD = 8
 """Most parcels that lie ready for a worker whose jobs are short, for it not to wait for more."""
@@ -81,7 +84,7 @@ class Desk:
                 self._complete(launch_id, parcel, status, launch)
                 done += 1
             elif status and "started_on" in status and launch["state"] == "RESERVED":
-                self.connection.launchpad.recover_offline(launch_id, ignore_errors=True)
+                self._begin(launch_id, status)
             elif _is_over(job) and self._take_back(launch_id, parcel):
                 lost += 1
             elif status is None and self._is_held(launch):
@@ -131,8 +134,8 @@ class Desk:
         launchpad.add_offline_run(launch_id, firework.fw_id, firework.name)
         draft = folder / f".{name}"
         draft.mkdir()
-        firework.to_file(str(draft / "FW.json"))
-        (draft / STATUS).write_text(json.dumps({"launch_id": launch_id}))
+        _write(draft / JOB, firework.to_dict())
+        _write(draft / STATUS, {"launch_id": launch_id})
         pack(_job(firework), draft, self.connection.job_store)
         draft.rename(folder / f"{READY}{name}")
         return True
@@ -162,16 +165,32 @@ class Desk:
             if launchpad.launches.find_one(ours, {"_id": True}):
                 launchpad.cancel_reservation(launch_id)
 
+    def _begin(self, launch_id: int, status: Mapping[str, Any]) -> None:
+        """Note that a job runs, since when its worker says."""
+        launchpad = self.connection.launchpad
+        launch = launchpad.get_launch_by_id(launch_id)
+        launch.state = "RUNNING"
+        for entry in launch.state_history:
+            if entry["state"] == "RUNNING":
+                entry["created_on"] = datetime.fromisoformat(status["started_on"])
+        launchpad.launches.find_one_and_replace({"launch_id": launch_id}, launch.to_db_dict())
+        launchpad.fireworks.update_one({"fw_id": launch.fw_id}, {"$set": {"state": "RUNNING"}})
+        launchpad._refresh_wf(launch.fw_id)  # noqa: SLF001 - as FireWorks' own offline mode
+
     def _complete(
         self, launch_id: int, parcel: Path, status: Mapping[str, Any], launch: Mapping[str, Any]
     ) -> None:
+        launchpad = self.connection.launchpad
         unpack(parcel, self.connection.job_store)
-        self.connection.launchpad.recover_offline(launch_id, ignore_errors=True)
-        firework = self._firework(launch)
-        campaign = firework["spec"].get("campaign")
-        if campaign:
-            hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
-            add_spending(self.connection, campaign, core_hours=hours)
+        # A launcher that was killed may have done the rest already.
+        if launch["state"] in {"RESERVED", "RUNNING"}:
+            self._begin(launch_id, status)
+            action = FWAction.from_dict(status["fwaction"])
+            launchpad.complete_launch(launch_id, action, status["state"])
+            if campaign := self._firework(launch)["spec"].get("campaign"):
+                hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
+                add_spending(self.connection, campaign, core_hours=hours)
+        launchpad.offline_runs.update_one({"launch_id": launch_id}, {"$set": {"completed": True}})
         shutil.rmtree(parcel, ignore_errors=True)
 
     def _take_back(self, launch_id: int, parcel: Path) -> bool:
@@ -193,7 +212,6 @@ class Desk:
 
     def _lose(self, launch_id: int, parcel: Path) -> bool:
         launchpad = self.connection.launchpad
-        launchpad.recover_offline(launch_id, ignore_errors=True)
         launch = launchpad.launches.find_one({"launch_id": launch_id}, {"fworker": 1, "fw_id": 1})
         env = launch["fworker"]["env"]
         worker = Worker("", 0, "", env["queue"], str(env["job_id"]), int(env["cores"]))
@@ -230,7 +248,7 @@ def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int
             store = open_parcel(parcel)
             jobflow.SETTINGS.JOB_STORE = store
             os.chdir(parcel)
-            launch_rocket(None, FWorker(), strm_lvl="CRITICAL")
+            _run(parcel)
             os.chdir(home)
             count, busy = count + 1, time.monotonic()
         elif time.monotonic() - busy < patience:
@@ -238,6 +256,30 @@ def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int
         else:
             break
     return count
+
+
+def _run(parcel: Path) -> None:
+    """Run a parcel and say in its folder how that ended."""
+    firework = Firework.from_dict(json.loads((parcel / JOB).read_text()))
+    status = _status(parcel) or {}
+    status["started_on"] = datetime.now(UTC).isoformat()
+    _write(parcel / STATUS, status)
+    (task,) = firework.tasks
+    task.fw_id = firework.fw_id
+    try:
+        action, state = task.run_task(dict(firework.spec)), "COMPLETED"
+    except Exception:  # noqa: BLE001 - the job failed, whatever the reason; the worker goes on
+        trace = {"_stacktrace": traceback.format_exc(), "_details": None}
+        action, state = FWAction(stored_data={"_exception": trace}, exit=True), "FIZZLED"
+    status |= {"fwaction": action.to_dict(), "state": state}
+    status["completed_on"] = datetime.now(UTC).isoformat()
+    _write(parcel / STATUS, status)
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(record, default=str))
+    draft.replace(path)
 
 
 def _lying(job: Mapping[str, Any]) -> list[Path]:
@@ -272,8 +314,6 @@ def _status(parcel: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads((parcel / STATUS).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError):  # it is being written
-        return {}
     return found
 
 
