@@ -113,6 +113,14 @@ class Desk:
             self._reclaim(jobs[-1])
         return count
 
+    def note_job_id(self, name: str, job_id: str) -> None:
+        """Complete the record of what was handed out to a queue job before it had its id."""
+        for launch_id, parcel, _ in self._open():
+            if parcel.parent.parent.name == name:
+                self.connection.launchpad.launches.update_one(
+                    {"launch_id": launch_id}, {"$set": {"fworker.env.job_id": job_id}}
+                )
+
     def _reclaim(self, job: Mapping[str, Any]) -> None:
         """Take back one that lies ready for a busy worker; the next look hands it out again."""
         if len(_lying(job)) > 1 and (waiting := _ready(job)):
@@ -142,8 +150,8 @@ class Desk:
 
     def _open(self) -> Iterator[tuple[int, Path, dict[str, Any]]]:
         launchpad = self.connection.launchpad
-        unfinished = {"completed": False, "deprecated": False}
-        for run in list(launchpad.offline_runs.find(unfinished, {"launch_id": True})):
+        unfinished = launchpad.offline_runs.find({"completed": False}, {"launch_id": True})
+        for run in list(unfinished):
             wanted = ("launch_dir", "state", "fworker", "fw_id")
             launch = launchpad.launches.find_one(
                 {"launch_id": run["launch_id"]}, dict.fromkeys(wanted, True)
@@ -190,7 +198,7 @@ class Desk:
             if campaign := self._firework(launch)["spec"].get("campaign"):
                 hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
                 add_spending(self.connection, campaign, core_hours=hours)
-        launchpad.offline_runs.update_one({"launch_id": launch_id}, {"$set": {"completed": True}})
+        self._close(launch_id)
         shutil.rmtree(parcel, ignore_errors=True)
 
     def _take_back(self, launch_id: int, parcel: Path) -> bool:
@@ -204,21 +212,30 @@ class Desk:
             if not parcel.exists():  # the launcher died before the parcel was complete
                 recalled = parcel.with_name(f".{parcel.name}")
             else:
-                return self._lose(launch_id, parcel)
-        launchpad.forget_offline(launch_id)
+                status = _status(parcel) or {}
+                if "started_on" in status:
+                    return self._lose(launch_id, parcel, status)
+                recalled = parcel  # taken, but killed before it was begun
+        self._close(launch_id)
         launchpad.cancel_reservation(launch_id)
         shutil.rmtree(recalled, ignore_errors=True)
         return False
 
-    def _lose(self, launch_id: int, parcel: Path) -> bool:
+    def _lose(self, launch_id: int, parcel: Path, status: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
+        self._begin(launch_id, status)
         launch = launchpad.launches.find_one({"launch_id": launch_id}, {"fworker": 1, "fw_id": 1})
         env = launch["fworker"]["env"]
         worker = Worker("", 0, "", env["queue"], str(env["job_id"]), int(env["cores"]))
-        seconds = max(0.0, _last_sign(parcel) - _began(_status(parcel) or {}))
+        seconds = max(0.0, _last_sign(parcel) - _began(status))
         lost = Lost(self._firework(launch), launch_id, worker, seconds / 3600.0 * worker.cores)
-        launchpad.forget_offline(launch_id)
+        self._close(launch_id)
         return give_back(self.connection, lost, max_losses=self.max_losses)
+
+    def _close(self, launch_id: int) -> None:
+        self.connection.launchpad.offline_runs.update_one(
+            {"launch_id": launch_id}, {"$set": {"completed": True}}
+        )
 
     def _firework(self, launch: Mapping[str, Any]) -> dict[str, Any]:
         wanted = ("fw_id", "name", "spec.campaign", "spec.candidate")
