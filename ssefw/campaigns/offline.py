@@ -12,7 +12,6 @@ A parcel is taken by renaming its folder, which on any file system only one proc
 worker to run it, or the launcher to take it back.
 """
 
-import contextlib
 import json
 import logging
 import os
@@ -109,8 +108,9 @@ class Desk:
                 wanted = self._ahead[job["_id"]] if job["state"] == "running" else 1
                 if round_ <= wanted and len(_ready(job)) < round_:
                     count += self._reserve(job, query)
-        if not count and jobs and jobs[0]["state"] == "running" and not _lying(jobs[0]):
-            self._reclaim(jobs[-1])
+        is_idle = bool(jobs) and jobs[0]["state"] == "running" and not _lying(jobs[0])
+        if not count and is_idle and self._reclaim(jobs[-1]):
+            count += self._reserve(jobs[0], query)
         return count
 
     def note_job_id(self, name: str, job_id: str) -> None:
@@ -121,13 +121,18 @@ class Desk:
                     {"launch_id": launch_id}, {"$set": {"fworker.env.job_id": job_id}}
                 )
 
-    def _reclaim(self, job: Mapping[str, Any]) -> None:
-        """Take back one that lies ready for a busy worker; the next look hands it out again."""
-        if len(_lying(job)) > 1 and (waiting := _ready(job)):
-            with contextlib.suppress(FileNotFoundError):
-                status = json.loads((waiting[-1] / STATUS).read_text())
-                name = waiting[-1].name.removeprefix(READY)
-                self._take_back(status["launch_id"], waiting[-1].with_name(name))
+    def _reclaim(self, job: Mapping[str, Any]) -> bool:
+        """Take back one that lies ready for a busy worker."""
+        waiting = _ready(job)
+        if not waiting or len(_lying(job)) < 2:
+            return False
+        try:
+            status = json.loads((waiting[-1] / STATUS).read_text())
+        except FileNotFoundError:  # the worker has just taken it
+            return False
+        name = waiting[-1].name.removeprefix(READY)
+        self._take_back(status["launch_id"], waiting[-1].with_name(name))
+        return True
 
     def _reserve(self, job: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
