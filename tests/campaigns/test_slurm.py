@@ -261,11 +261,11 @@ def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
     folder = tmp_path / "c"
     setup = BLIND.replace("@PYTHONPATH@", str(REPOSITORY))
     setup = setup.replace("@STORE@", str(folder / "st/store.sqlite"))
-    prepare(folder, n=2, length=4.0, setup=setup)
+    prepare(folder, n=2, length=6.0, setup=setup)
     launcher = Launcher(folder)
-    wait_for(lambda: list(folder.glob("st/scratch/runs/*/chunk-*")), what="a running dynamics")
+    name = wait_for(lambda: runs_dynamics(folder), what="a running dynamics")
     with connect(folder / "st", read_only=True) as connection:
-        job = connection.database["queue_jobs"].find_one({"state": "running"})["job_id"]
+        job = connection.database["queue_jobs"].find_one({"_id": name})["job_id"]
     subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
     launcher.kill()
     wait_for(lambda: job not in squeue(), what="the end of the cancelled job")
@@ -274,6 +274,15 @@ def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
     assert_complete_and_computed_once(folder, 2)
     assert any(f"slurm.{job}" in item["worker"] for item in incidents(folder))
     assert "mongodb://offline" in (folder / "st/scratch/queue/settings.yaml").read_text()
+
+
+def runs_dynamics(folder):
+    """Return the name of a queue job that does, from what its worker says."""
+    for path in folder.glob("st/scratch/queue/*/parcels/[0-9a-f]*/status.json"):
+        job, status = json.loads((path.parent / "job.json").read_text()), path.read_text()
+        if job["name"].startswith("md") and "started_on" in status and "fwaction" not in status:
+            return path.parent.parent.parent.name
+    return None
 
 
 def squeue():
