@@ -1,5 +1,6 @@
 """A campaign through a real Slurm, disturbed in every way a cluster knows."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -266,9 +267,9 @@ def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
     name = wait_for(lambda: runs_dynamics(folder), what="a running dynamics")
     with connect(folder / "st", read_only=True) as connection:
         job = connection.database["queue_jobs"].find_one({"_id": name})["job_id"]
-    subprocess.run(["scancel", "--full", "--signal=KILL", job], check=True)
+    os.kill(worker_of_parcels(name), signal.SIGKILL)
     launcher.kill()
-    wait_for(lambda: job not in squeue(), what="the end of the cancelled job")
+    wait_for(lambda: job not in squeue(), what="the end of the killed job")
     again = Launcher(folder)
     assert again.wait(300) == 0, again.log.read_text()
     assert_complete_and_computed_once(folder, 2)
@@ -283,6 +284,15 @@ def runs_dynamics(folder):
         if job["name"].startswith("md") and "started_on" in status and "fwaction" not in status:
             return path.parent.parent.parent.name
     return None
+
+
+def worker_of_parcels(name):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"--offline" in words and any(name.encode() in word for word in words):
+                return int(path.parent.name)
+    return pytest.fail("the worker is gone")
 
 
 def squeue():
