@@ -37,7 +37,8 @@ HOMES = {
     "mongomock": {"store"},
     "gridfs": {"store"},
     "torch": {"engines", "screening"},
-    "chgnet": {"engines"},
+    # Beside dynamics, its element embeddings and layers are features of a screen.
+    "chgnet": {"engines", "screening/atomsets/chgnet.py"},
     "sklearn": {"screening", "data"},
     "matplotlib": {"report"},
     "plotly": {"report"},

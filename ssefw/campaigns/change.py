@@ -194,7 +194,10 @@ def _stages(
     for stage in ("bvse", "relax"):
         if stage in after:
             yield f"{stage}: {_verdict(before.get(stage), after[stage], done.get(stage, 0))}"
-    same_md = old is not None and before["md"] == after["md"]
+    if "neb" in after:
+        n_bands = sum(count for name, count in done.items() if name.startswith("neb hop"))
+        yield f"neb: {_verdict(before.get('neb'), after['neb'], n_bands)}"
+    same_md = before.get("md") is not None and before["md"] == after.get("md")
     known = set(_temperatures(old)) if old else set()
     for temperature in _temperatures(new):
         name = f"md {temperature:g} K"
@@ -220,9 +223,13 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
     """Return for each stage a hash of the settings that its result depends on."""
     ladder = maker.ladder
     relax = settings_hash(maker.relax)
-    dynamics = ladder.md.settings.model_dump(exclude={"temperature"})
-    cell = (ladder.min_length, ladder.max_atoms)
-    keys = {"relax": relax, "md": settings_hash(relax, ladder.md.engine, dynamics, *cell)}
+    keys = {"relax": relax}
+    if ladder is not None:
+        dynamics = ladder.md.settings.model_dump(exclude={"temperature"})
+        cell = (ladder.min_length, ladder.max_atoms)
+        keys["md"] = settings_hash(relax, ladder.md.engine, dynamics, *cell)
+    if maker.neb is not None:
+        keys["neb"] = settings_hash(relax, maker.neb)
     if maker.bvse is not None:
         keys["bvse"] = settings_hash(maker.bvse.specie, maker.bvse.resolution)
     return keys
@@ -230,6 +237,8 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
 
 def _temperatures(maker: CandidateMaker) -> list[float]:
     ladder = maker.ladder
+    if ladder is None:
+        return []
     triage = [ladder.triage.temperature] if ladder.triage else []
     return sorted({*ladder.temperatures, *triage})
 
@@ -237,6 +246,8 @@ def _temperatures(maker: CandidateMaker) -> list[float]:
 def _longest(maker: CandidateMaker, temperature: float) -> float:
     """Return the length (ps) that a run reaches at least."""
     ladder = maker.ladder
+    if ladder is None:
+        return 0.0
     if temperature in ladder.temperatures:
         return ladder.length
     return ladder.triage.length if ladder.triage else 0.0

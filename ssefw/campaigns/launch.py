@@ -21,6 +21,7 @@ from ssefw.campaigns.budget import hold_if_spent, lift_budget
 from ssefw.campaigns.change import Change, retire
 from ssefw.campaigns.heartbeat import beating
 from ssefw.campaigns.holds import add_spending, without_held
+from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
 from ssefw.campaigns.template import Entry, entries
 from ssefw.campaigns.watch import latest_record
@@ -127,6 +128,8 @@ def submit(
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
+    if plan.is_loop:
+        begin_loop(connection, name)
     wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
     count = len(plan.candidates) - len(wanted)
     rest = entries(plan, wanted)

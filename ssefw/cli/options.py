@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "changed",
+    "engine_values",
     "json_option",
     "opened",
     "pick_campaign",
@@ -42,6 +43,22 @@ def store_option(command: F) -> F:
         callback=_set_store,
         help="Results store: a folder or a mongodb:// address.  [default: setting store]",
     )(command)
+
+
+def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
+    """Return settings of an engine that were given as KEY=VALUE, the value as YAML."""
+    import yaml
+
+    values = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
+    return values
 
 
 def json_option(command: F) -> F:

@@ -23,6 +23,7 @@ from pymongo.results import BulkWriteResult
 from ssefw.store.covered import grouped_counts
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
+from ssefw.store.keys import split_texts
 from ssefw.store.pipeline import fields_read
 from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
@@ -95,10 +96,23 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def places(self, spec: Mapping[str, Any], sort: Sort) -> list[int]:
         """Return where everything lies that may match, in the order asked for."""
         with self.file.transaction():
-            if sort:
-                return [record.seq for record in self.matches(spec, sort)]
-            plan = self._plan(spec)
-            return [] if plan is None else list(plan.sequence())
+            plan = self._plan(spec, sort)
+            if plan is None:
+                return []
+            if plan.is_ordered and (plan.is_exact or not sort):
+                return list(plan.sequence())
+            return [record.seq for record in self.matches(spec, sort)]
+
+    def texts(self, field: str) -> set[str] | None:
+        """Return the texts a field has in any document, from its index; None if it has none."""
+        with self.file.transaction():
+            table = self.file.tables().get(self.name)
+            indices = table.indices.values() if table else ()
+            index = next((item for item in indices if item.fields == ((field, 1),)), None)
+            if index is None:
+                return None
+            keys = self.file.connection.execute(f"SELECT DISTINCT key FROM {index.table}")
+            return {text for (key,) in keys for text in split_texts(key) or ()}
 
     def matches(self, spec: Mapping[str, Any], sort: Sort = ()) -> Iterator[Record]:
         """Yield what matches, in the order asked for; call it inside a transaction."""

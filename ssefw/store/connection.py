@@ -14,13 +14,28 @@ from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.database import open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
 __all__ = ["JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
-JOB_FIELDS = ("uuid", "index", "name", "output.@class", "metadata.campaign", "metadata.candidate")
+JOB_FIELDS = (
+    "uuid",
+    "index",
+    "name",
+    "output.@class",
+    "metadata.campaign",
+    "metadata.candidate",
+    "output.formula",
+    "output.status",
+    "output.gates.code",
+    "output.provenance.engine",
+    SIGMA,
+    ENERGY,
+    *SIGMA_BOUNDS,
+)
 
 
 class Connection:
@@ -189,4 +204,8 @@ def _prepare(
     launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
+    # The best of a kind are read from the keys of these, in order.
+    for field in (SIGMA, ENERGY):
+        for direction in (-1, 1):
+            database[JOBS].create_index([("output.@class", 1), (field, direction)])
     data.ensure_index("blob_uuid")

@@ -81,7 +81,7 @@ def _index(records: Records, demanded: list[str], fields: list[str]) -> Index | 
             all(direction == 1 for _, direction in index.fields)
             and set(order[:n]) == set(demanded)
             and set(fields) <= set(order[n:])
-            and not records.has_outsiders(index)
+            and not records.has_outsiders(index.table)
         ):
             return index
     return None

@@ -19,9 +19,11 @@ __all__ = [
     "OUTSIDE",
     "encode_key",
     "invert_key",
+    "invert_span",
     "is_exact",
     "is_sortable",
     "lookup_keys",
+    "range_key",
     "split_texts",
 ]
 
@@ -84,6 +86,22 @@ def split_texts(key: bytes) -> list[str] | None:
         texts.append(key[start + 1 : end].replace(b"\0\xff", b"\0").decode())
         start = end + 2
     return texts
+
+
+def invert_span(low: bytes, high: bytes) -> tuple[bytes, bytes]:
+    """Return the range of inverted keys of a range of keys, given and returned half-open."""
+    # Behind every key of a type comes what is one above the type's inverted rank.
+    end = bytes([256 - low[0]]) if len(low) == 1 else invert_key(low) + OUTSIDE
+    return invert_key(high.removesuffix(OUTSIDE)), end
+
+
+def range_key(value: Any) -> bytes | None:
+    """Return the key of a number or text that documents are compared with, or None for others."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int) and value.bit_length() > 63:
+        return None
+    return None if isinstance(value, float) and isnan(value) else encode_key(value)
 
 
 def is_sortable(value: Any) -> bool:

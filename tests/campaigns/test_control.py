@@ -365,4 +365,4 @@ def test_the_script_of_a_job_holds_no_password(connection, slurm, tmp_path, ssef
 def test_the_schema_accepts_what_the_campaign_file_accepts(ssefw):
     schema = json.loads(ssefw("schema").stdout)
     assert {"campaign", "pool", "md", "resources", "budget"} <= set(schema["properties"])
-    assert set(schema["required"]) == {"campaign", "pool", "md"}
+    assert set(schema["required"]) == {"campaign", "pool"}

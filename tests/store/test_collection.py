@@ -87,6 +87,12 @@ demands = st.one_of(
     st.builds(lambda v: {"$nin": v}, st.lists(scalars, max_size=2)),
     st.builds(lambda v: {"$ne": v}, scalars),
     st.builds(lambda op, v: {op: v}, st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), scalars),
+    st.builds(
+        lambda op, v, w: {op: v, "$lt": w},
+        st.sampled_from(["$gt", "$gte", "$ne"]),
+        scalars,
+        scalars,
+    ),
     st.builds(lambda v: {"$exists": v}, st.booleans()),
     st.builds(lambda v, w: {"$in": v, "$ne": w}, st.lists(scalars, max_size=3), scalars),
 )
@@ -263,6 +269,19 @@ def compare(database, start, steps, indices):
 READY = [("state", 1), ("spec._priority", -1)]
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_range_of_what_is_sorted_by_is_read_in_order(collection, monkeypatch, direction):
+    collection.create_index([("state", 1), ("size", direction)])
+    collection.insert_many({"_id": i, "state": "READY", "size": i % 50} for i in range(200))
+    looked_at = []
+    decode = Records._decode
+    monkeypatch.setattr(Records, "_decode", lambda *args: looked_at.append(1) or decode(*args))
+    question = {"state": "READY", "size": {"$gte": 10, "$lte": 20}}
+    found = list(collection.find(question, sort=[("size", direction)], limit=4))
+    assert [item["size"] for item in found] == ([10] * 4 if direction > 0 else [20] * 4)
+    assert len(looked_at) == 4
+
+
 def test_the_next_job_is_found_without_looking_at_the_others(collection, monkeypatch):
     collection.create_index(READY)
     collection.insert_many(
@@ -286,13 +305,17 @@ def test_the_next_job_is_found_without_looking_at_the_others(collection, monkeyp
         ({"state": "READY", "nodes": {"$in": [3, 4]}}, 2),
         ({"nodes": 999}, 0),
         ({"_id": 7}, 1),
+        ({"size": {"$gt": 40, "$lte": 42.5}}, 3),
+        ({"size": {"$gte": "a"}}, 0),
+        ({"size": {"$lt": 2}, "state": "READY"}, 3),
     ],
 )
 def test_an_index_leaves_only_what_matches_to_be_read(collection, monkeypatch, question, n_decoded):
-    collection.create_index("nodes")
-    collection.create_index("state")
+    for field in ("nodes", "state", "size"):
+        collection.create_index(field)
     collection.insert_many(
-        {"_id": i, "nodes": [i], "state": "RARE" if i > 96 else "READY"} for i in range(100)
+        {"_id": i, "nodes": [i], "size": i, "state": "RARE" if i > 96 else "READY"}
+        for i in range(100)
     )
     looked_at = []
     decode = Records._decode
