@@ -144,9 +144,9 @@ def _fitted(
 
 def _read(path: Path, config: NetworkConfig) -> NetworkGroup | None:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return NetworkGroup(config, {key: content[key] for key in content.files})
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
 
 

@@ -27,7 +27,7 @@ READOUT_STEPS = 3
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape and training of a network; the defaults were chosen on inner folds.
+    """Shape and training of a network; the defaults are small, as label sets are.
 
     Attributes
     ----------
@@ -51,18 +51,18 @@ class NetworkConfig:
     """
 
     layers: int = 2
-    neurons: int = 64
-    readout: int = 32
+    neurons: int = 32
+    readout: int = 16
     dropout: float = 0.1
     dropout_final: float = 0.2
     l2: float = 1e-4
     l2_final: float = 1e-4
     optimizer: Literal["adamw", "lamb"] = "adamw"
-    rate: float = 2e-3
+    rate: float = 3e-3
     rate_max: float = 5e-3
-    batch: int = 64
-    epochs: int = 200
-    patience: int = 40
+    batch: int = 128
+    epochs: int = 120
+    patience: int = 30
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "NetworkConfig":
