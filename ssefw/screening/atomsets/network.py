@@ -19,7 +19,15 @@ from torch import Tensor
 from ssefw.errors import ConfigurationError
 from ssefw.screening.atomsets.sources import WeightedSet
 
-__all__ = ["Batch", "NetworkConfig", "Parameters", "initial_parameters", "logits", "predict"]
+__all__ = [
+    "Batch",
+    "NetworkConfig",
+    "Parameters",
+    "initial_parameters",
+    "logits",
+    "predict",
+    "varied_configs",
+]
 
 Parameters = dict[str, Tensor]
 READOUT_STEPS = 3
@@ -92,6 +100,27 @@ class NetworkConfig:
     def settings(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
         return asdict(self)
+
+
+def varied_configs(n: int) -> list[NetworkConfig]:
+    """Return n different configurations, the default first: what an ensemble without search takes.
+
+    They vary width, depth, dropout and decay within the part of the published grid that is quick.
+    """
+    configs = [NetworkConfig()]
+    rng = np.random.default_rng(0)
+    while len(configs) < n:
+        config = NetworkConfig(
+            layers=int(rng.choice([2, 3])),
+            neurons=int(rng.choice([32, 48, 64])),
+            dropout=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            dropout_final=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            l2=float(rng.choice([1e-4, 1e-3])),
+            l2_final=float(rng.choice([1e-4, 1e-3])),
+        )
+        if config not in configs:
+            configs.append(config)
+    return configs
 
 
 @dataclass(frozen=True)

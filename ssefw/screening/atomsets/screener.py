@@ -26,7 +26,7 @@ from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import NetworkGroup, fit_groups
-from ssefw.screening.atomsets.network import NetworkConfig
+from ssefw.screening.atomsets.network import NetworkConfig, varied_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
 from ssefw.screening.atomsets.sources import (
@@ -66,7 +66,8 @@ class AtomSetsScreener(Screener):
     representation
         CAMN, CAN, CAMNS or CANS.
     networks
-        Configurations of `NetworkConfig`; each is trained `runs` times.
+        Configurations of `NetworkConfig`, or how many different ones to take; each is trained
+        `runs` times.
     runs
         Inner splits of the labels, each giving one member of every kind and configuration.
     test_share
@@ -95,7 +96,7 @@ class AtomSetsScreener(Screener):
         source: str = "chgnet",
         layer: Layer = "elements",
         representation: Representation = "CAMN",
-        networks: Sequence[Mapping[str, Any]] = ({},),
+        networks: int | Sequence[Mapping[str, Any]] = 1,
         runs: int = 10,
         test_share: float = 0.15,
         grouped: bool = True,
@@ -113,7 +114,7 @@ class AtomSetsScreener(Screener):
             )
         if layer not in LAYERS:
             raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        if NET in members and not networks:
+        if NET in members and (not networks or (isinstance(networks, int) and networks < 1)):
             raise ConfigurationError("Networks need at least one configuration, got none.")
         if runs < 1:
             raise ConfigurationError(f"runs must be at least 1, got {runs}.")
@@ -121,7 +122,11 @@ class AtomSetsScreener(Screener):
         self.source = source
         self.layer: Layer = layer
         self.representation: Representation = representation
-        self.networks = [NetworkConfig.from_settings(dict(one)) for one in networks]
+        self.networks = (
+            varied_configs(networks)
+            if isinstance(networks, int)
+            else [NetworkConfig.from_settings(dict(one)) for one in networks]
+        )
         self.runs = runs
         self.test_share = test_share
         self.grouped = grouped

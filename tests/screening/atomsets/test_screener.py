@@ -128,3 +128,10 @@ def test_each_kind_has_one_voice_however_many_members(toy):
     assert (scores.details["votes_lr"] <= 2).all()
     each = np.array([[0.0] * 1] * 2 + [[1.0]] * 6)
     assert screener._middle(each)[0] == 0.5
+
+
+def test_an_ensemble_takes_as_many_different_networks_as_asked():
+    settings = [json.dumps(one) for one in AtomSetsScreener(networks=10).settings()["networks"]]
+    assert len(set(settings)) == 10
+    some = AtomSetsScreener(networks=3).settings()["networks"]
+    assert [json.dumps(one) for one in some] == settings[:3]
