@@ -9,6 +9,7 @@ seen.
 McHaffie et al., Digital Discovery 4, 1518 (2025), https://doi.org/10.1039/D5DD00052A
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,8 @@ from ssefw.screening.features.sites import Representation
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
 
 __all__ = ["AtomSetsScreener"]
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 NET = "net"
@@ -92,7 +95,7 @@ class AtomSetsScreener(Screener):
     def __init__(
         self,
         *,
-        members: Sequence[str] = ("et", NET),
+        members: Sequence[str] = ("et",),
         source: str = "chgnet",
         layer: Layer = "elements",
         representation: Representation = "CAMN",
@@ -114,7 +117,7 @@ class AtomSetsScreener(Screener):
             )
         if layer not in LAYERS:
             raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        if NET in members and (not networks or (isinstance(networks, int) and networks < 1)):
+        if not networks or (isinstance(networks, int) and networks < 1):
             raise ConfigurationError("Networks need at least one configuration, got none.")
         if runs < 1:
             raise ConfigurationError(f"runs must be at least 1, got {runs}.")
@@ -156,14 +159,15 @@ class AtomSetsScreener(Screener):
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:  # noqa: ARG002
         """Fit the members of every kind to each inner split; the pool is not used.
 
+        Labels without site vectors, as of a structure where there is none, are not learned from;
+        a warning says how many.
+
         Raises
         ------
         DataError
-            If a label has no site vectors, or the labels cannot be split.
+            If too few labels are left, or they cannot be split.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
-        self._source = make_source(self.source, weights=self.weights)
-        sets = [self._set(material) for material in labeled.materials]
+        labeled, sets = self._learnable(data)
         splits = repeated_random(
             labeled,
             n=self.runs,
@@ -210,10 +214,9 @@ class AtomSetsScreener(Screener):
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "AtomSetsScreener":
         """Return an unfitted screener with the ten best networks of a search on inner folds."""
-        labeled = data.take(np.flatnonzero(data.y >= 0))
-        self._source = make_source(self.source, weights=self.weights)
+        labeled, sets = self._learnable(data)
         found = search_networks(
-            [self._set(material) for material in labeled.materials],
+            sets,
             labeled,
             trials=trials,
             seed=self.seed,
@@ -355,6 +358,32 @@ class AtomSetsScreener(Screener):
     def _check_fitted(self) -> None:
         if not hasattr(self, "calibration_"):
             raise NotFittedError("This AtomSetsScreener is not fitted; call fit first.")
+
+    def _learnable(self, data: Dataset) -> tuple[Dataset, list[WeightedSet]]:
+        """Return the labels that can be learned from, and their sets."""
+        self._source = make_source(self.source, weights=self.weights)
+        rows, sets, reasons = [], [], []
+        for row in np.flatnonzero(data.y >= 0):
+            try:
+                sets.append(self._set(data.materials[row]))
+                rows.append(row)
+            except DataError as error:
+                reasons.append(str(error))
+        kept = data.take(rows)
+        if len(set(kept.y.tolist())) < 2:
+            why = f" The first reason: {reasons[0]}" if reasons else ""
+            raise DataError(
+                f"{len(rows)} labels of {data.name!r} can be learned from, not of both "
+                f"classes.{why}"
+            )
+        if reasons:
+            logger.warning(
+                "%d of %d labels are not learned from, the first because: %s",
+                len(reasons),
+                len(reasons) + len(rows),
+                reasons[0],
+            )
+        return kept, sets
 
     def _set(self, material: Material) -> WeightedSet:
         return material_set(

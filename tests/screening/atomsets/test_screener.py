@@ -1,6 +1,7 @@
 """The system beyond the contract: structures, representations, pre-training, search, saving."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -36,16 +37,7 @@ def crystals(toy) -> Dataset:
         Material(name=m.name, formula=m.formula, build=lambda m=m: crystal(m))
         for m in some.materials
     )
-    return Dataset(
-        name=some.name,
-        version=some.version,
-        materials=made,
-        labels=some.labels,
-        y=some.y,
-        groups=some.groups,
-        clusters=some.clusters,
-        threshold=some.threshold,
-    )
+    return replace(some, materials=made)
 
 
 @pytest.mark.parametrize("representation", ["CAMN", "CANS"])
@@ -65,13 +57,23 @@ def test_a_saved_model_of_structures_scores_the_same(crystals, tmp_path):
     np.testing.assert_array_equal(one, other)
 
 
-def test_a_label_without_structure_is_refused_and_a_material_listed(crystals, toy):
-    screener = AtomSetsScreener(members=["lr"], layer="v0", runs=2)
-    with pytest.raises(DataError, match="no structure"):
-        screener.fit(toy)
-    scores = screener.fit(crystals).score([*crystals.materials[:2], Material("x", "Li3PS4")])
+def test_labels_without_structure_are_not_learned_from_and_that_is_said(crystals, toy, caplog):
+    some = replace(crystals, materials=(*crystals.materials[:-1], toy.materials[-1]))
+    screener = AtomSetsScreener(members=["lr"], layer="v0", runs=2).fit(some)
+    assert len(screener.trained_on["formulas"]) == len(crystals) - 1
+    assert f"1 of {len(crystals)} labels are not learned from" in caplog.text
+    scores = screener.score([*crystals.materials[:2], Material("x", "Li3PS4")])
     assert np.isfinite(scores.probability[:2]).all()
     assert "no structure" in scores.problems[2]
+    with pytest.raises(DataError, match=r"0 labels of 'toy' can be learned from.*no structure"):
+        screener.fit(toy)
+
+
+def test_a_structure_that_lacks_an_element_of_its_formula_is_not_scored(crystals):
+    screener = AtomSetsScreener(members=["lr"], layer="v0", runs=2).fit(crystals)
+    bare = Structure(Lattice.cubic(4), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    scores = screener.score([Material("x", "LiNaS", build=lambda: bare)])
+    assert "holds no Li" in scores.problems[0]
 
 
 def test_a_pool_with_gaps_or_energies_can_come_first(toy, tmp_path):
