@@ -95,7 +95,7 @@ class AtomSetsScreener(Screener):
     def __init__(
         self,
         *,
-        members: Sequence[str] = ("et",),
+        members: Sequence[str] = ("et", "gb"),
         source: str = "chgnet",
         layer: Layer = "elements",
         representation: Representation = "CAMN",
@@ -213,7 +213,18 @@ class AtomSetsScreener(Screener):
         return self
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "AtomSetsScreener":
-        """Return an unfitted screener with the ten best networks of a search on inner folds."""
+        """Return an unfitted screener with the ten best networks of a search on inner folds.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are no networks among the members.
+        """
+        if NET not in self.members:
+            raise ConfigurationError(
+                "A search is for networks, and there are none among the members "
+                f"{', '.join(self.members)}. Add them: --set 'members=[net, et, gb]'."
+            )
         labeled, sets = self._learnable(data)
         found = search_networks(
             sets,

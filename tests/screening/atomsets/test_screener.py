@@ -137,3 +137,8 @@ def test_an_ensemble_takes_as_many_different_networks_as_asked():
     assert len(set(settings)) == 10
     some = AtomSetsScreener(networks=3).settings()["networks"]
     assert [json.dumps(one) for one in some] == settings[:3]
+
+
+def test_a_search_without_networks_is_refused(toy):
+    with pytest.raises(ConfigurationError, match="none among the members et, gb"):
+        AtomSetsScreener().tuned_on(toy, trials=2)
