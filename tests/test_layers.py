@@ -26,7 +26,12 @@ MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
-    "fireworks": {"campaigns/launch.py", "store/connection.py", "store/embedded.py"},
+    "fireworks": {
+        "campaigns/launch.py",
+        "campaigns/offline.py",
+        "store/connection.py",
+        "store/embedded.py",
+    },
     "maggma": {"store"},
     "pymongo": {"store"},
     "mongomock": {"store"},
