@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 SCREENERS = {
+    "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
