@@ -43,6 +43,7 @@ __all__ = [
 
 SCREENERS = {
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
 
