@@ -44,6 +44,7 @@ __all__ = [
 SCREENERS = {
     "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
 
