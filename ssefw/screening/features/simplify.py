@@ -7,7 +7,8 @@ share, equal kinds add up and what is removed leaves the site partly empty.
 
 Charges are assigned in the paper's order: as given; one fixed charge an element, where that is
 neutral; bond valences; a guess from the composition, which calls every atom neutral where it finds
-nothing (an intermetallic).
+nothing (an intermetallic). The paper ordered what is disordered first; here a shared site keeps its
+species, bond valences are passed over, and the guess takes the common charges nearest to neutral.
 """
 
 import itertools
@@ -182,7 +183,7 @@ def _by_element(structure: Structure, charges: dict[str, int]) -> Structure:
 
 
 def _by_bond_valences(structure: Structure) -> Structure | None:
-    if len(structure) > LARGEST_FOR_BOND_VALENCES:
+    if len(structure) > LARGEST_FOR_BOND_VALENCES or not structure.is_ordered:
         return None
     # As in the paper the distances are not scaled; the default is for calculated cells.
     analyzer = BVAnalyzer(distance_scale_factor=1, max_permutations=10_000)
