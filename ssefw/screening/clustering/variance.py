@@ -7,7 +7,6 @@ down from that of a single cluster.
 """
 
 from collections.abc import Sequence
-from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,19 +14,15 @@ import numpy.typing as npt
 from ssefw.errors import DataError
 
 __all__ = [
-    "CONTROLS",
     "cluster_variance",
-    "control_variance",
     "expected_variance",
     "held_out_deviations",
+    "random_control",
+    "shuffled_control",
 ]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
-Control = Literal["random", "shuffled"]
-
-CONTROLS: Final = ("random", "shuffled")
-
 
 def cluster_variance(values: FloatArray, clusters: IntArray, *, frozen: bool = True) -> FloatArray:
     """Return W at each depth, shape (n_depths,).
@@ -70,32 +65,45 @@ def expected_variance(values: FloatArray, clusters: IntArray) -> FloatArray:
     return np.asarray((len(values) - occupied) * values.var(ddof=1))
 
 
-def control_variance(
+def random_control(
     values: FloatArray,
-    clusters: IntArray,
+    depths: Sequence[int] | IntArray,
     *,
-    kind: Control = "random",
     repeats: int = 100,
     seed: int = 0,
     frozen: bool = True,
 ) -> FloatArray:
-    """Return W of clusterings that know nothing, averaged over repeats, shape (n_depths,).
+    """Return W where each label is dealt to one of as many clusters as the depth has.
 
-    ``random`` deals each label to one of as many clusters as the depth has, every depth anew: the
-    paper's control. ``shuffled`` keeps the clusters and deals out the values anew, which also keeps
-    how unequal in size the clusters are: the stricter one.
+    Every depth is dealt anew, and the mean of the repeats returned, shape (n_depths,): the paper's
+    control.
     """
-    if kind not in CONTROLS:
-        raise DataError(f"Unknown control {kind!r}. Known: {', '.join(CONTROLS)}.")
     rng = np.random.default_rng(seed)
-    depths = np.array([len(np.unique(names)) for names in clusters])
+    number = np.asarray(depths, dtype=np.int64)[:, None]
+    total = np.zeros(len(number))
+    for _ in range(repeats):
+        dealt = rng.integers(0, number, size=(len(number), len(values)))
+        total += cluster_variance(values, dealt, frozen=frozen)
+    return total / repeats
+
+
+def shuffled_control(
+    values: FloatArray,
+    clusters: IntArray,
+    *,
+    repeats: int = 100,
+    seed: int = 0,
+    frozen: bool = True,
+) -> FloatArray:
+    """Return W of the same clusters with the values dealt out anew, mean of the repeats.
+
+    Shape (n_depths,). This also keeps how unequal in size the clusters are: stricter than the
+    random control, which any unequal clustering of labels differs from.
+    """
+    rng = np.random.default_rng(seed)
     total = np.zeros(len(clusters))
     for _ in range(repeats):
-        if kind == "shuffled":
-            total += cluster_variance(rng.permutation(values), clusters, frozen=frozen)
-        else:
-            dealt = rng.integers(0, depths[:, None], size=clusters.shape)
-            total += cluster_variance(values, dealt, frozen=frozen)
+        total += cluster_variance(rng.permutation(values), clusters, frozen=frozen)
     return total / repeats
 
 
