@@ -248,9 +248,8 @@ class XRDMatchScreener(Screener):
             low, high = np.quantile(each[:, good], [0.025, 0.975], axis=0)
             lower[good] = np.minimum(low, middle[good])
             upper[good] = np.maximum(high, middle[good])
-            own = directions(patterns, step=self.bin_width)
-            distance[good] = self._distances(own)
-            rows, similarity[good] = nearest(own, self._directions[self._conductors])
+            distance[good] = self._distances(directions(patterns, step=self.bin_width))
+            rows, similarity[good] = self.nearest_conductors(patterns)
             conductor[good] = [self.formulas_[self._conductors[row]] for row in rows]
         return Scores(
             names=tuple(material.name for material in materials),
@@ -268,6 +267,14 @@ class XRDMatchScreener(Screener):
             problems=problems,
             details={"similarity": similarity, "nearest_conductor": conductor},
         )
+
+    def nearest_conductors(
+        self, patterns: Patterns
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return the row of `conductors` that each pattern resembles most, and how much."""
+        self._check_fitted()
+        own = directions(patterns, step=self.bin_width)
+        return nearest(own, self._directions[self._conductors])
 
     def probabilities(self, patterns: Patterns) -> npt.NDArray[np.float64]:
         """Return the probability by each member, shape (members, n), of patterns (n, points).
