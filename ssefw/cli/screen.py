@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.screen_clusters import descriptors_command, shortlist_command
 from ssefw.cli.screen_patterns import patterns, readable_rows, votes_command
 from ssefw.errors import DataError
 
@@ -28,6 +29,8 @@ def command() -> None:
     """Learn from known conductivities and order a pool by what was learned."""
 
 
+command.add_command(descriptors_command)
+command.add_command(shortlist_command)
 command.add_command(patterns)
 command.add_command(votes_command)
 
@@ -74,6 +77,11 @@ def train(
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)
+    unlabeled = readable_rows(pool) if pool else []
+    if unlabeled:
+        from ssefw.screening.clustering.matching import with_structures
+
+        labels = with_structures(labels, unlabeled)
     if not keep_duplicates:
         labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
     data = dataset_of(labels, threshold=threshold)
@@ -84,7 +92,7 @@ def train(
         click.echo(f"{left_out} labels have no structure and are left out", err=True)
     if tune:
         screener = screener.tuned_on(data, trials=tune)
-    screener.fit(data, pool=readable_rows(pool) if pool else ())
+    screener.fit(data, pool=unlabeled)
     save_screener(screener, out)
     record = {
         "model": str(out),

@@ -1,11 +1,11 @@
 """Which rows of a pool are the materials of a label set.
 
 By the ICSD code where a row of the pool lists it and the label is named by it; else by formula and
-space group, where the label's cell states the group and one row alone has both. A formula alone does
-not tell polymorphs apart and is not enough.
+space group, where the label's cell states the group and one row alone has both. A formula alone
+does not tell polymorphs apart and is not enough.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -16,11 +16,12 @@ import numpy.typing as npt
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels import log_conductivities
-from ssefw.data.materials import Material
-from ssefw.documents import Label
+from ssefw.data.materials import Material, material_from_label
+from ssefw.data.structures import content_id
+from ssefw.documents import Label, LabelSet
 from ssefw.errors import DataError
 
-__all__ = ["Match", "labeled_rows", "match_labels"]
+__all__ = ["LabeledPool", "Match", "label_pool", "labeled_rows", "match_labels", "with_structures"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,80 @@ class Match:
 
     label: int
     row: int
-    by: Literal["ICSD code", "formula and space group"]
+    by: Literal["ICSD code", "formula and space group", "own structure"]
+
+
+@dataclass(frozen=True)
+class LabeledPool:
+    """Materials with structures, and what is known of some of them.
+
+    Attributes
+    ----------
+    materials
+        The rows of the pool, then labels with a structure of their own that the pool lacks.
+    rows, values
+        Rows with labels, and log10 of sigma (S/cm).
+    counts
+        How many labels were found in which way, and how many not.
+    """
+
+    materials: tuple[Material, ...]
+    rows: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+    counts: dict[str, int]
+
+
+def label_pool(materials: Sequence[Material], labels: Sequence[Label]) -> LabeledPool:
+    """Find labels in a pool, and add those that bring a structure of their own.
+
+    Raises
+    ------
+    DataError
+        If no label can be placed.
+    """
+    matches = match_labels(labels, materials)
+    rows = list(materials)
+    placed = {match.label for match in matches}
+    counts = Counter(f"by {match.by}" for match in matches)
+    own: dict[str, int] = {}
+    for place, label in enumerate(labels):
+        if place in placed:
+            continue
+        if label.structure is None:
+            counts["not in the pool"] += 1
+            continue
+        if label.candidate_id not in own:
+            own[label.candidate_id] = len(rows)
+            rows.append(material_from_label(label))
+        matches.append(Match(place, own[label.candidate_id], "own structure"))
+        counts["by own structure"] += 1
+    if not matches:
+        raise DataError(
+            f"None of {len(labels)} labels is in the pool by ICSD code or by formula and space "
+            "group, and none has a structure. Give --structures, or a pool that lists ICSD codes."
+        )
+    found, values = labeled_rows(matches, labels)
+    return LabeledPool(tuple(rows), found, values, dict(counts))
+
+
+def with_structures(labels: LabelSet, materials: Sequence[Material]) -> LabelSet:
+    """Return the label set with the structure of the pool on each label that lacks one.
+
+    The pool's crystal may be ordered where the measured one is not: it stands for the same entry.
+    """
+    rows = {match.label: match.row for match in match_labels(labels.labels, materials)}
+    filled = []
+    for place, label in enumerate(labels.labels):
+        if label.structure is None and place in rows and materials[rows[place]].build is not None:
+            structure = materials[rows[place]].structure
+            filled.append(
+                label.model_copy(
+                    update={"structure": structure, "candidate_id": content_id(structure)}
+                )
+            )
+        else:
+            filled.append(label)
+    return labels.model_copy(update={"labels": tuple(filled)})
 
 
 def match_labels(labels: Sequence[Label], materials: Sequence[Material]) -> list[Match]:

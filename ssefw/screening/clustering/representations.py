@@ -136,16 +136,17 @@ class FeatureCache:
         ]
         try:
             with closing(self._connect()) as base, base:
-                base.execute(
-                    "CREATE TABLE IF NOT EXISTS rows (grp TEXT, id TEXT, numbers BLOB, names TEXT,"
-                    " problem TEXT, PRIMARY KEY (grp, id)) WITHOUT ROWID"
-                )
                 base.executemany("INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?, ?)", content)
         except sqlite3.DatabaseError as error:
             raise self._broken(error) from error
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(str(self.path), timeout=60)
+        base = sqlite3.connect(str(self.path), timeout=60)
+        base.execute(
+            "CREATE TABLE IF NOT EXISTS rows (grp TEXT, id TEXT, numbers BLOB, names TEXT,"
+            " problem TEXT, PRIMARY KEY (grp, id)) WITHOUT ROWID"
+        )
+        return base
 
     def _broken(self, error: Exception) -> DataError:
         return DataError(

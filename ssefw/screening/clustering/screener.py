@@ -3,11 +3,12 @@
 Pool and labels are clustered together without looking at conductivities (Laskowski, McHaffie, See
 2023). A material belongs to the clusters of the row nearest to it. From one cluster down to the
 deepest clustering, the share of superionic labels in its cluster is drawn towards that of the
-cluster around it, the more so the fewer labels there are; the score is the mean over all depths, and
-the depths are the members that vote.
+cluster around it, the more so the fewer labels there are. The score is the mean over all depths,
+and the depths are the members that vote.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -37,7 +38,9 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 BLOCKS = 16
-SOAP_BLOCKS = tuple(f"S-{kind}, l={degree}" for kind in ("Li", "Mg", "Al", "S") for degree in range(4))
+SOAP_BLOCKS = tuple(
+    f"S-{kind}, l={degree}" for kind in ("Li", "Mg", "Al", "S") for degree in range(4)
+)
 SOAP_WIDTHS = (25,) * 12 + (15,) * 4
 
 
@@ -139,7 +142,7 @@ class ClusteringScreener(Screener):
         self.y_ = labeled.y[known]
         self.log_sigma_ = log_conductivities(labeled.labels)[known]
         self.tree_ = build_tree(self.rows_, linkage=self.linkage)
-        self._trained_on = {
+        self._trained_on: dict[str, Any] = {
             "label_set": data.name,
             "label_version": data.version,
             "threshold": data.threshold,
@@ -203,7 +206,7 @@ class ClusteringScreener(Screener):
         names, widths = self._blocks()
         edges = np.cumsum([0, *widths])
         trials = np.repeat(rows, len(names) + 1, axis=0)
-        for number, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (start, stop) in enumerate(pairwise(edges.tolist())):
             trials[number, start:stop] = typical[start:stop]
         nearest, _ = _nearest(trials, self.rows_)
         score = self.shares_[:, nearest].mean(axis=0)
@@ -222,12 +225,12 @@ class ClusteringScreener(Screener):
     def trained_on(self) -> dict[str, Any]:
         """Name, version and formulas of the labels, and the threshold."""
         self._check_fitted()
-        return {**self._trained_on, "formulas": list(self._trained_on["formulas"])}
+        return dict(self._trained_on)
 
     def state(self) -> ModelState:
         """Return descriptors, tree and labels."""
         self._check_fitted()
-        arrays = {
+        arrays: dict[str, npt.NDArray[Any]] = {
             "rows": self.rows_,
             "pairs": self.tree_.pairs,
             "heights": self.tree_.heights,
@@ -253,7 +256,9 @@ class ClusteringScreener(Screener):
         self.y_ = state.arrays["y"]
         self.log_sigma_ = state.arrays["log_sigma"]
         if len(self.rows_) != self.tree_.n or len(self.y_) > len(self.rows_):
-            raise ValueError(f"{len(self.rows_)} rows, {self.tree_.n} leaves, {len(self.y_)} labels")
+            raise ValueError(
+                f"{len(self.rows_)} rows, {self.tree_.n} leaves, {len(self.y_)} labels"
+            )
         self._prepare()
         return self
 
@@ -264,9 +269,7 @@ class ClusteringScreener(Screener):
     def _parts(self, structures: Sequence[Structure]) -> list[Features]:
         wanted = [self.representation, *([self.second] if self.second else [])]
         cache = FeatureCache(Path(self.cache) if self.cache else None)
-        found = represent(
-            structures, wanted, mobile=self.mobile, cache=cache, workers=self.workers
-        )
+        found = represent(structures, wanted, mobile=self.mobile, cache=cache, workers=self.workers)
         return [found[one] for one in wanted]
 
     def _scale(self, parts: Sequence[Matrix]) -> float:

@@ -1,7 +1,7 @@
 """Which representation gathers like conductivities: W_sigma of all of them, and an honest choice.
 
-Every representation clusters the same rows and is measured on the same labels, or the sums could not
-be compared: rows that one of them cannot describe are left out for all (the paper's rule). A
+Every representation clusters the same rows and is measured on the same labels, or the sums could
+not be compared: rows that one of them cannot describe are left out for all (the paper's rule). A
 representation that fails for more than a fifth of the rows does not take part, and is listed.
 """
 

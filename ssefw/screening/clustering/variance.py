@@ -24,6 +24,7 @@ __all__ = [
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
+
 def cluster_variance(values: FloatArray, clusters: IntArray, *, frozen: bool = True) -> FloatArray:
     """Return W at each depth, shape (n_depths,).
 
@@ -57,9 +58,10 @@ def cluster_variance(values: FloatArray, clusters: IntArray, *, frozen: bool = T
 
 
 def expected_variance(values: FloatArray, clusters: IntArray) -> FloatArray:
-    """Return the expectation of W, without the frozen rule, over shuffled labels, shape (n_depths,).
+    """Return the expectation of W over shuffled labels, without the frozen rule.
 
-    A cluster of m labels has (m - 1) s^2 on average, s^2 being the sample variance of all.
+    Shape (n_depths,): a cluster of m labels has (m - 1) s^2 on average, s^2 being the sample
+    variance of all.
     """
     occupied = np.array([len(np.unique(names)) for names in clusters])
     return np.asarray((len(values) - occupied) * values.var(ddof=1))

@@ -27,7 +27,7 @@ Linkage = Literal["ward", "average", "complete", "single"]
 LINKAGES: Final = ("ward", "average", "complete", "single")
 
 MATRIX_GB: Final = 1.5
-"""Memory for distances: the condensed matrix in double precision, and the copy that is worked on."""
+"""Memory for distances: the condensed matrix in double precision, and a copy to work on."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,9 @@ def _square_distance(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32
 
 
 @numba.njit(cache=True)
-def _chain(centers: npt.NDArray[np.float32]) -> tuple[IntArray, FloatArray]:
+def _chain(  # noqa: C901 - compiled: one loop that reads like the method
+    centers: npt.NDArray[np.float32],
+) -> tuple[IntArray, FloatArray]:
     """Return the leaves that stand for the two sides of each merge, and the heights, unsorted.
 
     From any cluster, go to its nearest until two are nearest to each other, and merge those: for

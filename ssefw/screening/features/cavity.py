@@ -6,7 +6,8 @@ largest included sphere; the level at which the region above it connects to its 
 in one, two and three directions is the radius of the largest sphere that can travel so far.
 """
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,8 @@ NEIGHBORHOOD: Final = 6.0
 def cavity_radii(structure: Structure, *, resolution: float = RESOLUTION) -> FloatArray:
     """Return radii of the included sphere and of those free to travel in 1, 2, 3 directions.
 
-    Shape (4,), angstrom, falling; negative where atoms overlap along every way. Atoms are spheres of
-    their ionic radius, or atomic radius where they are neutral. A shared site has its mean radius.
+    Shape (4,), angstrom, falling; negative where atoms overlap along every way. Atoms are spheres
+    of their ionic radius, or atomic radius where they are neutral; a shared site has its mean.
 
     Raises
     ------
@@ -73,8 +74,8 @@ def atom_radius(specie: Species | Element) -> float:
     return float(radius)
 
 
-def _site_radius(species: object) -> float:
-    pairs = [(atom_radius(specie), amount) for specie, amount in species]  # type: ignore[attr-defined]
+def _site_radius(species: Iterable[tuple[Any, float]]) -> float:
+    pairs = [(atom_radius(specie), float(amount)) for specie, amount in species]
     return sum(radius * amount for radius, amount in pairs) / sum(amount for _, amount in pairs)
 
 

@@ -1,9 +1,10 @@
 """The 20 descriptors of Laskowski, McHaffie, See (2023), Table 1, by name.
 
-A descriptor takes one structure with oxidation states and returns numbers: an array of fixed length,
-an array whose length grows with the cell (to be filled with zeros), or numbers by name (to be joined
-over a pool). SOAP, the diffraction pattern, densities and cavities are computed here and take shared
-sites; the others are matminer's with the paper's settings, which ask for ordered structures.
+A descriptor takes one structure with oxidation states and returns numbers: an array of fixed
+length, an array whose length grows with the cell (to be filled with zeros), or numbers by name (to
+be joined over a pool). SOAP, the diffraction pattern, densities and cavities are computed here and
+take shared sites; the others are matminer's with the paper's settings, which ask for ordered
+structures.
 """
 
 import warnings
@@ -61,7 +62,7 @@ def density_features(structure: Structure) -> FloatArray:
         radius = Element(specie.symbol).atomic_radius
         if radius is None:
             raise DataError(f"There is no atomic radius of {specie}. Leave the structure out.")
-        mass += float(specie.atomic_mass) * amount
+        mass += Element(specie.symbol).data["Atomic mass"] * amount
         volume += 4 / 3 * np.pi * float(radius) ** 3 * amount
         count += amount
     cell = structure.volume
@@ -209,7 +210,9 @@ _ALL = (
         "chemical_ordering", "Chemical ordering", _of_structure("ChemicalOrdering"), slow=True
     ),
     Descriptor(
-        "electronegativity", "Electronegativity difference", _of_composition("ElectronegativityDiff")
+        "electronegativity",
+        "Electronegativity difference",
+        _of_composition("ElectronegativityDiff"),
     ),
     Descriptor("ewald", "Ewald energy", _of_structure("EwaldEnergy")),
     # Bonds beyond 6 A have valences under 1e-5; the paper's 20 A take minutes a structure.
@@ -217,12 +220,12 @@ _ALL = (
         "instability", "Global instability", _of_structure("GlobalInstabilityIndex", r_cut=6.0)
     ),
     Descriptor("jarvis", "Jarvis", _jarvis, slow=True),
-    Descriptor(
-        "packing", "Maximum packing", _of_structure("MaximumPackingEfficiency"), slow=True
-    ),
+    Descriptor("packing", "Maximum packing", _of_structure("MaximumPackingEfficiency"), slow=True),
     Descriptor("meredig", "Meredig", _of_elements("Meredig")),
     Descriptor(
-        "orbital_field", "Orbital field", _of_structure("OrbitalFieldMatrix", period_tag=True),
+        "orbital_field",
+        "Orbital field",
+        _of_structure("OrbitalFieldMatrix", period_tag=True),
         slow=True,
     ),
     Descriptor("oxidation", "Oxidation states", _of_composition("OxidationStates")),

@@ -166,16 +166,16 @@ def _keep(structure: Structure, sites: list[dict[str, float]], letters: str) -> 
 
 
 @cache
-def _fixed_charges() -> dict[str, int]:
+def _fixed_charges() -> dict[str, float]:
     text = files("ssefw.screening.features").joinpath("oxidation_states.yaml").read_text()
     return {
-        symbol: int(charge)
+        symbol: float(charge)
         for charge, symbols in yaml.safe_load(text).items()
         for symbol in str(symbols).split()
     }
 
 
-def _by_element(structure: Structure, charges: dict[str, int]) -> Structure:
+def _by_element(structure: Structure, charges: dict[str, float]) -> Structure:
     copy: Structure = structure.copy()
     copy.remove_oxidation_states()
     copy.add_oxidation_state_by_element(charges)

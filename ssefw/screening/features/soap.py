@@ -142,7 +142,7 @@ class SOAP:
         for degree in range(self.l_max + 1):
             part = slice(degree**2, (degree + 1) ** 2)
             density[..., part] = np.einsum("nk,cskm->csnm", betas[degree], density[..., part])
-        return density, np.bincount(center, weights=occupancy)
+        return density, np.bincount(center, weights=occupancy).astype(np.float64)
 
     def _power(self, one: FloatArray, other: FloatArray, weight: FloatArray) -> FloatArray:
         """Return the power spectrum averaged over centers, shape (l, n, n')."""
