@@ -146,8 +146,8 @@ def run_table(args):
     for entry in found.entries:
         ratio = found.mean(entry.w) / found.mean(entry.shuffled) if len(entry.w) else np.nan
         print(
-            f"  {entry.representation!s:28s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f}  "
-            f"to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  "
+            f"  {entry.representation!s:26s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f} "
+            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  "
             f"W_Ea {found.mean(entry.w_energy):7.1f}  failed {entry.n_failed}",
             flush=True,
         )
