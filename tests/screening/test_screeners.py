@@ -17,6 +17,7 @@ from ssefw.screening.base import (
 from tests.screening.conftest import rock_salt
 
 QUICK = {
+    "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
     "clustering": {"representation": "soap-unperturbed"},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
     "xrdmatch": {"members": 2, "iterations": 40, "batch": 8},
