@@ -632,6 +632,9 @@ class Diffusivity(Document):
     hop_rsd
         Relative standard deviation of D* by their rule 3.43 / sqrt(n_hops) + 0.04, beside which the
         interval of `tracer` can be read.
+    framework_rmsd, framework_lindemann
+        Net displacement of the framework over the run, and the amplitude of its most rigid species
+        over the distance between neighbors.
     regime
         ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
         ``melted`` blocks the fit.
@@ -665,6 +668,7 @@ class Diffusivity(Document):
     hop_rsd: Fraction | None = None
     hop_distance: Length
     framework_rmsd: Length | None = None
+    framework_lindemann: Pure | None = None
     fit_window: tuple[TimePs, TimePs] | None = None
     lag_times: tuple[TimePs, ...] = ()
     msd: tuple[Area, ...] = ()
