@@ -536,6 +536,8 @@ class Segment(Document):
         Keys of its frames in the trajectory store.
     events
         Corrections and warnings while it ran, in order.
+    cores
+        That it had, ranks times threads; None in records that do not tell.
     """
 
     index: int
@@ -552,6 +554,7 @@ class Segment(Document):
     events: tuple[str, ...] = ()
     started: datetime = Field(default_factory=_now)
     job_id: str | None = None
+    cores: int | None = None
 
 
 class Trajectory(Document):

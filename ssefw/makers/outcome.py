@@ -79,21 +79,28 @@ def _judge(
 
 
 def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
-    """Return what the dynamics of some trajectories took, with so many threads each."""
-    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
-    return seconds * threads / SECONDS_PER_HOUR
+    """Return what the dynamics of some trajectories took.
+
+    Segments know their cores; `threads` is what those had that do not.
+    """
+    segments = [segment for run in trajectories for segment in run.segments]
+    return sum(s.wall_time * (s.cores or threads) for s in segments) / SECONDS_PER_HOUR
 
 
 def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
+    # Relaxations run where dynamics do.
+    cores = max((s.cores or threads for run in trajectories for s in run.segments), default=threads)
+    hours = core_hours(trajectories, threads=threads)
     before = relaxed.wall_time if relaxed else 0.0
     seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
     picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
-    fixed = before + seconds / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
+    relaxation = before * cores / SECONDS_PER_HOUR
+    fixed = relaxation + hours / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
     return Cost(
         wall_time=before + seconds,
-        core_hours=(before + seconds) * threads / SECONDS_PER_HOUR,
+        core_hours=relaxation + hours,
         md_steps=sum(run.n_steps for run in trajectories),
         atom_steps=sum(run.n_steps * len(run.structure) for run in trajectories),
         protocol=PROTOCOL if fixed is not None else "",
-        protocol_core_hours=None if fixed is None else fixed * threads / SECONDS_PER_HOUR,
+        protocol_core_hours=fixed,
     )

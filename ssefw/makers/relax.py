@@ -50,20 +50,23 @@ class RelaxMaker(Maker):
         'relax'
         """
         with failures_recorded():
-            ordered = order_structure(structure)
             try:
-                if self.skip:
-                    return self._as_it_is(ordered)
-                return self.engine.relax(
-                    ordered,
-                    fmax=self.fmax,
-                    max_steps=self.max_steps,
-                    relax_cell=self.relax_cell,
-                    directory=run_folder(f"relax-{CURRENT_JOB.job.uuid}"),
-                    stop=stop_check(),
-                )
+                return self._relaxed(structure)
             except InterruptionError:  # the engine kept what it had, and goes on from there
                 return Response(replace=self.make(structure))
+
+    def _relaxed(self, structure: Structure) -> RelaxResult:
+        ordered = order_structure(structure)
+        if self.skip:
+            return self._as_it_is(ordered)
+        return self.engine.relax(
+            ordered,
+            fmax=self.fmax,
+            max_steps=self.max_steps,
+            relax_cell=self.relax_cell,
+            directory=run_folder(f"relax-{CURRENT_JOB.job.uuid}"),
+            stop=stop_check(),
+        )
 
     def _as_it_is(self, structure: Structure) -> RelaxResult:
         found = self.engine.static(structure)
