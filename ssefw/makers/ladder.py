@@ -27,6 +27,7 @@ from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
+from ssefw.makers.neb import recorded_barrier
 from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import trajectories as trajectory_store
@@ -364,6 +365,7 @@ class LadderMaker(Maker):
             diffusivities=diffusivities,
             trajectories=trajectories,
             failures=failures,
+            barrier=recorded_barrier(candidate=candidate.id, campaign=campaign),
             threads=load_settings().settings.threads,
         )
 

@@ -7,10 +7,10 @@ from pymatgen.core import Structure
 
 from ssefw.data import order_structure
 from ssefw.documents import RelaxResult
-from ssefw.engines import Engine
+from ssefw.engines import Engine, settings_hash
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
-from ssefw.makers.site import run_folder
+from ssefw.makers.site import computed_once, run_folder
 
 __all__ = ["RelaxMaker"]
 
@@ -36,6 +36,11 @@ class RelaxMaker(Maker):
     relax_cell: bool = True
     skip: bool = False
 
+    def key(self, structure: Structure) -> str:
+        """Return the key of the result for a structure; one that exists is not computed again."""
+        goal = (self.fmax, self.max_steps, self.relax_cell, self.skip)
+        return settings_hash("relax", structure, self.engine, *goal)
+
     @job(output_schema=RelaxResult, config=WATCHED)
     def make(self, structure: Structure) -> RelaxResult | Response[RelaxResult]:
         """Return the relaxed structure; a job for the rest where time ran out first.
@@ -51,7 +56,9 @@ class RelaxMaker(Maker):
         """
         with failures_recorded():
             try:
-                return self._relaxed(structure)
+                return computed_once(
+                    self.key(structure), RelaxResult, lambda: self._relaxed(structure)
+                )
             except InterruptionError:  # the engine kept what it had, and goes on from there
                 return Response(replace=self.make(structure))
 

@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 SCREENERS = {
+    "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
 }
 """Systems that come with ssefw; entry points add to them."""

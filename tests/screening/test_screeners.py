@@ -15,7 +15,10 @@ from ssefw.screening.base import (
     screener_names,
 )
 
-QUICK = {"composition": {"n_splits": 3, "members": ["dt", "nb"]}}
+QUICK = {
+    "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
+    "composition": {"n_splits": 3, "members": ["dt", "nb"]},
+}
 
 
 def make(name, **settings):
