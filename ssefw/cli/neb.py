@@ -42,6 +42,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     "--images", type=click.IntRange(min=3), default=7, help="Images of a band, with both ends."
 )
 @click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
+@click.option("--end-fmax", type=POSITIVE, default=0.01, help="Force on relaxed ends (eV/A).")
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
 @click.option(
@@ -61,6 +62,7 @@ def command(
     min_length: float,
     images: int,
     fmax: float,
+    end_fmax: float,
     options: tuple[str, ...],
     output: Path | None,
     choice: "HopChoice",
@@ -106,6 +108,7 @@ def command(
         min_length=min_length,
         n_images=images,
         path=path,
+        end_fmax=end_fmax,
         band=NebSettings(fmax=fmax, climb=climb),
     )
     bands = {}

@@ -20,8 +20,7 @@ from ssefw.makers import NebMaker
 from ssefw.makers import neb as neb_module
 from ssefw.makers.gates import neb_gate
 from ssefw.store import connect
-from tests.campaigns.test_interruption import start
-from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
+from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw, start_ssefw
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 QUICK = MigrationSettings(
@@ -203,7 +202,7 @@ def test_a_worker_told_to_stop_keeps_the_band_and_the_next_one_ends_it(tmp_path)
     (tmp_path / "c.yaml").write_text(text.replace("fmax: 0.05", "fmax: 0.01"))
     environment = {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY)))}
     run_ssefw("submit", "c.yaml", "--store", "st", folder=tmp_path, env=environment)
-    worker = start(tmp_path, environment, "work")
+    worker = start_ssefw("work", "--store", "st", folder=tmp_path, env=environment)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("st/scratch/runs/*/band.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)
