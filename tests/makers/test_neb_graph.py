@@ -179,6 +179,22 @@ def test_a_campaign_of_bands_ends_in_barriers(bands):
     assert len(paths[0].structures) == 3
 
 
+@pytest.mark.parametrize(("limit", "status"), [(2.0, "bound"), (0.2, "rejected")])
+def test_bands_before_dynamics_gate_them_and_stay_in_the_outcome(tmp_path, limit, status):
+    text = CAMPAIGN.replace("  structures:", "  limit: 1\n  structures:").replace(
+        "[300, 600]", "[300]"
+    )
+    bands = BANDS[BANDS.index("neb:") :].replace("neb: {", f"neb: {{max_barrier: {limit}, ")
+    (tmp_path / "c.yaml").write_text(text + bands)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", "1", folder=tmp_path)
+    with connect(tmp_path / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+    assert outcome.status == status
+    assert outcome.barrier.barrier_1d.value is not None
+    assert {gate.name: gate.passed for gate in outcome.gates}["neb"] is (status == "bound")
+    assert bool(outcome.diffusivities) is (status == "bound")
+
+
 def test_results_and_report_show_barriers(bands):
     done = run_ssefw("results", "--json", "--store", "st", folder=bands)
     records = {record["formula"]: record for record in map(json.loads, done.stdout.splitlines())}
