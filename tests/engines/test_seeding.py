@@ -12,7 +12,7 @@ from ssefw.engines.band import linear_images, path_lengths
 from ssefw.engines.band_progress import read_band_progress, watched
 from ssefw.engines.ends import Ends
 from ssefw.engines.migration import MigrationSettings, hop_barrier, hop_barriers
-from ssefw.engines.seeding import choose_hops, images_like, site_energy_path
+from ssefw.engines.seeding import choose_hops, images_along, images_like, site_energy_path
 from ssefw.errors import AnalysisError, DataError
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
@@ -84,6 +84,16 @@ def test_images_bend_as_the_band_they_follow():
     assert path_lengths(images)[-1] == pytest.approx(path_lengths(band)[-1])
     with pytest.raises(DataError, match="other atoms"):
         images_like(band, *(Structure(lattice, ["Na"], [[x, 0, 0]]) for x in (0, 0.5)))
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_of_two_ways_around_a_small_cell_the_path_tells_which(direction):
+    lattice = Lattice.cubic(4.0)
+    ends = [Structure(lattice, ["Li"], [[x, 0, 0]]) for x in (0.0, 0.5)]
+    path = np.array([[0, 0, 0], [1.0 * direction, 0.4, 0], [2.0 * direction, 0, 0]])
+    images = images_along(*ends, mover=0, path=path, n_images=3)
+    frac = images[1].frac_coords[0] - [0.25 * direction, 0.1, 0]
+    assert frac == pytest.approx(np.rint(frac), abs=1e-6)
 
 
 QUICK = MigrationSettings(
