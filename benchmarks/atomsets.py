@@ -2,7 +2,8 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/atomsets.py [PART ...] [--full] [--only TEXT]
 
-Parts: energies, speed, statistics, loco, kfold, optimizers, pretrain, oracle, icsd, obelix, grouped.
+Parts: energies, speed, statistics, loco, kfold, optimizers, pretrain, oracle, icsd, obelix,
+grouped.
 
 Measures are of held-out rows pooled over folds, then their mean over folds. LOCO is honest unless
 a line says oracle: nothing is chosen on the held-out cluster. The reduced run trains 4 networks
