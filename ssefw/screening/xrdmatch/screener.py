@@ -40,7 +40,13 @@ Patterns = npt.NDArray[np.float32]
 VARIANTS: dict[str, dict[str, Any]] = {
     "fast": {"network": "small", "augmentation": "paper", "bin_width": 0.5},
     "paper": {"network": "vgg11", "augmentation": "paper", "bin_width": 0.02},
-    "code": {"network": "vgg11_code", "augmentation": "code", "bin_width": 0.02, "convex": True},
+    "code": {
+        "network": "vgg11_code",
+        "augmentation": "code",
+        "bin_width": 0.02,
+        "convex": True,
+        "warm_up": True,
+    },
 }
 """What each variant sets: our default, the paper's definition, and the authors' program's."""
 
@@ -67,7 +73,7 @@ class XRDMatchScreener(Screener):
         Name of a line or angstrom; see `PatternGrid`.
     fwhm
         Width of Gaussian peaks in degrees, 0 for sticks.
-    network, augmentation, bin_width, convex
+    network, augmentation, bin_width, convex, warm_up
         In place of the variant's; `bin_width` is the spacing of points in degrees, of which each
         is the largest of the points 0.02 degrees apart that it covers.
     checkpoints
@@ -92,7 +98,7 @@ class XRDMatchScreener(Screener):
         ratio: int = 3,
         learning_rate: float = 3e-4,
         tau: float = 0.95,
-        warm_up: bool = True,
+        warm_up: bool | None = None,
         wavelength: str | float = "CuKa",
         fwhm: float = 0.0,
         network: str | None = None,
@@ -127,8 +133,8 @@ class XRDMatchScreener(Screener):
             "convex": convex,
             "seed": seed,
         }
-        chosen = {"convex": False, **VARIANTS[variant]}
-        for key in ("network", "augmentation", "bin_width", "convex"):
+        chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
+        for key in ("network", "augmentation", "bin_width", "convex", "warm_up"):
             if self._given[key] is not None:
                 chosen[key] = self._given[key]
         self.bin_width = float(chosen["bin_width"])
@@ -148,7 +154,7 @@ class XRDMatchScreener(Screener):
                 learning_rate=learning_rate,
                 tau=tau,
                 convex=bool(chosen["convex"]),
-                warm_up=warm_up,
+                warm_up=bool(chosen["warm_up"]),
             ),
             members=members,
             per_class=per_class,

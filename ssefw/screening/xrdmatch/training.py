@@ -63,7 +63,7 @@ class TrainingSettings:
     weight_decay: float = 5e-4
     tau: float = 0.95
     convex: bool = False
-    warm_up: bool = True
+    warm_up: bool = False
     unlabeled_weight: float = 1.0
 
     def __post_init__(self) -> None:

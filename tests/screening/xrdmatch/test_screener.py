@@ -65,10 +65,12 @@ def test_a_variant_sets_what_is_not_given():
     paper = XRDMatchScreener(variant="paper", seed=4)
     assert paper.ensemble.training.network == "vgg11"
     assert not paper.ensemble.training.convex
+    assert not paper.ensemble.training.warm_up
     assert paper.grid.size == 4501
     code = XRDMatchScreener(variant="code", network="small")
     assert (code.ensemble.training.network, code.ensemble.augmentation) == ("small", "code")
     assert code.ensemble.training.convex
+    assert code.ensemble.training.warm_up
     assert set(VARIANTS) == {"fast", "paper", "code"}
 
 
