@@ -18,7 +18,14 @@ from tests.screening.conftest import rock_salt
 
 QUICK = {
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
-    "xrdmatch": {"members": 2, "iterations": 40, "batch": 8},
+    "xrdmatch": {
+        "method": "fixmatch",
+        "augmentation": "strain",
+        "members": 2,
+        "iterations": 60,
+        "batch": 8,
+        "learning_rate": 3e-3,
+    },
 }
 
 

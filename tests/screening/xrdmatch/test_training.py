@@ -65,7 +65,7 @@ def test_patterns_not_yet_put_anywhere_lower_all_thresholds_in_the_warm_up():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_what_is_plain_to_see(problem, rng, method):
-    model = trainer(problem, method=method, iterations=60)
+    model = trainer(problem, method=method, iterations=60, learning_rate=2e-3)
     list(model.run())
     y = np.repeat([0, 1], 20)
     found = member_probabilities([model.weights()], patterns_of(y, rng), network="small")[0]
