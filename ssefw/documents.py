@@ -46,6 +46,9 @@ __all__ = [
     "CascadeStep",
     "Cell",
     "Conductivity",
+    "Conflict",
+    "Convergence",
+    "ConvergencePoint",
     "Cost",
     "Diffusivity",
     "Document",
@@ -55,7 +58,10 @@ __all__ = [
     "ExcludedCandidate",
     "Failure",
     "Gate",
+    "HopRecord",
+    "KindOffset",
     "Label",
+    "LabelKind",
     "LabelSet",
     "NebIterationRecord",
     "NebPath",
@@ -64,9 +70,11 @@ __all__ = [
     "OutcomeStatus",
     "PlannedCandidate",
     "Provenance",
+    "RankChange",
     "RankedCandidate",
     "Ranking",
     "RelaxResult",
+    "Reranking",
     "Segment",
     "StaticResult",
     "Trajectory",
@@ -353,6 +361,51 @@ class LabelSet(Document):
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
+Decades = Annotated[float, Unit("decades")]
+
+
+class KindOffset(Document):
+    """How far one kind of computed conductivity lies from experiment.
+
+    Attributes
+    ----------
+    offset
+        Mean of log10 computed less log10 measured, in decades.
+    spread
+        Standard deviation of these differences.
+    pairs
+        Formula, log10 computed and log10 measured of each compound that has both.
+    """
+
+    kind: LabelKind
+    level_of_theory: str
+    offset: Estimate
+    spread: Estimate
+    pairs: tuple[tuple[str, Decades, Decades], ...] = ()
+
+
+class Conflict(Document):
+    """Two statements on one material that cannot both hold.
+
+    Attributes
+    ----------
+    kept, other
+        Row ids of the labels.
+    action
+        What was done about it.
+    """
+
+    formula: str
+    kept: str
+    other: str
+    kept_kind: LabelKind
+    other_kind: LabelKind
+    kept_conductivity: Estimate
+    other_conductivity: Estimate
+    reason: str
+    action: str
+
+
 class Gate(Document):
     """A decision to go on with a candidate or not, with the numbers it was made on.
 
@@ -416,13 +469,77 @@ class CascadeStep(Document):
 
 
 class Ranking(Document):
-    """An ordered pool, best first, and what made the order."""
+    """An ordered pool, best first, and what made the order.
+
+    Attributes
+    ----------
+    label_set
+        Name and version of the labels the model learned from.
+    model
+        Hash of what made the model, and its name among the stored ones; empty where it is a file.
+    """
 
     entries: tuple[RankedCandidate, ...]
     screener: str
     meaning: str
     label_set: str = ""
+    model: str = ""
     cascade: tuple[CascadeStep, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class RankChange(Document):
+    """What new labels did to the place of one candidate.
+
+    Attributes
+    ----------
+    before, after
+        Place in the ranking, the best being 1; None where the candidate could not be scored.
+    sigma
+        Conductivity that was computed for it, where an outcome has become a label.
+    why
+        What moved it, in words.
+    """
+
+    candidate_id: str
+    formula: str
+    before: int | None
+    after: int | None
+    score_before: Pure | None = None
+    score_after: Pure | None = None
+    sigma: Estimate | None = None
+    why: str = ""
+
+
+class Reranking(Document):
+    """A ranking before and after the outcomes of a campaign became labels.
+
+    Attributes
+    ----------
+    labels_before, labels_after
+        Name and version of the label sets.
+    ranking_before, ranking_after
+        Keys of the stored rankings.
+    new_labels
+        Row ids of the labels that are new, with their conductivity.
+    refused
+        Outcomes that made no label, each with the reason.
+    changes
+        Candidates in their new order.
+    """
+
+    campaign: str
+    screener: str
+    threshold: SPerCm
+    labels_before: str
+    labels_after: str
+    ranking_before: str
+    ranking_after: str
+    new_labels: tuple[tuple[str, Estimate], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    offsets: tuple[KindOffset, ...] = ()
+    changes: tuple[RankChange, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
 
 
@@ -719,21 +836,6 @@ class Conductivity(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
-class Barrier(Document):
-    """Energy a mobile ion must have to cross the crystal, in one, two and three dimensions."""
-
-    candidate_id: str = ""
-    formula: str
-    specie: str
-    method: Literal["bvse", "neb"]
-    barrier_1d: Estimate
-    barrier_2d: Estimate
-    barrier_3d: Estimate
-    warnings: tuple[str, ...] = ()
-    wall_time: Seconds = 0.0
-    provenance: Provenance = Field(default_factory=Provenance)
-
-
 NebStatus = Literal["converged", "unconverged", "interrupted", "failed"]
 
 
@@ -752,6 +854,29 @@ class NebIterationRecord(Document):
     highest: Energy
     max_force: Annotated[float, Unit("eV/angstrom")]
     climbing: bool = False
+
+
+class HopRecord(Document):
+    """A hop of an ion between two sites of a crystal, for all that are like it.
+
+    Attributes
+    ----------
+    start, end
+        Sites of the cell.
+    image
+        Cell that the end lies in.
+    symmetric
+        Whether symmetry turns it around, so that both ways are one.
+    n_equivalent
+        Hops of the cell that symmetry makes one with it.
+    """
+
+    start: int
+    end: int
+    image: tuple[int, int, int]
+    length: Length
+    symmetric: bool
+    n_equivalent: int
 
 
 class NebPath(Document):
@@ -776,6 +901,8 @@ class NebPath(Document):
         climbed.
     saddle
         Where the saddle is, on the scale of `lengths`.
+    hop, mover
+        What hops, where that is known, and its index in the structures.
     """
 
     structures: tuple[Structure, ...] = ()
@@ -789,6 +916,8 @@ class NebPath(Document):
     reverse: Energy | None = None
     unresolved: Energy | None = None
     saddle: Length | None = None
+    hop: HopRecord | None = None
+    mover: int | None = None
     history: tuple[NebIterationRecord, ...] = ()
     warnings: tuple[str, ...] = ()
     wall_time: Seconds = 0.0
@@ -803,6 +932,60 @@ class NebPath(Document):
         if self.forward is not None and self.status != "converged":
             raise ValueError(f"a band that is {self.status} has no barrier")
         return self
+
+
+class Barrier(Document):
+    """Energy a mobile ion must have to cross the crystal, in one, two and three dimensions.
+
+    Attributes
+    ----------
+    bands
+        Of each class of hops, with ``neb``; without their structures, which are in the records of
+        the jobs that made them.
+    """
+
+    candidate_id: str = ""
+    formula: str
+    specie: str
+    method: Literal["bvse", "neb"]
+    barrier_1d: Estimate
+    barrier_2d: Estimate
+    barrier_3d: Estimate
+    bands: tuple[NebPath, ...] = ()
+    warnings: tuple[str, ...] = ()
+    wall_time: Seconds = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class ConvergencePoint(Document):
+    """The energy of a structure at one setting, in Ry for a cutoff and in 1/A for k-points."""
+
+    setting: Annotated[float, Unit("Ry or 1/angstrom")]
+    energy_per_atom: EnergyPerAtom
+
+
+class Convergence(Document):
+    """Cutoff and k-points that are fine enough for a structure.
+
+    Attributes
+    ----------
+    tolerance
+        Most that the energy may differ from that of the finest setting.
+    ecutwfc, ecutrho, kspacing
+        The coarsest settings within the tolerance.
+    cutoffs, spacings
+        What was computed, coarse to fine; no spacings where all gave one grid.
+    """
+
+    candidate_id: str = ""
+    formula: str
+    tolerance: EnergyPerAtom
+    ecutwfc: Annotated[float, Unit("Ry")]
+    ecutrho: Annotated[float, Unit("Ry")]
+    kspacing: Annotated[float, Unit("1/angstrom")]
+    cutoffs: tuple[ConvergencePoint, ...]
+    spacings: tuple[ConvergencePoint, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
 
 
 class Cost(Document):
@@ -841,9 +1024,12 @@ class Outcome(Document):
     Attributes
     ----------
     status
-        ``determined`` has a conductivity with an interval, ``bound`` only a bound,
+        ``determined`` has a conductivity with an interval, or the barrier where the campaign asked
+        for nothing else; ``bound`` has only a bound on the conductivity,
         ``undetermined`` ran but the data do not say; ``rejected`` by a gate; ``failed`` to compute.
         Only the first two may become labels: neither a rejection nor a failure is a negative.
+    barrier
+        From NEB, where the campaign asks for it.
     """
 
     candidate_id: str
@@ -852,6 +1038,7 @@ class Outcome(Document):
     status: OutcomeStatus
     reason: str = ""
     conductivity: Conductivity | None = None
+    barrier: Barrier | None = None
     diffusivities: tuple[Diffusivity, ...] = ()
     gates: tuple[Gate, ...] = ()
     failures: tuple[Failure, ...] = ()

@@ -19,6 +19,7 @@ from ssefw.campaigns.causes import retry_failed
 from ssefw.campaigns.holds import without_held
 from ssefw.campaigns.lease import Lease
 from ssefw.campaigns.lost import release_lost
+from ssefw.campaigns.offline import Desk, parcels_of
 from ssefw.campaigns.queues import QueueSilentError, Rejected
 from ssefw.campaigns.site import Limits, Site
 from ssefw.campaigns.spec import ResourcesSpec
@@ -114,6 +115,7 @@ class Feeder:
 
     def __post_init__(self) -> None:
         self._lease = Lease(self.connection, "launcher")
+        self._desk = Desk(self.connection)
 
     def round(self) -> Round:
         """Look once, and do what is due.
@@ -131,6 +133,8 @@ class Feeder:
         except QueueSilentError as error:
             return Round(left=self._left(), notes=(str(error),))
         released = len(release_lost(self.connection))
+        if self.site.offline:
+            released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]
         names = list(self.campaigns) or campaigns_in(self.connection)
         retried = sum(retry_failed(self.connection, name) for name in names)
         self._give_up_on_failures()
@@ -142,6 +146,8 @@ class Feeder:
                 count, note = self._feed(pool)
                 submitted += count
                 notes += note
+                if self.site.offline:
+                    self._deliver(pool)
         active = self._active()
         return Round(
             submitted=submitted,
@@ -213,6 +219,12 @@ class Feeder:
             count += 1
         return count, []
 
+    def _deliver(self, pool: Pool) -> None:
+        """Hand out jobs to the queue jobs of a pool."""
+        jobs = self._active(campaign=pool.campaign, categories=pool.label)
+        known = [job for job in jobs if job["job_id"]]
+        self._desk.deliver(known, without_held(self.connection, pool.query))
+
     def _wanted(self, pool: Pool) -> int:
         """Return how many queue jobs to submit; those that wait for nothing are cancelled."""
         fireworks = self.connection.launchpad.fireworks
@@ -228,8 +240,10 @@ class Feeder:
                         self.site.queue.cancel(job["job_id"])
             return 0
         everyone = self._active()
+        # Offline, what waiting queue jobs are to run is reserved for them already.
+        n_waiting = 0 if self.site.offline else len(waiting)
         room: list[int] = [
-            math.ceil(ready / self.limits.per_job) - len(waiting),
+            math.ceil(ready / self.limits.per_job) - n_waiting,
             self.limits.jobs - len(everyone),
             self.limits.waiting - sum(job["state"] != "running" for job in everyone),
         ]
@@ -250,7 +264,9 @@ class Feeder:
                 name=name,
                 log=log,
                 settings=self.folder / "settings.yaml",
-                arguments=self.site.worker_command(pool.campaign, pool.label),
+                arguments=self.site.worker_command(
+                    pool.campaign, pool.label, parcels=parcels_of(folder)
+                ),
             )
         )
         job = {

@@ -7,19 +7,22 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jobflow
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
-from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.campaigns.budget import hold_if_spent, lift_budget
+from ssefw.campaigns.change import Change, retire
 from ssefw.campaigns.holds import add_spending, without_held
+from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
+from ssefw.campaigns.template import Entry, entries
 from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
@@ -33,6 +36,8 @@ __all__ = ["Submitted", "campaign_record", "submit", "work"]
 logger = logging.getLogger(__name__)
 
 ACTIVE = ("READY", "RUNNING", "RESERVED")
+BATCH = 100
+"""Candidates that are put on the launch pad at a time."""
 POLL_SECONDS = 0.5
 BUDGET_SECONDS = 15.0
 
@@ -85,12 +90,19 @@ def campaign_record(plan: Plan) -> CampaignRecord:
 
 
 def submit(
-    plan: Plan, connection: Connection, *, progress: Callable[[int], None] = lambda _: None
+    plan: Plan,
+    connection: Connection,
+    *,
+    change: Change | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Submitted:
     """Add the candidates of a plan that are not on the launch pad yet.
 
     Parameters
     ----------
+    change
+        What `change_of` says, if a campaign of this name with other settings is to go on with
+        these.
     progress
         Called with the number of candidates handled so far.
 
@@ -100,30 +112,70 @@ def submit(
         If a campaign of this name exists with other settings; nothing is added.
     """
     name = plan.spec.campaign
-    known = {
-        workflow["metadata"]["candidate"]: workflow["metadata"].get("plan")
-        for workflow in connection.launchpad.workflows.find(
-            {"metadata.campaign": name}, {"metadata": True}
-        )
-    }
+    if change is not None:
+        retire(connection, change, plan)
+    known = _known(connection, name)
     if other := set(known.values()) - {plan.key}:
         raise LaunchError(
             f"The store {connection.address} holds a campaign {name!r} with other settings "
-            f"({sorted(map(str, other))[0]}, these are {plan.key}). Give this campaign another "
-            "name, or use another store."
+            f"({sorted(map(str, other))[0]}, these are {plan.key}). See with `ssefw plan FILE` "
+            "what they change and go on with `ssefw submit FILE --yes`, or give this campaign "
+            "another name."
         )
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
-    added = 0
-    for count, (candidate, flow) in enumerate(plan.flows(), start=1):
-        if candidate.id not in known:
-            metadata = {"campaign": name, "candidate": candidate.id, "plan": plan.key}
-            workflow = flow_to_workflow(flow, metadata=metadata)
-            connection.launchpad.add_wf(workflow)
-            added += 1
+    if plan.is_loop:
+        begin_loop(connection, name)
+    wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
+    count = len(plan.candidates) - len(wanted)
+    rest = entries(plan, wanted)
+    while batch := list(islice(rest, BATCH)):
+        _add(connection, batch)
+        count += len(batch)
         progress(count)
-    return Submitted(added=added, present=len(plan.candidates) - added)
+    return Submitted(added=len(wanted), present=len(plan.candidates) - len(wanted))
+
+
+def _known(connection: Connection, campaign: str) -> dict[str, str]:
+    """Return the candidates on the launch pad and their plans.
+
+    A submission to a server that was killed may have left workflows some of whose jobs are missing;
+    these go, and are submitted again.
+    """
+    launchpad = connection.launchpad
+    found = {
+        workflow["metadata"]["candidate"]: workflow
+        for workflow in launchpad.workflows.find(
+            {"metadata.campaign": campaign}, {"metadata": True, "nodes": True}
+        )
+    }
+    nodes = [node for workflow in found.values() for node in workflow["nodes"]]
+    if launchpad.fireworks.count_documents({"fw_id": {"$in": nodes}}) < len(nodes):
+        for candidate, workflow in list(found.items()):
+            part = {"fw_id": {"$in": workflow["nodes"]}}
+            if launchpad.fireworks.count_documents(part) < len(workflow["nodes"]):
+                launchpad.workflows.delete_one({"nodes": workflow["nodes"][0]})
+                launchpad.fireworks.delete_many(part)
+                del found[candidate]
+    return {
+        candidate: workflow["metadata"].get("plan", "") for candidate, workflow in found.items()
+    }
+
+
+def _add(connection: Connection, batch: Sequence[Entry]) -> None:
+    """Put workflows on the launch pad, all or, where a server is killed, the first of them."""
+    launchpad = connection.launchpad
+    with connection.whole():
+        first = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
+        numbered = []
+        for entry in batch:
+            numbered.append(entry.numbered(first))
+            first += len(entry.fireworks)
+        launchpad.workflows.insert_many([entry.workflow for entry in numbered])
+        # Those that run first come last: a job never runs before all of its workflow is there.
+        for entry in numbered:
+            launchpad.fireworks.insert_many(list(entry.fireworks.values())[::-1])
 
 
 def work(

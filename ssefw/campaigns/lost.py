@@ -13,7 +13,7 @@ from ssefw.campaigns.queues import SCHEDULERS, QueueSilentError
 from ssefw.campaigns.worker_names import Worker, worker_of
 from ssefw.store import Connection
 
-__all__ = ["INCIDENTS", "MAX_LOSSES", "release_lost"]
+__all__ = ["INCIDENTS", "MAX_LOSSES", "Lost", "give_back", "release_lost"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,38 +41,43 @@ def release_lost(connection: Connection, *, max_losses: int = MAX_LOSSES) -> lis
     other the queue is asked. A job that lost its worker `max_losses` times is marked as failed.
     Any number of processes may do this at a time.
     """
-    launchpad = connection.launchpad
-    released = []
-    for lost in _lost(connection):
-        firework_id = lost.firework["fw_id"]
-        if not _claim(connection, lost):
-            continue
-        incidents = connection.database[INCIDENTS]
-        n_before = incidents.count_documents({"fw_id": firework_id, "cause": "killed"})
-        incidents.insert_one(
-            {
-                "_id": f"{lost.launch_id}-killed",
-                "cause": "killed",
-                "fw_id": firework_id,
-                "name": lost.firework["name"],
-                "campaign": lost.firework["spec"].get("campaign", ""),
-                "candidate": lost.firework["spec"].get("candidate", ""),
-                "worker": lost.worker.name,
-                "detail": _ending(lost.worker),
-                "time": time.time(),
-            }
-        )
-        if campaign := lost.firework["spec"].get("campaign"):
-            add_spending(connection, campaign, core_hours=lost.core_hours)
-        if n_before + 1 >= max_losses:
-            launchpad.mark_fizzled(lost.launch_id)
-            logger.warning("job %d lost its worker %d times: given up", firework_id, n_before + 1)
-        else:
-            launchpad.rerun_fw(firework_id)
-            released.append(firework_id)
+    released = [
+        lost.firework["fw_id"]
+        for lost in _lost(connection)
+        if _claim(connection, lost) and give_back(connection, lost, max_losses=max_losses)
+    ]
     if released:
         logger.warning("%d jobs of dead workers are ready again: %s", len(released), released)
     return released
+
+
+def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSES) -> bool:
+    """Put a loss on record and make the job ready again; False if it has failed for good."""
+    firework_id = lost.firework["fw_id"]
+    incidents = connection.database[INCIDENTS]
+    n_before = incidents.count_documents({"fw_id": firework_id, "cause": "killed"})
+    campaign = lost.firework["spec"].get("campaign", "")
+    incidents.insert_one(
+        {
+            "_id": f"{lost.launch_id}-killed",
+            "cause": "killed",
+            "fw_id": firework_id,
+            "name": lost.firework["name"],
+            "campaign": campaign,
+            "candidate": lost.firework["spec"].get("candidate", ""),
+            "worker": lost.worker.name,
+            "detail": _ending(lost.worker),
+            "time": time.time(),
+        }
+    )
+    if campaign:
+        add_spending(connection, campaign, core_hours=lost.core_hours)
+    if n_before + 1 >= max_losses:
+        connection.launchpad.mark_fizzled(lost.launch_id)
+        logger.warning("job %d lost its worker %d times: given up", firework_id, n_before + 1)
+        return False
+    connection.launchpad.rerun_fw(firework_id)
+    return True
 
 
 def _lost(connection: Connection) -> Iterator[Lost]:

@@ -3,14 +3,14 @@
 import math
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
 
-import numpy as np
 from jobflow import Flow, Job
 
 from ssefw.campaigns.selection import Excluded, select
-from ssefw.campaigns.spec import AdaptiveSpec, CampaignSpec
+from ssefw.campaigns.spec import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
 from ssefw.data import (
     Pool,
     Reject,
@@ -19,10 +19,12 @@ from ssefw.data import (
     order_structure,
     read_pool,
 )
+from ssefw.data.hops import supercell_size
 from ssefw.documents import Candidate, CascadeStep
-from ssefw.engines import Engine, MDSettings, settings_hash
+from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
-from ssefw.errors import DataError, LaunchError
+from ssefw.engines.migration import MigrationSettings
+from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -31,6 +33,7 @@ from ssefw.makers import (
     LadderMaker,
     LengthPolicy,
     MDMaker,
+    NebMaker,
     RelaxMaker,
     Triage,
 )
@@ -38,7 +41,7 @@ from ssefw.makers import (
 __all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
-HEAVY = ("relax", "md ")
+HEAVY = ("relax", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
 
 
@@ -69,23 +72,51 @@ class Plan:
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of everything that changes the numbers of a candidate."""
         return settings_hash(self.maker)
 
+    @property
+    def is_loop(self) -> bool:
+        """Whether candidates wait until a batch takes them."""
+        return self.spec.feedback is not None and self.spec.feedback.batch is not None
+
     def flows(self) -> Iterator[tuple[Candidate, Flow]]:
         """Yield the graph of each candidate, best first."""
+        for candidate, priority in self.ranked():
+            yield candidate, self.flow(candidate, priority=priority)
+
+    def ranked(self) -> Iterator[tuple[Candidate, int]]:
+        """Yield each candidate and its priority, best first; negative for those that wait."""
+        last = len(self.candidates) + 1 if self.is_loop else 0
         for rank, candidate in enumerate(self.candidates):
-            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank)
+            yield candidate, len(self.candidates) - rank - last
+
+    def title(self, candidate: Candidate) -> str:
+        """Return what the graph of a candidate is called."""
+        return f"{self.spec.campaign}: {candidate.formula}"
+
+    def job_uuid(self, candidate: Candidate, name: str) -> str:
+        """Return the uuid of a job of a candidate; the same for the same settings."""
+        identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
+        return str(uuid.uuid5(NAMESPACE, identity))
 
     def estimate(self, candidate: Candidate) -> Estimated:
-        """Return the size and cost of a candidate's dynamics, the triage included."""
-        ladder = self.maker.ladder
+        """Return the size and cost of a candidate's dynamics, the triage included.
+
+        How many iterations bands need is not known before.
+        """
+        ladder, bands = self.maker.ladder, self.maker.neb
         structure = candidate.structure
-        heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
-        repeats = math.prod(max(1, math.ceil(ladder.min_length / h - 1e-6)) for h in heights)
+        if ladder is None:
+            length = bands.settings.min_length if bands else 0.0
+        else:
+            length = ladder.min_length
+        repeats = math.prod(supercell_size(structure, min_length=length))
         n_atoms = round(structure.composition.num_atoms * repeats)
+        if ladder is None:
+            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=None)
         longest = ladder.policy.max_length if ladder.policy else ladder.length
         rungs = len(ladder.temperatures)
         if ladder.adaptive is not None:
@@ -98,7 +129,7 @@ class Plan:
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
-        """Return the input files of a candidate's relaxation and of its first dynamics.
+        """Return the input files of a candidate's relaxation and of its dynamics.
 
         The dynamics are shown for the cell before relaxation.
 
@@ -109,30 +140,32 @@ class Plan:
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
         structure = order_structure(candidate.structure)
-        settings = ladder.md.settings.model_copy(update={"temperature": ladder.temperatures[0]})
-        relax = engine.input_files(
+        first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
+        files = engine.input_files(
             structure,
-            "relax",
+            first,
             fmax=self.maker.relax.fmax,
             max_steps=self.maker.relax.max_steps,
             relax_cell=self.maker.relax.relax_cell,
         )
-        md = engine.input_files(
-            ladder.supercell(structure), "md", settings=settings, steps=ladder.steps(ladder.length)
-        )
-        return {
-            **{f"relax/{name}": text for name, text in relax.items()},
-            **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
-        }
+        found = {f"{first}/{name}": text for name, text in files.items()}
+        if ladder is None:
+            return found
+        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        for temperature in ladder.temperatures:
+            settings = ladder.settings_at(temperature, candidate=candidate)
+            files = engine.input_files(cell, "md", settings=settings, steps=steps)
+            found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
+        return found
 
-    def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
+    def flow(self, candidate: Candidate, *, priority: int) -> Flow:
+        """Return the graph of a candidate."""
         flow = self.maker.make(candidate)
-        flow.name = f"{self.spec.campaign}: {candidate.formula}"
+        flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
                 raise TypeError(f"{job} is a flow within the flow of a candidate")
-            identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{job.name}"
-            job.set_uuid(str(uuid.uuid5(NAMESPACE, identity)))
+            job.set_uuid(self.job_uuid(candidate, job.name))
         flow.update_metadata(
             {"campaign": self.spec.campaign, "candidate": candidate.id}, dynamic=True
         )
@@ -158,6 +191,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
     """
     maker = candidate_maker(spec)
     maker.relax.engine.check()
+    if maker.neb is not None:
+        maker.neb.engine.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
     candidates, excluded = chosen.candidates, chosen.excluded
@@ -203,7 +238,10 @@ def _read(spec: CampaignSpec) -> Pool:
 
 def make_engine(spec: CampaignSpec) -> Engine:
     """Return the engine a campaign asks for."""
-    engine = spec.engine
+    return _engine(spec.engine)
+
+
+def _engine(engine: EngineSpec) -> Engine:
     if engine.code == "vasp":
         # atomate2 takes seconds to import, and only VASP needs it.
         from ssefw.engines.vasp import VaspEngine  # noqa: PLC0415
@@ -215,23 +253,22 @@ def make_engine(spec: CampaignSpec) -> Engine:
             potcar=engine.potcar,
             potcar_spec=engine.potcar_spec,
         )
+    if engine.code == "espresso":
+        from ssefw.engines.espresso import EspressoEngine  # noqa: PLC0415  custodian is slow
+
+        try:
+            return EspressoEngine(**engine.options)
+        except TypeError as error:
+            known = ", ".join(field.name for field in fields(EspressoEngine))
+            raise ConfigurationError(
+                f"engine.options for espresso: {error}. Known: {known}."
+            ) from error
     return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
 
 
 def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
     """Return the maker of the graph of one candidate."""
-    engine = make_engine(spec)
-    relax, md = spec.relax, spec.md
-    settings = MDSettings(
-        temperature=md.temperatures[0],
-        timestep=md.timestep,
-        steps_per_frame=md.steps_per_frame,
-        thermostat=md.thermostat,
-        damping=md.damping,
-        seed=md.seed,
-        heat_from=md.heating.start if md.heating else None,
-        heating_steps=round(md.heating.length * 1000.0 / md.timestep) if md.heating else 0,
-    )
+    engine, relax = make_engine(spec), spec.relax
     return CandidateMaker(
         bvse=BarrierMaker(
             max_barrier=spec.bvse.max_barrier,
@@ -245,28 +282,75 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             fmax=relax.fmax,
             max_steps=relax.max_steps,
             relax_cell=relax.relax_cell,
+            skip=relax.skip,
         ),
-        ladder=LadderMaker(
-            md=MDMaker(engine=engine, settings=settings),
-            temperatures=md.temperatures,
-            length=md.length,
-            equilibration=md.equilibration,
-            min_length=spec.supercell.min_length,
-            max_atoms=spec.supercell.max_atoms,
-            policy=LengthPolicy(
-                relative_error=md.converge.relative_error,
-                max_length=md.converge.max_length,
-                step=md.converge.step or md.length,
-                enough_bound=md.converge.enough_bound,
-            )
-            if md.converge
-            else None,
-            adaptive=AdaptivePolicy(**(md.adaptive or AdaptiveSpec()).model_dump())
-            if md.ladder == "adaptive"
-            else None,
-            triage=Triage(**md.triage.model_dump()) if md.triage else None,
-            max_volume_change=relax.max_volume_change,
-            conductivity_temperature=spec.conductivity.temperature,
-            diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
+        neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
+        ladder=_ladder_maker(spec, spec.md, engine) if spec.md else None,
+        max_volume_change=relax.max_volume_change,
+    )
+
+
+def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
+    own = _engine(neb.engine) if neb.engine else engine
+    again = None
+    if own != engine:
+        again = RelaxMaker(engine=own, fmax=neb.end_fmax, max_steps=neb.end_steps, name="neb relax")
+    return NebMaker(
+        engine=own,
+        settings=MigrationSettings(
+            min_length=neb.min_length,
+            n_images=neb.images,
+            end_fmax=neb.end_fmax,
+            end_steps=neb.end_steps,
+            path=neb.path,
+            charge=neb.charge,
+            band=NebSettings(fmax=neb.fmax, max_steps=neb.max_steps, climb=neb.climb),
         ),
+        specie=spec.specie,
+        hops=neb.hops,
+        max_hop=neb.max_hop,
+        max_atoms=neb.max_atoms,
+        max_hops=neb.max_hops,
+        first=_engine(neb.first) if neb.first else None,
+        relax=again,
+        max_barrier=neb.max_barrier,
+    )
+
+
+def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
+    settings = MDSettings(
+        temperature=md.temperatures[0],
+        timestep=md.timestep,
+        steps_per_frame=md.steps_per_frame,
+        thermostat=md.thermostat,
+        damping=md.damping,
+        seed=md.seed,
+        heat_from=md.heating.start if md.heating else None,
+        heating_steps=round(md.heating.length * 1000.0 / md.timestep) if md.heating else 0,
+    )
+    return LadderMaker(
+        md=MDMaker(engine=engine, settings=settings),
+        temperatures=md.temperatures,
+        length=md.length,
+        equilibration=md.equilibration,
+        min_length=spec.supercell.min_length,
+        max_atoms=spec.supercell.max_atoms,
+        policy=LengthPolicy(
+            relative_error=md.converge.relative_error,
+            max_length=md.converge.max_length,
+            step=md.converge.step or md.length,
+            enough_bound=md.converge.enough_bound,
+            min_hops=md.converge.min_hops,
+            give_up=md.converge.give_up,
+            max_temperature_error=md.converge.max_temperature_error,
+        )
+        if md.converge
+        else None,
+        adaptive=AdaptivePolicy(**(md.adaptive or AdaptiveSpec()).model_dump())
+        if md.ladder == "adaptive"
+        else None,
+        triage=Triage(**md.triage.model_dump()) if md.triage else None,
+        max_volume_change=spec.relax.max_volume_change,
+        conductivity_temperature=spec.conductivity.temperature,
+        diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

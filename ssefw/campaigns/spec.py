@@ -18,6 +18,7 @@ from ssefw.units import (
     Fraction,
     Length,
     Pure,
+    SPerCm,
     Temperature,
     TimeFs,
     TimePs,
@@ -28,6 +29,8 @@ __all__ = [
     "BudgetSpec",
     "CampaignSpec",
     "EngineSpec",
+    "FeedbackSpec",
+    "NebSpec",
     "PoolSpec",
     "ResourcesSpec",
     "ScreenSpec",
@@ -110,14 +113,17 @@ class EngineSpec(Block):
     Attributes
     ----------
     code
-        ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``.
-    calculator, options
-        For ``ase``: import path of the calculator, and keyword arguments for it.
+        ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``; ``espresso``.
+    calculator
+        For ``ase``: import path of the calculator.
+    options
+        For ``ase``: keyword arguments for the calculator; for ``espresso``: fields of
+        `EspressoEngine`.
     preset, incar, kpoints, potcar, potcar_spec
         For ``vasp``: name of the settings, and what overrides them; see `VaspEngine`.
     """
 
-    code: Literal["ase", "vasp"] = "ase"
+    code: Literal["ase", "vasp", "espresso"] = "ase"
     calculator: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     preset: str | None = None
@@ -131,6 +137,7 @@ class EngineSpec(Block):
         others = {
             "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
             "vasp": {"calculator", "options"},
+            "espresso": {"calculator", "preset", "incar", "kpoints", "potcar", "potcar_spec"},
         }[self.code]
         if wrong := sorted(others & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
@@ -145,11 +152,18 @@ class BvseSpec(Block):
 
 
 class RelaxSpec(Block):
-    """Relaxation before dynamics; forces in eV/A."""
+    """Relaxation before dynamics; forces in eV/A.
+
+    Attributes
+    ----------
+    skip
+        Take structures as they are, from a database of relaxed ones; their forces are computed.
+    """
 
     fmax: Pure = Field(0.05, gt=0)
     max_steps: int = Field(500, ge=1)
     relax_cell: bool = True
+    skip: bool = False
     max_volume_change: Fraction = Field(0.3, gt=0)
 
 
@@ -182,6 +196,9 @@ class ConvergeSpec(Block):
     max_length: TimePs = Field(gt=0)
     step: TimePs | None = Field(None, gt=0)
     enough_bound: Cm2PerS | None = Field(None, gt=0)
+    min_hops: Pure = Field(20.0, ge=0)
+    give_up: Pure | None = Field(4.0, ge=1)
+    max_temperature_error: Fraction = Field(0.2, gt=0)
 
 
 class AdaptiveSpec(Block):
@@ -241,6 +258,49 @@ class MDSpec(Block):
         return self
 
 
+class NebSpec(Block):
+    """Barriers of vacancy hops, before dynamics or instead of them.
+
+    Attributes
+    ----------
+    engine
+        What relaxes ends and bands, where it is not the campaign's; it then also relaxes the
+        crystal.
+    first
+        A cheaper engine that relaxes each band first.
+    hops
+        The ``shortest`` that cross the crystal, those that do so over the lowest saddle points of
+        the site energy (``bvse``), or ``all`` up to `max_hop`.
+    path
+        Where the images of a band start.
+    images
+        Both ends included.
+    fmax, end_fmax
+        Largest force (eV/A) of converged bands and of relaxed ends.
+    charge
+        Of a cell with a vacancy, for engines that know charge.
+    max_barrier
+        A candidate with a higher barrier gets no dynamics.
+    """
+
+    engine: EngineSpec | None = None
+    first: EngineSpec | None = None
+    hops: Literal["shortest", "bvse", "all"] = "shortest"
+    max_hop: Length = Field(6.0, gt=0)
+    max_hops: int = Field(20, ge=1)
+    min_length: Length = Field(10.0, gt=0)
+    max_atoms: int = Field(400, ge=1)
+    path: Literal["linear", "idpp", "bvse"] = "bvse"
+    images: int = Field(7, ge=3)
+    fmax: Pure = Field(0.05, gt=0)
+    max_steps: int = Field(200, ge=1)
+    climb: bool = True
+    end_fmax: Pure = Field(0.01, gt=0)
+    end_steps: int = Field(500, ge=1)
+    charge: Pure = -1.0
+    max_barrier: Energy | None = Field(None, gt=0)
+
+
 class ResourcesSpec(Block):
     """What the queue jobs of a stage ask for; what is left out is the site's.
 
@@ -291,6 +351,51 @@ class BudgetSpec(Block):
     queue_jobs: int | None = Field(None, ge=1)
 
 
+class FeedbackSpec(Block):
+    """How a campaign learns from its outcomes.
+
+    Attributes
+    ----------
+    labels
+        Label sets to begin with, by name or by path relative to the campaign file.
+    system, settings
+        Screening system that is refitted, and its settings.
+    threshold
+        S/cm from which a material counts as a hit.
+    batch
+        Compute so many candidates at a time and re-rank the others after each; without it all
+        candidates are open from the start, and outcomes change the order of those that wait.
+    target
+        Stop when so many hits are found.
+    min_expected
+        Stop when the next batch is expected to hold fewer hits than this.
+    exploration
+        Standard deviations of the score that are added to it when the next are chosen.
+    per_framework
+        So many candidates of the same elements beside the mobile ion are taken in a turn.
+    blind
+        Leave what is known of the campaign's own compositions out of the sets to begin with: the
+        first ranking is then a prediction, and the outcomes its test.
+    """
+
+    labels: tuple[str, ...] = Field(("starter",), min_length=1)
+    system: str = "composition"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    threshold: SPerCm = Field(1e-4, gt=0)
+    batch: int | None = Field(None, ge=1)
+    target: int | None = Field(None, ge=1)
+    min_expected: Pure | None = Field(None, gt=0)
+    exploration: Pure = Field(0.5, ge=0)
+    per_framework: int = Field(2, ge=1)
+    blind: bool = False
+
+    @model_validator(mode="after")
+    def _needs_batch(self) -> Self:
+        if self.batch is None and (self.target is not None or self.min_expected is not None):
+            raise ValueError("target and min_expected are rules of a loop: give batch as well")
+        return self
+
+
 class ConductivitySpec(Block):
     """What is asked of the fit."""
 
@@ -318,10 +423,33 @@ class CampaignSpec(Block):
     bvse: BvseSpec | None = None
     relax: RelaxSpec = RelaxSpec()
     supercell: SupercellSpec = SupercellSpec()
-    md: MDSpec
+    neb: NebSpec | None = None
+    md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
-    resources: dict[Literal["light", "relax", "md"], ResourcesSpec] = Field(default_factory=dict)
+    resources: dict[Literal["light", "relax", "neb", "md"], ResourcesSpec] = Field(
+        default_factory=dict
+    )
     budget: BudgetSpec | None = None
+    feedback: FeedbackSpec | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.md is None and self.neb is None:
+            raise ValueError("the key 'md' is missing, or 'neb' for barriers without dynamics")
+        if self.md is not None and self.engine.code == "espresso":
+            raise ValueError(
+                "the code 'espresso' does no molecular dynamics; give it to neb.engine"
+            )
+        codes = [engine.code for engine in self._neb_engines()]
+        if "vasp" in codes:
+            raise ValueError("the code 'vasp' relaxes no bands here; give neb.engine another")
+        return self
+
+    def _neb_engines(self) -> list[EngineSpec]:
+        """Return the engines that relax bands."""
+        if self.neb is None:
+            return []
+        return [self.neb.engine or self.engine, *([self.neb.first] if self.neb.first else [])]
 
 
 def read_campaign(path: Path) -> CampaignSpec:
@@ -347,7 +475,7 @@ def read_campaign(path: Path) -> CampaignSpec:
         raise ConfigurationError(f"{where}: this is not valid YAML ({problem}).") from error
     if not isinstance(content, dict):
         raise ConfigurationError(
-            f"{path} is not a campaign: it must have the keys campaign, pool and md. "
+            f"{path} is not a campaign: it must have the keys campaign, pool and md (or neb). "
             "Start from workflows/quickstart.yaml."
         )
     try:
@@ -367,7 +495,13 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
         if screen.phases is not None:
             update["phases"] = folder / screen.phases.expanduser()
         screen = screen.model_copy(update=update)
-    return spec.model_copy(update={"pool": pool, "screen": screen})
+    feedback = spec.feedback
+    if feedback is not None:
+        # A name that is no file is that of a set that comes with ssefw or a package.
+        files = ((name, folder / Path(name).expanduser()) for name in feedback.labels)
+        labels = tuple(str(path.resolve()) if path.exists() else name for name, path in files)
+        feedback = feedback.model_copy(update={"labels": labels})
+    return spec.model_copy(update={"pool": pool, "screen": screen, "feedback": feedback})
 
 
 def _explain(error: ValidationError, path: Path, node: Any) -> str:

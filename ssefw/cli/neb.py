@@ -5,12 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json, settings
+from ssefw.cli.options import engine_values, json_option, print_json, settings
 
 if TYPE_CHECKING:
     from ssefw.data.hops import HopClass
-    from ssefw.documents import Barrier, NebPath
+    from ssefw.documents import Barrier, NebIterationRecord, NebPath
     from ssefw.engines import Engine
+    from ssefw.engines.seeding import HopChoice
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
@@ -20,17 +23,32 @@ if TYPE_CHECKING:
     help="ase is the ML potential CHGNet.",
 )  # fmt: skip
 @click.option("--specie", default="Li", help="The ion that moves.")
-@click.option("--max-length", default=6.0, help="Longest hop (A).")
-@click.option("--all-hops", is_flag=True, help="Every class of hops, not the shortest that cross.")
-@click.option("--min-length", default=10.0, help="Smallest distance of vacancies (A).")
-@click.option("--images", default=7, help="Images of a band, with both ends.")
-@click.option("--fmax", default=0.05, help="Largest force on a converged band (eV/A).")
+@click.option("--max-length", type=POSITIVE, default=6.0, help="Longest hop (A).")
+@click.option(
+    "--hops", "choice", type=click.Choice(["shortest", "bvse", "all"]), default="shortest",
+    help="The shortest classes that cross the crystal, those over the lowest saddle points of the "
+    "bond-valence site energy, or every class.",
+)  # fmt: skip
+@click.option(
+    "--path", type=click.Choice(["linear", "idpp", "bvse"]), default="bvse",
+    help="Where images start: straight lines, IDPP, or the ion on the path of least site energy.",
+)  # fmt: skip
+@click.option(
+    "--first", type=click.Choice(["ase"]),
+    help="Relax each band with the ML potential before --engine takes it over.",
+)  # fmt: skip
+@click.option("--min-length", type=POSITIVE, default=10.0, help="Least distance of vacancies (A).")
+@click.option(
+    "--images", type=click.IntRange(min=3), default=7, help="Images of a band, with both ends."
+)
+@click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
 @click.option(
     "--option", "options", multiple=True, metavar="KEY=VALUE",
     help="A setting of the engine as YAML, for example kspacing=0.5.",
 )  # fmt: skip
+@click.option("--plot/--no-plot", default=True, help="Draw each band, beside its folder.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bands.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show hops and cell sizes; compute nothing.")
 @json_option
@@ -45,7 +63,10 @@ def command(
     fmax: float,
     options: tuple[str, ...],
     output: Path | None,
-    all_hops: bool,
+    choice: "HopChoice",
+    path: Any,
+    first: str | None,
+    plot: bool,
     climb: bool,
     relax: bool,
     dry_run: bool,
@@ -53,9 +74,11 @@ def command(
 ) -> int:
     """Compute the barriers of vacancy hops and what it takes to cross the crystal."""
     from ssefw.data import content_id, read_pool
-    from ssefw.data.hops import find_hops, hops_to_cross, vacancy_cell
+    from ssefw.data.hops import find_hops, vacancy_cell
     from ssefw.engines import NebSettings
+    from ssefw.engines.band_progress import watched
     from ssefw.engines.migration import MigrationSettings, hop_barriers, percolation_barrier
+    from ssefw.engines.seeding import choose_hops
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.errors import AnalysisError
 
@@ -70,7 +93,7 @@ def command(
         crystal = result.structure
         folder = folder / content_id(crystal)
     classes = find_hops(crystal, specie=specie, max_length=max_length)
-    chosen = classes if all_hops else hops_to_cross(classes)
+    chosen = choose_hops(crystal, classes, choice)
     if dry_run:
         for kind in chosen:
             cell = vacancy_cell(crystal, kind.hop, min_length=min_length)
@@ -80,14 +103,25 @@ def command(
             )
         return 0
     how = MigrationSettings(
-        min_length=min_length, n_images=images, band=NebSettings(fmax=fmax, climb=climb)
+        min_length=min_length,
+        n_images=images,
+        path=path,
+        band=NebSettings(fmax=fmax, climb=climb),
     )
     bands = {}
     for kind, band in hop_barriers(
-        engine, crystal, chosen, folder, settings=how, stop=stop_check()
+        engine,
+        crystal,
+        chosen,
+        folder,
+        settings=how,
+        first=_engine(first, ()) if first else None,
+        stop=watched(stop_check(), folder, _progress),
     ):
         bands[kind] = band
         click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
+        if plot and band.energies:
+            _draw(band, folder / f"hop-{kind.hop.length:.3f}-{len(bands)}")
     try:
         barrier = percolation_barrier(
             crystal,
@@ -104,14 +138,7 @@ def command(
 
 
 def _engine(name: str, options: tuple[str, ...]) -> "Engine":
-    import yaml
-
-    values: dict[str, Any] = {}
-    for option in options:
-        key, equals, value = option.partition("=")
-        if not equals:
-            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
-        values[key] = yaml.safe_load(value)
+    values = engine_values(options)
     try:
         if name == "espresso":
             from ssefw.engines.espresso import EspressoEngine
@@ -122,6 +149,23 @@ def _engine(name: str, options: tuple[str, ...]) -> "Engine":
         return AseEngine(**values)
     except TypeError as error:
         raise click.UsageError(f"The engine {name} does not take {', '.join(values)}.") from error
+
+
+def _progress(name: str, latest: "NebIterationRecord") -> None:
+    stage = "climbing" if latest.climbing else "plain"
+    click.echo(
+        f"{name}: iteration {latest.iteration}, {stage}, force {latest.max_force:.3f} eV/A, "
+        f"highest image {latest.highest:.3f} eV",
+        err=True,
+    )
+
+
+def _draw(band: "NebPath", stem: Path) -> None:
+    from ssefw.report.figures_neb import band_figure
+    from ssefw.report.style import save_figure
+
+    for path in save_figure(band_figure(band), stem):
+        click.echo(f"Wrote {path}", err=True)
 
 
 def _verdict(band: "NebPath") -> str:

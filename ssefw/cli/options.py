@@ -11,9 +11,20 @@ import click
 from ssefw.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from ssefw.campaigns.change import Change
+    from ssefw.campaigns.plan import Plan
     from ssefw.store import Connection
 
-__all__ = ["json_option", "opened", "pick_campaign", "print_json", "settings", "store_option"]
+__all__ = [
+    "changed",
+    "engine_values",
+    "json_option",
+    "opened",
+    "pick_campaign",
+    "print_json",
+    "settings",
+    "store_option",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +45,22 @@ def store_option(command: F) -> F:
     )(command)
 
 
+def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
+    """Return settings of an engine that were given as KEY=VALUE, the value as YAML."""
+    import yaml
+
+    values = {}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
+        try:
+            values[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
+    return values
+
+
 def json_option(command: F) -> F:
     """Add ``--json``: one object a line on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
@@ -51,6 +78,18 @@ def opened(*, read_only: bool = False, create: bool = False) -> "Iterator[Connec
 
     with connect(settings().store, read_only=read_only, create=create) as connection:
         yield connection
+
+
+def changed(plan: "Plan") -> "Change | None":
+    """Return what a plan changes in the store of the settings; None also if there is no store."""
+    from ssefw.campaigns.change import change_of
+    from ssefw.errors import StoreError
+
+    try:
+        with opened(read_only=True) as connection:
+            return change_of(plan, connection)
+    except StoreError:
+        return None
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import changed, json_option, print_json, store_option
 
 if TYPE_CHECKING:
     from ssefw.campaigns.plan import Plan
@@ -17,10 +17,14 @@ SHOWN = 40
 
 @click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
 @click.argument("file", type=click.Path(path_type=Path))
+@store_option
 @json_option
-@click.option("--inputs", is_flag=True, help="Print the input files of the first candidate.")
+@click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
 def command(file: Path, *, as_json: bool, inputs: bool) -> None:
-    """Show what a campaign would run and what it would cost; nothing is written."""
+    """Show what a campaign would run and what it would cost; nothing is written.
+
+    If the store holds it with other settings, also what of it stays and what is computed again.
+    """
     from ssefw.campaigns.launch import campaign_record
     from ssefw.campaigns.plan import make_plan
     from ssefw.campaigns.spec import read_campaign
@@ -37,6 +41,8 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
         return
 
     _print_table(plan, record)
+    if change := changed(plan):
+        click.echo(str(change))
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
@@ -76,14 +82,22 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 
 
 def _stages(maker: "CandidateMaker") -> str:
-    ladder = maker.ladder
+    stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
+    stages.append("static" if maker.relax.skip else "relax")
+    if (bands := maker.neb) is not None:
+        limit = "" if bands.max_barrier is None else f", at most {bands.max_barrier:g} eV"
+        first = f" after {bands.first.name}" if bands.first else ""
+        images = bands.settings.n_images
+        stages.append(
+            f"NEB of {bands.hops} hops, {images} images, {bands.engine.name}{first}{limit}"
+        )
+    if (ladder := maker.ladder) is None:
+        return " > ".join(stages)
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
-    stages = ["relax", f"MD {ladder.length:g} ps at{at_most} {temperatures} K"]
-    if maker.bvse is not None:
-        stages.insert(0, f"BVSE at most {maker.bvse.max_barrier:g} eV")
     if ladder.triage is not None:
         at = f"{ladder.triage.length:g} ps at {ladder.triage.temperature:g} K"
-        stages.insert(-1, f"triage {at}, {ladder.triage.min_hops:g} hops or more")
+        stages.append(f"triage {at}, {ladder.triage.min_hops:g} hops or more")
+    stages.append(f"MD {ladder.length:g} ps at{at_most} {temperatures} K")
     stages += ["diffusivity", f"Arrhenius, sigma({ladder.conductivity_temperature:g} K)"]
     return " > ".join(stages) + f"; engine {ladder.md.engine.name}"

@@ -23,10 +23,13 @@ __all__ = [
     "HopClass",
     "VacancyCell",
     "carry_over",
+    "distinct_sites",
     "find_hops",
     "hops_to_cross",
     "percolation_levels",
+    "supercell_size",
     "symmetry_operations",
+    "vacancy_at",
     "vacancy_cell",
 ]
 
@@ -219,18 +222,7 @@ def vacancy_cell(structure: Structure, hop: Hop, *, min_length: float = 10.0) ->
         Smallest distance (A) of a vacancy from its images, measured as the distances of the
         supercell's opposite faces.
     """
-    lattice = structure.lattice
-    heights = lattice.volume / np.array(
-        [
-            np.linalg.norm(np.cross(lattice.matrix[(k + 1) % 3], lattice.matrix[(k + 2) % 3]))
-            for k in range(3)
-        ]
-    )
-    a, b, c = (int(n) for n in np.maximum(1, np.ceil(min_length / heights - 1e-6)))
-    size = (a, b, c)
-    host = structure.copy()
-    host.remove_oxidation_states()
-    host.make_supercell(size, to_unit_cell=True)
+    host, size = _host(structure, min_length)
     start = structure.lattice.get_cartesian_coords(structure.frac_coords[hop.start])
     end = structure.lattice.get_cartesian_coords(structure.frac_coords[hop.end] + hop.image)
     mover, vacancy = _site_at(host, start), _site_at(host, end)
@@ -247,6 +239,21 @@ def vacancy_cell(structure: Structure, hop: Hop, *, min_length: float = 10.0) ->
     return VacancyCell(before, after, mover - (vacancy < mover), host, size)
 
 
+def supercell_size(structure: Structure, *, min_length: float) -> tuple[int, int, int]:
+    """Return how often a cell is repeated so that opposite faces are `min_length` (A) apart."""
+    heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    a, b, c = (int(n) for n in np.maximum(1, np.ceil(min_length / heights - 1e-6)))
+    return a, b, c
+
+
+def _host(structure: Structure, min_length: float) -> tuple[Structure, tuple[int, int, int]]:
+    size = supercell_size(structure, min_length=min_length)
+    host = structure.copy()
+    host.remove_oxidation_states()
+    host.make_supercell(size, to_unit_cell=True)
+    return host, size
+
+
 def _site_at(structure: Structure, cart: FloatArray) -> int:
     frac = structure.lattice.get_fractional_coords(cart)
     difference = structure.frac_coords - frac
@@ -255,32 +262,90 @@ def _site_at(structure: Structure, cart: FloatArray) -> int:
     return int(distances.argmin())
 
 
+def vacancy_at(structure: Structure, site: int, *, min_length: float = 10.0) -> Structure:
+    """Return a supercell without the ion at one site of the cell; see `vacancy_cell`."""
+    host, _ = _host(structure, min_length)
+    host.remove_sites([_site_at(host, structure.cart_coords[site])])
+    return host
+
+
+def distinct_sites(
+    structure: Structure, kinds: Sequence[HopClass], *, min_length: float = 10.0
+) -> dict[int, int]:
+    """Return for each site that hops start or end at the one whose vacancy stands for it.
+
+    Vacancies are one where an operation of the crystal joins them that also carries the supercell
+    into itself.
+    """
+    size = np.array(supercell_size(structure, min_length=min_length))
+    sites = sorted({site for kind in kinds for site in (kind.hop.start, kind.hop.end)})
+    mobile = [
+        k for k, s in enumerate(structure) if s.specie.symbol == structure[sites[0]].specie.symbol
+    ]
+    stands_for = {site: site for site in sites}
+    for rotation, target, _ in _actions(structure, mobile):
+        steps = rotation * size[None, :] / size[:, None]
+        if np.abs(steps - np.rint(steps)).max() > 1e-9:
+            continue
+        for site in sites:
+            stands_for[site] = min(stands_for[site], target[site])
+    # The lowest of a set may be none of the sites asked for: then the lowest asked for stands.
+    chosen: dict[int, int] = {}
+    for site in sites:
+        chosen.setdefault(stands_for[site], site)
+    return {site: chosen[stands_for[site]] for site in sites}
+
+
 def carry_over(
-    relaxed: Structure, cell: VacancyCell, operations: Iterable[SymmOp]
+    relaxed: Structure,
+    ideal: Structure,
+    other: Structure,
+    operations: Iterable[SymmOp],
+    *,
+    holes: tuple[FloatArray, FloatArray],
+    mover: int | None = None,
 ) -> Structure | None:
-    """Return the relaxed end of a hop from its relaxed start, where symmetry makes them one.
+    """Return a relaxed end from another, where symmetry makes them one.
 
     Parameters
     ----------
+    relaxed, ideal
+        A cell with a vacancy, relaxed and as cut from the crystal.
+    other
+        The cell that is asked for, as cut from the crystal.
     operations
         Of the crystal, in Cartesian coordinates.
+    holes
+        Where the vacancies of `ideal` and of `other` are, Cartesian.
+    mover
+        Index in both of an ion that should rather be carried onto itself, as the operation does
+        that turns a hop around.
     """
     lattice = relaxed.lattice
-    ideal_start, ideal_end = cell.start, cell.end
-    drift = _shortest(lattice.matrix, relaxed.cart_coords - ideal_start.cart_coords)
+    drift = _shortest(lattice.matrix, relaxed.cart_coords - ideal.cart_coords)
+    found: tuple[IntArray, FloatArray] | None = None
     for operation in operations:
         rotated = lattice.matrix @ operation.rotation_matrix.T
         steps = lattice.get_fractional_coords(rotated)
         if not np.allclose(steps, np.rint(steps), atol=1e-3):
             continue  # it does not carry the supercell into itself
-        moved = operation.operate_multi(ideal_start.cart_coords)
-        target = _match(lattice.matrix, moved, ideal_start, ideal_end)
+        shift = holes[1] - operation.operate(holes[0])
+        target = _match(
+            lattice.matrix, operation.operate_multi(ideal.cart_coords) + shift, ideal, other
+        )
         if target is None:
             continue
-        coords = ideal_end.cart_coords.copy()
-        coords[target] += drift @ operation.rotation_matrix.T
-        return Structure(lattice, ideal_end.species, coords, coords_are_cartesian=True)
-    return None
+        is_best = mover is None or target[mover] == mover
+        if found is None or is_best:
+            found = target, operation.rotation_matrix
+        if is_best:
+            break
+    if found is None:
+        return None
+    target, rotation = found
+    coords = other.cart_coords.copy()
+    coords[target] += drift @ rotation.T
+    return Structure(lattice, other.species, coords, coords_are_cartesian=True)
 
 
 def _match(

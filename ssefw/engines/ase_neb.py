@@ -28,7 +28,7 @@ from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import StopCheck
 from ssefw.errors import EngineError
 
-__all__ = ["AseBand"]
+__all__ = ["AseBand", "read_history"]
 
 Stage = Literal["plain", "climb"]
 BAND_FILE = "band.npz"
@@ -188,11 +188,19 @@ class AseBand:
         with np.load(file) as saved:
             positions: npt.NDArray[np.float64] = saved["positions"]
             self.stage = "climb" if saved["climb"] else "plain"
-            self.history = [
-                NebIterationRecord(
-                    iteration=k, highest=float(h), max_force=float(f), climbing=bool(c)
-                )
-                for k, (h, f, c) in enumerate(saved["history"])
-            ]
+            self.history = _history(saved["history"])
         for image, saved_positions in zip(atoms, positions, strict=True):
             image.positions = saved_positions
+
+
+def read_history(file: Path) -> list[NebIterationRecord]:
+    """Return the iterations that a band has noted in its file."""
+    with np.load(file) as saved:
+        return _history(saved["history"])
+
+
+def _history(rows: npt.NDArray[np.float64]) -> list[NebIterationRecord]:
+    return [
+        NebIterationRecord(iteration=k, highest=float(h), max_force=float(f), climbing=bool(c))
+        for k, (h, f, c) in enumerate(rows)
+    ]

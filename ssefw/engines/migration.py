@@ -4,40 +4,45 @@ The protocol is that of Laskowski et al. 2023 (DOI 10.1039/d2ee03499a): one vaca
 ends relaxed at the fixed cell, framework on straight lines, plain band and then a climbing image.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, Literal
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import Field
 from pymatgen.core import Structure
 
-from ssefw.data.hops import (
-    HopClass,
-    VacancyCell,
-    carry_over,
-    percolation_levels,
-    symmetry_operations,
-    vacancy_cell,
+from ssefw.bvse import site_energy_landscape
+from ssefw.bvse.landscape import Landscape
+from ssefw.data.hops import HopClass, percolation_levels, vacancy_cell
+from ssefw.documents import (
+    Barrier,
+    Document,
+    Estimate,
+    HopRecord,
+    NebPath,
+    NebStatus,
+    Provenance,
 )
-from ssefw.documents import Barrier, Estimate, NebPath, Provenance
-from ssefw.engines.band import check_images, displacements, idpp_images, linear_images
+from ssefw.engines.band import check_images, idpp_images, linear_images
 from ssefw.engines.base import Engine, NebSettings
-from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.engines.ends import Ends, ends_of_hop
+from ssefw.engines.seeding import RESOLUTION, images_along, images_like, site_energy_path
+from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
+from ssefw.units import Length, Unit
 
 __all__ = [
     "MigrationSettings",
     "hop_barrier",
     "hop_barriers",
-    "images_along",
+    "hop_record",
+    "no_band",
     "percolation_barrier",
 ]
 
 logger = logging.getLogger(__name__)
-
-FloatArray = npt.NDArray[np.float64]
 
 RECENT = 5
 """Iterations over which a band shows how settled it is."""
@@ -46,20 +51,20 @@ SETTLED = 1e-3
 """No barrier is better than this (eV)."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class MigrationSettings:
+class MigrationSettings(Document):
     """How the barrier of a hop is computed.
 
     Attributes
     ----------
     min_length
-        Smallest distance of the vacancy from its images, in A.
+        Smallest distance of the vacancy from its images.
     n_images
         Images of the band, both ends included.
     end_fmax, end_steps
-        Largest force (eV/A) on relaxed ends, and most steps to get there.
-    idpp
-        Whether images are spread by IDPP; without it they lie on straight lines.
+        Largest force on relaxed ends, and most steps to get there.
+    path
+        Where the images start: on straight lines, spread from there by IDPP, or with the ion on
+        the path of least bond-valence site energy and the framework on straight lines.
     charge
         Of the cell that lacks the ion, in e: minus the charge of the ion. Engines that know no
         charge leave it.
@@ -67,13 +72,13 @@ class MigrationSettings:
         How the band is relaxed.
     """
 
-    min_length: float = 10.0
-    n_images: int = 7
-    end_fmax: float = 0.01
+    min_length: Length = 10.0
+    n_images: int = Field(default=7, ge=3)
+    end_fmax: Annotated[float, Unit("eV/angstrom")] = Field(default=0.01, gt=0)
     end_steps: int = 500
-    idpp: bool = True
-    charge: float = -1.0
-    band: NebSettings = field(default_factory=NebSettings)
+    path: Literal["linear", "idpp", "bvse"] = "idpp"
+    charge: Annotated[float, Unit("e")] = -1.0
+    band: NebSettings = Field(default_factory=NebSettings)
 
 
 def hop_barrier(
@@ -83,7 +88,10 @@ def hop_barrier(
     directory: Path,
     *,
     settings: MigrationSettings,
-    path: FloatArray | None = None,
+    ends: Mapping[int, Structure] | None = None,
+    stands_for: Mapping[int, int] | None = None,
+    landscape: Landscape | None = None,
+    first: Engine | None = None,
     stop: StopCheck = never_stop,
 ) -> NebPath:
     """Compute the barrier of a class of hops.
@@ -92,29 +100,133 @@ def hop_barrier(
     ----------
     structure
         The relaxed crystal that the hops were found in.
-    path
-        Where the ion goes on its way, from the start to the end of the hop: Cartesian, relative to
-        its start, in A, shape (m, 3); for example from the bond-valence site energy. By default a
-        straight line, or what IDPP makes of it.
+    ends, stands_for
+        Relaxed vacancies by site, and which of them stands for a site; by default those of this
+        hop are relaxed here.
+    landscape
+        Of the site energy, for the path ``bvse``; by default it is calculated.
+    first
+        A cheaper engine that relaxes a band of its own first, which gives the images.
 
     Raises
     ------
     DataError
         If the supercell is too small, or both ends relax to one minimum.
+    InterruptionError
+        If it was time to stop before there was a band to continue from.
     EngineError
         If an end does not relax, or the engine fails.
     """
-    engine = engine.charged(settings.charge)
+    charged = engine.charged(settings.charge)
     cell = vacancy_cell(structure, kind.hop, min_length=settings.min_length)
-    start, end = relaxed_ends(engine, cell, kind, settings=settings)
-    if path is None:
-        images = linear_images(start, end, n_images=settings.n_images)
-        if settings.idpp:
-            images = idpp_images(images)
+    if ends is None or stands_for is None:
+        own = _shared(charged, structure, [kind], settings)
+        ends, stands_for = own.of(kind), own.stands_for
+    start, end = ends_of_hop(
+        structure, kind, cell, ends, stands_for=stands_for, min_length=settings.min_length
+    )
+    warnings: tuple[str, ...] = ()
+    if first is not None:
+        images, warnings = _from_band_of(
+            first,
+            structure,
+            kind,
+            directory / "first",
+            settings=settings,
+            ends=(start, end),
+            landscape=landscape,
+            stop=stop,
+        )
     else:
-        images = images_along(start, end, mover=cell.mover, path=path, n_images=settings.n_images)
+        images, warnings = _first_images(
+            structure,
+            kind,
+            settings=settings,
+            ends=(start, end),
+            landscape=landscape,
+            mover=cell.mover,
+        )
     check_images(images)
-    return engine.neb(images, settings.band, directory, stop=stop)
+    band = charged.neb(images, settings.band, directory, stop=stop)
+    return band.model_copy(
+        update={
+            "hop": hop_record(kind),
+            "mover": cell.mover,
+            "warnings": (*warnings, *band.warnings),
+        }
+    )
+
+
+def hop_record(kind: HopClass) -> HopRecord:
+    """Return what a record says of a class of hops."""
+    hop = kind.hop
+    return HopRecord(
+        start=hop.start,
+        end=hop.end,
+        image=hop.image,
+        length=hop.length,
+        symmetric=kind.symmetric,
+        n_equivalent=len(kind.hops),
+    )
+
+
+def _first_images(
+    structure: Structure,
+    kind: HopClass,
+    *,
+    settings: MigrationSettings,
+    ends: tuple[Structure, Structure],
+    landscape: Landscape | None,
+    mover: int,
+) -> tuple[list[Structure], tuple[str, ...]]:
+    """Return the images as they start, and what a reader should know of them."""
+    warnings: tuple[str, ...] = ()
+    if settings.path == "bvse":
+        try:
+            if landscape is None:
+                landscape = site_energy_landscape(
+                    structure, ion=structure[kind.hop.start].specie.symbol, resolution=RESOLUTION
+                ).landscape
+            path = site_energy_path(structure, kind.hop, landscape)
+            images = images_along(*ends, mover=mover, path=path, n_images=settings.n_images)
+            check_images(images)
+        except (AnalysisError, DataError) as error:
+            # Images only begin somewhere: another beginning leads to the same band.
+            warnings = (f"The images started from IDPP, not from the site energy: {error}",)
+        else:
+            return images, ()
+    images = linear_images(*ends, n_images=settings.n_images)
+    return (images if settings.path == "linear" else idpp_images(images)), warnings
+
+
+def _from_band_of(
+    first: Engine,
+    structure: Structure,
+    kind: HopClass,
+    directory: Path,
+    *,
+    settings: MigrationSettings,
+    ends: tuple[Structure, Structure],
+    landscape: Landscape | None,
+    stop: StopCheck,
+) -> tuple[list[Structure], tuple[str, ...]]:
+    """Return images that bend as the plain band of another engine does."""
+    plain = settings.band.model_copy(update={"climb": False})
+    band = hop_barrier(
+        first,
+        structure,
+        kind,
+        directory,
+        settings=settings.model_copy(update={"band": plain}),
+        landscape=landscape,
+        stop=stop,
+    )
+    if band.status == "interrupted":
+        raise InterruptionError(f"The first band was interrupted: {band.reason}")
+    warnings = list(band.warnings)
+    if band.status != "converged":
+        warnings.append(f"The band of {first.name} that gave the images is {band.status}.")
+    return images_like(band.structures, *ends), tuple(warnings)
 
 
 def hop_barriers(
@@ -124,118 +236,71 @@ def hop_barriers(
     directory: Path,
     *,
     settings: MigrationSettings,
+    first: Engine | None = None,
     stop: StopCheck = never_stop,
 ) -> Iterator[tuple[HopClass, NebPath]]:
     """Compute the barriers of classes of hops, each in a folder of its own.
 
-    A hop that fails is a band without a barrier that says why; the others go on. Called again, it
-    continues where it was.
+    Ends that symmetry makes one are relaxed once. A hop that fails is a band without a barrier
+    that says why; the others go on. Called again, it continues where it was.
     """
+    shared = _shared(engine.charged(settings.charge), structure, kinds, settings)
+    landscape = None
+    if settings.path == "bvse":
+        with contextlib.suppress(DataError, AnalysisError):  # told for each hop
+            landscape = site_energy_landscape(
+                structure, ion=structure[kinds[0].hop.start].specie.symbol, resolution=RESOLUTION
+            ).landscape
     for kind in kinds:
         image = "".join(f"{x:+d}" for x in kind.hop.image)
         folder = directory / f"hop-{kind.hop.start}-{kind.hop.end}{image}"
         try:
-            yield kind, hop_barrier(engine, structure, kind, folder, settings=settings, stop=stop)
-        except (DataError, EngineError) as error:
-            logger.warning("hop of %.2f A: %s", kind.hop.length, error)
             yield (
                 kind,
-                NebPath(
-                    energies=(),
-                    lengths=(),
-                    max_forces=(),
-                    status="failed",
-                    climbed=False,
-                    reason=str(error),
-                    provenance=engine.provenance(),
+                hop_barrier(
+                    engine, structure, kind, folder, settings=settings, ends=shared.of(kind),
+                    stands_for=shared.stands_for, landscape=landscape, first=first, stop=stop,
                 ),
-            )
+            )  # fmt: skip
+        except (DataError, EngineError) as error:
+            logger.warning("hop of %.2f A: %s", kind.hop.length, error)
+            status: NebStatus = "interrupted" if isinstance(error, InterruptionError) else "failed"
+            yield kind, no_band(kind, str(error), status=status, provenance=engine.provenance())
         if stop() is not None:
             return
 
 
-def relaxed_ends(
-    engine: Engine, cell: VacancyCell, kind: HopClass, *, settings: MigrationSettings
-) -> tuple[Structure, Structure]:
-    """Relax both ends of a hop, or one where symmetry gives the other.
-
-    Raises
-    ------
-    EngineError
-        If an end does not converge.
-    DataError
-        If the mover left its site, or both ends became one.
-    """
-    ends: list[Structure] = []
-    for name, ideal in (("start", cell.start), ("end", cell.end)):
-        if name == "end" and kind.symmetric:
-            carried = carry_over(ends[0], cell, symmetry_operations(cell.host))
-            if carried is not None:
-                ends.append(carried)
-                break
-        logger.info("relaxing the %s of a hop, %d atoms", name, len(ideal))
-        result = engine.relax(
-            ideal, fmax=settings.end_fmax, max_steps=settings.end_steps, relax_cell=False
-        )
-        if not result.converged:
-            msg = (
-                f"The {name} of the hop did not relax to {settings.end_fmax:g} eV/A in "
-                f"{result.n_steps} steps ({result.max_force:.3f} eV/A are left). Allow more steps."
-            )
-            raise EngineError(msg)
-        ends.append(result.structure)
-    start, end = ends
-    hop = float(
-        np.linalg.norm(cell.end.cart_coords[cell.mover] - cell.start.cart_coords[cell.mover])
+def no_band(
+    kind: HopClass,
+    reason: str,
+    *,
+    status: NebStatus = "failed",
+    provenance: Provenance | None = None,
+) -> NebPath:
+    """Return the record of a hop that came to no band."""
+    return NebPath(
+        hop=hop_record(kind),
+        energies=(),
+        lengths=(),
+        max_forces=(),
+        status=status,
+        climbed=False,
+        reason=reason,
+        provenance=provenance or Provenance(),
     )
-    for name, ideal, relaxed in (("start", cell.start, start), ("end", cell.end, end)):
-        moved = np.linalg.norm(displacements(ideal, relaxed), axis=1)
-        if moved[cell.mover] > hop / 2:
-            msg = (
-                f"At the {name} of the hop the ion left its site, by {moved[cell.mover]:.2f} A of "
-                f"{hop:.2f} A: beside the vacancy that site is no minimum. Choose another hop, or "
-                "a longer one through this site."
-            )
-            raise DataError(msg)
-    return start, end
 
 
-def images_along(
-    start: Structure, end: Structure, *, mover: int, path: FloatArray, n_images: int
-) -> list[Structure]:
-    """Return images with the framework on straight lines and the ion on a given way.
-
-    The way is bent so that it begins and ends where the relaxed ends have the ion.
-
-    Parameters
-    ----------
-    mover
-        Index of the ion.
-    path
-        See `hop_barrier`.
-    """
-    path = np.asarray(path, dtype=np.float64)
-    if path.ndim != 2 or path.shape[1] != 3 or len(path) < 2:
-        raise ValueError(f"a path has the shape (points, 3), got {path.shape}")
-    images = linear_images(start, end, n_images=n_images)
-    straight = displacements(start, end)[mover]
-    lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()])
-    if lengths[-1] <= 0.0:
-        raise ValueError("the path of the ion has no length")
-    fractions = lengths / lengths[-1]
-    # What the given way lacks to end at the relaxed end is added evenly.
-    bent = path - path[0] + fractions[:, None] * (straight - (path[-1] - path[0]))
-    origin = start.cart_coords[mover]
-    for k in range(1, n_images - 1):
-        t = k / (n_images - 1)
-        point = np.array([np.interp(t, fractions, bent[:, axis]) for axis in range(3)])
-        images[k].translate_sites(
-            [mover],
-            origin + point - images[k].cart_coords[mover],
-            frac_coords=False,
-            to_unit_cell=False,
-        )
-    return images
+def _shared(
+    engine: Engine, structure: Structure, kinds: Sequence[HopClass], settings: MigrationSettings
+) -> Ends:
+    return Ends(
+        engine,
+        structure,
+        kinds,
+        min_length=settings.min_length,
+        fmax=settings.end_fmax,
+        steps=settings.end_steps,
+    )
 
 
 def percolation_barrier(
@@ -313,6 +378,10 @@ def percolation_barrier(
         barrier_2d=estimates[1],
         barrier_3d=estimates[2],
         warnings=tuple(warnings),
+        bands=tuple(
+            band.model_copy(update={"structures": (), "hop": hop_record(kind)})
+            for kind, band in bands.items()
+        ),
         wall_time=sum(band.wall_time for band in bands.values()),
         provenance=provenance or next(iter(bands.values())).provenance,
     )

@@ -6,16 +6,20 @@ from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.ladder import LadderMaker, Triage
 from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
+from ssefw.makers.neb import BandMaker, EndMaker, NebMaker
 from ssefw.makers.relax import RelaxMaker
 
 __all__ = [
     "AdaptivePolicy",
+    "BandMaker",
     "BarrierMaker",
     "CandidateMaker",
     "DiffusivityMaker",
+    "EndMaker",
     "LadderMaker",
     "LengthPolicy",
     "MDMaker",
+    "NebMaker",
     "RelaxMaker",
     "Triage",
 ]

@@ -1,4 +1,4 @@
-"""Everything that is done with one candidate: the gates, relaxation and the ladder."""
+"""Everything that is done with one candidate: the gates, relaxation, bands and the ladder."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
 
 from ssefw.bvse import site_energy_barrier
-from ssefw.documents import Barrier, Candidate, Gate, Outcome
+from ssefw.documents import Barrier, Candidate, Gate, Outcome, RelaxResult
+from ssefw.engines import settings_hash
+from ssefw.errors import ConfigurationError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded, recorded_failures
-from ssefw.makers.gates import barrier_gate, failed
+from ssefw.makers.gates import barrier_gate, failed, neb_gate, relaxation_gate
 from ssefw.makers.ladder import LadderMaker
+from ssefw.makers.neb import NebMaker
 from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
+from ssefw.makers.site import computed_once
+from ssefw.settings import load_settings
 
 __all__ = ["BarrierMaker", "CandidateMaker"]
 
@@ -38,10 +43,12 @@ class BarrierMaker(Maker):
     def make(self, candidate: Candidate) -> Barrier:
         """Return the barrier."""
         with failures_recorded():
-            barrier = site_energy_barrier(
-                candidate.structure, ion=self.specie, resolution=self.resolution
-            )
+            key = settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+            barrier = computed_once(key, Barrier, lambda: self._barrier(candidate))
             return barrier.model_copy(update={"candidate_id": candidate.id})
+
+    def _barrier(self, candidate: Candidate) -> Barrier:
+        return site_energy_barrier(candidate.structure, ion=self.specie, resolution=self.resolution)
 
 
 @dataclass
@@ -52,11 +59,18 @@ class CandidateMaker(Maker):
     ----------
     bvse
         The precheck, if any; a structure that it rejects is not relaxed.
+    neb
+        Barriers of hops, if any, before dynamics.
+    ladder
+        Dynamics; without it the barrier is all that is asked for.
     """
 
     relax: RelaxMaker
-    ladder: LadderMaker
+    ladder: LadderMaker | None = None
     bvse: BarrierMaker | None = None
+    neb: NebMaker | None = None
+    max_volume_change: float = 0.3
+    max_force: float = 0.5
     name: str = "candidate"
 
     def make(self, candidate: Candidate) -> Flow:
@@ -76,16 +90,50 @@ class CandidateMaker(Maker):
         with failures_recorded():
             gates = [self._gate(barrier)]
             if failed(gates):
-                campaign = CURRENT_JOB.job.metadata.get("campaign", "")
-                return conclude_candidate(
-                    candidate,
-                    campaign=campaign,
-                    temperature=self.ladder.conductivity_temperature,
-                    gates=gates,
-                    failures=recorded_failures(candidate=candidate.id, campaign=campaign),
-                )
+                return self._conclude(candidate, gates=gates)
             *first, last = self._study(candidate, gates=gates)
             return replaced_by(first, last)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def find_barrier(
+        self, relaxed: RelaxResult | None, *, candidate: Candidate, gates: Sequence[Gate]
+    ) -> Outcome | Response[Outcome]:
+        """Go on to the bands of a structure that stayed itself when it was relaxed."""
+        with failures_recorded():
+            if relaxed is None or self.neb is None:
+                return self._conclude(candidate, gates=gates)
+            limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
+            checked = [*gates, relaxation_gate(relaxed, **limits)]
+            if failed(checked):
+                return self._conclude(candidate, gates=checked, relaxed=relaxed)
+            bands = self.neb.jobs(relaxed, candidate=candidate)
+            after = self.after_bands(
+                bands[-1].output,
+                candidate=candidate,
+                relaxed=relaxed,
+                gates=list(gates) if self.ladder else checked,  # a ladder checks for itself
+            )
+            return replaced_by(bands, after)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def after_bands(
+        self,
+        barrier: Barrier | None,
+        *,
+        candidate: Candidate,
+        relaxed: RelaxResult,
+        gates: Sequence[Gate],
+    ) -> Outcome | Response[Outcome]:
+        """Go on to dynamics, where these are asked for and the barrier is low enough."""
+        with failures_recorded():
+            limit = self.neb.max_barrier if self.neb else None
+            if barrier is not None and limit is not None:
+                gates = [*gates, neb_gate(barrier, max_barrier=limit)]
+            if self.ladder is None or failed(gates):
+                return self._conclude(candidate, gates=gates, relaxed=relaxed, barrier=barrier)
+            return replaced_by(
+                [], self.ladder.make(relaxed, candidate=candidate, gates=list(gates))
+            )
 
     def _gate(self, barrier: Barrier | None) -> Gate:
         if self.bvse is None or barrier is None:
@@ -99,5 +147,31 @@ class CandidateMaker(Maker):
 
     def _study(self, candidate: Candidate, *, gates: Sequence[Gate]) -> list[Job]:
         relaxed = self.relax.make(candidate.structure)
-        ladder = self.ladder.make(relaxed.output, candidate=candidate, gates=list(gates))
-        return [relaxed, ladder]
+        if self.neb is not None:
+            end = self.find_barrier(relaxed.output, candidate=candidate, gates=list(gates))
+        elif self.ladder is not None:
+            end = self.ladder.make(relaxed.output, candidate=candidate, gates=list(gates))
+        else:
+            raise ConfigurationError("A candidate needs dynamics, bands, or both.")
+        return [relaxed, end]
+
+    def _conclude(
+        self,
+        candidate: Candidate,
+        *,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult | None = None,
+        barrier: Barrier | None = None,
+    ) -> Outcome:
+        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
+        return conclude_candidate(
+            candidate,
+            campaign=campaign,
+            temperature=self.ladder.conductivity_temperature if self.ladder else 300.0,
+            gates=gates,
+            relaxed=relaxed,
+            barrier=barrier,
+            goal="conductivity" if self.ladder else "barrier",
+            failures=recorded_failures(candidate=candidate.id, campaign=campaign),
+            threads=load_settings().settings.threads,
+        )

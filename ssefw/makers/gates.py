@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from ssefw.documents import Barrier, Diffusivity, Gate, RelaxResult
 
-__all__ = ["barrier_gate", "failed", "relaxation_gate", "triage_gate"]
+__all__ = ["barrier_gate", "failed", "neb_gate", "relaxation_gate", "triage_gate"]
 
 
 def failed(gates: Iterable[Gate]) -> Gate | None:
@@ -32,6 +32,30 @@ def barrier_gate(barrier: Barrier, *, max_barrier: float) -> Gate:
         code="ok" if passed else "barrier",
         message=(
             f"lowest bond-valence barrier {lowest.value:.2f} eV, "
+            f"{'at most' if passed else 'above'} {max_barrier:g} eV"
+        ),
+        numbers=numbers,
+    )
+
+
+def neb_gate(barrier: Barrier, *, max_barrier: float) -> Gate:
+    """Pass a candidate whose barrier from NEB, on the easiest way, is at most so high (eV).
+
+    One without a value passes: that bands did not converge says nothing of the material.
+    """
+    lowest = barrier.barrier_1d
+    numbers = {"max_barrier_ev": max_barrier}
+    if lowest.value is None:
+        message = f"the barrier from NEB is not known: {lowest.reason}"
+        return Gate(name="neb", passed=True, code="undetermined", message=message, numbers=numbers)
+    numbers["barrier_1d_ev"] = lowest.value
+    passed = lowest.value <= max_barrier
+    return Gate(
+        name="neb",
+        passed=passed,
+        code="ok" if passed else "barrier",
+        message=(
+            f"lowest barrier from NEB {lowest.value:.2f} eV, "
             f"{'at most' if passed else 'above'} {max_barrier:g} eV"
         ),
         numbers=numbers,

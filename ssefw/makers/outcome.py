@@ -1,9 +1,11 @@
 """What became of a candidate, from whatever its jobs have left."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from ssefw.analysis import fit_conductivity
 from ssefw.documents import (
+    Barrier,
     Candidate,
     Conductivity,
     Cost,
@@ -37,12 +39,25 @@ def conclude_candidate(
     diffusivities: Sequence[Diffusivity] = (),
     trajectories: Sequence[Trajectory] = (),
     failures: Sequence[Failure] = (),
+    barrier: Barrier | None = None,
+    goal: Literal["conductivity", "barrier"] = "conductivity",
     threads: int = 1,
 ) -> Outcome:
-    """Return the outcome, the conductivity at `temperature` (K) fitted where there are points."""
+    """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
+
+    Parameters
+    ----------
+    barrier
+        From NEB.
+    goal
+        What the campaign asks for; a barrier answers the question only where it is the goal.
+    """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
     conductivity = fit_conductivity(found, temperature=temperature) if found else None
-    status, reason = _judge(conductivity, gates, failures)
+    if goal == "barrier":
+        status, reason = _judge_barrier(barrier, gates, failures)
+    else:
+        status, reason = _judge(conductivity, gates, failures)
     return Outcome(
         candidate_id=candidate.id,
         formula=candidate.formula,
@@ -50,12 +65,13 @@ def conclude_candidate(
         status=status,
         reason=reason,
         conductivity=conductivity,
+        barrier=barrier,
         diffusivities=tuple(found),
         gates=tuple(gates),
         failures=tuple(failures),
         relaxed=relaxed,
         trajectory_keys=tuple(trajectory.key for trajectory in trajectories),
-        cost=_cost(relaxed, trajectories, threads=threads),
+        cost=_cost(relaxed, trajectories, barrier, threads=threads),
         provenance=relaxed.provenance if relaxed else Provenance(),
     )
 
@@ -78,20 +94,40 @@ def _judge(
     return "bound", gate.message if gate else sigma.reason
 
 
+def _judge_barrier(
+    barrier: Barrier | None, gates: Sequence[Gate], failures: Sequence[Failure]
+) -> tuple[OutcomeStatus, str]:
+    if (gate := failed(gates)) is not None:
+        return "rejected", gate.message
+    if barrier is not None:
+        easiest = barrier.barrier_1d
+        return ("undetermined", easiest.reason) if easiest.value is None else ("determined", "")
+    if failures:
+        return "failed", f"{failures[0].stage}: {failures[0].message}"
+    return "undetermined", "no hop gave a barrier"
+
+
 def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
     """Return what the dynamics of some trajectories took, with so many threads each."""
     seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
     return seconds * threads / SECONDS_PER_HOUR
 
 
-def _cost(relaxed: RelaxResult | None, trajectories: Sequence[Trajectory], *, threads: int) -> Cost:
+def _cost(
+    relaxed: RelaxResult | None,
+    trajectories: Sequence[Trajectory],
+    barrier: Barrier | None,
+    *,
+    threads: int,
+) -> Cost:
     before = relaxed.wall_time if relaxed else 0.0
     seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
     picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
     fixed = before + seconds / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
+    used = before + seconds + (barrier.wall_time if barrier else 0.0)
     return Cost(
-        wall_time=before + seconds,
-        core_hours=(before + seconds) * threads / SECONDS_PER_HOUR,
+        wall_time=used,
+        core_hours=used * threads / SECONDS_PER_HOUR,
         md_steps=sum(run.n_steps for run in trajectories),
         atom_steps=sum(run.n_steps * len(run.structure) for run in trajectories),
         protocol=PROTOCOL if fixed is not None else "",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ssefw.documents import Estimate, Outcome
+from ssefw.documents import Barrier, Estimate, Outcome
 
-__all__ = ["CSV_COLUMNS", "flat", "rank_outcomes", "summary", "with_sigma_above"]
+__all__ = ["CSV_COLUMNS", "flat", "levels", "rank_outcomes", "summary", "with_sigma_above"]
 
 CSV_COLUMNS = (
     "campaign",
@@ -21,6 +21,9 @@ CSV_COLUMNS = (
     "activation_energy_ev",
     "activation_energy_lower_ev",
     "activation_energy_upper_ev",
+    "neb_barrier_1d_ev",
+    "neb_barrier_2d_ev",
+    "neb_barrier_3d_ev",
     "core_hours",
     "reason",
 )
@@ -72,6 +75,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "temperature_k": conductivity.temperature if conductivity else None,
         "sigma_s_per_cm": _estimate(sigma(outcome)),
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
+        "barrier_ev": _barrier(outcome.barrier),
         "diffusivities": [
             {
                 "temperature_k": point.temperature,
@@ -104,9 +108,39 @@ def flat(outcome: Outcome) -> dict[str, Any]:
         "activation_energy_ev": energy.get("value"),
         "activation_energy_lower_ev": energy.get("lower"),
         "activation_energy_upper_ev": energy.get("upper"),
+        "neb_barrier_1d_ev": _level(outcome.barrier, 1),
+        "neb_barrier_2d_ev": _level(outcome.barrier, 2),
+        "neb_barrier_3d_ev": _level(outcome.barrier, 3),
         "core_hours": outcome.cost.core_hours,
         "reason": outcome.reason,
     }
+
+
+def levels(barrier: Barrier) -> tuple[Estimate, Estimate, Estimate]:
+    """Return the barriers of crossing in one, two and three dimensions."""
+    return barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d
+
+
+def _level(barrier: Barrier | None, dimension: int) -> float | None:
+    return None if barrier is None else levels(barrier)[dimension - 1].value
+
+
+def _barrier(barrier: Barrier | None) -> dict[str, Any] | None:
+    if barrier is None:
+        return None
+    found = {f"{k}d": _estimate(level) for k, level in enumerate(levels(barrier), start=1)}
+    bands = [
+        {
+            "hop_angstrom": band.hop.length if band.hop else None,
+            "n_equivalent": band.hop.n_equivalent if band.hop else None,
+            "status": band.status,
+            "reason": band.reason,
+            "forward_ev": band.forward,
+            "reverse_ev": band.reverse,
+        }
+        for band in barrier.bands
+    ]
+    return {**found, "bands": bands, "warnings": list(barrier.warnings)}
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:

@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 SCREENERS = {
+    "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }

@@ -386,7 +386,7 @@ def test_the_script_of_a_job_holds_no_password(connection, slurm, tmp_path, ssef
     site = Site(scheduler="slurm")
     text = site.script(
         site.ask(None), name="n", log=tmp_path / "l", settings=tmp_path / "s.yaml",
-        arguments=site.worker_command("small", "light,heavy"),
+        arguments=site.worker_command("small", "light,heavy", parcels=tmp_path / "parcels"),
     )  # fmt: skip
     assert "mongodb" not in text
     assert f"SSEFW_SETTINGS={tmp_path}/s.yaml" in text
@@ -395,4 +395,4 @@ def test_the_script_of_a_job_holds_no_password(connection, slurm, tmp_path, ssef
 def test_the_schema_accepts_what_the_campaign_file_accepts(ssefw):
     schema = json.loads(ssefw("schema").stdout)
     assert {"campaign", "pool", "md", "resources", "budget"} <= set(schema["properties"])
-    assert set(schema["required"]) == {"campaign", "pool", "md"}
+    assert set(schema["required"]) == {"campaign", "pool"}

@@ -238,6 +238,45 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
     assert "CANCELLED" in reasons[others[0][0]]
 
 
+# On the node the file with the database is one that cannot be read.
+BLIND = """\
+offline: true
+setup: |
+  if [ -z "$ELSEWHERE" ]; then
+    export ELSEWHERE=1
+    exec unshare --uts --mount bash -c 'hostname node7 && mount --bind /dev/null @STORE@ &&
+      exec bash "$0"' "$0"
+  fi
+  export PYTHONPATH=@PYTHONPATH@
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
+    folder = tmp_path / "c"
+    setup = BLIND.replace("@PYTHONPATH@", str(REPOSITORY))
+    setup = setup.replace("@STORE@", str(folder / "st/store.sqlite"))
+    prepare(folder, n=2, length=4.0, setup=setup)
+    launcher = Launcher(folder)
+    wait_for(lambda: list(folder.glob("st/scratch/runs/*/chunk-*")), what="a running dynamics")
+    with connect(folder / "st", read_only=True) as connection:
+        job = connection.database["queue_jobs"].find_one({"state": "running"})["job_id"]
+    subprocess.run(["scancel", job], check=True)
+    launcher.kill()
+    wait_for(lambda: job not in squeue(), what="the end of the cancelled job")
+    again = Launcher(folder)
+    assert again.wait(300) == 0, again.log.read_text()
+    assert_complete_and_computed_once(folder, 2)
+    assert any(f"slurm.{job}" in item["worker"] for item in incidents(folder))
+    assert "mongodb://offline" in (folder / "st/scratch/queue/settings.yaml").read_text()
+
+
+def squeue():
+    command = ["squeue", "-h", "-o", "%A"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
 @pytest.mark.usefixtures("slurm")
 def test_a_wrong_partition_is_reported_and_nothing_is_lost(tmp_path):
     folder = tmp_path / "c"

@@ -38,3 +38,36 @@ def test_options_that_the_engine_does_not_know_are_a_usage_error(file):
     result = CliRunner().invoke(command, [file, "--option", "nonsense=1"])
     assert result.exit_code == 2
     assert "nonsense" in result.stderr
+
+
+def test_bands_are_drawn_and_their_progress_is_told(file, tmp_path):
+    result = CliRunner().invoke(
+        command, [file, *QUICK, *EMT, "-o", str(tmp_path / "out")], catch_exceptions=False
+    )
+    assert result.exit_code == 0
+    assert "iteration 0, plain, force" in result.stderr
+    assert "to cross in 3D" in result.stdout
+    (picture,) = (tmp_path / "out").rglob("hop-*.png")
+    assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        (["--specie", "Li"], "holds no Li"),
+        (["--max-length", "2.0"], "Allow longer hops"),
+        (["--images", "2"], "--images"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(file, ssefw, option, words):
+    done = ssefw("neb", file, "--dry-run", *EMT, "--specie", "Cu", *option, check=False)
+    assert done.returncode in {1, 2}
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_hops_may_be_chosen_by_the_site_energy(li2o, ssefw, tmp_path):
+    li2o.to(filename=str(tmp_path / "Li2O.cif"))
+    done = ssefw("neb", "Li2O.cif", "--dry-run", "--hops", "bvse")
+    (line,) = done.stdout.splitlines()
+    assert line.startswith("2.309 A")  # along the edge of the cube of lithium

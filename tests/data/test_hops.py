@@ -111,7 +111,7 @@ def test_symmetry_carries_the_relaxed_start_to_the_relaxed_end(li2s):
     """Neighbors of the vacancy move outwards; so they do around the other vacancy."""
     (first, *_) = find_hops(li2s, max_length=3.0)
     cell = vacancy_cell(li2s, first.hop, min_length=10.0)
-    operations = symmetry_operations(cell.host)
+    operations = symmetry_operations(li2s)
 
     def relaxed(ideal, vacancy):
         frac = ideal.frac_coords - ideal.lattice.get_fractional_coords(vacancy)
@@ -122,7 +122,13 @@ def test_symmetry_carries_the_relaxed_start_to_the_relaxed_end(li2s):
 
     vacant_at_start = cell.end.cart_coords[cell.mover]
     vacant_at_end = cell.start.cart_coords[cell.mover]
-    found = carry_over(relaxed(cell.start, vacant_at_start), cell, operations)
+    found = carry_over(
+        relaxed(cell.start, vacant_at_start),
+        cell.start,
+        cell.end,
+        operations,
+        holes=(vacant_at_start, vacant_at_end),
+    )
     expected = relaxed(cell.end, vacant_at_end)
     frac = found.frac_coords - expected.frac_coords
     error = found.lattice.get_cartesian_coords(frac - np.rint(frac))

@@ -27,6 +27,7 @@ from ssefw.engines.espresso.jobs import (
     PathLengthHandler,
     RestartHandler,
     ScfHandler,
+    WalltimeHandler,
     end_orphan,
 )
 from ssefw.engines.espresso.launch import ParallelLayout, rank_count
@@ -461,17 +462,80 @@ def test_broken_restart_files_are_removed(li2s, pseudos, tmp_path, images):
     assert read_option((tmp_path / "neb.in").read_text(), "path", "restart_mode") == "from_scratch"
 
 
+def iterations_text(errors):
+    """A log out of iterations, with the largest force of each."""
+    parts = [
+        neb_text([-10.0, -9.5, -10.0], error, "no-CI", "", n=n)
+        for n, error in enumerate(errors, start=1)
+    ]
+    return "".join(parts) + "     neb: reached the maximum number of steps\n"
+
+
 def test_more_iterations_are_given_once(tmp_path, images, pseudos):
     found = find_pseudopotentials(pseudos, ["Li", "S"])
     path = PathSettings(fmax=0.05, max_steps=10, climb=False, restart=False)
     text = neb_input(images, found, path=path, options={}, kpoints=(1, 1, 1))
     (tmp_path / "neb.in").write_text(text)
-    (tmp_path / "neb.out").write_text("     neb: reached the maximum number of steps\n")
+    (tmp_path / "neb.out").write_text(iterations_text([2.0, 0.5]))
     handler = PathLengthHandler("neb.in", "neb.out")
     assert handler.check(str(tmp_path))
     handler.correct(str(tmp_path))
     assert read_option((tmp_path / "neb.in").read_text(), "path", "nstep_path") == "20"
     assert handler.max_num_corrections == 1
+
+
+@pytest.mark.parametrize(("errors", "goes_on"), [([2.0, 1.0, 0.2], True), ([0.4, 0.5, 0.4], False)])
+def test_more_iterations_are_given_only_where_forces_fall(tmp_path, errors, goes_on):
+    (tmp_path / "neb.out").write_text(iterations_text(errors))
+    assert PathLengthHandler("neb.in", "neb.out").check(str(tmp_path)) is goes_on
+
+
+def test_a_band_out_of_iterations_whose_forces_fall_gets_as_many_again(images, script, tmp_path):
+    (script / "1.out").write_text(iterations_text([2.0, 0.2]) + "   JOB DONE.\n")
+    with_path(script, 1, images, [-10.0, -9.5, -10.0])
+    (script / "2.out").write_text(neb_text([-10.0, -9.7, -10.0], 0.01, "no-CI", DONE, n=3))
+    with_path(script, 2, images, [-10.0, -9.7, -10.0])
+    band = EspressoEngine().neb(images, NebSettings(climb=False, max_steps=2), tmp_path / "band")
+    assert band.status == "converged"
+    second = (script / "2.in").read_text()
+    assert read_option(second, "path", "nstep_path") == "4"
+    assert read_option(second, "path", "restart_mode") == "restart"
+
+
+OUT_OF_TIME = "     Maximum CPU time exceeded\n\n   JOB DONE.\n"
+
+
+def test_a_relaxation_that_used_up_its_seconds_reads_its_own_files(li2s, pseudos, tmp_path):
+    found = find_pseudopotentials(pseudos, ["Li", "S"])
+    options = {"control": {"max_seconds": 60}}
+    text = pw_input(li2s, found, calculation="relax", options=options, kpoints=(1, 1, 1))
+    (tmp_path / "pw.in").write_text(text)
+    (tmp_path / "pw.out").write_text(OUT_OF_TIME)
+    handler = WalltimeHandler()
+    assert handler.check(str(tmp_path))
+    assert handler.correct(str(tmp_path))["actions"]
+    assert read_option((tmp_path / "pw.in").read_text(), "control", "restart_mode") == "restart"
+
+
+@pytest.mark.parametrize("has_iteration", [True, False])
+def test_a_path_that_used_up_its_seconds_goes_on_if_it_gets_anywhere(
+    *, images, pseudos, tmp_path, has_iteration
+):
+    found = find_pseudopotentials(pseudos, ["Li", "S"])
+    path = PathSettings(fmax=0.05, max_steps=10, climb=False, restart=False)
+    text = neb_input(images, found, path=path, options={}, kpoints=(1, 1, 1))
+    (tmp_path / "neb.in").write_text(text)
+    log = neb_text([-10.0, -9.5, -10.0], 0.4, "no-CI", "") if has_iteration else ""
+    (tmp_path / "neb.out").write_text(log + "\n     WARNING :  scf convergence NOT achieved\n")
+    (tmp_path / "ssefw.path").write_text(path_text(images, [-10.0, -9.5, -10.0]))
+    (tmp_path / "ssefw_2").mkdir()
+    (tmp_path / "ssefw_2" / "PW.out").write_text(OUT_OF_TIME)
+    handler = WalltimeHandler("neb.in", "neb.out")
+    assert handler.check(str(tmp_path))
+    answer = handler.correct(str(tmp_path))
+    assert (answer["actions"] is not None) is has_iteration
+    if has_iteration:
+        assert read_option((tmp_path / "neb.in").read_text(), "path", "restart_mode") == "restart"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,16 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import yaml
+from jobflow import Flow, JobStore, run_locally
+from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
+from ssefw.documents import Convergence, ConvergencePoint
 from ssefw.engines.espresso import EspressoEngine
-from ssefw.engines.espresso.convergence import ConvergencePoint, coarsest_within, converge
+from ssefw.engines.espresso.convergence import coarsest_within, converge
 from ssefw.errors import AnalysisError
+from ssefw.makers.convergence import ConvergenceMaker
 
 
 @pytest.fixture
@@ -28,9 +33,9 @@ def exponential(monkeypatch):
 def test_coarsest_settings_within_the_tolerance_are_found(exponential, lif):
     found = converge(EspressoEngine(), lif, tolerance=1e-3)
     # exp(-x/8) < 1e-3 from x = 55 on; 0.1 s^4 is within 1e-3 of its limit below s = 0.32.
-    assert found.engine.ecutwfc == 60
-    assert found.engine.ecutrho == 480
-    assert found.engine.kspacing == pytest.approx(0.25, abs=0.1)
+    assert found.ecutwfc == 60
+    assert found.ecutrho == 480
+    assert found.kspacing == pytest.approx(0.25, abs=0.1)
     assert [point.setting for point in found.cutoffs] == [30, 40, 50, 60, 80, 100]
 
 
@@ -41,13 +46,51 @@ def test_equal_grids_are_computed_once(exponential):
     assert len(exponential) == 6
 
 
+def series(energies):
+    return [ConvergencePoint(setting=x, energy_per_atom=energy) for x, energy in energies.items()]
+
+
 def test_a_series_that_has_not_ended_is_refused():
-    points = [ConvergencePoint(30, -1.0), ConvergencePoint(40, -1.1), ConvergencePoint(50, -1.15)]
+    points = series({30: -1.0, 40: -1.1, 50: -1.15})
     with pytest.raises(AnalysisError, match="Go on to finer"):
         coarsest_within(points, tolerance=1e-3)
 
 
 def test_agreement_by_chance_in_between_does_not_count():
     energies = [-1.15, -1.2, -1.149, -1.15]
-    points = [ConvergencePoint(10.0 * k, energy) for k, energy in enumerate(energies)]
+    points = series({10.0 * k: energy for k, energy in enumerate(energies)})
     assert coarsest_within(points, tolerance=2e-3).setting == 20.0
+
+
+def test_the_command_prints_options_to_copy_and_draws(exponential, lif, ssefw, tmp_path):
+    lif.to(filename=str(tmp_path / "LiF.cif"))
+    done = ssefw("converge", "LiF.cif", "--plot", "series.png")
+    assert yaml.safe_load(done.stdout)["options"]["ecutwfc"] == 60
+    assert (tmp_path / "series.png").stat().st_size > 10_000
+    assert (tmp_path / "series.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--option", "nonsense=1"], "does not take nonsense"),
+        (["--tolerance", "0"], "--tolerance"),
+        (["--cutoff", "30", "--cutoff", "35"], "Go on to finer"),
+    ],
+)
+def test_the_command_refuses_what_leads_nowhere(
+    *, exponential, lif, ssefw, tmp_path, arguments, words
+):
+    lif.to(filename=str(tmp_path / "LiF.cif"))
+    done = ssefw("converge", "LiF.cif", *arguments, check=False)
+    assert done.returncode in {1, 2}
+    assert words in done.stderr
+
+
+def test_the_job_stores_what_was_found(exponential, lif):
+    store = JobStore(MemoryStore())
+    job = ConvergenceMaker(engine=EspressoEngine()).make(lif)
+    run_locally(Flow([job]), store=store, log=False, raise_immediately=True)
+    found = Convergence(**store.get_output(job.uuid, load=True))
+    assert found.ecutwfc == 60
+    assert found.cutoffs[-1].setting == 100

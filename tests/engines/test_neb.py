@@ -22,14 +22,14 @@ from ssefw.engines.band import (
 from ssefw.engines.migration import (
     MigrationSettings,
     hop_barrier,
-    images_along,
     percolation_barrier,
 )
+from ssefw.engines.seeding import images_along
 from ssefw.errors import AnalysisError, DataError, EngineError
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 QUICK = MigrationSettings(
-    min_length=6.0, n_images=5, end_fmax=0.02, idpp=False, band=NebSettings(fmax=0.05)
+    min_length=6.0, n_images=5, end_fmax=0.02, path="linear", band=NebSettings(fmax=0.05)
 )
 """Ends and band are relaxed as far as the tolerances below need."""
 

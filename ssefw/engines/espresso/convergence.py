@@ -6,37 +6,21 @@ with coarse k-points and k-points at the cutoff that was found.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pymatgen.core import Structure
 
+from ssefw.documents import Convergence, ConvergencePoint
 from ssefw.engines.espresso.engine import EspressoEngine
 from ssefw.engines.espresso.inputs import kpoint_grid
 from ssefw.errors import AnalysisError
 
-__all__ = ["ConvergedSettings", "ConvergencePoint", "coarsest_within", "converge"]
+__all__ = ["coarsest_within", "converge"]
 
 CUTOFFS = (30.0, 40.0, 50.0, 60.0, 80.0, 100.0)
 SPACINGS = (0.6, 0.45, 0.35, 0.25, 0.2)
 DUAL = 8.0
 """Cutoff of the density over that of wavefunctions."""
-
-
-@dataclass(frozen=True)
-class ConvergencePoint:
-    """A setting (Ry, or 1/A) and the energy (eV/atom) it gives."""
-
-    setting: float
-    energy: float
-
-
-@dataclass(frozen=True)
-class ConvergedSettings:
-    """The engine with what was chosen, and both series, coarse to fine."""
-
-    engine: EspressoEngine
-    cutoffs: tuple[ConvergencePoint, ...]
-    spacings: tuple[ConvergencePoint, ...]
 
 
 def coarsest_within(points: Sequence[ConvergencePoint], *, tolerance: float) -> ConvergencePoint:
@@ -54,9 +38,9 @@ def coarsest_within(points: Sequence[ConvergencePoint], *, tolerance: float) -> 
     AnalysisError
         If the last two do not agree: then the finest is no limit.
     """
-    limit = points[-1].energy
-    if len(points) < 2 or abs(points[-2].energy - limit) > tolerance:
-        step = abs(points[-2].energy - limit) if len(points) > 1 else float("nan")
+    limit = points[-1].energy_per_atom
+    if len(points) < 2 or abs(points[-2].energy_per_atom - limit) > tolerance:
+        step = abs(points[-2].energy_per_atom - limit) if len(points) > 1 else float("nan")
         msg = (
             f"Not converged to {1e3 * tolerance:g} meV/atom: the last step, to "
             f"{points[-1].setting:g}, changes the energy by {1e3 * step:.2f}. Go on to finer ones."
@@ -64,7 +48,7 @@ def coarsest_within(points: Sequence[ConvergencePoint], *, tolerance: float) -> 
         raise AnalysisError(msg)
     chosen = points[-1]
     for point in reversed(points):
-        if abs(point.energy - limit) > tolerance:
+        if abs(point.energy_per_atom - limit) > tolerance:
             break
         chosen = point
     return chosen
@@ -77,7 +61,7 @@ def converge(
     tolerance: float = 1e-3,
     cutoffs: Sequence[float] = CUTOFFS,
     spacings: Sequence[float] = SPACINGS,
-) -> ConvergedSettings:
+) -> Convergence:
     """Find cutoff and k-points for a structure.
 
     Parameters
@@ -103,11 +87,20 @@ def converge(
     best = at_cutoff(cutoff)
     grids = {kpoint_grid(structure, spacing=spacing): spacing for spacing in reversed(spacings)}
     distinct = sorted(grids.values(), reverse=True)
-    if len(distinct) == 1:
-        return ConvergedSettings(best, series, ())
-    points = _series(structure, distinct, lambda spacing: replace(best, kspacing=spacing))
-    spacing = coarsest_within(points, tolerance=tolerance).setting
-    return ConvergedSettings(replace(best, kspacing=spacing), series, points)
+    points: tuple[ConvergencePoint, ...] = ()
+    if len(distinct) > 1:
+        points = _series(structure, distinct, lambda spacing: replace(best, kspacing=spacing))
+        best = replace(best, kspacing=coarsest_within(points, tolerance=tolerance).setting)
+    return Convergence(
+        formula=structure.composition.reduced_formula,
+        tolerance=tolerance,
+        ecutwfc=cutoff,
+        ecutrho=DUAL * cutoff,
+        kspacing=best.kspacing,
+        cutoffs=series,
+        spacings=points,
+        provenance=best.provenance({"tolerance": tolerance}),
+    )
 
 
 def _series(
@@ -116,6 +109,8 @@ def _series(
     engine_at: Callable[[float], EspressoEngine],
 ) -> tuple[ConvergencePoint, ...]:
     return tuple(
-        ConvergencePoint(setting, engine_at(setting).static(structure).energy_per_atom)
+        ConvergencePoint(
+            setting=setting, energy_per_atom=engine_at(setting).static(structure).energy_per_atom
+        )
         for setting in settings
     )

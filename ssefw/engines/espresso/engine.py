@@ -34,7 +34,7 @@ from ssefw.engines.espresso.pseudopotentials import (
 from ssefw.engines.espresso.pw_output import PwRun, parse_pw
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory
-from ssefw.engines.stopping import StopCheck, never_stop, stop_check
+from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
 from ssefw.errors import DataError, EngineError
 from ssefw.settings import Settings, load_settings
 
@@ -105,7 +105,14 @@ class EspressoEngine(Engine):
         return replace(self, charge=charge)
 
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> RelaxResult:
         """Relax with the BFGS of pw.x; see `Engine.relax`.
 
@@ -248,7 +255,7 @@ class EspressoEngine(Engine):
                         f"pw.x in {record.path} was interrupted ({reason}); run it again to "
                         "continue from its last geometry."
                     )
-                    raise EngineError(msg, directory=record.path)
+                    raise InterruptionError(msg, directory=record.path)
             if not _is_whole(run):
                 why = "; ".join(s.message for s in run.symptoms) or "its output breaks off"
                 msg = f"pw.x failed in {record.path}: {why}"

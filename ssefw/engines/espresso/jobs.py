@@ -42,6 +42,7 @@ __all__ = [
     "RestartHandler",
     "ScfHandler",
     "StopHandler",
+    "WalltimeHandler",
     "default_handlers",
 ]
 
@@ -50,6 +51,9 @@ Change = tuple[str, str, Any]
 
 NEB_OUTPUT, PW_OUTPUT = "neb.out", "pw.out"
 PID_FILE = "program.pid"
+FALLING = 0.7
+"""A band whose largest force fell to this share of its first is on its way."""
+
 GRACE = 60.0
 """Seconds a program has to stop after it was asked."""
 
@@ -302,11 +306,46 @@ class RestartHandler(_Handler):
         return {"errors": list(found.values()), "actions": ["start from scratch"]}
 
 
+class WalltimeHandler(_Handler):
+    """The program used up its own ``max_seconds`` and stopped cleanly: go on where it stopped.
+
+    Each attempt has the same time again. A band that did not end an iteration in it never will.
+    """
+
+    codes = frozenset({"walltime"})
+    max_num_corrections = 5
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Restart, if there is something to restart from."""
+        folder = Path(directory)
+        text = (folder / self.input_file).read_text()
+        if read_option(text, "path", "string_method") is None:
+            return super().correct(directory)
+        if not parse_log(read_text(folder / self.output_file)).iterations:
+            errors = ["max_seconds is too short for one iteration of the path"]
+            return {"errors": errors, "actions": None}
+        return super().correct(directory)
+
+    def remedy(self, text: str) -> list[Change] | None:
+        """Let pw.x read its own files; neb.x has its path file."""
+        if read_option(text, "path", "string_method") is not None:
+            return []
+        return [("control", "restart_mode", "restart")]
+
+
 class PathLengthHandler(_Handler):
-    """Out of iterations: go on for as many again, once."""
+    """Out of iterations: go on for as many again, once, where forces still fall."""
 
     codes = frozenset({"nstep_exceeded"})
     max_num_corrections = 1
+
+    def check(self, directory: str = "./") -> bool:
+        """Whether a run ended that had come nearer to its goal."""
+        if not super().check(directory):
+            return False
+        log = parse_log(read_text(Path(directory) / self.output_file))
+        worst = [max(iteration.errors[1:-1], default=0.0) for iteration in log.iterations]
+        return bool(worst) and worst[-1] < FALLING * worst[0]
 
     def remedy(self, text: str) -> list[Change] | None:
         """Double the number of iterations."""
@@ -429,8 +468,9 @@ def default_handlers(input_file: str, output_file: str) -> list[ErrorHandler]:
         DiagonalizationHandler,
         MixingHandler,
         ScfHandler,
+        WalltimeHandler,
     ]
-    kinds.append(DeathHandler if input_file == NEB_INPUT else BfgsHandler)
+    kinds += [PathLengthHandler, DeathHandler] if input_file == NEB_INPUT else [BfgsHandler]
     return [kind(input_file, output_file) for kind in kinds]
 
 

@@ -22,7 +22,7 @@ from ssefw.engines.espresso.pseudopotentials import Pseudopotential
 from ssefw.engines.espresso.results import NEB_OUTPUT, read_band, records
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory, write_atomically
-from ssefw.engines.stopping import StopCheck
+from ssefw.engines.stopping import InterruptionError, StopCheck
 from ssefw.errors import EngineError
 
 __all__ = ["NebRun"]
@@ -75,7 +75,8 @@ class NebRun:
                 band = self._read()
                 if band is None:
                     msg = f"neb.x in {self.folder} completed no iteration ({reason}). Run it again."
-                    raise EngineError(msg, directory=self.folder)
+                    kind = EngineError if reason == "complete" else InterruptionError
+                    raise kind(msg, directory=self.folder)
                 if stage == "climb" or band.status != "converged" or reason != "complete":
                     break
         if band is None:

@@ -1,0 +1,61 @@
+"""How far a band in a folder is, for whoever watches."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ssefw.documents import EndReason, NebIterationRecord
+from ssefw.engines.ase_neb import BAND_FILE, read_history
+from ssefw.engines.stopping import StopCheck
+
+__all__ = ["read_band_progress", "watched"]
+
+NEB_OUTPUT = "neb.out"
+
+
+def read_band_progress(folder: Path) -> NebIterationRecord | None:
+    """Return the latest iteration of the band in a folder, if there is one."""
+    if (folder / BAND_FILE).exists():
+        history = read_history(folder / BAND_FILE)
+        return history[-1] if history else None
+    if (folder / NEB_OUTPUT).exists():
+        from ssefw.engines.espresso.neb_output import parse_log  # noqa: PLC0415  custodian is slow
+        from ssefw.engines.espresso.results import records  # noqa: PLC0415
+        from ssefw.engines.espresso.symptoms import read_text  # noqa: PLC0415
+
+        found = records(parse_log(read_text(folder / NEB_OUTPUT)))
+        return found[-1] if found else None
+    return None
+
+
+def watched(
+    stop: StopCheck,
+    folder: Path,
+    show: Callable[[str, NebIterationRecord], None],
+    *,
+    interval: float = 2.0,
+) -> StopCheck:
+    """Return a check that also shows what the bands below a folder have come to.
+
+    Parameters
+    ----------
+    show
+        Called with the path of a band below `folder` and its latest iteration, when that is new.
+    interval
+        Least seconds between two looks.
+    """
+    seen: dict[str, NebIterationRecord] = {}
+    last = [0.0]
+
+    def check() -> EndReason | None:
+        if time.monotonic() - last[0] >= interval:
+            last[0] = time.monotonic()
+            for file in (*folder.rglob(BAND_FILE), *folder.rglob(NEB_OUTPUT)):
+                name = str(file.parent.relative_to(folder))
+                latest = read_band_progress(file.parent)
+                if latest is not None and latest != seen.get(name):
+                    seen[name] = latest
+                    show(name, latest)
+        return stop()
+
+    return check
