@@ -10,6 +10,7 @@ from ssefw.screening.xrdmatch.checkpoints import read_checkpoint, write_checkpoi
 from ssefw.screening.xrdmatch.ensemble import (
     EnsembleSettings,
     check_patterns,
+    compare_methods,
     member_probabilities,
     train_members,
 )
@@ -157,6 +158,15 @@ def test_members_learn_from_different_draws_of_equal_size(problem):
         assert np.bincount(problem[1][member.rows]).tolist() == [7, 7]
         assert len(set(member.rows.tolist())) == 14
     assert set(members[0].rows.tolist()) != set(members[1].rows.tolist())
+
+
+def test_methods_are_compared_on_the_same_draws_in_one_call(problem, rng):
+    held_out = patterns_of([0, 1, 1], rng)
+    found = compare_methods(*problem, held_out, ensemble(iterations=10))
+    assert list(found) == ["supervised", "fixmatch", "flexmatch"]
+    assert all(each.shape == (2, 3) for each in found.values())
+    alone = compare_methods(*problem, held_out, ensemble(iterations=10), methods=["fixmatch"])
+    np.testing.assert_array_equal(alone["fixmatch"], found["fixmatch"])
 
 
 def test_fewer_labels_than_a_member_needs_are_refused(problem):
