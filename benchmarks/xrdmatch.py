@@ -3,7 +3,7 @@
     SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py --out FOLDER [--seeds 20] [PART ...]
 
 Parts: speed, authors, obelix (one model of each kind a seed), ensembles (ten members, of --sets),
-published, figures, summary. Every finished model is a line of FOLDER/results.jsonl and is
+published, networks, figures, summary. Every finished model is a line of FOLDER/results.jsonl and is
 not trained again, so the script may be stopped and started. The reduced default is 3 seeds of
 100 iterations; the numbers of docs/xrdmatch.md are from --seeds and --iterations as stated there.
 
@@ -232,6 +232,26 @@ def run_obelix(args):
 def run_ensembles(args):
     for name in args.sets:
         run_models(name, args, range(MEMBERS), ["supervised", "flexmatch"])
+
+
+def run_networks(args):
+    """Compare the networks taught by labels alone; vgg11 wants a GPU or hours."""
+    raw, y, groups = authors(args.out)
+    for network, width in (("small", BIN), ("vgg11", 1)):
+        patterns = bin_patterns(raw, width)
+        for seed in range(args.seeds):
+            train, test = draw(y, groups, seed)
+
+            def model(network=network, width=width, patterns=patterns, train=train, test=test):
+                training = TrainingSettings(
+                    method="supervised", network=network, iterations=args.iterations
+                )
+                own = EnsembleSettings(training=training, step=0.02 * width)
+                made = train_member(patterns[train], y[train], patterns[train], own, number=0)
+                return member_probabilities([made.weights], patterns[test], network=network)[0]
+
+            name = f"supervised, {network}"
+            args.results.get(("authors", name, args.iterations, seed, 0), model)
 
 
 def run_published(args):

@@ -50,6 +50,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """What each variant sets: our default, the paper's definition, and the authors' program's."""
 
+_COUNTS = ("members", "per_class", "iterations", "batch", "ratio", "seed")
+_NUMBERS = ("unlabeled_share", "learning_rate", "tau", "fwhm", "bin_width")
+_SWITCHES = ("convex", "warm_up")
 WINDOW = 5.0  # degrees 2 theta that an explanation takes away at once
 POINT = 0.02
 
@@ -133,6 +136,7 @@ class XRDMatchScreener(Screener):
             "convex": convex,
             "seed": seed,
         }
+        _check_kinds(self._given)
         chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
         for key in ("network", "augmentation", "bin_width", "convex", "warm_up"):
             if self._given[key] is not None:
@@ -392,3 +396,20 @@ class XRDMatchScreener(Screener):
         rows, _ = nearest(own, self._directions)
         gap = np.linalg.norm(own - self._directions[rows], axis=1)
         return np.asarray(gap / self._mean_distance, dtype=np.float64)
+
+
+def _check_kinds(given: dict[str, Any]) -> None:
+    """Refuse a setting of the wrong kind, which a command line can hand over."""
+    for names, kind, word in (
+        (_COUNTS, int, "a whole number"),
+        (_NUMBERS, (int, float), "a number"),
+        (_SWITCHES, bool, "true or false"),
+        (("wavelength",), (str, int, float), "the name of a line or angstrom"),
+    ):
+        for name in names:
+            value = given[name]
+            right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+            if value is not None and not right:
+                raise ConfigurationError(f"{name} is {word}, got {value!r}.")
+    if given["learning_rate"] <= 0:
+        raise ConfigurationError(f"learning_rate is above 0, got {given['learning_rate']:g}.")

@@ -74,7 +74,20 @@ def test_a_variant_sets_what_is_not_given():
     assert set(VARIANTS) == {"fast", "paper", "code"}
 
 
-@pytest.mark.parametrize("wrong", [{"variant": "best"}, {"bin_width": 0.03}, {"bin_width": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"variant": "best"},
+        {"bin_width": 0.03},
+        {"bin_width": 0},
+        {"tau": "high"},
+        {"members": 2.5},
+        {"members": True},
+        {"convex": 1},
+        {"learning_rate": 0},
+        {"network": "resnet"},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigurationError):
         XRDMatchScreener(**wrong)
