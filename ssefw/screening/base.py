@@ -44,6 +44,7 @@ __all__ = [
 
 SCREENERS = {
     "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
+    "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }

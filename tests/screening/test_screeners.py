@@ -18,6 +18,7 @@ from tests.screening.conftest import rock_salt
 
 QUICK = {
     "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
+    "clustering": {"representation": "soap-unperturbed"},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
     "xrdmatch": {
         "method": "fixmatch",

@@ -93,7 +93,9 @@ def fit_groups(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     jobs = Parallel(n_jobs=workers, return_as="generator")(
-        delayed(_fitted)(config, sets, y, learns, seed * 7919 + number, start, folder)
+        delayed(_fitted)(
+            config, sets, y, learns, seed=seed * 7919 + number, start=start, folder=folder
+        )
         for number, config in enumerate(configs)
     )
     groups = []
@@ -108,13 +110,14 @@ def _fitted(
     sets: Sequence[WeightedSet],
     y: npt.NDArray[np.int64],
     learns: Bools,
+    *,
     seed: int,
     start: Start | None,
     folder: Path | None,
 ) -> NetworkGroup:
     path = None
     if folder is not None:
-        path = folder / f"{_key(config, sets, y, learns, seed, start)}.npz"
+        path = folder / f"{_key(config, sets, y, learns, seed=seed, start=start)}.npz"
         if (kept := _read(path, config)) is not None:
             return kept
     center, scale = (start.center, start.scale) if start else feature_scale(sets)
@@ -141,9 +144,9 @@ def _fitted(
 
 def _read(path: Path, config: NetworkConfig) -> NetworkGroup | None:
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
             return NetworkGroup(config, {key: content[key] for key in content.files})
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None
 
 
@@ -152,6 +155,7 @@ def _key(
     sets: Sequence[WeightedSet],
     y: npt.NDArray[np.int64],
     learns: Bools,
+    *,
     seed: int,
     start: Start | None,
 ) -> str:

@@ -10,6 +10,7 @@ https://doi.org/10.1021/acs.chemmater.9b01294, https://doi.org/10.1038/s43588-02
 """
 
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -222,10 +223,10 @@ def read_megnet_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     """
     try:
         if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as content:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
                 return {key: np.asarray(content[key], np.float32) for key in content.files}
         return _read_hdf5(path)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no weights of MEGNet ({error}).") from error
 
 

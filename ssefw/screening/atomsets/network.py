@@ -19,7 +19,15 @@ from torch import Tensor
 from ssefw.errors import ConfigurationError
 from ssefw.screening.atomsets.sources import WeightedSet
 
-__all__ = ["Batch", "NetworkConfig", "Parameters", "initial_parameters", "logits", "predict"]
+__all__ = [
+    "Batch",
+    "NetworkConfig",
+    "Parameters",
+    "initial_parameters",
+    "logits",
+    "predict",
+    "varied_configs",
+]
 
 Parameters = dict[str, Tensor]
 READOUT_STEPS = 3
@@ -27,7 +35,7 @@ READOUT_STEPS = 3
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Shape and training of a network; the defaults were chosen on inner folds.
+    """Shape and training of a network; the defaults are small, as label sets are.
 
     Attributes
     ----------
@@ -51,18 +59,18 @@ class NetworkConfig:
     """
 
     layers: int = 2
-    neurons: int = 64
-    readout: int = 32
+    neurons: int = 32
+    readout: int = 16
     dropout: float = 0.1
     dropout_final: float = 0.2
     l2: float = 1e-4
     l2_final: float = 1e-4
     optimizer: Literal["adamw", "lamb"] = "adamw"
-    rate: float = 2e-3
+    rate: float = 3e-3
     rate_max: float = 5e-3
-    batch: int = 64
-    epochs: int = 200
-    patience: int = 40
+    batch: int = 128
+    epochs: int = 120
+    patience: int = 30
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "NetworkConfig":
@@ -92,6 +100,27 @@ class NetworkConfig:
     def settings(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
         return asdict(self)
+
+
+def varied_configs(n: int) -> list[NetworkConfig]:
+    """Return n different configurations, the default first: what an ensemble without search takes.
+
+    They vary width, depth, dropout and decay within the part of the published grid that is quick.
+    """
+    configs = [NetworkConfig()]
+    rng = np.random.default_rng(0)
+    while len(configs) < n:
+        config = NetworkConfig(
+            layers=int(rng.choice([2, 3])),
+            neurons=int(rng.choice([32, 48, 64])),
+            dropout=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            dropout_final=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            l2=float(rng.choice([1e-4, 1e-3])),
+            l2_final=float(rng.choice([1e-4, 1e-3])),
+        )
+        if config not in configs:
+            configs.append(config)
+    return configs
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ seen.
 McHaffie et al., Digital Discovery 4, 1518 (2025), https://doi.org/10.1039/D5DD00052A
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,7 @@ from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import NetworkGroup, fit_groups
-from ssefw.screening.atomsets.network import NetworkConfig
+from ssefw.screening.atomsets.network import NetworkConfig, varied_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
 from ssefw.screening.atomsets.sources import (
@@ -45,6 +46,8 @@ from ssefw.screening.features.sites import Representation
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
 
 __all__ = ["AtomSetsScreener"]
+
+logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
 NET = "net"
@@ -66,7 +69,8 @@ class AtomSetsScreener(Screener):
     representation
         CAMN, CAN, CAMNS or CANS.
     networks
-        Configurations of `NetworkConfig`; each is trained `runs` times.
+        Configurations of `NetworkConfig`, or how many different ones to take; each is trained
+        `runs` times.
     runs
         Inner splits of the labels, each giving one member of every kind and configuration.
     test_share
@@ -91,11 +95,11 @@ class AtomSetsScreener(Screener):
     def __init__(
         self,
         *,
-        members: Sequence[str] = ("et", NET),
+        members: Sequence[str] = ("et", "gb"),
         source: str = "chgnet",
         layer: Layer = "elements",
         representation: Representation = "CAMN",
-        networks: Sequence[Mapping[str, Any]] = ({},),
+        networks: int | Sequence[Mapping[str, Any]] = 1,
         runs: int = 10,
         test_share: float = 0.15,
         grouped: bool = True,
@@ -113,7 +117,7 @@ class AtomSetsScreener(Screener):
             )
         if layer not in LAYERS:
             raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        if NET in members and not networks:
+        if not networks or (isinstance(networks, int) and networks < 1):
             raise ConfigurationError("Networks need at least one configuration, got none.")
         if runs < 1:
             raise ConfigurationError(f"runs must be at least 1, got {runs}.")
@@ -121,7 +125,11 @@ class AtomSetsScreener(Screener):
         self.source = source
         self.layer: Layer = layer
         self.representation: Representation = representation
-        self.networks = [NetworkConfig.from_settings(dict(one)) for one in networks]
+        self.networks = (
+            varied_configs(networks)
+            if isinstance(networks, int)
+            else [NetworkConfig.from_settings(dict(one)) for one in networks]
+        )
         self.runs = runs
         self.test_share = test_share
         self.grouped = grouped
@@ -151,14 +159,15 @@ class AtomSetsScreener(Screener):
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:  # noqa: ARG002
         """Fit the members of every kind to each inner split; the pool is not used.
 
+        Labels without site vectors, as of a structure where there is none, are not learned from;
+        a warning says how many.
+
         Raises
         ------
         DataError
-            If a label has no site vectors, or the labels cannot be split.
+            If too few labels are left, or they cannot be split.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
-        self._source = make_source(self.source, weights=self.weights)
-        sets = [self._set(material) for material in labeled.materials]
+        labeled, sets = self._learnable(data)
         splits = repeated_random(
             labeled,
             n=self.runs,
@@ -204,11 +213,21 @@ class AtomSetsScreener(Screener):
         return self
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "AtomSetsScreener":
-        """Return an unfitted screener with the ten best networks of a search on inner folds."""
-        labeled = data.take(np.flatnonzero(data.y >= 0))
-        self._source = make_source(self.source, weights=self.weights)
+        """Return an unfitted screener with the ten best networks of a search on inner folds.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are no networks among the members.
+        """
+        if NET not in self.members:
+            raise ConfigurationError(
+                "A search is for networks, and there are none among the members "
+                f"{', '.join(self.members)}. Add them: --set 'members=[net, et, gb]'."
+            )
+        labeled, sets = self._learnable(data)
         found = search_networks(
-            [self._set(material) for material in labeled.materials],
+            sets,
             labeled,
             trials=trials,
             seed=self.seed,
@@ -350,6 +369,32 @@ class AtomSetsScreener(Screener):
     def _check_fitted(self) -> None:
         if not hasattr(self, "calibration_"):
             raise NotFittedError("This AtomSetsScreener is not fitted; call fit first.")
+
+    def _learnable(self, data: Dataset) -> tuple[Dataset, list[WeightedSet]]:
+        """Return the labels that can be learned from, and their sets."""
+        self._source = make_source(self.source, weights=self.weights)
+        rows, sets, reasons = [], [], []
+        for row in np.flatnonzero(data.y >= 0):
+            try:
+                sets.append(self._set(data.materials[row]))
+                rows.append(row)
+            except DataError as error:
+                reasons.append(str(error))
+        kept = data.take(rows)
+        if len(set(kept.y.tolist())) < 2:
+            why = f" The first reason: {reasons[0]}" if reasons else ""
+            raise DataError(
+                f"{len(rows)} labels of {data.name!r} can be learned from, not of both "
+                f"classes.{why}"
+            )
+        if reasons:
+            logger.warning(
+                "%d of %d labels are not learned from, the first because: %s",
+                len(reasons),
+                len(reasons) + len(rows),
+                reasons[0],
+            )
+        return kept, sets
 
     def _set(self, material: Material) -> WeightedSet:
         return material_set(

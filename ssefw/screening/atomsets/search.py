@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.splits import k_fold
@@ -72,12 +73,7 @@ def search_networks(
         optuna = import_module("optuna")
     except ImportError as error:
         raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
-    splits = k_fold(data, k=FOLDS, seed=seed)
-    learns = np.zeros((FOLDS, len(data)), dtype=bool)
-    for row, split in enumerate(splits):
-        learns[row, split.train] = True
-    center, scale = feature_scale(sets)
-    batch = Batch.of(sets, center=center, scale=scale)
+    batch, learns = _inner_folds(sets, data, seed=seed)
     space = dict(GRID)
     if optimizer == "adamw":
         space = {**GRID, "rate": ADAM_RATES}
@@ -123,6 +119,21 @@ def search_networks(
         raise DataError(
             f"None of {trials} trials of the search was finished. Give more trials or time."
         )
+    return _best(done, optimizer)
+
+
+def _inner_folds(
+    sets: list[WeightedSet], data: Dataset, *, seed: int
+) -> tuple[Batch, npt.NDArray[np.bool_]]:
+    """Return the labels as a batch, and which of them each fold learns from, shape (folds, n)."""
+    learns = np.zeros((FOLDS, len(data)), dtype=bool)
+    for row, split in enumerate(k_fold(data, k=FOLDS, seed=seed)):
+        learns[row, split.train] = True
+    center, scale = feature_scale(sets)
+    return Batch.of(sets, center=center, scale=scale), learns
+
+
+def _best(done: list[Any], optimizer: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for trial in sorted(done, key=lambda t: float(t.value)):
         settings = {**trial.params, "optimizer": optimizer}

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.data.materials import Material
-from ssefw.errors import ConfigurationError
+from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.chgnet import ChgnetSource
 from ssefw.screening.atomsets.megnet import (
     MegnetSource,
@@ -116,7 +116,14 @@ def material_set(
             composition_sites(material.composition, charged=charged), representation
         )
         return _merged(source.vectors(sites, layer=0), sites.weight)
-    sites = represented(structure_sites(material.structure, charged=charged), representation)
+    structure = material.structure
+    # Refinements often leave hydrogen out, which is tolerable; without the ion there is no sense.
+    if "Li" in material.composition and "Li" not in structure.composition:
+        raise DataError(
+            f"The structure of {material.formula} ({material.name}) holds no Li. Give one in which "
+            "lithium has been located, or use layer=elements."
+        )
+    sites = represented(structure_sites(structure, charged=charged), representation)
     return _merged(source.vectors(sites, layer=LAYERS.index(layer) - 1), sites.weight)
 
 

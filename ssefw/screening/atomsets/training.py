@@ -122,7 +122,7 @@ def train_networks(
     )
     _take_over(parameters, start)
     for value in parameters.values():
-        value.requires_grad_(requires_grad=True)
+        value.requires_grad_()
     mask = torch.from_numpy(learns)
     target = torch.from_numpy(y).float()
     values = list(parameters.values())
@@ -146,7 +146,7 @@ def train_networks(
             loss = loss + _penalty(parameters, config)
             for value in values:
                 value.grad = None
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             if adam is not None:
                 adam.step()
             elif lamb is not None:

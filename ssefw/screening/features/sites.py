@@ -213,8 +213,8 @@ def oxidation_states(amounts: Mapping[str, float]) -> dict[str, float]:
         choices[longest] = choices[longest][:-1]
     states = np.array(list(product(*([state for state, _ in one] for one in choices))))
     rarity = np.array([sum(each) for each in product(*([r for _, r in one] for one in choices))])
-    # An imbalance of 0.01 charges an atom weighs like a state that is 2.7 times as rare.
-    cost = np.abs(states @ share) / 0.01 + rarity
+    # An imbalance of 0.03 charges an atom weighs like a state that is 2.7 times as rare.
+    cost = np.abs(states @ share) / 0.03 + rarity
     best = states[int(np.argmin(cost))]
     return {symbol: float(state) for symbol, state in zip(symbols, best, strict=True)}
 
@@ -222,6 +222,8 @@ def oxidation_states(amounts: Mapping[str, float]) -> dict[str, float]:
 @lru_cache(maxsize=128)
 def _known_states(symbol: str) -> tuple[tuple[int, float], ...]:
     """Return states of an element and their rarity (-log frequency), most frequent first."""
+    if symbol == "Li":
+        return ((1, 0.0),)
     if Composition.oxi_prob is None:
         # pymatgen reads its table of frequencies with the first guess.
         Composition("LiF").oxi_state_guesses()
