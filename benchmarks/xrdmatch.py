@@ -2,10 +2,10 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py --out FOLDER [--seeds 20] [PART ...]
 
-Parts: speed, baselines, authors, obelix (one model of each kind a seed), ensembles (ten members, of
---sets), published, networks, figures, summary. Every finished model is a line of FOLDER/results.jsonl and is
-not trained again, so the script may be stopped and started. The reduced default is 3 seeds of
-100 iterations; the numbers of docs/xrdmatch.md are from --seeds and --iterations as stated there.
+Parts: speed, baselines, authors, obelix (baselines and one model of each kind a seed), ensembles
+(ten members, of --sets), published, networks, figures, summary. Every finished model is a line of
+FOLDER/results.jsonl and is not trained again, so the script may be stopped and started. The reduced
+default is 3 seeds of 100 iterations; docs/xrdmatch.md states its numbers of seeds and iterations.
 
 A seed draws 10 conductors and 10 others to learn from; all other rows are held out. The unlabeled
 pool are the patterns of li_pool.jsonl.gz. Nothing is chosen on held-out rows, except in
