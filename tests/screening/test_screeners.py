@@ -20,6 +20,13 @@ QUICK = {
     "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
     "clustering": {"representation": "soap-unperturbed"},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
+    "consensus": {
+        "systems": {
+            "trees": {"system": "composition", "n_splits": 2, "members": ["dt"]},
+            "bayes": {"system": "composition", "n_splits": 2, "members": ["nb"]},
+        },
+        "folds": 2,
+    },
     "xrdmatch": {
         "method": "fixmatch",
         "augmentation": "strain",
