@@ -653,6 +653,8 @@ class Segment(Document):
         Keys of its frames in the trajectory store.
     events
         Corrections and warnings while it ran, in order.
+    cores
+        That it had, ranks times threads; None in records that do not tell.
     """
 
     index: int
@@ -669,6 +671,7 @@ class Segment(Document):
     events: tuple[str, ...] = ()
     started: datetime = Field(default_factory=_now)
     job_id: str | None = None
+    cores: int | None = None
 
 
 class Trajectory(Document):
@@ -749,6 +752,9 @@ class Diffusivity(Document):
     hop_rsd
         Relative standard deviation of D* by their rule 3.43 / sqrt(n_hops) + 0.04, beside which the
         interval of `tracer` can be read.
+    framework_rmsd, framework_lindemann
+        Net displacement of the framework over the run, and the amplitude of its most rigid species
+        over the distance between neighbors.
     regime
         ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
         ``melted`` blocks the fit.
@@ -782,6 +788,7 @@ class Diffusivity(Document):
     hop_rsd: Fraction | None = None
     hop_distance: Length
     framework_rmsd: Length | None = None
+    framework_lindemann: Pure | None = None
     fit_window: tuple[TimePs, TimePs] | None = None
     lag_times: tuple[TimePs, ...] = ()
     msd: tuple[Area, ...] = ()

@@ -132,6 +132,20 @@ def run_ssefw(*arguments, folder, check=True, env=None, timeout=300):
     return done
 
 
+def start_ssefw(*arguments, folder, env=None):
+    """Start the command line in the background, with its stderr to read."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    settings = {"OMP_NUM_THREADS": "1", "SSEFW_SETTINGS": str(folder / "no-settings.yaml")}
+    return subprocess.Popen(
+        [sys.executable, "-m", "ssefw", *map(str, arguments)],
+        cwd=folder,
+        env=clean | settings | (env or {}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 @pytest.fixture
 def ssefw(tmp_path, monkeypatch, capsys):
     """The command line in this process and an empty folder, for commands that start no workers."""

@@ -110,7 +110,7 @@ def estimate_diffusivity(
     ions = paths.take(np.flatnonzero(mobile), axis=1)
     sums = split_squared_displacements(ions, lags, n_blocks=FINEST_BLOCKS, pieces=used.pieces)
     fit = fit_slopes(sums)
-    state = judge_framework(used, paths, specie=specie)
+    state = judge_framework(used, paths, specie=specie, lags=lags)
     drawn = np.unique(np.rint(np.geomspace(1, longest_piece // 2, DRAWN_LAGS)).astype(np.int64))
     msd = mean_squared_displacement(ions, pieces=used.pieces)[drawn]
     del ions
@@ -155,6 +155,7 @@ def estimate_diffusivity(
         hop_rsd=hop_count_rsd(verdict.n_hops) if verdict.n_hops > 0 else None,
         hop_distance=distance,
         framework_rmsd=state.rmsd,
+        framework_lindemann=state.lindemann,
         fit_window=None if fit is None else (fit.window[0] * per_frame, fit.window[1] * per_frame),
         lag_times=tuple((drawn * per_frame).tolist()),
         msd=tuple(msd.tolist()),

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from ssefw.campaigns.plan import Plan, candidate_maker
 from ssefw.campaigns.spec import CampaignSpec, EngineSpec
 from ssefw.campaigns.watch import latest_record
-from ssefw.documents import CampaignRecord
+from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import settings_hash
 from ssefw.errors import ConfigurationError, LaunchError
 from ssefw.makers import CandidateMaker
@@ -120,9 +120,13 @@ def _stop(connection: Connection, campaign: str) -> None:
 
 def _rename(connection: Connection, campaign: str, name: str | None) -> None:
     """Give all of a campaign's jobs and results another name, or forget them."""
-    launchpad = connection.launchpad
+    launchpad, jobs = connection.launchpad, connection.database[JOBS]
+    if name is not None:
+        # An outcome says itself of which campaign it is.
+        outcomes = {"metadata.campaign": campaign, "output.@class": Outcome.__name__}
+        jobs.update_many(outcomes, {"$set": {"output.campaign": name}})
     places = (
-        (connection.database[JOBS], "metadata.campaign"),
+        (jobs, "metadata.campaign"),
         (launchpad.fireworks, "spec.campaign"),
         (launchpad.workflows, "metadata.campaign"),
     )

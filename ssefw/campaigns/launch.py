@@ -19,6 +19,7 @@ from fireworks.core.rocket_launcher import launch_rocket
 
 from ssefw.campaigns.budget import hold_if_spent, lift_budget
 from ssefw.campaigns.change import Change, retire
+from ssefw.campaigns.heartbeat import beating
 from ssefw.campaigns.holds import add_spending, without_held
 from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
@@ -29,7 +30,7 @@ from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
-from ssefw.store import Address, Connection
+from ssefw.store import Address, Connection, outages_reported
 
 __all__ = ["Submitted", "campaign_record", "submit", "work"]
 
@@ -40,6 +41,8 @@ BATCH = 100
 """Candidates that are put on the launch pad at a time."""
 POLL_SECONDS = 0.5
 BUDGET_SECONDS = 15.0
+OUTAGE_SECONDS = 600.0
+"""How long a worker without a job waits for a store that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -205,22 +208,36 @@ def work(
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
     budgets = _Budgets(connection)
     count, busy = 0, time.monotonic()
+    answered = busy
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
+        stack.enter_context(beating(connection, me.name))
         time_is_up = stop_check()
         while not stop.is_set() and time_is_up() is None:
-            query = without_held(connection, ours)
-            fireworker = FWorker(
-                name=me.name,
-                category=_categories(settings.category),
-                query=query,
-                env=me.record,
-            )
-            if connection.launchpad.run_exists(fireworker):
+            try:
+                with outages_reported(connection.address):
+                    query = without_held(connection, ours)
+                    fireworker = FWorker(
+                        name=me.name,
+                        category=_categories(settings.category),
+                        query=query,
+                        env=me.record,
+                    )
+                    is_ready = connection.launchpad.run_exists(fireworker)
+                    is_active = is_ready or _is_active(connection, query)
+            except StoreError as error:
+                # Between two jobs nothing is at stake, and the store may be back soon.
+                if time.monotonic() - answered > OUTAGE_SECONDS:
+                    raise
+                logger.warning("%s Trying again.", error)
+                stop.wait(POLL_SECONDS)
+                continue
+            answered = time.monotonic()
+            if is_ready:
                 count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
                 busy = time.monotonic()
-            elif time.monotonic() - busy < patience and _is_active(connection, query):
+            elif time.monotonic() - busy < patience and is_active:
                 stop.wait(POLL_SECONDS)
             else:
                 break

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ssefw.campaigns.heartbeat import Lookout
 from ssefw.campaigns.holds import add_spending, running_hours
 from ssefw.campaigns.queues import SCHEDULERS, QueueSilentError
 from ssefw.campaigns.worker_names import Worker, worker_of
@@ -33,17 +34,20 @@ class Lost:
     core_hours: float
 
 
-def release_lost(connection: Connection, *, max_losses: int = MAX_LOSSES) -> list[int]:
+def release_lost(
+    connection: Connection, *, lookout: Lookout | None = None, max_losses: int = MAX_LOSSES
+) -> list[int]:
     """Give back the jobs of workers that are gone, and return their ids.
 
     FireWorks learns of a dead worker only after hours without a ping. Here the launch folder names
     the process and the queue job: on the machine of the worker the process is looked for, on any
-    other the queue is asked. A job that lost its worker `max_losses` times is marked as failed.
+    other the queue is asked. Where there is neither, a `lookout` that was there for a while knows
+    which workers fell silent. A job that lost its worker `max_losses` times is marked as failed.
     Any number of processes may do this at a time.
     """
     released = [
         lost.firework["fw_id"]
-        for lost in _lost(connection)
+        for lost in _lost(connection, lookout)
         if _claim(connection, lost) and give_back(connection, lost, max_losses=max_losses)
     ]
     if released:
@@ -80,20 +84,20 @@ def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSE
     return True
 
 
-def _lost(connection: Connection) -> Iterator[Lost]:
+def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lost]:
     elsewhere = defaultdict(list)
+    out_of_reach = []
     for lost in _running(connection):
         if lost.worker.is_here:
             if not lost.worker.is_alive:
                 yield lost
-        elif lost.worker.queue in SCHEDULERS:
+        elif lost.worker.queue in SCHEDULERS and SCHEDULERS[lost.worker.queue].is_here:
             elsewhere[lost.worker.queue].append(lost)
+        else:
+            out_of_reach.append(lost)
     for name, group in elsewhere.items():
-        queue = SCHEDULERS[name]
-        if not queue.is_here:
-            continue
         try:
-            jobs = queue.jobs(sorted({lost.worker.job_id for lost in group}))
+            jobs = SCHEDULERS[name].jobs(sorted({lost.worker.job_id for lost in group}))
         except QueueSilentError as error:
             logger.warning("%s", error)
             continue
@@ -102,6 +106,9 @@ def _lost(connection: Connection) -> Iterator[Lost]:
             # A job that waits again was started again by the queue: its worker is gone as well.
             if job is None or job.state != "running":
                 yield lost
+    if lookout is not None:
+        silent = lookout.silent(connection, [lost.worker.name for lost in out_of_reach])
+        yield from (lost for lost in out_of_reach if lost.worker.name in silent)
 
 
 def _running(connection: Connection) -> Iterator[Lost]:
@@ -142,7 +149,7 @@ def _claim(connection: Connection, lost: Lost) -> bool:
 def _ending(worker: Worker) -> str:
     queue = SCHEDULERS.get(worker.queue)
     if queue is None or not queue.is_here:
-        return "the process is gone"
+        return "the process is gone" if worker.is_here else "no sign of life"
     try:
         return queue.ending(worker.job_id).reason
     except QueueSilentError as error:

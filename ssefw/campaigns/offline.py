@@ -1,30 +1,32 @@
 """Jobs for compute nodes that reach no database: handed out and taken in through folders.
 
 Each queue job has a folder. The launcher, which reaches the database, reserves jobs for it and puts
-each into a folder of its own, a parcel, as FireWorks' offline mode does, with the outputs it refers
-to. The worker runs one parcel after the other; what a job puts out lies beside it as files. The
-launcher takes these into the store and completes the job, which makes those after it ready.
+each into a folder of its own, a parcel, with the outputs it refers to. The worker runs one parcel
+after the other; what a job puts out lies beside it as files. The launcher takes these into the
+store and completes the job, which makes those after it ready.
+
+FireWorks has an offline mode with the same idea. Its worker does not run with current versions of
+monty, its files lose dates within documents, and its jobs would still look for jobflow's store.
 
 A parcel is taken by renaming its folder, which on any file system only one process can do: the
 worker to run it, or the launcher to take it back.
 """
 
-import contextlib
 import json
 import logging
 import os
 import shutil
 import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jobflow
-from fireworks import Firework, FWorker
-from fireworks.core.rocket_launcher import launch_rocket
+from fireworks import Firework, FWAction, FWorker
 from jobflow import Job
 
 from ssefw.campaigns.holds import add_spending, without_held
@@ -38,7 +40,7 @@ __all__ = ["Desk", "parcels_of", "work_parcels"]
 
 logger = logging.getLogger(__name__)
 
-STATUS = "FW_offline.json"
+JOB, STATUS = "job.json", "status.json"
 READY = "ready-"
 AHEAD = 8
 """Most parcels that lie ready for a worker whose jobs are short, for it not to wait for more."""
@@ -81,7 +83,7 @@ class Desk:
                 self._complete(launch_id, parcel, status, launch)
                 done += 1
             elif status and "started_on" in status and launch["state"] == "RESERVED":
-                self.connection.launchpad.recover_offline(launch_id, ignore_errors=True)
+                self._begin(launch_id, status)
             elif _is_over(job) and self._take_back(launch_id, parcel):
                 lost += 1
             elif status is None and self._is_held(launch):
@@ -106,17 +108,31 @@ class Desk:
                 wanted = self._ahead[job["_id"]] if job["state"] == "running" else 1
                 if round_ <= wanted and len(_ready(job)) < round_:
                     count += self._reserve(job, query)
-        if not count and jobs and jobs[0]["state"] == "running" and not _lying(jobs[0]):
-            self._reclaim(jobs[-1])
+        is_idle = bool(jobs) and jobs[0]["state"] == "running" and not _lying(jobs[0])
+        if not count and is_idle and self._reclaim(jobs[-1]):
+            count += self._reserve(jobs[0], query)
         return count
 
-    def _reclaim(self, job: Mapping[str, Any]) -> None:
-        """Take back one that lies ready for a busy worker; the next look hands it out again."""
-        if len(_lying(job)) > 1 and (waiting := _ready(job)):
-            with contextlib.suppress(FileNotFoundError):
-                status = json.loads((waiting[-1] / STATUS).read_text())
-                name = waiting[-1].name.removeprefix(READY)
-                self._take_back(status["launch_id"], waiting[-1].with_name(name))
+    def note_job_id(self, name: str, job_id: str) -> None:
+        """Complete the record of what was handed out to a queue job before it had its id."""
+        for launch_id, parcel, _ in self._open():
+            if parcel.parent.parent.name == name:
+                self.connection.launchpad.launches.update_one(
+                    {"launch_id": launch_id}, {"$set": {"fworker.env.job_id": job_id}}
+                )
+
+    def _reclaim(self, job: Mapping[str, Any]) -> bool:
+        """Take back one that lies ready for a busy worker."""
+        waiting = _ready(job)
+        if not waiting or len(_lying(job)) < 2:
+            return False
+        try:
+            status = json.loads((waiting[-1] / STATUS).read_text())
+        except FileNotFoundError:  # the worker has just taken it
+            return False
+        name = waiting[-1].name.removeprefix(READY)
+        self._take_back(status["launch_id"], waiting[-1].with_name(name))
+        return True
 
     def _reserve(self, job: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
@@ -131,16 +147,16 @@ class Desk:
         launchpad.add_offline_run(launch_id, firework.fw_id, firework.name)
         draft = folder / f".{name}"
         draft.mkdir()
-        firework.to_file(str(draft / "FW.json"))
-        (draft / STATUS).write_text(json.dumps({"launch_id": launch_id}))
+        _write(draft / JOB, firework.to_dict())
+        _write(draft / STATUS, {"launch_id": launch_id})
         pack(_job(firework), draft, self.connection.job_store)
         draft.rename(folder / f"{READY}{name}")
         return True
 
     def _open(self) -> Iterator[tuple[int, Path, dict[str, Any]]]:
         launchpad = self.connection.launchpad
-        unfinished = {"completed": False, "deprecated": False}
-        for run in list(launchpad.offline_runs.find(unfinished, {"launch_id": True})):
+        unfinished = launchpad.offline_runs.find({"completed": False}, {"launch_id": True})
+        for run in list(unfinished):
             wanted = ("launch_dir", "state", "fworker", "fw_id")
             launch = launchpad.launches.find_one(
                 {"launch_id": run["launch_id"]}, dict.fromkeys(wanted, True)
@@ -162,16 +178,32 @@ class Desk:
             if launchpad.launches.find_one(ours, {"_id": True}):
                 launchpad.cancel_reservation(launch_id)
 
+    def _begin(self, launch_id: int, status: Mapping[str, Any]) -> None:
+        """Note that a job runs, since when its worker says."""
+        launchpad = self.connection.launchpad
+        launch = launchpad.get_launch_by_id(launch_id)
+        launch.state = "RUNNING"
+        for entry in launch.state_history:
+            if entry["state"] == "RUNNING":
+                entry["created_on"] = datetime.fromisoformat(status["started_on"])
+        launchpad.launches.find_one_and_replace({"launch_id": launch_id}, launch.to_db_dict())
+        launchpad.fireworks.update_one({"fw_id": launch.fw_id}, {"$set": {"state": "RUNNING"}})
+        launchpad._refresh_wf(launch.fw_id)  # noqa: SLF001 - as FireWorks' own offline mode
+
     def _complete(
         self, launch_id: int, parcel: Path, status: Mapping[str, Any], launch: Mapping[str, Any]
     ) -> None:
+        launchpad = self.connection.launchpad
         unpack(parcel, self.connection.job_store)
-        self.connection.launchpad.recover_offline(launch_id, ignore_errors=True)
-        firework = self._firework(launch)
-        campaign = firework["spec"].get("campaign")
-        if campaign:
-            hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
-            add_spending(self.connection, campaign, core_hours=hours)
+        # A launcher that was killed may have done the rest already.
+        if launch["state"] in {"RESERVED", "RUNNING"}:
+            self._begin(launch_id, status)
+            action = FWAction.from_dict(status["fwaction"])
+            launchpad.complete_launch(launch_id, action, status["state"])
+            if campaign := self._firework(launch)["spec"].get("campaign"):
+                hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
+                add_spending(self.connection, campaign, core_hours=hours)
+        self._close(launch_id)
         shutil.rmtree(parcel, ignore_errors=True)
 
     def _take_back(self, launch_id: int, parcel: Path) -> bool:
@@ -185,22 +217,30 @@ class Desk:
             if not parcel.exists():  # the launcher died before the parcel was complete
                 recalled = parcel.with_name(f".{parcel.name}")
             else:
-                return self._lose(launch_id, parcel)
-        launchpad.forget_offline(launch_id)
+                status = _status(parcel) or {}
+                if "started_on" in status:
+                    return self._lose(launch_id, parcel, status)
+                recalled = parcel  # taken, but killed before it was begun
+        self._close(launch_id)
         launchpad.cancel_reservation(launch_id)
         shutil.rmtree(recalled, ignore_errors=True)
         return False
 
-    def _lose(self, launch_id: int, parcel: Path) -> bool:
+    def _lose(self, launch_id: int, parcel: Path, status: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
-        launchpad.recover_offline(launch_id, ignore_errors=True)
+        self._begin(launch_id, status)
         launch = launchpad.launches.find_one({"launch_id": launch_id}, {"fworker": 1, "fw_id": 1})
         env = launch["fworker"]["env"]
         worker = Worker("", 0, "", env["queue"], str(env["job_id"]), int(env["cores"]))
-        seconds = max(0.0, _last_sign(parcel) - _began(_status(parcel) or {}))
+        seconds = max(0.0, _last_sign(parcel) - _began(status))
         lost = Lost(self._firework(launch), launch_id, worker, seconds / 3600.0 * worker.cores)
-        launchpad.forget_offline(launch_id)
+        self._close(launch_id)
         return give_back(self.connection, lost, max_losses=self.max_losses)
+
+    def _close(self, launch_id: int) -> None:
+        self.connection.launchpad.offline_runs.update_one(
+            {"launch_id": launch_id}, {"$set": {"completed": True}}
+        )
 
     def _firework(self, launch: Mapping[str, Any]) -> dict[str, Any]:
         wanted = ("fw_id", "name", "spec.campaign", "spec.candidate")
@@ -230,7 +270,7 @@ def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int
             store = open_parcel(parcel)
             jobflow.SETTINGS.JOB_STORE = store
             os.chdir(parcel)
-            launch_rocket(None, FWorker(), strm_lvl="CRITICAL")
+            _run(parcel)
             os.chdir(home)
             count, busy = count + 1, time.monotonic()
         elif time.monotonic() - busy < patience:
@@ -238,6 +278,30 @@ def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int
         else:
             break
     return count
+
+
+def _run(parcel: Path) -> None:
+    """Run a parcel and say in its folder how that ended."""
+    firework = Firework.from_dict(json.loads((parcel / JOB).read_text()))
+    status = _status(parcel) or {}
+    status["started_on"] = datetime.now(UTC).isoformat()
+    _write(parcel / STATUS, status)
+    (task,) = firework.tasks
+    task.fw_id = firework.fw_id
+    try:
+        action, state = task.run_task(dict(firework.spec)), "COMPLETED"
+    except Exception:  # noqa: BLE001 - the job failed, whatever the reason; the worker goes on
+        trace = {"_stacktrace": traceback.format_exc(), "_details": None}
+        action, state = FWAction(stored_data={"_exception": trace}, exit=True), "FIZZLED"
+    status |= {"fwaction": action.to_dict(), "state": state}
+    status["completed_on"] = datetime.now(UTC).isoformat()
+    _write(parcel / STATUS, status)
+
+
+def _write(path: Path, record: Mapping[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}")
+    draft.write_text(json.dumps(record, default=str))
+    draft.replace(path)
 
 
 def _lying(job: Mapping[str, Any]) -> list[Path]:
@@ -272,8 +336,6 @@ def _status(parcel: Path) -> dict[str, Any] | None:
         found: dict[str, Any] = json.loads((parcel / STATUS).read_text())
     except FileNotFoundError:
         return None
-    except (OSError, json.JSONDecodeError):  # it is being written
-        return {}
     return found
 
 

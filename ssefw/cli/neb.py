@@ -10,7 +10,7 @@ from ssefw.cli.options import engine_values, json_option, print_json, settings
 if TYPE_CHECKING:
     from ssefw.data.hops import HopClass
     from ssefw.documents import Barrier, NebIterationRecord, NebPath
-    from ssefw.engines import Engine
+    from ssefw.engines import Engine, NebSettings
     from ssefw.engines.seeding import HopChoice
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
@@ -42,6 +42,7 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     "--images", type=click.IntRange(min=3), default=7, help="Images of a band, with both ends."
 )
 @click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
+@click.option("--end-fmax", type=POSITIVE, default=0.01, help="Force on relaxed ends (eV/A).")
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
 @click.option(
@@ -49,6 +50,10 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     help="A setting of the engine as YAML, for example kspacing=0.5.",
 )  # fmt: skip
 @click.option("--plot/--no-plot", default=True, help="Draw each band, beside its folder.")
+@click.option(
+    "--vasp-inputs", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Also write inputs of VASP with VTST, from the images found, below this folder.",
+)  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bands.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show hops and cell sizes; compute nothing.")
 @json_option
@@ -61,7 +66,9 @@ def command(
     min_length: float,
     images: int,
     fmax: float,
+    end_fmax: float,
     options: tuple[str, ...],
+    vasp_inputs: Path | None,
     output: Path | None,
     choice: "HopChoice",
     path: Any,
@@ -106,6 +113,7 @@ def command(
         min_length=min_length,
         n_images=images,
         path=path,
+        end_fmax=end_fmax,
         band=NebSettings(fmax=fmax, climb=climb),
     )
     bands = {}
@@ -122,6 +130,8 @@ def command(
         click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
         if plot and band.energies:
             _draw(band, folder / f"hop-{kind.hop.length:.3f}-{len(bands)}")
+        if vasp_inputs is not None and band.structures:
+            _write_vasp(band, vasp_inputs / f"hop-{kind.hop.length:.3f}-{len(bands)}", how.band)
     try:
         barrier = percolation_barrier(
             crystal,
@@ -166,6 +176,21 @@ def _draw(band: "NebPath", stem: Path) -> None:
 
     for path in save_figure(band_figure(band), stem):
         click.echo(f"Wrote {path}", err=True)
+
+
+def _write_vasp(band: "NebPath", folder: Path, how: "NebSettings") -> None:
+    from ssefw.engines.vasp import VaspEngine
+    from ssefw.engines.vasp.band import band_files
+
+    engine = VaspEngine(potcar_spec=True)
+    for name, text in band_files(engine, band.structures, how).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    click.echo(
+        f"Wrote inputs for VASP with VTST to {folder}: relax both ends first; the cell is neutral.",
+        err=True,
+    )
 
 
 def _verdict(band: "NebPath") -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.screen_clusters import descriptors_command, shortlist_command
+from ssefw.cli.screen_patterns import patterns, readable_rows, votes_command
 from ssefw.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,12 +29,19 @@ def command() -> None:
     """Learn from known conductivities and order a pool by what was learned."""
 
 
+command.add_command(descriptors_command)
+command.add_command(shortlist_command)
+command.add_command(patterns)
+command.add_command(votes_command)
+
+
 @command.command(
     "train", epilog="Example: ssefw screen train --labels starter --out composition.model"
 )
 @click.option("--system", default="composition", help="Screening system; see `screen systems`.")
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
+@click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
 @click.option("--out", type=PATH, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
@@ -46,6 +55,7 @@ def train(
     system: str,
     label_set: str,
     structures: Path | None,
+    pool: Path | None,
     out: Path,
     options: tuple[str, ...],
     tune: int,
@@ -62,19 +72,27 @@ def train(
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.labels import merge_labels
-    from ssefw.screening.base import make_screener, save_screener
+    from ssefw.screening.base import make_screener, save_screener, usable_rows
 
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)
+    unlabeled = readable_rows(pool) if pool else []
+    if unlabeled:
+        from ssefw.screening.clustering.matching import with_structures
+
+        labels = with_structures(labels, unlabeled)
     if not keep_duplicates:
         labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
     data = dataset_of(labels, threshold=threshold)
     settings = _settings(options) | {"seed": seed, "workers": workers}
     screener = make_screener(system, settings)
+    data, left_out = usable_rows(screener, data)
+    if left_out:
+        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     if tune:
         screener = screener.tuned_on(data, trials=tune)
-    screener.fit(data)
+    screener.fit(data, pool=unlabeled)
     save_screener(screener, out)
     record = {
         "model": str(out),
@@ -192,7 +210,7 @@ def evaluate(
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
-    from ssefw.screening.base import load_screener
+    from ssefw.screening.base import load_screener, usable_rows
     from ssefw.screening.evaluate import evaluate_model
 
     screener = load_screener(model)
@@ -204,6 +222,9 @@ def evaluate(
     left_out = len(labels.labels) - len(data)
     if left_out:
         click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
+    data, left_out = usable_rows(screener, data)
+    if left_out:
+        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     result = evaluate_model(screener, data, seed=seed)
     if json_file:
         record = _measures(result)

@@ -51,7 +51,10 @@ def images_along(
     if path.ndim != 2 or path.shape[1] != 3 or len(path) < 2:
         raise ValueError(f"a path has the shape (points, 3), got {path.shape}")
     images = linear_images(start, end, n_images=n_images)
+    # In a small cell two images of the end may be equally near: the one that the path ends at.
     straight = displacements(start, end)[mover]
+    missing = start.lattice.get_fractional_coords(path[-1] - path[0] - straight)
+    straight = straight + start.lattice.get_cartesian_coords(np.rint(missing))
     lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(path, axis=0), axis=1).cumsum()])
     if lengths[-1] <= 0.0:
         raise ValueError("the path of the ion has no length")

@@ -200,6 +200,7 @@ def _prepare(
     database[JOBS].create_index(
         [("output.@class", 1), ("metadata.campaign", 1), ("metadata.candidate", 1)]
     )
+    launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)

@@ -165,6 +165,46 @@ def test_a_molten_framework_blocks_the_fit_with_the_reason():
     assert "framework left its sites" in result.reason
 
 
+def test_a_melt_is_seen_before_most_atoms_have_left_their_sites():
+    """With 0.4 hops an atom, two thirds are still at home; their MSD grows all the same."""
+    result = estimate(LatticeWalk(n_frames=2000, rate=0.3, framework_rate=0.01, amplitude=0.2))
+    assert result.regime == "melted"
+    assert "the MSD of S grows" in result.reason
+    assert result.framework_lindemann > 0.15
+
+
+def test_a_hot_framework_that_rattles_between_two_sites_is_not_molten():
+    walk = LatticeWalk(n_frames=3000, rate=1.0, amplitude=0.2)
+    frames = walk.frames(0, is_wrapped=False)
+    rng = np.random.default_rng(0)
+    framework = ~frames.is_specie("Li")
+    sides = np.cumsum(rng.poisson(0.02, size=(walk.n_frames, framework.sum())), axis=0) % 2
+    positions = frames.positions.copy()
+    positions[:, framework, 0] += 1.2 * sides
+    found = estimate_diffusivity(
+        replace(frames, positions=positions), temperature=900.0, hop_distance=walk.spacing
+    )
+    assert found.framework_lindemann > 0.15
+    assert found.regime == "diffusive"
+
+
+def test_corners_that_rotate_around_centers_that_stay_are_a_warning_only():
+    walk = LatticeWalk(n_frames=3000, rate=1.0, amplitude=0.3)
+    frames = walk.frames(0, is_wrapped=False)
+    framework = np.flatnonzero(~frames.is_specie("Li"))
+    corners = framework[::2]
+    species = np.array(frames.species)
+    species[corners] = "O"
+    rng = np.random.default_rng(1)
+    hops = rng.normal(size=(walk.n_frames, len(corners), 3)).cumsum(axis=0) * 0.04
+    positions = frames.positions.copy()
+    positions[:, corners] += hops
+    moved = replace(frames, positions=positions, species=tuple(species))
+    found = estimate_diffusivity(moved, temperature=900.0, hop_distance=walk.spacing)
+    assert found.regime == "diffusive"
+    assert any("O atoms" in warning for warning in found.warnings)
+
+
 def test_a_vibrating_framework_is_not_molten():
     assert estimate(LatticeWalk(rate=1.0, amplitude=0.3)).regime == "diffusive"
 

@@ -87,7 +87,9 @@ def test_changed_settings_rerun_only_what_depends_on_them(case, ssefw):
         names = connection.launchpad.workflows.distinct("metadata.campaign")
     (earlier,) = set(names) - {"small"}
     assert earlier.startswith("small@")
-    assert len(case.results(Outcome, campaign=earlier)[0].diffusivities) == 2
+    (before,) = case.results(Outcome, campaign=earlier)
+    assert len(before.diffusivities) == 2
+    assert before.campaign == earlier
 
     # The first settings again, and beside them a campaign that overlaps: all of it is there.
     case.write()

@@ -42,13 +42,16 @@ def test_options_that_the_engine_does_not_know_are_a_usage_error(file):
 
 def test_bands_are_drawn_and_their_progress_is_told(file, tmp_path):
     result = CliRunner().invoke(
-        command, [file, *QUICK, *EMT, "-o", str(tmp_path / "out")], catch_exceptions=False
+        command,
+        [file, *QUICK, *EMT, "-o", str(tmp_path / "out"), "--vasp-inputs", str(tmp_path / "v")],
+        catch_exceptions=False,
     )
     assert result.exit_code == 0
     assert "iteration 0, plain, force" in result.stderr
     assert "to cross in 3D" in result.stdout
     (picture,) = (tmp_path / "out").rglob("hop-*.png")
     assert picture.stat().st_size > 10_000
+    assert len(list((tmp_path / "v").rglob("0*/POSCAR"))) == 3
 
 
 @pytest.mark.parametrize(

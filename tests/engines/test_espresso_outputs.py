@@ -193,3 +193,22 @@ def test_emmet_gets_the_barrier_of_a_converged_band_alone():
     stopped = neb_result(read_band(OWN / "stopped_by_exit", prefix="pwscf"))
     assert stopped.state.name == "FAILED"
     assert stopped.energies is None
+
+
+def test_tables_that_7_x_adds_for_a_constant_potential_are_no_energies():
+    """FCP and GCSCF print a second table of images after the first (path_formats.f90 of 7.x)."""
+    text = (OWN / "li2s_climbing" / "neb.out").read_text()
+    extra = (
+        "\n     image     Fermi (eV)    charge (e)     error (V)     DOS (e/V)\n\n"
+        "         1      -4.123456     -1.000000      0.000100      1.23E+00\n"
+        "         2      -4.223456     -1.000000      0.000200      1.23E+00\n"
+        "         3      -4.123456     -1.000000      0.000100      1.23E+00\n"
+    )
+    newer = text.replace("Program NEB v.6.7MaX", "Program NEB v.7.3").replace(
+        "\n     climbing image", extra + "\n     climbing image"
+    )
+    assert newer.count("Fermi") > 0
+    before, after = parse_log(text), parse_log(newer)
+    assert after.version == "7.3"
+    assert after.iterations == before.iterations
+    assert after.end == before.end == "converged"

@@ -20,8 +20,7 @@ from ssefw.makers import NebMaker
 from ssefw.makers import neb as neb_module
 from ssefw.makers.gates import neb_gate
 from ssefw.store import connect
-from tests.campaigns.test_interruption import start
-from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
+from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw, start_ssefw
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 QUICK = MigrationSettings(
@@ -180,6 +179,21 @@ def test_a_campaign_of_bands_ends_in_barriers(bands):
     assert len(paths[0].structures) == 3
 
 
+def test_bands_before_dynamics_stay_in_the_outcome(tmp_path):
+    text = CAMPAIGN.replace("  structures:", "  limit: 1\n  structures:").replace(
+        "[300, 600]", "[300]"
+    )
+    bands = BANDS[BANDS.index("neb:") :].replace("neb: {", "neb: {max_barrier: 2.0, ")
+    (tmp_path / "c.yaml").write_text(text + bands)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", "1", folder=tmp_path)
+    with connect(tmp_path / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+    assert outcome.status == "bound"
+    assert outcome.barrier.barrier_1d.value is not None
+    assert [gate.name for gate in outcome.gates] == ["neb", "relaxation"]
+    assert len(outcome.diffusivities) == 1
+
+
 def test_results_and_report_show_barriers(bands):
     done = run_ssefw("results", "--json", "--store", "st", folder=bands)
     records = {record["formula"]: record for record in map(json.loads, done.stdout.splitlines())}
@@ -203,7 +217,7 @@ def test_a_worker_told_to_stop_keeps_the_band_and_the_next_one_ends_it(tmp_path)
     (tmp_path / "c.yaml").write_text(text.replace("fmax: 0.05", "fmax: 0.01"))
     environment = {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY)))}
     run_ssefw("submit", "c.yaml", "--store", "st", folder=tmp_path, env=environment)
-    worker = start(tmp_path, environment, "work")
+    worker = start_ssefw("work", "--store", "st", folder=tmp_path, env=environment)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("st/scratch/runs/*/band.npz")) and time.monotonic() < deadline:
         time.sleep(0.02)

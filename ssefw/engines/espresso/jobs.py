@@ -26,7 +26,7 @@ from ssefw.engines.espresso.inputs import (
 )
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.pw_output import parse_pw
-from ssefw.engines.espresso.symptoms import CRASH_FILE, diagnose_folder, read_text
+from ssefw.engines.espresso.symptoms import CRASH_FILE, GROUP_OUTPUTS, diagnose_folder, read_text
 from ssefw.engines.stopping import StopCheck
 
 __all__ = [
@@ -87,7 +87,8 @@ class EspressoJob(Job):
         folder = Path(directory)
         end_orphan(folder, self.prefix, grace=self.grace)
         keep_output(folder / self.output_file)
-        for stale in (folder / f"{self.prefix}.EXIT", folder / CRASH_FILE):
+        leftover = (folder / f"{self.prefix}.EXIT", folder / CRASH_FILE)
+        for stale in (*leftover, *folder.glob(GROUP_OUTPUTS)):
             stale.unlink(missing_ok=True)
         with (
             (folder / self.output_file).open("wb") as output,

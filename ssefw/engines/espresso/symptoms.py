@@ -12,6 +12,9 @@ __all__ = ["CRASH_FILE", "Symptom", "diagnose", "diagnose_folder", "read_text"]
 CRASH_FILE = "CRASH"
 """Where the programs repeat the message with which they stop."""
 
+GROUP_OUTPUTS = "out.*_0"
+"""What the further groups of ranks print, where images are computed side by side."""
+
 PATTERNS: dict[str, tuple[str, ...]] = {
     "scf_not_converged": (
         r"convergence NOT achieved after",
@@ -78,6 +81,7 @@ def diagnose_folder(folder: Path, outputs: tuple[str, ...]) -> tuple[Symptom, ..
     """Return what a run's files complain of: outputs, the crash file, and those of images."""
     files = [folder / name for name in (*outputs, CRASH_FILE)]
     files += sorted(folder.glob(f"*/{CRASH_FILE}"))
+    files += sorted(folder.glob(GROUP_OUTPUTS))
     texts = [read_text(file) for file in files]
     # Each image appends to its own file; what it said before its latest geometry is past.
     texts += [

@@ -1,0 +1,66 @@
+"""The block ``neb`` of a campaign file: what it becomes, and what it refuses."""
+
+import pytest
+
+from ssefw.campaigns.plan import candidate_maker, make_plan
+from ssefw.campaigns.spec import read_campaign
+from ssefw.errors import ConfigurationError
+from tests.conftest import CAMPAIGN, REPOSITORY
+
+BARRIERS = CAMPAIGN[: CAMPAIGN.index("md:\n")]
+QE = "{code: espresso, options: {kspacing: 0.4}}"
+
+
+def spec_of(folder, text):
+    (folder / "c.yaml").write_text(text)
+    return read_campaign(folder / "c.yaml")
+
+
+def test_bands_without_dynamics_have_no_ladder(tmp_path):
+    maker = candidate_maker(spec_of(tmp_path, BARRIERS + "neb: {images: 5, path: bvse}\n"))
+    assert maker.ladder is None
+    assert maker.neb.relax is None
+    assert maker.neb.settings.n_images == 5
+    assert maker.neb.settings.path == "bvse"
+
+
+def test_another_engine_for_bands_relaxes_the_crystal_anew(tmp_path):
+    text = f"neb: {{engine: {QE}, first: {{code: ase}}, end_fmax: 0.0003}}\n"
+    maker = candidate_maker(spec_of(tmp_path, CAMPAIGN + text))
+    assert maker.ladder is not None
+    assert maker.neb.engine.kspacing == 0.4
+    assert maker.neb.relax.engine == maker.neb.engine
+    assert maker.neb.relax.fmax == maker.neb.settings.end_fmax == 0.0003
+    assert maker.neb.first.name.startswith("chgnet")
+
+
+def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
+    lines = (REPOSITORY / "workflows/laskowski2023_neb.yaml").read_text().splitlines()
+    at = next(k for k, line in enumerate(lines) if line.startswith("  # engine:"))
+    switched = [*lines[:at], *(line.replace("  # ", "  ", 1) for line in lines[at:])]
+    maker = make_plan(spec_of(tmp_path, "\n".join(switched) + "\n")).maker
+    assert maker.neb.engine.name == "espresso"
+    assert maker.neb.first.name.startswith("chgnet")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (BARRIERS, "'neb' for barriers without dynamics"),
+        (CAMPAIGN + "neb: {engine: {code: vasp}}\n", "relaxes no bands"),
+        (CAMPAIGN + "neb: {first: {code: vasp}}\n", "relaxes no bands"),
+        (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
+        (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
+        (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),
+        (CAMPAIGN + "neb: {engine: {code: espresso, preset: x}}\n", "not for the code 'espresso'"),
+    ],
+)
+def test_what_cannot_run_is_refused_with_its_key(tmp_path, text, message):
+    with pytest.raises(ConfigurationError, match=message):
+        spec_of(tmp_path, text)
+
+
+def test_a_setting_that_espresso_does_not_know_is_named_with_those_it_does(tmp_path):
+    spec = spec_of(tmp_path, BARRIERS + "neb: {engine: {code: espresso, options: {ecutwfk: 30}}}\n")
+    with pytest.raises(ConfigurationError, match=r"ecutwfk.*Known: ecutwfc"):
+        candidate_maker(spec)
