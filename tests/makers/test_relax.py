@@ -9,6 +9,7 @@ from ssefw.engines.ase import AseEngine
 from ssefw.engines.stopping import InterruptionError
 from ssefw.makers import RelaxMaker
 from ssefw.makers import relax as relax_module
+from ssefw.store import connect
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 
@@ -18,6 +19,8 @@ def run(tmp_path, monkeypatch):
     """Run a job here, with its scratch and store in the test's folder."""
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
+    with connect(tmp_path / "store"):
+        pass  # made
     jobs = JobStore(MemoryStore())
     jobs.connect()
     return lambda job: job.run(jobs)
