@@ -214,7 +214,9 @@ def draw(found: dict[str, dict[str, Floats]], ceilings: dict[str, float], stem: 
     with rc_context(STYLE):
         figure = Figure(figsize=(3.0 * len(found), 3.1), layout="constrained")
         for axes, (start, curves_) in zip(
-            figure.subplots(1, len(found), sharey=True), found.items(), strict=True
+            figure.subplots(1, len(found), sharey=True, squeeze=False)[0],
+            found.items(),
+            strict=True,
         ):
             for color, (name, hits) in zip(colors, curves_.items(), strict=True):
                 x = np.arange(1, BUDGET + 1)
@@ -233,12 +235,15 @@ def main() -> None:
     """Play all games and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--games", default="", help="only games whose name has this in it")
     parser.add_argument("--figure", help="stem of the figure's files")
     arguments = parser.parse_args()
     table = read_label_table(DATA / "labels" / "obelix_train.csv")
     found: dict[str, dict[str, Floats]] = {}
     ceilings = {}
-    for start, make in games(lambda threshold: merged(table, threshold)).items():
+    all_games = games(lambda threshold: merged(table, threshold))
+    chosen = {name: make for name, make in all_games.items() if arguments.games in name}
+    for start, make in chosen.items():
         began = time.perf_counter()
         both = {name: (hits, kinds) for name, hits, kinds in curves(make, arguments.seeds)}
         found[start] = {name: hits for name, (hits, _) in both.items()}

@@ -57,7 +57,7 @@ class Hold:
     @property
     def is_whole(self) -> bool:
         """Whether it holds all of a campaign."""
-        return not (self.candidates or self.stage)
+        return not (self.candidates or self.stage) and self.below is None
 
     @property
     def query(self) -> dict[str, Any]:

@@ -102,10 +102,11 @@ def rerank(
     earlier = _earlier(connection, record.campaign, spec, after_key)
     if earlier is None:
         before_key, before = _ranked(connection, record, base, spec, materials)
-    elif earlier.ranking_after == after_key:
-        return Reranked(earlier, after)
     else:
-        before_key, before = earlier.ranking_after, _ranking(connection, earlier.ranking_after)
+        # Without new labels it is the same step again, perhaps with other outcomes refused.
+        is_same = earlier.ranking_after == after_key
+        before_key = earlier.ranking_before if is_same else earlier.ranking_after
+        before = _ranking(connection, before_key)
     old = {label.row_id for label in stored_label_set(connection, before.label_set).labels}
     new = [
         label for label in mixed.labels if label.kind != "experiment" and label.row_id not in old
@@ -134,8 +135,9 @@ def rerank(
         ),
         provenance=_provenance(after.screener),
     )
-    connection.results.add(found, candidate="", campaign=record.campaign)
-    return Reranked(found, after)
+    key = connection.results.add(found, candidate="", campaign=record.campaign)
+    kept = connection.results.get(key)
+    return Reranked(kept if isinstance(kept, Reranking) else found, after)
 
 
 def campaign_materials(connection: Connection, record: CampaignRecord) -> list[Material]:
@@ -249,8 +251,8 @@ def _scored(
 
 
 def _scorable(materials: Sequence[Material], screener: Screener) -> list[Material]:
-    """Return materials without structures where the system needs none: it then reads none."""
-    if screener.needs == "structure" or screener.settings().get("cell", "none") != "none":
+    """Return materials without structures where the system reads none: reading them takes long."""
+    if screener.name != "composition" or screener.settings().get("cell") != "none":
         return list(materials)
     return [
         Material(name=item.name, formula=item.formula, source=item.source) for item in materials

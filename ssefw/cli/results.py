@@ -12,7 +12,7 @@ from ssefw.cli.options import json_option, opened, print_json, store_option
 if TYPE_CHECKING:
     from ssefw.documents import Barrier, Outcome
 
-KINDS = ("outcomes", "trajectories", "diffusivities", "barriers", "labels")
+KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
@@ -164,7 +164,7 @@ def find(
     label_kind: str | None,
     **asked: Any,
 ) -> None:
-    """Find outcomes, trajectories, diffusivities, barriers or labels.
+    """Find outcomes, candidates, trajectories, diffusivities, barriers or labels.
 
     Ranges compare the value, so that a bound does not count; with --certain the whole interval
     must lie in the range, and then a bound inside it does.
@@ -275,3 +275,23 @@ def export(
                 written.append(path)
     for path in written:
         click.echo(path)
+
+
+@command.command("build", epilog="Example: ssefw results build quickstart --store demo")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@store_option
+@json_option
+def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+    """Derive conductivities and barriers again from stored trajectories, where need be.
+
+    Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
+    version of the analysis; what is up to date stays as it is.
+    """
+    from ssefw.campaigns.derive import derive
+
+    with opened() as connection:
+        for item in derive(connection, campaigns=campaigns):
+            if as_json:
+                print_json(vars(item))
+            else:
+                click.echo(f"{item.what}: {item.computed} computed, {item.present} up to date")

@@ -54,7 +54,7 @@ def _offset(
     gaps = np.array([computed - measured for _, computed, measured in pairs])
     n = len(gaps)
     if n < FEWEST_PAIRS:
-        reason = f"{n} compounds have both, {FEWEST_PAIRS} are needed"
+        reason = f"{n} of the {FEWEST_PAIRS} compounds with both that are needed"
         offset = spread = Estimate.undetermined(reason, unit=DECADES)
     else:
         middle, sd = float(gaps.mean()), float(gaps.std(ddof=1))

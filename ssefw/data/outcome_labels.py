@@ -41,6 +41,9 @@ METHODS: dict[str, LabelKind] = {
 
 COMPUTED: tuple[LabelKind, ...] = ("aimd", "mlip", "neb")
 ROOM, TOLERANCE = 300.0, 10.0
+HIGHEST = 100.0
+"""S/cm; beyond begin metals and mistaken units."""
+
 ATTEMPTS_PER_SECOND, ATTEMPT_DECADES = 1e13, 1.0
 CM3_PER_A3, CM_PER_A = 1e-24, 1e-8
 
@@ -97,6 +100,8 @@ def label_from_outcome(
         If it makes none; the message says why.
     """
     fit = outcome.conductivity
+    if fit is None and outcome.barrier is not None and outcome.status == "determined":
+        return _from_bands(outcome, outcome.barrier, methods)
     if outcome.status not in {"determined", "bound"} or fit is None:
         why = f": {outcome.reason}" if outcome.reason else ""
         raise DataError(f"{outcome.status}{why}. That is no statement about the conductivity.")
@@ -112,9 +117,9 @@ def label_from_outcome(
             f"The conductivity is at {fit.temperature:g} K; labels are at {ROOM:g} K within "
             f"{TOLERANCE:g} K. Fit it again with conductivity.temperature: {ROOM:g}."
         )
+    kind = kind_of(outcome.provenance.engine, methods=methods)
     _check_number(sigma)
     _check_solid(outcome)
-    kind = kind_of(outcome.provenance.engine, methods=methods)
     return Label(
         candidate_id=outcome.candidate_id,
         formula=outcome.formula,
@@ -130,20 +135,35 @@ def label_from_outcome(
     )
 
 
+def _from_bands(outcome: Outcome, barrier: Barrier, methods: Mapping[str, str] | None) -> Label:
+    """Return the label of an outcome that has a migration barrier and no dynamics."""
+    kind_of(barrier.provenance.engine or outcome.provenance.engine, methods=methods)
+    hops = [band.hop.length for band in barrier.bands if band.hop is not None]
+    if outcome.relaxed is None or not hops:
+        raise DataError(
+            "The barrier has no structure or no hop beside it, so the length of a hop is not known."
+        )
+    candidate = Candidate(
+        id=outcome.candidate_id, formula=outcome.formula, structure=outcome.relaxed.structure
+    )
+    label = label_from_barrier(barrier, candidate, hop_length=sum(hops) / len(hops))
+    name = f"{outcome.campaign}/{outcome.candidate_id}"
+    level = f"{barrier.provenance.engine or outcome.provenance.engine} NEB"
+    update = {"row_id": name, "sources": (name,), "level_of_theory": level}
+    return label.model_copy(update=update)
+
+
 def _check_number(sigma: Estimate) -> None:
     if sigma.kind == "undetermined":
         raise DataError(f"The conductivity is undetermined: {sigma.reason}")
-    for number in (sigma.value, sigma.lower, sigma.upper):
-        if number is None:
-            continue
-        if sigma.kind != "value" and number <= 0:
-            raise DataError(f"A bound of {number:g} S/cm says nothing.")
-        # The conductivities of liquids and of metals begin where this ends.
-        if not 0 <= number < 100.0:
-            raise DataError(
-                f"{number:.3g} S/cm is no conductivity of a solid electrolyte near {ROOM:g} K; "
-                "check its unit."
-            )
+    bound = sigma.upper if sigma.kind == "upper_bound" else sigma.lower
+    if sigma.value is None and (bound is None or not 0 < bound < HIGHEST):
+        raise DataError(f"A bound ({sigma}) says nothing of a solid.")
+    if sigma.value is not None and not 0 <= sigma.value < HIGHEST:
+        raise DataError(
+            f"{sigma.value:.3g} S/cm is no conductivity of a solid electrolyte near {ROOM:g} K; "
+            "check its unit."
+        )
     if sigma.value == 0:
         raise DataError("A conductivity of exactly 0 is no measurement; state a bound.")
 

@@ -57,7 +57,7 @@ def feedback_section(learned: Sequence[Reranking]) -> FeedbackSection | None:
         for change in last.changes
     )
     return FeedbackSection(
-        rounds=len(chain),
+        rounds=len({item.ranking_after for item in chain} - {chain[0].ranking_before}),
         screener=last.screener,
         threshold=last.threshold,
         labels_before=chain[0].labels_before,

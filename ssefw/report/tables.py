@@ -8,7 +8,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from ssefw.documents import Barrier, Diffusivity, Document, Estimate, Label, Outcome, Trajectory
+from ssefw.documents import (
+    Barrier,
+    Diffusivity,
+    Document,
+    Estimate,
+    Label,
+    Outcome,
+    PlannedCandidate,
+    Trajectory,
+)
 from ssefw.errors import DataError, MissingDependencyError
 from ssefw.report.rows import CSV_COLUMNS, flat
 
@@ -82,12 +91,25 @@ def _label(item: Label) -> dict[str, Any]:
     }
 
 
+def _planned(item: PlannedCandidate) -> dict[str, Any]:
+    return {
+        "candidate_id": item.candidate_id,
+        "formula": item.formula,
+        "source": item.source,
+        "atoms": item.n_atoms,
+        "steps": item.md_steps,
+        "core_hours": item.core_hours,
+        "reference": item.reference,
+    }
+
+
 _ROWS: dict[type[Document], Callable[[Any], dict[str, Any]]] = {
     Outcome: flat,
     Trajectory: _trajectory,
     Diffusivity: _diffusivity,
     Barrier: _barrier,
     Label: _label,
+    PlannedCandidate: _planned,
 }
 
 COLUMNS: dict[str, tuple[str, ...]] = {"outcomes": CSV_COLUMNS}
@@ -166,7 +188,8 @@ def _schema(pyarrow: Any, first: dict[str, Any]) -> Any:
     counts = {"steps", "target_steps", "frames", "atoms", "segments"}
     texts = {
         "campaign", "candidate_id", "formula", "status", "reason", "key", "ended", "engine",
-        "trajectory_key", "specie", "regime", "method", "kind", "level_of_theory", "reference",
+        "trajectory_key", "specie", "regime", "method", "kind", "source", "level_of_theory",
+        "reference",
     }  # fmt: skip
 
     def kind_of(name: str) -> Any:

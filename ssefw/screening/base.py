@@ -46,6 +46,7 @@ SCREENERS = {
     "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
     "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "consensus": "ssefw.screening.consensus:ConsensusScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""

@@ -103,8 +103,13 @@ class Plan:
         others: Sequence[Lookup] | None = None,
     ) -> Iterator[int]:
         for lookup in self._lookups if others is None else others:
-            # A range has many keys for one place: to look for the place among them takes too long.
-            if lookup.n_keys > MANY_KEYS or lookup.span:
+            if lookup.n_keys > MANY_KEYS:
+                continue
+            if lookup.span:
+                # A range has many keys for one place: its places are listed once instead.
+                source_ = lookup.sources[0][0]
+                where += f" AND d.seq IN (SELECT seq FROM {source_} WHERE key >= ? AND key < ?)"
+                values = [*values, *lookup.span]
                 continue
             alternatives = []
             for other, keys in lookup.sources:
@@ -175,8 +180,6 @@ class Plan:
         if self._lookups and self._lookups[0].size <= FEW:
             return None
         spans = {demand.alternatives[0][0]: demand.span for demand in demands if demand.span}
-        if self._is_sooner_sorted(sort, spans):
-            return None
         for demand in demands:
             field, keys = demand.alternatives[0]
             if len(demand.alternatives) > 1 or len(keys) != 1:
@@ -187,14 +190,6 @@ class Plan:
                 ):
                     return index.table, *_bounds(keys[0], sort, spans)
         return None
-
-    def _is_sooner_sorted(self, sort: Sort, spans: Mapping[str, Any]) -> bool:
-        """Whether a range of another field than the sort's names few of the documents."""
-        first = self._lookups[0] if self._lookups else None
-        if first is None or first.span is None or sort[0][0] in spans:
-            return False
-        query = f"SELECT count(*) FROM {self._records.table.name}"
-        return bool(4 * first.size < self._records.connection.execute(query).fetchone()[0])
 
 
 def _bounds(key: bytes, sort: Sort, spans: Mapping[str, Any]) -> tuple[bytes, bytes]:

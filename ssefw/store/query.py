@@ -21,7 +21,8 @@ KINDS: dict[str, type[Document]] = {
     "barriers": Barrier,
     "labels": Label,
 }
-"""What can be listed, by the word for it. Conductivities are parts of outcomes."""
+"""What can be listed, by the word for it; `candidates` of campaigns come beside these.
+Conductivities are parts of outcomes."""
 
 SIGMA = "output.conductivity.conductivity.value"
 ENERGY = "output.conductivity.activation_energy.value"
@@ -50,6 +51,8 @@ _RANGES = {
     "trajectories": ("", ""),
 }
 """Where the conductivity and the energy of a kind are."""
+
+MANY_FORMULAS = 200
 
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 
@@ -99,6 +102,32 @@ class Ask:
         """Whether formulas must be looked through for elements."""
         return bool(self.system or self.elements or self.without)
 
+    @property
+    def pattern(self) -> str:
+        """Regular expression of the formulas with the elements that are asked for."""
+        only = self.system.split("-") if self.system else []
+        parts = "".join(f"(?=.*{symbol}(?![a-z]))" for symbol in (*self.elements, *only))
+        parts += "".join(f"(?!.*{symbol}(?![a-z]))" for symbol in self.without)
+        if only:
+            parts += rf"(?:[^A-Za-z]*(?:{'|'.join(only)})(?![a-z]))+[^A-Za-z]*$"
+        return f"^{parts}"
+
+    def refuse_results(self) -> None:
+        """Refuse what only a result has, where candidates are asked for.
+
+        Raises
+        ------
+        DataError
+            If a number, status, engine, gate or kind of label is asked for.
+        """
+        of_results = (
+            "status", "engine", "temperature", "min_sigma", "max_sigma", "min_ea", "max_ea", "gate",
+            "kind_of_label",
+        )  # fmt: skip
+        for name in of_results:
+            if getattr(self, name) is not None:
+                raise DataError(f"Candidates have no {name!r} yet; ask for outcomes.")
+
     def where(self, kind: str, *, formulas: Sequence[str] | None = None) -> dict[str, Any]:
         """Return MongoDB's filter on the fields of a record.
 
@@ -116,7 +145,9 @@ class Ask:
         if self.formula is not None:
             demands["formula"] = self.formula
         elif formulas is not None:
-            demands["formula"] = {"$in": list(formulas)}
+            # Of many, each record is sooner asked than looked up.
+            many = len(formulas) > MANY_FORMULAS
+            demands["formula"] = {"$regex": self.pattern} if many else {"$in": list(formulas)}
         if self.status is not None:
             demands["status"] = self.status
         if self.gate is not None:

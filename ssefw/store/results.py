@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from jobflow import JobStore
 from monty.json import MontyDecoder
 
-from ssefw.documents import Document
+from ssefw.documents import CampaignRecord, Document, PlannedCandidate
 from ssefw.errors import DataError, StoreError
 from ssefw.store.query import KINDS, SORTS, Ask, matching_formulas
 
@@ -115,7 +115,8 @@ class ResultStore:
         Parameters
         ----------
         kind
-            One of `KINDS`: outcomes, trajectories, diffusivities, barriers, labels.
+            One of `KINDS` (outcomes, trajectories, diffusivities, barriers, labels), or candidates:
+            those that campaigns have planned, in the order of their ranking.
         sort
             One of `SORTS` of the kind; the order of storing if None. Records that lack what is
             sorted by come last where the best is first.
@@ -127,8 +128,13 @@ class ResultStore:
         DataError
             If records of this kind do not have what is asked for.
         """
+        if kind == "candidates":
+            end = None if limit is None else skip + limit
+            yield from islice(self._planned(ask, sort), skip, end)
+            return
         if kind not in KINDS:
-            raise DataError(f"There is no kind {kind!r} of results; known: {', '.join(KINDS)}.")
+            known = ", ".join(("candidates", *KINDS))
+            raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
         order: list[tuple[str, int]] = []
         if sort is not None:
             if sort not in SORTS[kind]:
@@ -147,6 +153,23 @@ class ResultStore:
         criteria = _criteria(KINDS[kind], ask.campaign, ask.candidate, None, where)
         for record in self._page(criteria, order, skip=skip, limit=limit):
             yield _decoded(record, KINDS[kind])
+
+    def _planned(self, ask: Ask, sort: str | None) -> Iterator[PlannedCandidate]:
+        if sort is not None:
+            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
+        ask.refuse_results()
+        seen: set[str] = set()
+        for record in self.find(CampaignRecord, campaign=ask.campaign):
+            fits = set(matching_formulas((item.formula for item in record.candidates), ask))
+            for item in record.candidates:
+                if (
+                    item.formula in fits
+                    and ask.formula in {None, item.formula}
+                    and ask.candidate in {None, item.candidate_id}
+                    and item.candidate_id not in seen
+                ):
+                    seen.add(item.candidate_id)
+                    yield item
 
     def _page(
         self,

@@ -26,6 +26,7 @@ from ssefw.campaigns.watch import latest_record
 from ssefw.documents import LabelSet, RankedCandidate, Reranking
 from ssefw.errors import ConfigurationError, DataError, StoreError
 from ssefw.store import connect
+from ssefw.store.query import Ask
 from tests.outcomes import bound, outcome
 
 ROCK_SALTS = {"LiF": 4.026, "LiCl": 5.14, "LiBr": 5.50, "LiI": 6.0, "LiH": 4.08}
@@ -291,6 +292,15 @@ def test_a_loop_ends_when_the_next_batch_promises_too_little(store, campaign):
     turn = advance(store, record)
     assert turn.is_over
     assert "fewer than 2" in turn.reason
+
+
+def test_candidates_are_found_by_their_elements(store, campaign):
+    submitted(store, campaign())
+    found = store.results.ask("candidates", Ask(elements=["Cl"]))
+    assert [item.formula for item in found] == ["LiCl"]
+    assert len(list(store.results.ask("candidates", Ask(), limit=3, skip=3))) == 2
+    with pytest.raises(DataError, match="no 'min_sigma' yet"):
+        list(store.results.ask("candidates", Ask(min_sigma=1e-3)))
 
 
 def test_a_rule_of_a_loop_without_a_batch_is_refused(campaign):

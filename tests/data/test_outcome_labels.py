@@ -4,7 +4,15 @@ import pytest
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.outcome_labels import kind_of, label_from_barrier, label_from_outcome
-from ssefw.documents import Barrier, Candidate, Estimate, Provenance
+from ssefw.documents import (
+    Barrier,
+    Candidate,
+    Estimate,
+    HopRecord,
+    NebPath,
+    Provenance,
+    RelaxResult,
+)
 from ssefw.errors import DataError
 from tests.outcomes import bound, outcome, value
 
@@ -108,6 +116,42 @@ def test_a_barrier_of_a_quarter_volt_conducts_as_hops_over_it_do(li2o):
     assert label.kind == "neb"
     assert label.conductivity.value == pytest.approx(expected, rel=1e-4)
     assert label.conductivity.upper > 10 * label.conductivity.value
+
+
+def test_an_outcome_with_bands_alone_is_a_label_of_kind_neb(li2o):
+    hop = HopRecord(start=0, end=1, image=(0, 0, 0), length=2.31, symmetric=True, n_equivalent=1)
+    band = NebPath(
+        energies=(0.0, 0.25, 0.0),
+        lengths=(0.0, 1.0, 2.0),
+        max_forces=(0.0, 0.0, 0.0),
+        status="converged",
+        climbed=True,
+        forward=0.25,
+        hop=hop,
+    )
+    relaxed = RelaxResult(
+        structure=li2o,
+        energy=0.0,
+        energy_per_atom=0.0,
+        converged=True,
+        n_steps=1,
+        max_force=0.0,
+        volume_change=0.0,
+        wall_time=0.0,
+    )
+    found = outcome("Li2O", status="determined", engine="espresso").model_copy(
+        update={
+            "barrier": barrier(0.25).model_copy(update={"bands": (band,)}),
+            "relaxed": relaxed,
+        }
+    )
+    label = label_from_outcome(found)
+    assert (label.kind, label.row_id) == ("neb", "x/id-Li2O")
+    candidate = Candidate(id="c", formula="Li2O", structure=li2o)
+    plain = label_from_barrier(barrier(0.25), candidate, hop_length=2.31)
+    assert label.conductivity == plain.conductivity
+    with pytest.raises(DataError, match="length of a hop"):
+        label_from_outcome(found.model_copy(update={"relaxed": None}))
 
 
 def test_a_bond_valence_barrier_makes_no_label(li2o):

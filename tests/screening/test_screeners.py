@@ -20,7 +20,21 @@ QUICK = {
     "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
     "clustering": {"representation": "soap-unperturbed"},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
-    "xrdmatch": {"members": 2, "iterations": 40, "batch": 8},
+    "consensus": {
+        "systems": {
+            "trees": {"system": "composition", "n_splits": 2, "members": ["dt"]},
+            "bayes": {"system": "composition", "n_splits": 2, "members": ["nb"]},
+        },
+        "folds": 2,
+    },
+    "xrdmatch": {
+        "method": "fixmatch",
+        "augmentation": "strain",
+        "members": 2,
+        "iterations": 60,
+        "batch": 8,
+        "learning_rate": 3e-3,
+    },
 }
 
 
@@ -34,8 +48,10 @@ def learnable(name, toy, toy_crystals):
     return toy_crystals if screener_class(name).needs == "structure" else toy
 
 
-def crystal(name, formula):
-    return Material(name=name, formula=formula, build=lambda: rock_salt(formula))
+def material(system, formula):
+    """A material with a structure, if the system needs one."""
+    build = (lambda: rock_salt(formula)) if screener_class(system).needs == "structure" else None
+    return Material(name=formula, formula=formula, build=build)
 
 
 SYSTEMS = pytest.mark.parametrize("name", [name for name in SCREENERS if name in QUICK])
@@ -92,8 +108,8 @@ def test_intervals_hold_the_score_and_votes_their_number(name, learnable):
 @SYSTEMS
 def test_a_labeled_material_is_at_distance_zero_and_a_strange_one_is_not(name, learnable):
     screener = make(name).fit(learnable)
-    near = crystal("near", "Li3NaS4.2")
-    strange = crystal("strange", "Cs2I7")
+    near = material(name, "Li3NaS4.2")
+    strange = material(name, "Cs2I7")
     distance = screener.score([learnable.materials[0], near, strange]).distance
     assert distance[0] == pytest.approx(0, abs=1e-9)
     assert 0 < distance[1] < 0.2 < distance[2]

@@ -1,5 +1,7 @@
 """What is asked of stored results is what comes, in order and in pages."""
 
+import re
+
 import pytest
 
 from ssefw.errors import DataError
@@ -100,3 +102,31 @@ def test_elements_are_whole_symbols():
     names = ["LiCl", "Li2CO3", "LiCoO2", "LiI"]
     assert matching_formulas(names, Ask(elements=["C"])) == ["Li2CO3"]
     assert matching_formulas(names, Ask(elements=["I"])) == ["LiI"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"elements": ["S"]},
+        {"elements": ["S", "P"], "without": ["Ge", "Cl"]},
+        {"system": "Li-P-S"},
+        {"system": "Li-P-S", "elements": ["P"]},
+        {"without": ["C"]},
+        {"system": "Li-Cl"},
+        {"elements": ["I"]},
+    ],
+)
+def test_the_pattern_of_many_formulas_is_what_is_looked_up_of_few(asked):
+    names = [
+        "Li10Ge(PS6)2", "Li3PS4", "Li6PS5Cl", "Li2SO4", "LiSi", "Li2S", "LiCl", "LiI", "Li2CO3",
+        "Li7P3S11", "LiIn", "Li(PS)2", "P2S5",
+    ]  # fmt: skip
+    ask = Ask(**asked)
+    found = [name for name in names if re.search(ask.pattern, name)]
+    assert sorted(found) == matching_formulas(names, ask)
+
+
+def test_many_formulas_give_what_few_give(results, monkeypatch):
+    few = formulas(results, elements=["S"], min_sigma=1e-3)
+    monkeypatch.setattr("ssefw.store.query.MANY_FORMULAS", 0)
+    assert formulas(results, elements=["S"], min_sigma=1e-3) == few

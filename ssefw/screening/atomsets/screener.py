@@ -377,7 +377,7 @@ class AtomSetsScreener(Screener):
         for row in np.flatnonzero(data.y >= 0):
             try:
                 sets.append(self._set(data.materials[row]))
-                rows.append(row)
+                rows.append(int(row))
             except DataError as error:
                 reasons.append(str(error))
         kept = data.take(rows)

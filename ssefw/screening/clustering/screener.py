@@ -21,6 +21,7 @@ from sklearn.exceptions import NotFittedError
 from ssefw.data.dataset import Dataset
 from ssefw.data.labels import log_conductivities
 from ssefw.data.materials import Material
+from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores, Screener
 from ssefw.screening.clustering.representations import (
@@ -126,7 +127,8 @@ class ClusteringScreener(Screener):
         labeled = data.take(np.flatnonzero(data.y >= 0))
         rows = [material.structure for material in labeled.materials]
         rows += [material.structure for material in pool if material.build is not None]
-        parts = self._parts(rows)
+        ids = [content_id(structure) for structure in rows]
+        parts = self._parts(rows, ids)
         usable = np.logical_and.reduce([part.usable for part in parts])
         known = np.flatnonzero(usable[: len(labeled)])
         if len(known) < 4 or len(set(labeled.y[known].tolist())) < 2:
@@ -139,6 +141,7 @@ class ClusteringScreener(Screener):
         self.columns_ = [list(part.names) for part in parts]
         self.scale_ = self._scale([part.values[usable] for part in parts])
         self.rows_ = self._joined([part.values[usable] for part in parts])
+        self.ids_ = [ids[row] for row in np.flatnonzero(usable)]
         self.y_ = labeled.y[known]
         self.log_sigma_ = log_conductivities(labeled.labels)[known]
         self.tree_ = build_tree(self.rows_, linkage=self.linkage)
@@ -232,6 +235,7 @@ class ClusteringScreener(Screener):
         self._check_fitted()
         arrays: dict[str, npt.NDArray[Any]] = {
             "rows": self.rows_,
+            "ids": np.array(self.ids_),
             "pairs": self.tree_.pairs,
             "heights": self.tree_.heights,
             "y": self.y_,
@@ -252,6 +256,7 @@ class ClusteringScreener(Screener):
         self.scale_ = float(state.meta["scale"])
         self._trained_on = dict(state.meta["trained_on"])
         self.rows_ = np.ascontiguousarray(state.arrays["rows"], dtype=np.float32)
+        self.ids_ = [str(key) for key in state.arrays["ids"]]
         self.tree_ = Tree(state.arrays["pairs"], state.arrays["heights"])
         self.y_ = state.arrays["y"]
         self.log_sigma_ = state.arrays["log_sigma"]
@@ -266,10 +271,12 @@ class ClusteringScreener(Screener):
         if not hasattr(self, "rows_"):
             raise NotFittedError("This ClusteringScreener is not fitted; call fit first.")
 
-    def _parts(self, structures: Sequence[Structure]) -> list[Features]:
+    def _parts(self, structures: Sequence[Structure], ids: Sequence[str]) -> list[Features]:
         wanted = [self.representation, *([self.second] if self.second else [])]
         cache = FeatureCache(Path(self.cache) if self.cache else None)
-        found = represent(structures, wanted, mobile=self.mobile, cache=cache, workers=self.workers)
+        found = represent(
+            structures, wanted, mobile=self.mobile, cache=cache, ids=ids, workers=self.workers
+        )
         return [found[one] for one in wanted]
 
     def _scale(self, parts: Sequence[Matrix]) -> float:
@@ -286,30 +293,44 @@ class ClusteringScreener(Screener):
         return np.ascontiguousarray(np.hstack(scaled), dtype=np.float32)
 
     def _rows_where_possible(self, materials: Sequence[Material]) -> tuple[Matrix, dict[int, str]]:
+        """Return the descriptors of the rows that have them, and the reasons of the others.
+
+        A crystal that was clustered is looked up.
+        """
         problems: dict[int, str] = {}
-        structures = []
+        rows: dict[int, Matrix] = {}
+        fresh: list[tuple[int, str, Structure]] = []
         for row, material in enumerate(materials):
             try:
-                structures.append((row, material.structure))
+                key = content_id(material.structure)
             except DataError as error:
                 problems[row] = str(error)
-        parts = self._parts([structure for _, structure in structures])
-        keep = []
-        for place, (row, _) in enumerate(structures):
-            reason = next((p.problems[place] for p in parts if place in p.problems), None)
-            if reason is None:
-                keep.append(place)
+                continue
+            if key in self._place:
+                rows[row] = self.rows_[self._place[key]]
             else:
-                problems[row] = f"{materials[row].formula}: {reason}"
+                fresh.append((row, key, material.structure))
+        parts = self._parts([one for _, _, one in fresh], [key for _, key, _ in fresh])
         aligned = [
-            _aligned(part, names, width)[keep]
+            _aligned(part, names, width)
             for part, names, width in zip(parts, self.columns_, self.widths_, strict=True)
         ]
-        return self._joined(aligned), problems
+        joined = self._joined(aligned)
+        for place, (row, _, _) in enumerate(fresh):
+            reason = next((p.problems[place] for p in parts if place in p.problems), None)
+            if reason is None:
+                rows[row] = joined[place]
+            else:
+                problems[row] = f"{materials[row].formula}: {reason}"
+        found = np.zeros((len(rows), self.rows_.shape[1]), dtype=np.float32)
+        for place, row in enumerate(sorted(rows)):
+            found[place] = rows[row]
+        return found, problems
 
     def _prepare(self) -> None:
         """Compute from rows, tree and labels what scoring looks up."""
         n_labels = len(self.y_)
+        self._place = {key: row for row, key in reversed(list(enumerate(self.ids_)))}
         depths = range(1, min(self.deepest, self.tree_.n) + 1)
         self.clusters_ = cut(self.tree_, depths)
         self.shares_ = _shrunk_shares(self.clusters_, self.y_, self.strength)[1:]

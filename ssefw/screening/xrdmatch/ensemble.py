@@ -7,7 +7,7 @@ for any number of processes.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,16 @@ from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.xrdmatch.augment import AUGMENTATIONS, make_augmentation
 from ssefw.screening.xrdmatch.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from ssefw.screening.xrdmatch.networks import make_network
-from ssefw.screening.xrdmatch.training import Trainer, TrainingSettings
+from ssefw.screening.xrdmatch.training import METHODS, Method, Trainer, TrainingSettings
 
-__all__ = ["EnsembleSettings", "Member", "check_patterns", "member_probabilities", "train_members"]
+__all__ = [
+    "EnsembleSettings",
+    "Member",
+    "check_patterns",
+    "compare_methods",
+    "member_probabilities",
+    "train_members",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -160,6 +167,32 @@ def train_members(
         members.append(member)
         logger.info("member %d of %d is trained", len(members), settings.members)
     return members
+
+
+def compare_methods(
+    patterns: Patterns,
+    y: npt.NDArray[np.int64],
+    unlabeled: Patterns,
+    held_out: Patterns,
+    settings: EnsembleSettings,
+    *,
+    methods: Sequence[Method] = METHODS,
+    workers: int = 1,
+) -> dict[Method, npt.NDArray[np.float64]]:
+    """Train an ensemble by each method on the same draws of labels, and score held-out patterns.
+
+    Returns the probability of class 1 by each member, shape (members, n), for each method.
+    """
+    check_patterns(held_out, size=patterns.shape[1])
+    found = {}
+    for method in methods:
+        training = replace(settings.training, method=method)
+        members = train_members(
+            patterns, y, unlabeled, replace(settings, training=training), workers=workers
+        )
+        weights = [member.weights for member in members]
+        found[method] = member_probabilities(weights, held_out, network=training.network)
+    return found
 
 
 def _check_classes(y: npt.NDArray[np.int64], per_class: int) -> None:

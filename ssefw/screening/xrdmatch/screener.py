@@ -40,10 +40,19 @@ Patterns = npt.NDArray[np.float32]
 VARIANTS: dict[str, dict[str, Any]] = {
     "fast": {"network": "small", "augmentation": "paper", "bin_width": 0.5},
     "paper": {"network": "vgg11", "augmentation": "paper", "bin_width": 0.02},
-    "code": {"network": "vgg11_code", "augmentation": "code", "bin_width": 0.02, "convex": True},
+    "code": {
+        "network": "vgg11_code",
+        "augmentation": "code",
+        "bin_width": 0.02,
+        "convex": True,
+        "warm_up": True,
+    },
 }
 """What each variant sets: our default, the paper's definition, and the authors' program's."""
 
+_COUNTS = ("members", "per_class", "iterations", "batch", "ratio", "seed")
+_NUMBERS = ("unlabeled_share", "learning_rate", "tau", "fwhm", "bin_width")
+_SWITCHES = ("convex", "warm_up")
 WINDOW = 5.0  # degrees 2 theta that an explanation takes away at once
 POINT = 0.02
 
@@ -67,7 +76,7 @@ class XRDMatchScreener(Screener):
         Name of a line or angstrom; see `PatternGrid`.
     fwhm
         Width of Gaussian peaks in degrees, 0 for sticks.
-    network, augmentation, bin_width, convex
+    network, augmentation, bin_width, convex, warm_up
         In place of the variant's; `bin_width` is the spacing of points in degrees, of which each
         is the largest of the points 0.02 degrees apart that it covers.
     checkpoints
@@ -92,7 +101,7 @@ class XRDMatchScreener(Screener):
         ratio: int = 3,
         learning_rate: float = 3e-4,
         tau: float = 0.95,
-        warm_up: bool = True,
+        warm_up: bool | None = None,
         wavelength: str | float = "CuKa",
         fwhm: float = 0.0,
         network: str | None = None,
@@ -127,8 +136,9 @@ class XRDMatchScreener(Screener):
             "convex": convex,
             "seed": seed,
         }
-        chosen = {"convex": False, **VARIANTS[variant]}
-        for key in ("network", "augmentation", "bin_width", "convex"):
+        _check_kinds(self._given)
+        chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
+        for key in ("network", "augmentation", "bin_width", "convex", "warm_up"):
             if self._given[key] is not None:
                 chosen[key] = self._given[key]
         self.bin_width = float(chosen["bin_width"])
@@ -148,7 +158,7 @@ class XRDMatchScreener(Screener):
                 learning_rate=learning_rate,
                 tau=tau,
                 convex=bool(chosen["convex"]),
-                warm_up=warm_up,
+                warm_up=bool(chosen["warm_up"]),
             ),
             members=members,
             per_class=per_class,
@@ -386,3 +396,20 @@ class XRDMatchScreener(Screener):
         rows, _ = nearest(own, self._directions)
         gap = np.linalg.norm(own - self._directions[rows], axis=1)
         return np.asarray(gap / self._mean_distance, dtype=np.float64)
+
+
+def _check_kinds(given: dict[str, Any]) -> None:
+    """Refuse a setting of the wrong kind, which a command line can hand over."""
+    for names, kind, word in (
+        (_COUNTS, int, "a whole number"),
+        (_NUMBERS, (int, float), "a number"),
+        (_SWITCHES, bool, "true or false"),
+        (("wavelength",), (str, int, float), "the name of a line or angstrom"),
+    ):
+        for name in names:
+            value = given[name]
+            right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+            if value is not None and not right:
+                raise ConfigurationError(f"{name} is {word}, got {value!r}.")
+    if given["learning_rate"] <= 0:
+        raise ConfigurationError(f"learning_rate is above 0, got {given['learning_rate']:g}.")

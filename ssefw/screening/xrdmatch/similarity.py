@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter1d
 
+from ssefw.screening.features.xrd import FWHM_PER_SIGMA
+
 __all__ = ["directions", "nearest"]
 
 FWHM = 1.0  # degrees
-FWHM_PER_SIGMA = 2.3548200450309493
 Floats = npt.NDArray[np.float64]
 
 

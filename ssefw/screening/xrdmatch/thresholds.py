@@ -3,9 +3,9 @@
 FixMatch asks for one confidence tau. FlexMatch (Zhang et al. 2021,
 https://arxiv.org/abs/2110.08263) asks less of a class that is learned slowly: T(c) = M(beta_c) tau,
 with beta_c the number of unlabeled patterns confidently put into class c over the largest such
-number. XRDMatch's paper takes M(beta) = beta, the authors' program beta / (2 - beta). While most
-patterns are not yet put anywhere, their number is the largest (warm-up), which keeps the first
-random guesses from becoming labels.
+number. XRDMatch's paper takes M(beta) = beta, the authors' program beta / (2 - beta). With warm-up,
+which the program has and the paper does not mention, the number of patterns not yet put anywhere
+counts among those numbers, so that all thresholds start near zero and rise with training.
 """
 
 import torch

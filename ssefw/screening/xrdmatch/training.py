@@ -22,7 +22,7 @@ from torch.nn.functional import cross_entropy
 
 from ssefw.errors import ConfigurationError
 from ssefw.screening.xrdmatch.augment import Augmentation
-from ssefw.screening.xrdmatch.networks import make_network
+from ssefw.screening.xrdmatch.networks import NETWORKS, make_network
 from ssefw.screening.xrdmatch.thresholds import class_thresholds
 
 __all__ = ["METHODS", "Method", "Progress", "Trainer", "TrainingSettings"]
@@ -63,13 +63,17 @@ class TrainingSettings:
     weight_decay: float = 5e-4
     tau: float = 0.95
     convex: bool = False
-    warm_up: bool = True
+    warm_up: bool = False
     unlabeled_weight: float = 1.0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise ConfigurationError(
                 f"Unknown method {self.method!r}. Known: {', '.join(sorted(METHODS))}."
+            )
+        if self.network not in NETWORKS:
+            raise ConfigurationError(
+                f"Unknown network {self.network!r}. Known: {', '.join(NETWORKS)}."
             )
         counts = {"iterations": self.iterations, "batch": self.batch, "ratio": self.ratio}
         for name, value in counts.items():

@@ -293,6 +293,12 @@ def test_a_second_descriptor_is_mixed_in_and_saved(two_kinds, toy_crystals, tmp_
     assert one.distance[0] == 0
 
 
+def test_a_crystal_that_was_clustered_is_looked_up(toy_crystals, monkeypatch):
+    model = make_screener("clustering", {"representation": "soap-unperturbed"}).fit(toy_crystals)
+    monkeypatch.setattr(module, "_compute", lambda *_: pytest.fail("computed again"))
+    assert np.isfinite(model.score(toy_crystals.materials).probability).all()
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ConfigurationError, match="second_weight"):
         make_screener("clustering", {"second_weight": 1.0})

@@ -65,14 +65,29 @@ def test_a_variant_sets_what_is_not_given():
     paper = XRDMatchScreener(variant="paper", seed=4)
     assert paper.ensemble.training.network == "vgg11"
     assert not paper.ensemble.training.convex
+    assert not paper.ensemble.training.warm_up
     assert paper.grid.size == 4501
     code = XRDMatchScreener(variant="code", network="small")
     assert (code.ensemble.training.network, code.ensemble.augmentation) == ("small", "code")
     assert code.ensemble.training.convex
+    assert code.ensemble.training.warm_up
     assert set(VARIANTS) == {"fast", "paper", "code"}
 
 
-@pytest.mark.parametrize("wrong", [{"variant": "best"}, {"bin_width": 0.03}, {"bin_width": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"variant": "best"},
+        {"bin_width": 0.03},
+        {"bin_width": 0},
+        {"tau": "high"},
+        {"members": 2.5},
+        {"members": True},
+        {"convex": 1},
+        {"learning_rate": 0},
+        {"network": "resnet"},
+    ],
+)
 def test_settings_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ConfigurationError):
         XRDMatchScreener(**wrong)

@@ -10,6 +10,7 @@ from ssefw.screening.xrdmatch.checkpoints import read_checkpoint, write_checkpoi
 from ssefw.screening.xrdmatch.ensemble import (
     EnsembleSettings,
     check_patterns,
+    compare_methods,
     member_probabilities,
     train_members,
 )
@@ -65,7 +66,7 @@ def test_patterns_not_yet_put_anywhere_lower_all_thresholds_in_the_warm_up():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_what_is_plain_to_see(problem, rng, method):
-    model = trainer(problem, method=method, iterations=60)
+    model = trainer(problem, method=method, iterations=60, learning_rate=2e-3)
     list(model.run())
     y = np.repeat([0, 1], 20)
     found = member_probabilities([model.weights()], patterns_of(y, rng), network="small")[0]
@@ -157,6 +158,15 @@ def test_members_learn_from_different_draws_of_equal_size(problem):
         assert np.bincount(problem[1][member.rows]).tolist() == [7, 7]
         assert len(set(member.rows.tolist())) == 14
     assert set(members[0].rows.tolist()) != set(members[1].rows.tolist())
+
+
+def test_methods_are_compared_on_the_same_draws_in_one_call(problem, rng):
+    held_out = patterns_of([0, 1, 1], rng)
+    found = compare_methods(*problem, held_out, ensemble(iterations=10))
+    assert list(found) == ["supervised", "fixmatch", "flexmatch"]
+    assert all(each.shape == (2, 3) for each in found.values())
+    alone = compare_methods(*problem, held_out, ensemble(iterations=10), methods=["fixmatch"])
+    np.testing.assert_array_equal(alone["fixmatch"], found["fixmatch"])
 
 
 def test_fewer_labels_than_a_member_needs_are_refused(problem):
