@@ -1,16 +1,19 @@
-"""Plan and submit a large campaign on the embedded store: seconds, candidates a second, memory.
+"""Plan and submit a large campaign and ask how it stands: seconds, candidates a second, memory.
 
-    python benchmarks/campaign_scale.py [--candidates 1000]
+    python benchmarks/campaign_scale.py [--candidates 1000] [--store mongodb://host/empty_database]
 
-The pool is a .jsonl of compounds of 16 atoms with different elements, as a user would give it.
-Times depend on the machine; the ratio of the second half of the submission to the first does not,
-and shows whether the store slows down as it fills.
+The pool is a .jsonl of compounds of 16 atoms with different elements, as a user would give it. The
+status is asked for twice: of what was submitted, and of a campaign in full swing, with eight more
+jobs a candidate and an outcome of most. Times depend on the machine; the ratio of the second half
+of the submission to the first does not, and shows whether the store slows down as it fills.
 """
 
 import argparse
 import itertools
 import json
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -24,35 +27,11 @@ md: {temperatures: [600, 800, 1000, 1200], length: 50}
 """
 
 
-METALS = [
-    "Na",
-    "K",
-    "Rb",
-    "Cs",
-    "Mg",
-    "Ca",
-    "Sr",
-    "Ba",
-    "Al",
-    "Ga",
-    "In",
-    "Si",
-    "Ge",
-    "Sn",
-    "P",
-    "As",
-    "Sb",
-    "Bi",
-    "Zn",
-    "Cd",
-    "Sc",
-    "Y",
-    "La",
-    "B",
-    "Tl",
-    "Pb",
-]
-ANIONS = ["O", "S", "Se", "Te", "F", "Cl", "Br", "I", "N"]
+METALS = (
+    "Na K Rb Cs Mg Ca Sr Ba Al Ga In Si Ge Sn P As Sb Bi Zn Cd Sc Y La B Tl Pb".split()  # noqa: SIM905
+)
+ANIONS = "O S Se Te F Cl Br I N".split()  # noqa: SIM905
+PROGRESS = ("READY", "RUNNING", "COMPLETED", "COMPLETED", "FIZZLED")
 
 
 def write_pool(folder, count):
@@ -69,10 +48,47 @@ def write_pool(folder, count):
     (folder / "scale.yaml").write_text(CAMPAIGN)
 
 
+def put_in_full_swing(connection):
+    """Add jobs and outcomes as hours of work would leave them."""
+    launchpad, jobs = connection.launchpad, connection.database["jobs"]
+    for number, sample in enumerate(list(launchpad.fireworks.find({"name": "relax"}))):
+        candidate = sample["spec"]["candidate"]
+        first = launchpad.get_new_fw_id(quantity=8)
+        state = PROGRESS[number % 5] if number % 100 == 0 else "COMPLETED"
+        names = [
+            f"{stage} {t} K" for stage in ("md", "diffusivity") for t in (600, 800, 1000, 1200)
+        ]
+        launchpad.fireworks.insert_many(
+            {key: value for key, value in sample.items() if key != "_id"}
+            | {"fw_id": first + place, "name": name, "state": state}
+            for place, name in enumerate(names)
+        )
+        if state == "COMPLETED":
+            metadata = {"campaign": "scale", "candidate": candidate}
+            output = {"@class": "Outcome", "@module": "ssefw.documents", "text": "x" * 5000}
+            jobs.insert_one({"uuid": f"u{number}", "index": 2, "metadata": metadata,
+                             "output": output})  # fmt: skip
+
+
+def ask(store, folder):
+    """Return the seconds, wall and CPU, of a ``ssefw status`` and what it says."""
+    start, used = time.perf_counter(), cpu_of_children()
+    command = [sys.executable, "-m", "ssefw", "status", "--json", "--store", str(store)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder).stdout
+    seconds = time.perf_counter() - start, cpu_of_children() - used
+    return "{:.2f} s ({:.2f} s of CPU)".format(*seconds), json.loads(said)
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--candidates", type=int, default=1000)
-    count = parser.parse_args().candidates
+    parser.add_argument("--store", help="address of an empty store; default: a new folder")
+    options = parser.parse_args()
 
     from ssefw.campaigns.launch import campaign_record, submit
     from ssefw.campaigns.plan import make_plan
@@ -81,7 +97,8 @@ def main():
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_pool(folder, count)
+        store = options.store or folder / "st"
+        write_pool(folder, options.candidates)
 
         start = time.perf_counter()
         plan = make_plan(read_campaign(folder / "scale.yaml"))
@@ -89,22 +106,30 @@ def main():
         planned = time.perf_counter() - start
         n_candidates = len(plan.candidates)
 
-        marks = {}
-        start = time.perf_counter()
-        with connect(folder / "st") as connection:
+        marks = {0: time.perf_counter()}
+        with connect(store) as connection:
+            began, spent = time.perf_counter(), time.process_time()
             submit(plan, connection, progress=lambda n: marks.update({n: time.perf_counter()}))
-        submitted = time.perf_counter() - start
-        half = n_candidates // 2
-        slowing = (marks[n_candidates] - marks[half]) / (marks[half] - marks[1])
-        size = sum(f.stat().st_size for f in (folder / "st").rglob("*") if f.is_file())
+            submitted, spent = time.perf_counter() - began, time.process_time() - spent
+            half = min(marks, key=lambda n: abs(n - n_candidates / 2))
+            slowing = (marks[n_candidates] - marks[half]) / (marks[half] - marks[0])
+            slowing *= half / (n_candidates - half)
+            size = sum(f.stat().st_size for f in (folder / "st").rglob("*") if f.is_file())
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+            first, _ = ask(store, folder)
+            put_in_full_swing(connection)
+            later, status = ask(store, folder)
 
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    n_jobs = sum(group["count"] for group in status["jobs"])
     print(f"candidates                     {n_candidates}")
     print(f"plan                           {planned:.1f} s")
-    print(f"submit                         {submitted:.1f} s")
+    print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
     print(f"second half over first half    {slowing:.2f}")
     print(f"peak memory                    {memory:.2f} GiB")
-    print(f"store on disk                  {size / n_candidates / 1024:.1f} KiB a candidate")
+    if not options.store:
+        print(f"store on disk                  {size / n_candidates / 1024:.1f} KiB a candidate")
+    print(f"status after submission        {first}")
+    print(f"status in full swing           {later} for {n_jobs} jobs")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@
     OMP_NUM_THREADS=1 python benchmarks/ladder.py memory
 
 `speed` runs lithium sulfide at four temperatures with this engine, in two processes of one thread
-that share the temperatures as two workers of a campaign do, with frames stored; and with ASE's
-Nose-Hoover chain and CHGNetCalculator in one process of two threads, nothing stored. The two take
-turns, so that other load of the machine meets both. Start-up and the first evaluation are not
-timed.
+that share the temperatures as two workers of `ssefw run` do, with frames stored; and with ASE's
+Nose-Hoover chain and CHGNetCalculator, nothing stored: in one process of two threads, as a script
+does that loops over temperatures, and in two processes of one thread, the best that one could do by
+hand. They take turns, so that other load of the machine meets all. Start-up and the first
+evaluation are not timed; threads that wait do not spin (OMP_WAIT_POLICY).
 """
 
 import argparse
@@ -70,14 +71,14 @@ def ours(n_atoms, temperatures, n_steps):
 
 
 def plain(n_atoms, temperatures, n_steps):
-    """Run one temperature after the other with plain ASE and all threads."""
+    """Run one temperature after the other with plain ASE and the threads of this process."""
     import torch
     from ase.md.nose_hoover_chain import NoseHooverChainNVT
     from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
     from chgnet.model import CHGNet
     from chgnet.model.dynamics import CHGNetCalculator
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     calculator = CHGNetCalculator(CHGNet.load(use_device="cpu", verbose=False), use_device="cpu")
     atoms = lithium_sulfide(n_atoms)
     atoms.calc = calculator
@@ -115,7 +116,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+            env=os.environ | {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"},
         )
 
     def hear(self):
@@ -143,36 +144,43 @@ def turn(workers):
 
 
 def speed(n_atoms, n_rounds):
-    steps_ours, steps_plain = 20, 5
-    pair = [
-        Worker("ours", n_atoms, TEMPERATURES[::2], steps_ours, 1),
-        Worker("ours", n_atoms, TEMPERATURES[1::2], steps_ours, 1),
-    ]
-    peer = [Worker("plain", n_atoms, TEMPERATURES, steps_plain, 2)]
-    for worker in pair + peer:
-        while worker.hear() != "ready":  # CHGNetCalculator says something first
-            if worker.process.poll() is not None:
-                raise SystemExit("a worker died")
-    results = []
+    halves = TEMPERATURES[::2], TEMPERATURES[1::2]
+    teams = {
+        "ssefw, 2 processes of 1 thread": (
+            20,
+            [Worker("ours", n_atoms, half, 20, 1) for half in halves],
+        ),
+        "ASE + CHGNet, 1 process of 2 threads": (
+            4,
+            [Worker("plain", n_atoms, TEMPERATURES, 4, 2)],
+        ),
+        "ASE + CHGNet, 2 processes of 1 thread": (
+            4,
+            [Worker("plain", n_atoms, half, 4, 1) for half in halves],
+        ),
+    }
+    for _, team in teams.values():
+        for worker in team:
+            while worker.hear() != "ready":  # CHGNetCalculator says something first
+                if worker.process.poll() is not None:
+                    raise SystemExit("a worker died")
+    rates = []
     for _ in range(n_rounds):
-        mine, theirs = turn(pair), turn(peer)
-        done = n_atoms * len(TEMPERATURES)
-        rates = [done * steps_ours / mine[0], done * steps_plain / theirs[0]]
-        rates += [done * steps_ours / mine[1], done * steps_plain / theirs[1]]
-        results.append(rates)
-        wall, cpu = results[-1][0] / results[-1][1], results[-1][2] / results[-1][3]
-        print(f"  round: {wall:.2f} by the clock, {cpu:.2f} by CPU time", flush=True)
-    for worker in pair + peer:
-        worker.end()
-    found = np.median(results, axis=0)
-    print(f"{n_atoms} atoms, {len(TEMPERATURES)} temperatures; atom-steps/s of the whole ladder")
-    print(f"  ssefw, 2 processes   {found[0]:8.0f}   per CPU second {found[2]:8.0f}")
-    print(f"  ASE + CHGNet, 2 thr. {found[1]:8.0f}   per CPU second {found[3]:8.0f}")
-    ratios = np.array(results)
-    print(
-        f"  ratio {np.median(ratios[:, 0] / ratios[:, 1]):.2f} by the clock, "
-        f"{np.median(ratios[:, 2] / ratios[:, 3]):.2f} by CPU time"
-    )
+        spent = {name: turn(team) for name, (_, team) in teams.items()}
+        done = {name: n_atoms * len(TEMPERATURES) * n for name, (n, _) in teams.items()}
+        rates.append([[done[name] / seconds for seconds in spent[name]] for name in teams])
+        print("  round:", " ".join(f"{wall:.0f}" for wall, _ in rates[-1]), flush=True)
+    for _, team in teams.values():
+        for worker in team:
+            worker.end()
+    rates = np.array(rates)  # round, team, (wall, CPU)
+    ratios = np.median(rates[:, :1] / rates, axis=0)
+    print(f"{n_atoms} atoms, {len(TEMPERATURES)} temperatures; atom-steps of the whole ladder")
+    print(f"  {'':38s} {'a second':>10s} {'a CPU second':>14s} {'ssefw is faster':>24s}")
+    for name, (wall, cpu), (by_clock, by_cpu) in zip(
+        teams, np.median(rates, axis=0), ratios, strict=True
+    ):
+        print(f"  {name:38s} {wall:10.0f} {cpu:14.0f} {by_clock:12.2f} {by_cpu:11.2f} (CPU)")
 
 
 def batch(n_replicas=4, n_rounds=6):

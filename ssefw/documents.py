@@ -46,6 +46,7 @@ __all__ = [
     "CascadeStep",
     "Cell",
     "Conductivity",
+    "Conflict",
     "Convergence",
     "ConvergencePoint",
     "Cost",
@@ -58,7 +59,9 @@ __all__ = [
     "Failure",
     "Gate",
     "HopRecord",
+    "KindOffset",
     "Label",
+    "LabelKind",
     "LabelSet",
     "NebIterationRecord",
     "NebPath",
@@ -67,9 +70,11 @@ __all__ = [
     "OutcomeStatus",
     "PlannedCandidate",
     "Provenance",
+    "RankChange",
     "RankedCandidate",
     "Ranking",
     "RelaxResult",
+    "Reranking",
     "Segment",
     "StaticResult",
     "Trajectory",
@@ -356,6 +361,51 @@ class LabelSet(Document):
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
+Decades = Annotated[float, Unit("decades")]
+
+
+class KindOffset(Document):
+    """How far one kind of computed conductivity lies from experiment.
+
+    Attributes
+    ----------
+    offset
+        Mean of log10 computed less log10 measured, in decades.
+    spread
+        Standard deviation of these differences.
+    pairs
+        Formula, log10 computed and log10 measured of each compound that has both.
+    """
+
+    kind: LabelKind
+    level_of_theory: str
+    offset: Estimate
+    spread: Estimate
+    pairs: tuple[tuple[str, Decades, Decades], ...] = ()
+
+
+class Conflict(Document):
+    """Two statements on one material that cannot both hold.
+
+    Attributes
+    ----------
+    kept, other
+        Row ids of the labels.
+    action
+        What was done about it.
+    """
+
+    formula: str
+    kept: str
+    other: str
+    kept_kind: LabelKind
+    other_kind: LabelKind
+    kept_conductivity: Estimate
+    other_conductivity: Estimate
+    reason: str
+    action: str
+
+
 class Gate(Document):
     """A decision to go on with a candidate or not, with the numbers it was made on.
 
@@ -419,13 +469,77 @@ class CascadeStep(Document):
 
 
 class Ranking(Document):
-    """An ordered pool, best first, and what made the order."""
+    """An ordered pool, best first, and what made the order.
+
+    Attributes
+    ----------
+    label_set
+        Name and version of the labels the model learned from.
+    model
+        Hash of what made the model, and its name among the stored ones; empty where it is a file.
+    """
 
     entries: tuple[RankedCandidate, ...]
     screener: str
     meaning: str
     label_set: str = ""
+    model: str = ""
     cascade: tuple[CascadeStep, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class RankChange(Document):
+    """What new labels did to the place of one candidate.
+
+    Attributes
+    ----------
+    before, after
+        Place in the ranking, the best being 1; None where the candidate could not be scored.
+    sigma
+        Conductivity that was computed for it, where an outcome has become a label.
+    why
+        What moved it, in words.
+    """
+
+    candidate_id: str
+    formula: str
+    before: int | None
+    after: int | None
+    score_before: Pure | None = None
+    score_after: Pure | None = None
+    sigma: Estimate | None = None
+    why: str = ""
+
+
+class Reranking(Document):
+    """A ranking before and after the outcomes of a campaign became labels.
+
+    Attributes
+    ----------
+    labels_before, labels_after
+        Name and version of the label sets.
+    ranking_before, ranking_after
+        Keys of the stored rankings.
+    new_labels
+        Row ids of the labels that are new, with their conductivity.
+    refused
+        Outcomes that made no label, each with the reason.
+    changes
+        Candidates in their new order.
+    """
+
+    campaign: str
+    screener: str
+    threshold: SPerCm
+    labels_before: str
+    labels_after: str
+    ranking_before: str
+    ranking_after: str
+    new_labels: tuple[tuple[str, Estimate], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    offsets: tuple[KindOffset, ...] = ()
+    changes: tuple[RankChange, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
 
 
@@ -539,6 +653,8 @@ class Segment(Document):
         Keys of its frames in the trajectory store.
     events
         Corrections and warnings while it ran, in order.
+    cores
+        That it had, ranks times threads; None in records that do not tell.
     """
 
     index: int
@@ -555,6 +671,7 @@ class Segment(Document):
     events: tuple[str, ...] = ()
     started: datetime = Field(default_factory=_now)
     job_id: str | None = None
+    cores: int | None = None
 
 
 class Trajectory(Document):
@@ -635,6 +752,9 @@ class Diffusivity(Document):
     hop_rsd
         Relative standard deviation of D* by their rule 3.43 / sqrt(n_hops) + 0.04, beside which the
         interval of `tracer` can be read.
+    framework_rmsd, framework_lindemann
+        Net displacement of the framework over the run, and the amplitude of its most rigid species
+        over the distance between neighbors.
     regime
         ``diffusive`` permits a value; ``vibrating`` and ``subdiffusive`` give an upper bound;
         ``melted`` blocks the fit.
@@ -668,6 +788,7 @@ class Diffusivity(Document):
     hop_rsd: Fraction | None = None
     hop_distance: Length
     framework_rmsd: Length | None = None
+    framework_lindemann: Pure | None = None
     fit_window: tuple[TimePs, TimePs] | None = None
     lag_times: tuple[TimePs, ...] = ()
     msd: tuple[Area, ...] = ()

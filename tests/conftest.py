@@ -8,12 +8,18 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 from pymatgen.core import Lattice, Structure
 
 from ssefw.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
 REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch")
+
+# How long an example takes says how loaded the machine is. On CI, hypothesis has its own profile.
+settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+if "CI" not in os.environ:
+    settings.load_profile("here")
 
 
 def pytest_configure(config):

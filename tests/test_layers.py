@@ -26,13 +26,19 @@ MODULES = sorted(ROOT.rglob("*.py"))
 HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
-    "fireworks": {"campaigns/launch.py", "store/connection.py", "store/embedded.py"},
+    "fireworks": {
+        "campaigns/launch.py",
+        "campaigns/offline.py",
+        "store/connection.py",
+        "store/embedded.py",
+    },
     "maggma": {"store"},
     "pymongo": {"store"},
     "mongomock": {"store"},
     "gridfs": {"store"},
     "torch": {"engines", "screening"},
-    "chgnet": {"engines"},
+    # Beside dynamics, its element embeddings and layers are features of a screen.
+    "chgnet": {"engines", "screening/atomsets/chgnet.py"},
     "sklearn": {"screening", "data"},
     "matplotlib": {"report"},
     "plotly": {"report"},

@@ -38,6 +38,7 @@ SHORTEST_LAG = 0.1
 MIN_FRAMES = 20
 SETTLED = 0.2
 BENT = 0.95
+UNRESOLVED = 0.2
 FEW_HOPS = 20.0
 DRAWN_LAGS = 60
 TEMPERATURE_TOLERANCE = 0.05
@@ -109,7 +110,7 @@ def estimate_diffusivity(
     ions = paths.take(np.flatnonzero(mobile), axis=1)
     sums = split_squared_displacements(ions, lags, n_blocks=FINEST_BLOCKS, pieces=used.pieces)
     fit = fit_slopes(sums)
-    state = judge_framework(used, paths, specie=specie)
+    state = judge_framework(used, paths, specie=specie, lags=lags)
     drawn = np.unique(np.rint(np.geomspace(1, longest_piece // 2, DRAWN_LAGS)).astype(np.int64))
     msd = mean_squared_displacement(ions, pieces=used.pieces)[drawn]
     del ions
@@ -154,6 +155,7 @@ def estimate_diffusivity(
         hop_rsd=hop_count_rsd(verdict.n_hops) if verdict.n_hops > 0 else None,
         hop_distance=distance,
         framework_rmsd=state.rmsd,
+        framework_lindemann=state.lindemann,
         fit_window=None if fit is None else (fit.window[0] * per_frame, fit.window[1] * per_frame),
         lag_times=tuple((drawn * per_frame).tolist()),
         msd=tuple(msd.tolist()),
@@ -219,8 +221,12 @@ class _Run:
         return self.n_mobile * max(slope, 0.0) * frames / self.hop_distance**2
 
     def floor(self, n_hops: float) -> float:
-        """Return the largest slope at which so few hops are seen with probability 1 - level."""
-        expected = float(scipy.special.gammaincinv(n_hops + 1.0, self.level))
+        """Return the largest slope at which so few hops are seen with probability 1 - level.
+
+        The number itself, known from a slope, is wrong by about its root.
+        """
+        counted = n_hops + float(np.sqrt(n_hops))
+        expected = float(scipy.special.gammaincinv(counted + 1.0, self.level))
         return expected / self.hops(1.0)
 
 
@@ -250,7 +256,10 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
             "undetermined", Estimate.undetermined(reason, unit=UNIT), 0.0, reason=reason
         )
     spread = max(float(np.sqrt(fit.covariance[0, 0])), fit.tracer * _count_rsd(n_hops))
-    upper = fit.tracer + quantile(run.level, fit.dof, sides=1) * spread
+    is_unresolved = fit.unresolved > UNRESOLVED
+    # A slope from which a bend was taken out bounds nothing while the bend may go on.
+    steepest = max(fit.tracer, fit.apparent) if is_unresolved else fit.tracer
+    upper = steepest + quantile(run.level, fit.dof, sides=1) * spread
     if fit.tracer <= quantile(run.level, fit.dof) * spread or n_hops < run.min_hops:
         bound = max(upper, run.floor(n_hops)) * run.to_cm2_per_s
         reason = (
@@ -259,7 +268,16 @@ def _judge(fit: SlopeFit | None, state: FrameworkState, run: _Run) -> _Verdict:
         )
         tracer = Estimate.below(bound, unit=UNIT, reason=reason, level=run.level)
         return _Verdict("vibrating", tracer, n_hops, reason=reason)
-    if fit.settled < SETTLED or not fit.is_testable:
+    if is_unresolved and fit.steepens:
+        reason = (
+            f"the MSD steepens up to the longest lags, {run.frames.duration * LONGEST_LAG:.2g} ps: "
+            "ions remember their hops for about as long, and D is beyond what this run shows; "
+            "run longer"
+        )
+        return _Verdict(
+            "undetermined", Estimate.undetermined(reason, unit=UNIT), n_hops, reason=reason
+        )
+    if fit.settled < SETTLED or not fit.is_testable or is_unresolved:
         reason = (
             "the MSD still bends at the longest lags: the apparent diffusivity is an upper bound; "
             "run longer"

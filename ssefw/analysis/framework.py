@@ -5,6 +5,11 @@ against that over the first tenth, drift removed, so that vibration cancels. A m
 species of the framework off its sites; a rotating polyanion moves its corners but not its center,
 and is reported without blocking. The distance that counts is a fraction of the species' own
 nearest-neighbor distance, Lindemann's idea applied to net displacements instead of amplitudes.
+
+A run that is short for its melt leaves most atoms within that distance. So a framework whose
+amplitudes are above Lindemann's is asked for the slope of its own mean squared displacement, too: a
+line that grows is diffusion, which no solid framework knows; where atoms rotate or rattle it levels
+off.
 """
 
 from dataclasses import dataclass
@@ -12,17 +17,34 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ssefw.analysis.msd import split_squared_displacements
+from ssefw.analysis.slope import FINEST_BLOCKS, fit_slopes
 from ssefw.analysis.trajectory import Frames
 
 __all__ = ["FrameworkState", "judge_framework", "nearest_neighbor_distances"]
 
 FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
 
 LOST_SITE = 0.35
 """Net displacement over nearest-neighbor distance beyond which an atom has lost its site."""
 
 MELT_FRACTION = 0.5
 """Share of the atoms of a species that must have lost their sites for the species to be mobile."""
+
+
+SOLID = 0.1
+"""Amplitude over nearest-neighbor distance up to which a species is not suspected."""
+
+GROWTH = 0.25
+"""Root of the growth of a species' MSD over the run, by its slope, over the nearest-neighbor
+distance, from which the species diffuses."""
+
+SIGNIFICANT = 3.0
+"""Standard errors that such a slope is above zero."""
+
+STRAIGHT = 0.2
+"""Weight of models that end in a visible line, from which an MSD has a slope at all."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +99,32 @@ def _variances(path: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(squares - (mean**2).sum(axis=1), 0.0))
 
 
-def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> FrameworkState:
+def _diffuses(
+    paths: FloatArray, lags: IntArray, *, pieces: list[tuple[int, int]], spacing: float
+) -> bool:
+    """Whether the MSD of the atoms of a species is a line that grows.
+
+    Parameters
+    ----------
+    lags
+        In frames.
+    spacing
+        Nearest-neighbor distance in angstrom.
+    """
+    if paths.shape[1] < 2:
+        return False
+    sums = split_squared_displacements(paths, lags, n_blocks=FINEST_BLOCKS, pieces=pieces)
+    fit = fit_slopes(sums)
+    if fit is None or fit.settled < STRAIGHT:
+        return False
+    n_steps = sum(last - first - 1 for first, last in pieces)
+    is_sure = fit.tracer > SIGNIFICANT * float(np.sqrt(fit.covariance[0, 0]))
+    return is_sure and fit.tracer * n_steps > (GROWTH * spacing) ** 2
+
+
+def judge_framework(
+    frames: Frames, paths: FloatArray, *, specie: str, lags: IntArray | None = None
+) -> FrameworkState:
     """Judge the framework from drift-free paths.
 
     Parameters
@@ -86,6 +133,8 @@ def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> Framew
         The trajectory and what `unwrapped_paths` made of it.
     specie
         The mobile element; everything else is framework.
+    lags
+        At which the MSD of the framework is taken, in frames; without them it is not.
     """
     framework = ~frames.is_specie(specie)
     if not framework.any():
@@ -110,6 +159,8 @@ def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> Framew
     lost[framework] = net[framework] > LOST_SITE * spacing
     relative = np.zeros(frames.n_atoms)
     relative[framework] = amplitude[framework] / spacing
+    spacing_of = np.zeros(frames.n_atoms)
+    spacing_of[framework] = spacing
     symbols = np.array(frames.species)
     by_species = {
         str(symbol): (
@@ -121,18 +172,29 @@ def judge_framework(frames: Frames, paths: FloatArray, *, specie: str) -> Framew
     rmsd = float(np.sqrt((net[framework] ** 2).mean()))
     lindemann = min(value for _, value in by_species.values())
     mobile = [symbol for symbol, (share, _) in by_species.items() if share > MELT_FRACTION]
+    diffusing: list[str] = []
+    if lags is not None and len(mobile) < len(by_species) and lindemann > SOLID:
+        for symbol in by_species:
+            own = symbols == symbol
+            near = float(np.mean(spacing_of[own]))
+            if _diffuses(paths[:, own], lags, pieces=frames.pieces, spacing=near):
+                diffusing.append(symbol)
+        mobile = sorted({*mobile, *diffusing})
     shares = ", ".join(f"{symbol} {share:.0%}" for symbol, (share, _) in by_species.items())
+    grows = f"; the MSD of {', '.join(diffusing)} grows" if diffusing else ""
     if len(mobile) == len(by_species):
         return FrameworkState(
             rmsd,
             lindemann,
             is_lost=True,
             reason=f"the framework left its sites (share of atoms: {shares}; net rms displacement "
-            f"{rmsd:.2f} angstrom, Lindemann ratio {lindemann:.2f})",
+            f"{rmsd:.2f} angstrom, Lindemann ratio {lindemann:.2f}{grows})",
         )
     warnings = tuple(
-        f"{by_species[symbol][0]:.0%} of the {symbol} atoms left their sites while others stayed: "
-        "rotation, exchange, or partial melting"
+        f"the {symbol} atoms diffuse while others stayed: exchange, or partial melting"
+        if symbol in diffusing
+        else f"{by_species[symbol][0]:.0%} of the {symbol} atoms left their sites while others "
+        "stayed: rotation, exchange, or partial melting"
         for symbol in mobile
     )
     return FrameworkState(rmsd, lindemann, is_lost=False, warnings=warnings)

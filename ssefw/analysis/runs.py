@@ -83,6 +83,7 @@ def diffusivity_record(found: Diffusivity, *, charge: float) -> dict[str, Any]:
         "hop_rsd": found.hop_rsd,
         "hop_distance_angstrom": found.hop_distance,
         "framework_rmsd_angstrom": found.framework_rmsd,
+        "framework_lindemann": found.framework_lindemann,
         "n_mobile": found.n_mobile,
         "n_atoms": found.n_atoms,
         "volume_angstrom3": found.volume,

@@ -8,7 +8,8 @@ measures how far the MSD is from a line from there to the longest lag, n_k count
 exp(-t / tau) to begin with: the slopes beside such a term join the average, for each tau of the lag
 grid, at the price of two parameters. A straight MSD is thus used from its beginning, a bent one
 from where the bend ends or with the bend taken out, and where it is doubtful the spread between the
-models is part of the error.
+models is part of the error. A bend that is certain while its memory may last as long as the lags
+leaves no line to see: its weight is reported, for the caller to refuse.
 
 *Error.* A slope is linear in squared displacements, so it can be taken for every atom and for every
 block of time. The scatter over atoms is well known but blind to hops that atoms make together; the
@@ -35,6 +36,14 @@ LAG_RATIO = 1.35
 WINDOW_RATIO = 4.0
 TESTED_RATIO = 4.0
 MEMORY_RATIO = 3.0
+"""A memory ends within the lags if they are so many times as long."""
+
+LONG_MEMORY = 0.25
+"""Share of the longest lag beyond which a memory is long: behind it no line is left to check."""
+
+CERTAIN_BEND = 10.0
+"""Gain in chi2 from which a memory is certain."""
+
 BLOCK_LAGS = 1.5
 FINEST_BLOCKS = 48
 BLOCK_COUNTS = (2, 3, 4, 6, 8, 12, 16, 24, 48)
@@ -155,6 +164,12 @@ class SlopeFit:
         Variance of the tracer slope over what it would be if ions hopped independently.
     bent
         Weight of all models but the line from the shortest lag on.
+    unresolved
+        Where the MSD certainly bends, the share of its likelihood that long memories hold, else 0.
+    steepens
+        Whether it bends upward: ions go on in the direction of their last hops.
+    apparent
+        Slope of the tracer MSD without the models that take a bend out of it.
     """
 
     window: tuple[int, int]
@@ -168,6 +183,9 @@ class SlopeFit:
     is_testable: bool
     inflation: float
     bent: float
+    unresolved: float = 0.0
+    steepens: bool = False
+    apparent: float = 0.0
 
 
 def fit_slopes(sums: LagSums) -> SlopeFit | None:
@@ -176,7 +194,7 @@ def fit_slopes(sums: LagSums) -> SlopeFit | None:
     if not windows:
         return None
     n_frames = int(sums.block_pairs[0].sum() + sums.lags[0])
-    memories = sums.lags[MEMORY_RATIO * sums.lags <= sums.lags[-1]].astype(float)
+    memories = sums.lags.astype(float)
     brownian = BrownianCovariance.of(sums.lags, n_frames)
     models = _Models(sums, windows, memories, n_frames, brownian)
     n_paths = sums.by_atom.shape[1]
@@ -199,8 +217,10 @@ def fit_slopes(sums: LagSums) -> SlopeFit | None:
     best = int(np.argmax(share[: len(windows)]))
     inside = windows[best]
     is_tested = np.array(
-        [TESTED_RATIO * sums.lags[w[0]] <= sums.lags[-1] for w in windows] + [True] * len(memories)
+        [TESTED_RATIO * sums.lags[w[0]] <= sums.lags[-1] for w in windows]
+        + (MEMORY_RATIO * memories <= sums.lags[-1]).tolist()
     )
+    unresolved, steepens = models.long_memory(tracer, inflation=scatter.inflation)
     return SlopeFit(
         window=(int(sums.lags[inside[0]]), int(sums.lags[inside[-1]])),
         tracer=slope,
@@ -213,6 +233,11 @@ def fit_slopes(sums: LagSums) -> SlopeFit | None:
         is_testable=bool(is_tested[: len(windows)].any()),
         inflation=scatter.inflation,
         bent=1.0 - float(share[0]),
+        unresolved=unresolved,
+        steepens=steepens,
+        apparent=float(
+            _normalized(score[: len(windows)]) @ tracer.weights[: len(windows)] @ sums.msd
+        ),
     )
 
 
@@ -311,8 +336,22 @@ class _Models:
         given_up = [COST * inside[0] for inside in self.windows]
         # Two more parameters, and one belief shared among all memories.
         for_memory = 2.0 * COST + np.log(max(len(self.memories), 1))
-        cost = np.array(given_up + [for_memory] * len(self.memories))
+        is_seen_to_end = MEMORY_RATIO * self.memories <= self.sums.lags[-1]
+        cost = np.array(given_up + np.where(is_seen_to_end, 0.0, COST).tolist())
+        cost[len(given_up) :] += for_memory
         return np.asarray(-0.5 * slopes.chi2 / inflation - cost)
+
+    def long_memory(self, slopes: _Slopes, *, inflation: float) -> tuple[float, bool]:
+        """Return the share of long memories where a bend is certain, and whether it is upward."""
+        of_line, chi2 = slopes.chi2[0] / inflation, slopes.chi2[len(self.windows) :] / inflation
+        if not len(chi2) or of_line - chi2.min() < CERTAIN_BEND:
+            return 0.0, False
+        likelihood = np.exp(-0.5 * (chi2 - chi2.min()))
+        is_long = self.memories > LONG_MEMORY * self.sums.lags[-1]
+        best = len(self.windows) + int(np.argmin(chi2))
+        values = slopes.weights[[0, best]] @ self.sums.msd
+        share = float(likelihood[is_long].sum() / likelihood.sum())
+        return share, bool(values[1] > values[0])
 
     def squared_hop(self, slopes: _Slopes) -> float:
         """Return the hop length squared that makes the scatter over atoms what it is, angstrom^2.

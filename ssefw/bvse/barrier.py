@@ -170,8 +170,9 @@ def site_energy_landscape(
 ) -> LandscapeResult:
     """Return grid, sites, hops and exact percolation thresholds of a structure.
 
-    Parameters are those of `site_energy_barrier`. Where the saddle points and the grid contradict
-    each other by more than the grid can err, the search is repeated on a finer grid.
+    Parameters are those of `site_energy_barrier`. Where a threshold does not rest on a saddle
+    point, or differs from the grid's by more than the grid can err, the search is repeated on a
+    finer grid.
     """
     charges = assign_charges(structure, ion=ion)
     framework = _framework(charges, ion=ion, cutoff=cutoff, radii=radii)
@@ -182,7 +183,8 @@ def site_energy_landscape(
         top = max((value for value in thresholds if value < ENERGY_CAP), default=1.0)
         limit = field.minimum + top + margin
         landscape = build_landscape(framework, field, limit=limit)
-        if not _contradictions(landscape, thresholds, field):
+        rests_on_saddles = all(link.source == "saddle" for link in landscape.bottlenecks)
+        if rests_on_saddles and not _contradictions(landscape, thresholds, field):
             break
         margin, fineness = 2 * margin, fineness / 1.5
     warnings = _charge_warnings(charges)

@@ -140,6 +140,11 @@ def _by_composition(structure: Structure, symbol: str, charge: int) -> ChargedSt
             f"Oxidation states of {formula} are ambiguous: {shown}. "
             "Give a structure with oxidation states."
         )
+    rare = _rare_state(ordered, amounts, symbol)
+    if len(rare) == 1:
+        name, choice = rare[0]
+        note = f"{name} has the uncommon oxidation state {choice[name]:+g}"
+        return _decorated(structure, choice, (note,))
     mixed = _mixed_valence(ordered, amounts, symbol)
     if len(mixed) == 1:
         name, choice = mixed[0]
@@ -161,6 +166,21 @@ def _follows_electronegativity(choice: dict[str, float]) -> bool:
 def _imbalance(choice: dict[str, float], amounts: dict[str, float]) -> float:
     charges = [state * amounts[name] for name, state in choice.items()]
     return abs(sum(charges)) / max(sum(charge for charge in charges if charge > 0), 1e-9)
+
+
+def _rare_state(
+    choices: list[dict[str, float]], amounts: dict[str, float], symbol: str
+) -> list[tuple[str, dict[str, float]]]:
+    """Return neutral choices in which one cation takes an uncommon state, such as Os7+."""
+    found: dict[tuple[tuple[str, float], ...], tuple[str, dict[str, float]]] = {}
+    for choice, name in itertools.product(choices, amounts):
+        if name == symbol or choice[name] < 0:
+            continue
+        for state in Element(name).oxidation_states:
+            rare = {**choice, name: float(state)}
+            if state > 0 and _imbalance(rare, amounts) <= _NEUTRALITY:
+                found[tuple(sorted(rare.items()))] = (name, rare)
+    return list(found.values())
 
 
 def _mixed_valence(

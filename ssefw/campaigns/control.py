@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,12 +82,20 @@ def stop_running(connection: Connection, part: Part) -> tuple[int, int]:
     launchpad = connection.launchpad
     for firework in launchpad.fireworks.find({**part.query, "state": "RUNNING"}, {"launches": 1}):
         launch = launchpad.launches.find_one(
-            {"launch_id": firework["launches"][-1]}, {"launch_dir": True}
+            {"launch_id": firework["launches"][-1]}, {"launch_dir": True, "fworker.env": True}
         )
-        worker = worker_of(Path(launch["launch_dir"]).parent.name) if launch else None
+        worker = _worker(launch) if launch else None
         if worker is not None:
             (reached if _ask_to_stop(worker) else out_of_reach).add(worker.name)
     return len(reached), len(out_of_reach)
+
+
+def _worker(launch: Mapping[str, Any]) -> Worker | None:
+    worker = worker_of(Path(launch["launch_dir"]).parent.name)
+    env = launch["fworker"].get("env") or {}
+    if worker is None and env.get("job_id"):  # it reaches no database: only its queue job is known
+        return Worker("", 0, "", env["queue"], str(env["job_id"]))
+    return worker
 
 
 def _ask_to_stop(worker: Worker) -> bool:

@@ -16,9 +16,11 @@ from typing import Any
 
 from ssefw.campaigns.budget import budget_of, hold_if_spent
 from ssefw.campaigns.causes import retry_failed
+from ssefw.campaigns.heartbeat import Lookout
 from ssefw.campaigns.holds import without_held
 from ssefw.campaigns.lease import Lease
 from ssefw.campaigns.lost import release_lost
+from ssefw.campaigns.offline import Desk, parcels_of
 from ssefw.campaigns.queues import QueueSilentError, Rejected
 from ssefw.campaigns.site import Limits, Site
 from ssefw.campaigns.spec import ResourcesSpec
@@ -114,6 +116,8 @@ class Feeder:
 
     def __post_init__(self) -> None:
         self._lease = Lease(self.connection, "launcher")
+        self._desk = Desk(self.connection)
+        self._lookout = Lookout()
 
     def round(self) -> Round:
         """Look once, and do what is due.
@@ -130,7 +134,9 @@ class Feeder:
             ended = self._follow()
         except QueueSilentError as error:
             return Round(left=self._left(), notes=(str(error),))
-        released = len(release_lost(self.connection))
+        released = len(release_lost(self.connection, lookout=self._lookout))
+        if self.site.offline:
+            released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]
         names = list(self.campaigns) or campaigns_in(self.connection)
         retried = sum(retry_failed(self.connection, name) for name in names)
         self._give_up_on_failures()
@@ -142,6 +148,9 @@ class Feeder:
                 count, note = self._feed(pool)
                 submitted += count
                 notes += note
+                if self.site.offline:
+                    ours = self._active(campaign=name, categories=pool.label)
+                    self._deliver(pool, [job for job in ours if job["job_id"]])
         active = self._active()
         return Round(
             submitted=submitted,
@@ -213,6 +222,10 @@ class Feeder:
             count += 1
         return count, []
 
+    def _deliver(self, pool: Pool, jobs: Sequence[Mapping[str, Any]]) -> None:
+        """Hand out jobs to queue jobs of a pool."""
+        self._desk.deliver(jobs, without_held(self.connection, pool.query))
+
     def _wanted(self, pool: Pool) -> int:
         """Return how many queue jobs to submit; those that wait for nothing are cancelled."""
         fireworks = self.connection.launchpad.fireworks
@@ -228,8 +241,10 @@ class Feeder:
                         self.site.queue.cancel(job["job_id"])
             return 0
         everyone = self._active()
+        # Offline, what waiting queue jobs are to run is reserved for them already.
+        n_waiting = 0 if self.site.offline else len(waiting)
         room: list[int] = [
-            math.ceil(ready / self.limits.per_job) - len(waiting),
+            math.ceil(ready / self.limits.per_job) - n_waiting,
             self.limits.jobs - len(everyone),
             self.limits.waiting - sum(job["state"] != "running" for job in everyone),
         ]
@@ -250,7 +265,9 @@ class Feeder:
                 name=name,
                 log=log,
                 settings=self.folder / "settings.yaml",
-                arguments=self.site.worker_command(pool.campaign, pool.label),
+                arguments=self.site.worker_command(
+                    pool.campaign, pool.label, parcels=parcels_of(folder)
+                ),
             )
         )
         job = {
@@ -266,12 +283,16 @@ class Feeder:
             "log": str(log),
         }
         self._jobs.insert_one(job)
+        if self.site.offline:  # a worker that starts at once finds something to do
+            self._deliver(pool, [job])
         try:
             job_id = self.site.queue.submit(script)
         except Rejected as error:
             self._note(job, state="ended", reason=str(error), failed=False, ended=time.time())
             raise
         self._note(job, job_id=job_id)
+        if self.site.offline:
+            self._desk.note_job_id(name, job_id)
         logger.info("submitted %s as %s for %s of %s", name, job_id, pool.label, pool.campaign)
 
     def _give_up_on_failures(self) -> None:
@@ -291,7 +312,11 @@ class Feeder:
             )
 
     def _has_run(self, job: Mapping[str, Any]) -> bool:
-        query = {"fworker.env.job_id": job["job_id"], "fworker.env.queue": job["scheduler"]}
+        query = {
+            "fworker.env.job_id": job["job_id"],
+            "fworker.env.queue": job["scheduler"],
+            "state": {"$nin": ["RESERVED", "READY"]},
+        }
         return self.connection.launchpad.launches.find_one(query, {"_id": True}) is not None
 
     def _keep_budget(self, record: CampaignRecord) -> list[str]:

@@ -30,7 +30,7 @@ __all__ = [
 
 HOLDS, SPENDING = "holds", "spending"
 
-Kind = Literal["pause", "cancel", "budget"]
+Kind = Literal["pause", "cancel", "budget", "loop"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class Hold:
         Ids; empty means all.
     stage
         Start of the names of the jobs; empty means all.
+    below
+        Only jobs of a lower priority than this; None means all.
     """
 
     campaign: str
@@ -50,11 +52,18 @@ class Hold:
     candidates: tuple[str, ...] = ()
     stage: str = ""
     reason: str = ""
+    below: int | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it holds all of a campaign."""
+        return not (self.candidates or self.stage) and self.below is None
 
     @property
     def query(self) -> dict[str, Any]:
         """The jobs on the launch pad that it holds."""
-        return jobs_query(self.campaign, candidates=self.candidates, stage=self.stage)
+        query = jobs_query(self.campaign, candidates=self.candidates, stage=self.stage)
+        return query if self.below is None else {**query, "spec._priority": {"$lt": self.below}}
 
 
 def jobs_query(campaign: str, *, candidates: Sequence[str] = (), stage: str = "") -> dict[str, Any]:
@@ -77,6 +86,7 @@ def holds(connection: Connection, campaign: str | None = None) -> list[Hold]:
             candidates=tuple(record["candidates"]),
             stage=record["stage"],
             reason=record["reason"],
+            below=record.get("below"),
         )
         for record in connection.database[HOLDS].find(query)
     ]
@@ -95,6 +105,7 @@ def hold(connection: Connection, new: Hold) -> bool:
             "candidates": list(new.candidates),
             "stage": new.stage,
             "reason": new.reason,
+            "below": new.below,
             "time": time.time(),
         }
     )

@@ -7,34 +7,42 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jobflow
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
-from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.campaigns.budget import hold_if_spent, lift_budget
+from ssefw.campaigns.change import Change, retire
+from ssefw.campaigns.heartbeat import beating
 from ssefw.campaigns.holds import add_spending, without_held
+from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
+from ssefw.campaigns.template import Entry, entries
 from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
-from ssefw.store import Address, Connection
+from ssefw.store import Address, Connection, outages_reported
 
 __all__ = ["Submitted", "campaign_record", "submit", "work"]
 
 logger = logging.getLogger(__name__)
 
 ACTIVE = ("READY", "RUNNING", "RESERVED")
+BATCH = 100
+"""Candidates that are put on the launch pad at a time."""
 POLL_SECONDS = 0.5
 BUDGET_SECONDS = 15.0
+OUTAGE_SECONDS = 600.0
+"""How long a worker without a job waits for a store that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,19 @@ def campaign_record(plan: Plan) -> CampaignRecord:
 
 
 def submit(
-    plan: Plan, connection: Connection, *, progress: Callable[[int], None] = lambda _: None
+    plan: Plan,
+    connection: Connection,
+    *,
+    change: Change | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Submitted:
     """Add the candidates of a plan that are not on the launch pad yet.
 
     Parameters
     ----------
+    change
+        What `change_of` says, if a campaign of this name with other settings is to go on with
+        these.
     progress
         Called with the number of candidates handled so far.
 
@@ -100,30 +115,70 @@ def submit(
         If a campaign of this name exists with other settings; nothing is added.
     """
     name = plan.spec.campaign
-    known = {
-        workflow["metadata"]["candidate"]: workflow["metadata"].get("plan")
-        for workflow in connection.launchpad.workflows.find(
-            {"metadata.campaign": name}, {"metadata": True}
-        )
-    }
+    if change is not None:
+        retire(connection, change, plan)
+    known = _known(connection, name)
     if other := set(known.values()) - {plan.key}:
         raise LaunchError(
             f"The store {connection.address} holds a campaign {name!r} with other settings "
-            f"({sorted(map(str, other))[0]}, these are {plan.key}). Give this campaign another "
-            "name, or use another store."
+            f"({sorted(map(str, other))[0]}, these are {plan.key}). See with `ssefw plan FILE` "
+            "what they change and go on with `ssefw submit FILE --yes`, or give this campaign "
+            "another name."
         )
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
-    added = 0
-    for count, (candidate, flow) in enumerate(plan.flows(), start=1):
-        if candidate.id not in known:
-            metadata = {"campaign": name, "candidate": candidate.id, "plan": plan.key}
-            workflow = flow_to_workflow(flow, metadata=metadata)
-            connection.launchpad.add_wf(workflow)
-            added += 1
+    if plan.is_loop:
+        begin_loop(connection, name)
+    wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
+    count = len(plan.candidates) - len(wanted)
+    rest = entries(plan, wanted)
+    while batch := list(islice(rest, BATCH)):
+        _add(connection, batch)
+        count += len(batch)
         progress(count)
-    return Submitted(added=added, present=len(plan.candidates) - added)
+    return Submitted(added=len(wanted), present=len(plan.candidates) - len(wanted))
+
+
+def _known(connection: Connection, campaign: str) -> dict[str, str]:
+    """Return the candidates on the launch pad and their plans.
+
+    A submission to a server that was killed may have left workflows some of whose jobs are missing;
+    these go, and are submitted again.
+    """
+    launchpad = connection.launchpad
+    found = {
+        workflow["metadata"]["candidate"]: workflow
+        for workflow in launchpad.workflows.find(
+            {"metadata.campaign": campaign}, {"metadata": True, "nodes": True}
+        )
+    }
+    nodes = [node for workflow in found.values() for node in workflow["nodes"]]
+    if launchpad.fireworks.count_documents({"fw_id": {"$in": nodes}}) < len(nodes):
+        for candidate, workflow in list(found.items()):
+            part = {"fw_id": {"$in": workflow["nodes"]}}
+            if launchpad.fireworks.count_documents(part) < len(workflow["nodes"]):
+                launchpad.workflows.delete_one({"nodes": workflow["nodes"][0]})
+                launchpad.fireworks.delete_many(part)
+                del found[candidate]
+    return {
+        candidate: workflow["metadata"].get("plan", "") for candidate, workflow in found.items()
+    }
+
+
+def _add(connection: Connection, batch: Sequence[Entry]) -> None:
+    """Put workflows on the launch pad, all or, where a server is killed, the first of them."""
+    launchpad = connection.launchpad
+    with connection.whole():
+        first = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
+        numbered = []
+        for entry in batch:
+            numbered.append(entry.numbered(first))
+            first += len(entry.fireworks)
+        launchpad.workflows.insert_many([entry.workflow for entry in numbered])
+        # Those that run first come last: a job never runs before all of its workflow is there.
+        for entry in numbered:
+            launchpad.fireworks.insert_many(list(entry.fireworks.values())[::-1])
 
 
 def work(
@@ -153,22 +208,36 @@ def work(
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
     budgets = _Budgets(connection)
     count, busy = 0, time.monotonic()
+    answered = busy
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
+        stack.enter_context(beating(connection, me.name))
         time_is_up = stop_check()
         while not stop.is_set() and time_is_up() is None:
-            query = without_held(connection, ours)
-            fireworker = FWorker(
-                name=me.name,
-                category=_categories(settings.category),
-                query=query,
-                env=me.record,
-            )
-            if connection.launchpad.run_exists(fireworker):
+            try:
+                with outages_reported(connection.address):
+                    query = without_held(connection, ours)
+                    fireworker = FWorker(
+                        name=me.name,
+                        category=_categories(settings.category),
+                        query=query,
+                        env=me.record,
+                    )
+                    is_ready = connection.launchpad.run_exists(fireworker)
+                    is_active = is_ready or _is_active(connection, query)
+            except StoreError as error:
+                # Between two jobs nothing is at stake, and the store may be back soon.
+                if time.monotonic() - answered > OUTAGE_SECONDS:
+                    raise
+                logger.warning("%s Trying again.", error)
+                stop.wait(POLL_SECONDS)
+                continue
+            answered = time.monotonic()
+            if is_ready:
                 count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
                 busy = time.monotonic()
-            elif time.monotonic() - busy < patience and _is_active(connection, query):
+            elif time.monotonic() - busy < patience and is_active:
                 stop.wait(POLL_SECONDS)
             else:
                 break

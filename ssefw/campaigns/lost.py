@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ssefw.campaigns.heartbeat import Lookout
 from ssefw.campaigns.holds import add_spending, running_hours
 from ssefw.campaigns.queues import SCHEDULERS, QueueSilentError
 from ssefw.campaigns.worker_names import Worker, worker_of
 from ssefw.store import Connection
 
-__all__ = ["INCIDENTS", "MAX_LOSSES", "release_lost"]
+__all__ = ["INCIDENTS", "MAX_LOSSES", "Lost", "give_back", "release_lost"]
 
 logger = logging.getLogger(__name__)
 
@@ -33,62 +34,70 @@ class Lost:
     core_hours: float
 
 
-def release_lost(connection: Connection, *, max_losses: int = MAX_LOSSES) -> list[int]:
+def release_lost(
+    connection: Connection, *, lookout: Lookout | None = None, max_losses: int = MAX_LOSSES
+) -> list[int]:
     """Give back the jobs of workers that are gone, and return their ids.
 
     FireWorks learns of a dead worker only after hours without a ping. Here the launch folder names
     the process and the queue job: on the machine of the worker the process is looked for, on any
-    other the queue is asked. A job that lost its worker `max_losses` times is marked as failed.
+    other the queue is asked. Where there is neither, a `lookout` that was there for a while knows
+    which workers fell silent. A job that lost its worker `max_losses` times is marked as failed.
     Any number of processes may do this at a time.
     """
-    launchpad = connection.launchpad
-    released = []
-    for lost in _lost(connection):
-        firework_id = lost.firework["fw_id"]
-        if not _claim(connection, lost):
-            continue
-        incidents = connection.database[INCIDENTS]
-        n_before = incidents.count_documents({"fw_id": firework_id, "cause": "killed"})
-        incidents.insert_one(
-            {
-                "_id": f"{lost.launch_id}-killed",
-                "cause": "killed",
-                "fw_id": firework_id,
-                "name": lost.firework["name"],
-                "campaign": lost.firework["spec"].get("campaign", ""),
-                "candidate": lost.firework["spec"].get("candidate", ""),
-                "worker": lost.worker.name,
-                "detail": _ending(lost.worker),
-                "time": time.time(),
-            }
-        )
-        if campaign := lost.firework["spec"].get("campaign"):
-            add_spending(connection, campaign, core_hours=lost.core_hours)
-        if n_before + 1 >= max_losses:
-            launchpad.mark_fizzled(lost.launch_id)
-            logger.warning("job %d lost its worker %d times: given up", firework_id, n_before + 1)
-        else:
-            launchpad.rerun_fw(firework_id)
-            released.append(firework_id)
+    released = [
+        lost.firework["fw_id"]
+        for lost in _lost(connection, lookout)
+        if _claim(connection, lost) and give_back(connection, lost, max_losses=max_losses)
+    ]
     if released:
         logger.warning("%d jobs of dead workers are ready again: %s", len(released), released)
     return released
 
 
-def _lost(connection: Connection) -> Iterator[Lost]:
+def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSES) -> bool:
+    """Put a loss on record and make the job ready again; False if it has failed for good."""
+    firework_id = lost.firework["fw_id"]
+    incidents = connection.database[INCIDENTS]
+    n_before = incidents.count_documents({"fw_id": firework_id, "cause": "killed"})
+    campaign = lost.firework["spec"].get("campaign", "")
+    incidents.insert_one(
+        {
+            "_id": f"{lost.launch_id}-killed",
+            "cause": "killed",
+            "fw_id": firework_id,
+            "name": lost.firework["name"],
+            "campaign": campaign,
+            "candidate": lost.firework["spec"].get("candidate", ""),
+            "worker": lost.worker.name,
+            "detail": _ending(lost.worker),
+            "time": time.time(),
+        }
+    )
+    if campaign:
+        add_spending(connection, campaign, core_hours=lost.core_hours)
+    if n_before + 1 >= max_losses:
+        connection.launchpad.mark_fizzled(lost.launch_id)
+        logger.warning("job %d lost its worker %d times: given up", firework_id, n_before + 1)
+        return False
+    connection.launchpad.rerun_fw(firework_id)
+    return True
+
+
+def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lost]:
     elsewhere = defaultdict(list)
+    out_of_reach = []
     for lost in _running(connection):
         if lost.worker.is_here:
             if not lost.worker.is_alive:
                 yield lost
-        elif lost.worker.queue in SCHEDULERS:
+        elif lost.worker.queue in SCHEDULERS and SCHEDULERS[lost.worker.queue].is_here:
             elsewhere[lost.worker.queue].append(lost)
+        else:
+            out_of_reach.append(lost)
     for name, group in elsewhere.items():
-        queue = SCHEDULERS[name]
-        if not queue.is_here:
-            continue
         try:
-            jobs = queue.jobs(sorted({lost.worker.job_id for lost in group}))
+            jobs = SCHEDULERS[name].jobs(sorted({lost.worker.job_id for lost in group}))
         except QueueSilentError as error:
             logger.warning("%s", error)
             continue
@@ -97,6 +106,9 @@ def _lost(connection: Connection) -> Iterator[Lost]:
             # A job that waits again was started again by the queue: its worker is gone as well.
             if job is None or job.state != "running":
                 yield lost
+    if lookout is not None:
+        silent = lookout.silent(connection, [lost.worker.name for lost in out_of_reach])
+        yield from (lost for lost in out_of_reach if lost.worker.name in silent)
 
 
 def _running(connection: Connection) -> Iterator[Lost]:
@@ -137,7 +149,7 @@ def _claim(connection: Connection, lost: Lost) -> bool:
 def _ending(worker: Worker) -> str:
     queue = SCHEDULERS.get(worker.queue)
     if queue is None or not queue.is_here:
-        return "the process is gone"
+        return "the process is gone" if worker.is_here else "no sign of life"
     try:
         return queue.ending(worker.job_id).reason
     except QueueSilentError as error:

@@ -4,7 +4,8 @@ import math
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 from jobflow import Flow, Job
 
@@ -71,15 +72,35 @@ class Plan:
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Hash of everything that changes the numbers of a candidate."""
         return settings_hash(self.maker)
 
+    @property
+    def is_loop(self) -> bool:
+        """Whether candidates wait until a batch takes them."""
+        return self.spec.feedback is not None and self.spec.feedback.batch is not None
+
     def flows(self) -> Iterator[tuple[Candidate, Flow]]:
         """Yield the graph of each candidate, best first."""
+        for candidate, priority in self.ranked():
+            yield candidate, self.flow(candidate, priority=priority)
+
+    def ranked(self) -> Iterator[tuple[Candidate, int]]:
+        """Yield each candidate and its priority, best first; negative for those that wait."""
+        last = len(self.candidates) + 1 if self.is_loop else 0
         for rank, candidate in enumerate(self.candidates):
-            yield candidate, self._flow(candidate, priority=len(self.candidates) - rank)
+            yield candidate, len(self.candidates) - rank - last
+
+    def title(self, candidate: Candidate) -> str:
+        """Return what the graph of a candidate is called."""
+        return f"{self.spec.campaign}: {candidate.formula}"
+
+    def job_uuid(self, candidate: Candidate, name: str) -> str:
+        """Return the uuid of a job of a candidate; the same for the same settings."""
+        identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
+        return str(uuid.uuid5(NAMESPACE, identity))
 
     def estimate(self, candidate: Candidate) -> Estimated:
         """Return the size and cost of a candidate's dynamics, the triage included.
@@ -108,7 +129,7 @@ class Plan:
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
-        """Return the input files of a candidate's relaxation and of its first dynamics.
+        """Return the input files of a candidate's relaxation and of its dynamics.
 
         The dynamics are shown for the cell before relaxation.
 
@@ -119,33 +140,32 @@ class Plan:
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
         structure = order_structure(candidate.structure)
-        relax = engine.input_files(
+        first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
+        files = engine.input_files(
             structure,
-            "relax",
+            first,
             fmax=self.maker.relax.fmax,
             max_steps=self.maker.relax.max_steps,
             relax_cell=self.maker.relax.relax_cell,
         )
-        files = {f"relax/{name}": text for name, text in relax.items()}
+        found = {f"{first}/{name}": text for name, text in files.items()}
         if ladder is None:
-            return files
-        settings = ladder.md.settings.model_copy(update={"temperature": ladder.temperatures[0]})
-        md = engine.input_files(
-            ladder.supercell(structure), "md", settings=settings, steps=ladder.steps(ladder.length)
-        )
-        return {
-            **files,
-            **{f"md {settings.temperature:g} K/{name}": text for name, text in md.items()},
-        }
+            return found
+        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        for temperature in ladder.temperatures:
+            settings = ladder.settings_at(temperature, candidate=candidate)
+            files = engine.input_files(cell, "md", settings=settings, steps=steps)
+            found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
+        return found
 
-    def _flow(self, candidate: Candidate, *, priority: int) -> Flow:
+    def flow(self, candidate: Candidate, *, priority: int) -> Flow:
+        """Return the graph of a candidate."""
         flow = self.maker.make(candidate)
-        flow.name = f"{self.spec.campaign}: {candidate.formula}"
+        flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
                 raise TypeError(f"{job} is a flow within the flow of a candidate")
-            identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{job.name}"
-            job.set_uuid(str(uuid.uuid5(NAMESPACE, identity)))
+            job.set_uuid(self.job_uuid(candidate, job.name))
         flow.update_metadata(
             {"campaign": self.spec.campaign, "candidate": candidate.id}, dynamic=True
         )
@@ -262,6 +282,7 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             fmax=relax.fmax,
             max_steps=relax.max_steps,
             relax_cell=relax.relax_cell,
+            skip=relax.skip,
         ),
         neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
         ladder=_ladder_maker(spec, spec.md, engine) if spec.md else None,
@@ -319,6 +340,9 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
             max_length=md.converge.max_length,
             step=md.converge.step or md.length,
             enough_bound=md.converge.enough_bound,
+            min_hops=md.converge.min_hops,
+            give_up=md.converge.give_up,
+            max_temperature_error=md.converge.max_temperature_error,
         )
         if md.converge
         else None,

@@ -38,7 +38,7 @@ def check_queue(site: Site, settings: Settings, *, timeout: float) -> Iterator[C
             resources,
             name=name,
             log=log,
-            settings=write_settings(folder, settings),
+            settings=write_settings(folder, settings, offline=site.offline),
             arguments=["config", "check", "--json"],
         )
     )

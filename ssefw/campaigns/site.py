@@ -42,6 +42,8 @@ class Site(BaseModel):
         Shell lines before the worker starts: modules, environment, commands of this site.
     idle
         Seconds for which a worker waits for new work before it gives its allocation back.
+    offline
+        Compute nodes reach no database; the launcher hands out jobs as files.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +53,7 @@ class Site(BaseModel):
     limits: Limits = Limits()
     setup: str = ""
     idle: float = Field(30.0, ge=0)
+    offline: bool = False
 
     @property
     def queue(self) -> Scheduler:
@@ -65,10 +68,12 @@ class Site(BaseModel):
         values = merged.model_dump(exclude_none=True, exclude={"walltime"})
         return Resources(**values, walltime=merged.minutes)
 
-    def worker_command(self, campaign: str, categories: str) -> list[str]:
+    def worker_command(self, campaign: str, categories: str, *, parcels: Path) -> list[str]:
         """Return the arguments of ssefw that start a worker."""
-        idle = f"{self.idle:g}"
-        return ["work", "--campaign", campaign, "--category", categories, "--idle", idle]
+        idle = ["--idle", f"{self.idle:g}"]
+        if self.offline:
+            return ["work", "--offline", str(parcels), *idle]
+        return ["work", "--campaign", campaign, "--category", categories, *idle]
 
     def script(
         self,
@@ -148,13 +153,20 @@ def write_private(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-def write_settings(folder: Path, settings: Settings) -> Path:
-    """Write the settings of this process for the workers in the queue, readable by their owner."""
+def write_settings(folder: Path, settings: Settings, *, offline: bool = False) -> Path:
+    """Write the settings of this process for the workers in the queue, readable by their owner.
+
+    Parameters
+    ----------
+    offline
+        Say where the frames are, but not where the database is.
+    """
     # Only what was set: a check tells something that was set from a default.
     values = settings.model_dump(
         mode="json", exclude_defaults=True, exclude={"category", "threads"}
     )
-    values |= {"store": str.__str__(Address(settings.store))}
+    address = Address(settings.store)
+    values |= {"store": str.__str__(address.without_server() if offline else address)}
     values |= {"scratch": str(settings.scratch_folder())}
     path = folder / "settings.yaml"
     folder.mkdir(parents=True, exist_ok=True)

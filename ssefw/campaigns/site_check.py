@@ -11,7 +11,7 @@ from typing import Literal
 
 from ssefw.errors import SsefwError, StoreError
 from ssefw.settings import LoadedSettings, Settings
-from ssefw.store import connect
+from ssefw.store import Address, connect
 
 __all__ = ["Check", "check_site"]
 
@@ -51,6 +51,11 @@ def check_site(loaded: LoadedSettings) -> Iterator[Check]:
 
 
 def _store(settings: Settings) -> Check:
+    address = Address(settings.store)
+    if address.is_offline and address.blob_folder is not None:
+        if os.access(address.blob_folder, os.W_OK):
+            return Check("store", "ok", f"no database here; frames go to {address.blob_folder}")
+        return Check("store", "error", f"{address.blob_folder} cannot be written from here")
     try:
         with connect(settings.store, create=False) as connection:
             jobs = connection.launchpad.fireworks.count_documents({})

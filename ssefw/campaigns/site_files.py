@@ -27,6 +27,7 @@ limits:
   waiting: {waiting}              # of these, waiting
   per_job: 1              # ready calculations for which one queue job is submitted
 idle: 30                  # seconds a worker waits for new work before it ends its queue job
+offline: false            # true: compute nodes reach no database, jobs go there as files
 setup: |                  # shell lines before the worker starts
   # module load vasp/6.4
 """

@@ -18,6 +18,7 @@ from ssefw.units import (
     Fraction,
     Length,
     Pure,
+    SPerCm,
     Temperature,
     TimeFs,
     TimePs,
@@ -28,6 +29,7 @@ __all__ = [
     "BudgetSpec",
     "CampaignSpec",
     "EngineSpec",
+    "FeedbackSpec",
     "NebSpec",
     "PoolSpec",
     "ResourcesSpec",
@@ -150,11 +152,18 @@ class BvseSpec(Block):
 
 
 class RelaxSpec(Block):
-    """Relaxation before dynamics; forces in eV/A."""
+    """Relaxation before dynamics; forces in eV/A.
+
+    Attributes
+    ----------
+    skip
+        Take structures as they are, from a database of relaxed ones; their forces are computed.
+    """
 
     fmax: Pure = Field(0.05, gt=0)
     max_steps: int = Field(500, ge=1)
     relax_cell: bool = True
+    skip: bool = False
     max_volume_change: Fraction = Field(0.3, gt=0)
 
 
@@ -187,6 +196,9 @@ class ConvergeSpec(Block):
     max_length: TimePs = Field(gt=0)
     step: TimePs | None = Field(None, gt=0)
     enough_bound: Cm2PerS | None = Field(None, gt=0)
+    min_hops: Pure = Field(20.0, ge=0)
+    give_up: Pure | None = Field(4.0, ge=1)
+    max_temperature_error: Fraction = Field(0.2, gt=0)
 
 
 class AdaptiveSpec(Block):
@@ -339,6 +351,51 @@ class BudgetSpec(Block):
     queue_jobs: int | None = Field(None, ge=1)
 
 
+class FeedbackSpec(Block):
+    """How a campaign learns from its outcomes.
+
+    Attributes
+    ----------
+    labels
+        Label sets to begin with, by name or by path relative to the campaign file.
+    system, settings
+        Screening system that is refitted, and its settings.
+    threshold
+        S/cm from which a material counts as a hit.
+    batch
+        Compute so many candidates at a time and re-rank the others after each; without it all
+        candidates are open from the start, and outcomes change the order of those that wait.
+    target
+        Stop when so many hits are found.
+    min_expected
+        Stop when the next batch is expected to hold fewer hits than this.
+    exploration
+        Standard deviations of the score that are added to it when the next are chosen.
+    per_framework
+        So many candidates of the same elements beside the mobile ion are taken in a turn.
+    blind
+        Leave what is known of the campaign's own compositions out of the sets to begin with: the
+        first ranking is then a prediction, and the outcomes its test.
+    """
+
+    labels: tuple[str, ...] = Field(("starter",), min_length=1)
+    system: str = "composition"
+    settings: dict[str, Any] = Field(default_factory=dict)
+    threshold: SPerCm = Field(1e-4, gt=0)
+    batch: int | None = Field(None, ge=1)
+    target: int | None = Field(None, ge=1)
+    min_expected: Pure | None = Field(None, gt=0)
+    exploration: Pure = Field(0.5, ge=0)
+    per_framework: int = Field(2, ge=1)
+    blind: bool = False
+
+    @model_validator(mode="after")
+    def _needs_batch(self) -> Self:
+        if self.batch is None and (self.target is not None or self.min_expected is not None):
+            raise ValueError("target and min_expected are rules of a loop: give batch as well")
+        return self
+
+
 class ConductivitySpec(Block):
     """What is asked of the fit."""
 
@@ -373,6 +430,7 @@ class CampaignSpec(Block):
         default_factory=dict
     )
     budget: BudgetSpec | None = None
+    feedback: FeedbackSpec | None = None
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:
@@ -437,7 +495,13 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
         if screen.phases is not None:
             update["phases"] = folder / screen.phases.expanduser()
         screen = screen.model_copy(update=update)
-    return spec.model_copy(update={"pool": pool, "screen": screen})
+    feedback = spec.feedback
+    if feedback is not None:
+        # A name that is no file is that of a set that comes with ssefw or a package.
+        files = ((name, folder / Path(name).expanduser()) for name in feedback.labels)
+        labels = tuple(str(path.resolve()) if path.exists() else name for name, path in files)
+        feedback = feedback.model_copy(update={"labels": labels})
+    return spec.model_copy(update={"pool": pool, "screen": screen, "feedback": feedback})
 
 
 def _explain(error: ValidationError, path: Path, node: Any) -> str:

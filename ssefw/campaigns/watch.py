@@ -11,11 +11,13 @@ from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
 from ssefw.store import Connection
+from ssefw.store.connection import JOBS
 
 __all__ = ["RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
 
 STALE_SECONDS = 300.0
-FINISHED = frozenset({"COMPLETED", "FIZZLED", "DEFUSED", "ARCHIVED"})
+STAGES = ("bvse", "relax", "candidate", "ladder", "md", "diffusivity")
+"""In the order in which they come; others follow."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,11 @@ class Snapshot:
 
 def campaigns_in(connection: Connection) -> list[str]:
     """Return the names of the campaigns in a store, the latest last."""
-    found = connection.results.find(CampaignRecord)
-    return list(dict.fromkeys(record.campaign for record in found))
+    # A record of thousands of candidates is large: only the names are decoded.
+    found = connection.job_store.query(
+        {"output.@class": CampaignRecord.__name__, "metadata.stage": "record"}, ["output.campaign"]
+    )
+    return list(dict.fromkeys(record["output"]["campaign"] for record in found))
 
 
 def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
@@ -103,30 +108,51 @@ def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
 
 def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
     """Return how far a campaign is."""
+    fireworks = connection.launchpad.fireworks
     ours = {"spec.campaign": record.campaign}
-    wanted = {"name": True, "state": True, "spec.candidate": True}
     stages: Counter[tuple[str, str]] = Counter()
-    failed = []
-    for firework in connection.launchpad.fireworks.find(ours, wanted):
-        stage = firework["name"].partition(" ")[0]
-        stages[stage, firework["state"]] += 1
-        if firework["state"] == "FIZZLED":
-            failed.append((firework["spec"]["candidate"], firework["name"]))
+    for group in fireworks.aggregate(
+        [
+            {"$match": ours},
+            {"$group": {"_id": {"name": "$name", "state": "$state"}, "count": {"$sum": 1}}},
+        ]
+    ):
+        stages[group["_id"]["name"].partition(" ")[0], group["_id"]["state"]] += group["count"]
+    wanted = {"name": True, "spec.candidate": True}
+    failed = [
+        (firework["spec"]["candidate"], firework["name"])
+        for firework in fireworks.find({**ours, "state": "FIZZLED"}, wanted)
+    ]
     on_hold = holds(connection, record.campaign)
-    held = {"$or": [item.query for item in on_hold], "state": "READY"}
+    held = sum(count for (_, state), count in stages.items() if state == "READY")
+    if not any(item.is_whole for item in on_hold):
+        query = {"$or": [item.query for item in on_hold], "state": "READY"}
+        held = fireworks.count_documents(query) if on_hold else 0
     ids = {candidate.candidate_id for candidate in record.candidates}
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),
-        concluded=connection.results.count(Outcome, campaign=record.campaign),
-        stages=dict(stages),
+        concluded=_concluded(connection, record.campaign),
+        stages=dict(sorted(stages.items(), key=lambda item: _rank(item[0][0]))),
         failed=tuple(failed),
         running=tuple(run for run in _running(scratch) if run.candidate_id in ids),
-        held=connection.launchpad.fireworks.count_documents(held) if on_hold else 0,
+        held=held,
         holds=tuple(on_hold),
         core_hours=spent(connection, record.campaign),
         budget=(record.spec.get("budget") or {}).get("core_hours"),
     )
+
+
+def _concluded(connection: Connection, campaign: str) -> int:
+    """Return how many candidates have an outcome."""
+    criteria = {"output.@class": Outcome.__name__, "metadata.campaign": campaign}
+    group = {"_id": "$metadata.candidate", "count": {"$sum": 1}}
+    jobs = connection.database[JOBS]
+    return sum(1 for _ in jobs.aggregate([{"$match": criteria}, {"$group": group}]))
+
+
+def _rank(stage: str) -> tuple[int, str]:
+    return (STAGES.index(stage) if stage in STAGES else len(STAGES), stage)
 
 
 def _running(scratch: Path) -> Iterator[RunningMD]:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "converge": ("converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen", "Train, evaluate and apply screening models."),
     "labels": ("labels", "Import, show, split and export known conductivities."),
+    "feedback": ("feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("pool", "Look at a pool of structures."),
     "init-site": ("init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("schema", "Print the JSON schema of campaign files."),

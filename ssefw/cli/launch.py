@@ -62,7 +62,9 @@ def command(
                         name="NAME",
                         log=log,
                         settings=folder / "settings.yaml",
-                        arguments=here.worker_command(name, pool.label),
+                        arguments=here.worker_command(
+                            name, pool.label, parcels=folder / "NAME" / "parcels"
+                        ),
                     )
                 )
         if dry_run:
@@ -74,7 +76,7 @@ def command(
                 "queue.yaml."
             )
         stop = install_signal_handlers()
-        write_settings(folder, ours)
+        write_settings(folder, ours, offline=here.offline)
         feeder = Feeder(connection, here, folder, limits, campaigns)
         said = ""
         while not stop.is_set():

@@ -11,9 +11,12 @@ import click
 from ssefw.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from ssefw.campaigns.change import Change
+    from ssefw.campaigns.plan import Plan
     from ssefw.store import Connection
 
 __all__ = [
+    "changed",
     "engine_values",
     "json_option",
     "opened",
@@ -75,6 +78,18 @@ def opened(*, read_only: bool = False, create: bool = False) -> "Iterator[Connec
 
     with connect(settings().store, read_only=read_only, create=create) as connection:
         yield connection
+
+
+def changed(plan: "Plan") -> "Change | None":
+    """Return what a plan changes in the store of the settings; None also if there is no store."""
+    from ssefw.campaigns.change import change_of
+    from ssefw.errors import StoreError
+
+    try:
+        with opened(read_only=True) as connection:
+            return change_of(plan, connection)
+    except StoreError:
+        return None
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:

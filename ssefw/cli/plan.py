@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import changed, json_option, print_json, store_option
 
 if TYPE_CHECKING:
     from ssefw.campaigns.plan import Plan
@@ -17,10 +17,14 @@ SHOWN = 40
 
 @click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
 @click.argument("file", type=click.Path(path_type=Path))
+@store_option
 @json_option
-@click.option("--inputs", is_flag=True, help="Print the input files of the first candidate.")
+@click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
 def command(file: Path, *, as_json: bool, inputs: bool) -> None:
-    """Show what a campaign would run and what it would cost; nothing is written."""
+    """Show what a campaign would run and what it would cost; nothing is written.
+
+    If the store holds it with other settings, also what of it stays and what is computed again.
+    """
     from ssefw.campaigns.launch import campaign_record
     from ssefw.campaigns.plan import make_plan
     from ssefw.campaigns.spec import read_campaign
@@ -37,6 +41,8 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
         return
 
     _print_table(plan, record)
+    if change := changed(plan):
+        click.echo(str(change))
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
@@ -77,7 +83,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 
 def _stages(maker: "CandidateMaker") -> str:
     stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
-    stages.append("relax")
+    stages.append("static" if maker.relax.skip else "relax")
     if (bands := maker.neb) is not None:
         limit = "" if bands.max_barrier is None else f", at most {bands.max_barrier:g} eV"
         first = f" after {bands.first.name}" if bands.first else ""

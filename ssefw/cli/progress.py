@@ -14,11 +14,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ssefw.cli.console import errors
-from ssefw.errors import LaunchError
+from ssefw.errors import LaunchError, SsefwError
 
 if TYPE_CHECKING:
     from ssefw.campaigns.watch import RunningMD, Snapshot
-    from ssefw.documents import CampaignRecord
+    from ssefw.documents import CampaignRecord, Reranking
     from ssefw.settings import Settings
     from ssefw.store import Connection
 
@@ -48,18 +48,79 @@ def work_to_the_end(
     workers: int | None,
     quiet: bool,
 ) -> int:
-    """Start workers, show how far they are until no job is left, and write the report.
+    """Work until no job is left and no batch of a loop is to come; then learn, and report.
 
     Returns the exit code: 0, or 130 if it was interrupted.
     """
+    from ssefw.campaigns.loop import advance, is_loop
+    from ssefw.campaigns.watch import latest_record
+
+    record = latest_record(connection, campaign)
+    goes_on, worked = True, False
+    while goes_on:
+        goes_on = is_loop(record)
+        if goes_on:
+            turn = advance(connection, record)
+            if not quiet:
+                click.echo(turn.reason, err=True)
+            # What is left of a batch that was worked through is paused or beyond the budget.
+            if turn.is_over or (worked and not turn.released):
+                break
+        code = _work(connection, record, settings, workers=workers, quiet=quiet)
+        if code:
+            return code
+        worked = True
+    return _conclude(connection, record, settings, quiet=quiet)
+
+
+def _conclude(
+    connection: "Connection", record: "CampaignRecord", settings: "Settings", *, quiet: bool
+) -> int:
+    """Learn from the outcomes where the campaign asks for it, and write the report."""
+    from ssefw.campaigns.rerank import rerank
+    from ssefw.campaigns.watch import snapshot
+    from ssefw.report import write_report
+
+    if record.spec.get("feedback"):
+        try:
+            done = rerank(connection, record).record
+        except SsefwError as error:
+            # What was computed stands, whatever the labels and the model are like.
+            click.echo(f"The outcomes were not learned from: {error}", err=True)
+        else:
+            if not quiet:
+                click.echo(_learned(done), err=True)
+    path = write_report(connection, record.campaign, settings)
+    now = snapshot(connection, record, settings.scratch_folder())
+    click.echo(_summary(now, path), err=True)
+    return 0
+
+
+def _learned(done: "Reranking") -> str:
+    moved = sum(change.before != change.after for change in done.changes)
+    return (
+        f"{len(done.new_labels)} outcomes became labels, {len(done.refused)} did not; "
+        f"{moved} of {len(done.changes)} candidates changed places in the ranking."
+    )
+
+
+def _work(
+    connection: "Connection",
+    record: "CampaignRecord",
+    settings: "Settings",
+    *,
+    workers: int | None,
+    quiet: bool,
+) -> int:
+    """Start workers and show how far they are until no job is left that may run."""
     from ssefw.campaigns.lost import release_lost
     from ssefw.campaigns.supervise import Crew, worker_count
-    from ssefw.campaigns.watch import latest_record, snapshot
+    from ssefw.campaigns.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.report import write_report
 
+    campaign = record.campaign
     scratch = settings.scratch_folder()
-    record = latest_record(connection, campaign)
     lost = release_lost(connection)
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
@@ -84,9 +145,9 @@ def work_to_the_end(
             f"Interrupted; `ssefw resume {campaign} --store {settings.store}` goes on.", err=True
         )
         return INTERRUPTED
-    path = write_report(connection, campaign, settings)
-    click.echo(_summary(now, path), err=True)
     if not now.is_done:
+        path = write_report(connection, campaign, settings)
+        click.echo(_summary(now, path), err=True)
         raise LaunchError(
             f"The workers ended with {now.count('READY', 'RUNNING', 'RESERVED')} jobs left "
             f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; `ssefw resume "

@@ -2,16 +2,18 @@
 
 import csv
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.cli.options import json_option, opened, print_json, store_option
-from ssefw.errors import StoreError
 
 if TYPE_CHECKING:
     from ssefw.documents import Barrier, Outcome
 
+KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
+LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
 
@@ -107,19 +109,189 @@ def _bands(barrier: "Barrier | None") -> str:
 @click.argument("candidate")
 @store_option
 def show(candidate: str) -> None:
-    """Show everything that is known of a candidate, by id (or its beginning) or formula."""
-    from ssefw.documents import Outcome
-    from ssefw.report.rows import summary
+    """Show everything that is known of a candidate, by id (or its beginning) or formula.
+
+    Gates, segments of its trajectories, figures, cost, provenance, and its places in rankings.
+    """
+    from ssefw.report.story import candidate_stories
 
     with opened(read_only=True) as connection:
-        found = [
-            outcome
-            for outcome in connection.results.find(Outcome)
-            if outcome.candidate_id.startswith(candidate) or outcome.formula == candidate
-        ]
+        for story in candidate_stories(connection, candidate):
+            print_json(story)
+
+
+@command.command(
+    "find",
+    epilog="Example: ssefw results find --element S --without Ge --min-sigma 1e-4 --sort sigma",
+)
+@click.argument("kind", type=click.Choice(KINDS), default="outcomes")
+@store_option
+@click.option("--formula", help="This reduced formula.")
+@click.option("--system", metavar="Li-P-S", help="These elements and no others.")
+@click.option("--element", "elements", multiple=True, help="Must be in it; may be repeated.")
+@click.option("--without", multiple=True, help="Must not be in it; may be repeated.")
+@click.option("--campaign", help="Of this campaign.")
+@click.option("--candidate", help="Of this candidate, by id.")
+@click.option("--status", type=click.Choice(STATUSES), help="Outcomes of this status.")
+@click.option("--engine", help="By this engine, such as chgnet-0.3.0.")
+@click.option("--temperature", type=float, help="At this temperature (K).")
+@click.option("--min-sigma", type=float, help="At least so conductive (S/cm).")
+@click.option("--max-sigma", type=float, help="At most so conductive (S/cm).")
+@click.option("--min-ea", type=float, help="At least this activation energy or barrier (eV).")
+@click.option("--max-ea", type=float, help="At most this activation energy or barrier (eV).")
+@click.option("--certain", is_flag=True, help="The whole interval must lie in the range.")
+@click.option("--gate", help="With a gate of this code, such as volume_change.")
+@click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
+@click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
+@click.option("--reverse", is_flag=True, help="Worst first.")
+@click.option("--limit", type=click.IntRange(1), default=50, help="So many; see --all.")
+@click.option("--page", type=click.IntRange(1), default=1, help="Which so many.")
+@click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="A table with one row each.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write a parquet file.")
+def find(
+    *,
+    kind: str,
+    sort: str | None,
+    reverse: bool,
+    limit: int,
+    page: int,
+    is_all: bool,
+    as_json: bool,
+    as_csv: bool,
+    parquet: Path | None,
+    label_kind: str | None,
+    **asked: Any,
+) -> None:
+    """Find outcomes, candidates, trajectories, diffusivities, barriers or labels.
+
+    Ranges compare the value, so that a bound does not count; with --certain the whole interval
+    must lie in the range, and then a bound inside it does.
+    """
+    from ssefw.report.tables import write_csv, write_json_lines, write_parquet
+    from ssefw.store.query import Ask
+
+    ask = Ask(kind_of_label=label_kind, **asked)
+    window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
+    with opened(read_only=True) as connection:
+        found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
+        if parquet is not None:
+            count = write_parquet(found, parquet)
+            click.echo(f"{count} {kind} written to {parquet}", err=True)
+        elif as_json:
+            write_json_lines(found, sys.stdout)
+        elif as_csv:
+            write_csv(found, sys.stdout, kind=kind)
+        else:
+            _print_rows(kind, list(found))
+
+
+def _print_rows(kind: str, found: "list[Any]") -> None:
+    if kind == "outcomes":
+        _print_table(found)
+        return
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+    from ssefw.report.tables import row
+
     if not found:
-        raise StoreError(
-            f"There is no outcome for {candidate!r}. `ssefw results` lists those there are."
-        )
-    for outcome in found:
-        print_json(summary(outcome))
+        console().print(f"No {kind} fit.")
+        return
+    rows = [row(item) for item in found]
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for item in rows:
+        table.add_row(*(_cell(value) for value in item.values()))
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+@command.command("export", epilog="Example: ssefw results export LiCl --store demo -o licl/")
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@store_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder.")
+@click.option("--structures/--no-structures", default=True, help="Relaxed structures as CIF.")
+@click.option("--frames", is_flag=True, help="Trajectories as extended XYZ.")
+@click.option("--stride", type=click.IntRange(1), help="Every so many frames.")
+@click.option("--decorrelated", is_flag=True, help="Frames that have forgotten each other.")
+@click.option(
+    "--calculator", metavar="PATH", help="ASE calculator for forces and stress, by import path."
+)
+def export(
+    *,
+    candidates: tuple[str, ...],
+    out: Path,
+    structures: bool,
+    frames: bool,
+    stride: int | None,
+    decorrelated: bool,
+    calculator: str | None,
+) -> None:
+    """Write structures and trajectories of candidates as files that other programs read.
+
+    Frames are those behind equilibration with energy, temperature and level of theory. A store
+    keeps no forces; --calculator computes energy, forces and stress anew, for example to train a
+    potential on.
+    """
+    from ssefw.documents import Trajectory
+    from ssefw.report.export import write_frames, write_structures
+    from ssefw.report.story import find_outcomes
+    from ssefw.store.trajectories import TrajectoryStore
+
+    if decorrelated and stride:
+        raise click.UsageError("give --stride or --decorrelated, not both")
+    engine = None
+    if calculator is not None:
+        from ssefw.engines.ase import AseEngine
+
+        engine = AseEngine(calculator=calculator).calculator_instance()
+    with opened(read_only=True) as connection:
+        outcomes = [item for word in candidates for item in find_outcomes(connection, word)]
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_structures(outcomes, out) if structures else []
+        store = TrajectoryStore(connection.blobs)
+        for outcome in outcomes if frames else ():
+            found = connection.results.find(
+                Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id
+            )
+            for ledger in {item.key: item for item in found}.values():
+                path = out / f"{outcome.formula}-{ledger.temperature:g}K-{ledger.key[:8]}.extxyz"
+                with path.open("w") as file:
+                    write_frames(
+                        ledger,
+                        store,
+                        file,
+                        stride=None if decorrelated else stride or 1,
+                        calculator=engine,
+                    )
+                written.append(path)
+    for path in written:
+        click.echo(path)
+
+
+@command.command("build", epilog="Example: ssefw results build quickstart --store demo")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@store_option
+@json_option
+def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+    """Derive conductivities and barriers again from stored trajectories, where need be.
+
+    Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
+    version of the analysis; what is up to date stays as it is.
+    """
+    from ssefw.campaigns.derive import derive
+
+    with opened() as connection:
+        for item in derive(connection, campaigns=campaigns):
+            if as_json:
+                print_json(vars(item))
+            else:
+                click.echo(f"{item.what}: {item.computed} computed, {item.present} up to date")

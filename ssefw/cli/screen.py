@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.screen_clusters import descriptors_command, shortlist_command
+from ssefw.cli.screen_patterns import patterns, readable_rows, votes_command
 from ssefw.errors import DataError
 
 if TYPE_CHECKING:
@@ -27,12 +29,19 @@ def command() -> None:
     """Learn from known conductivities and order a pool by what was learned."""
 
 
+command.add_command(descriptors_command)
+command.add_command(shortlist_command)
+command.add_command(patterns)
+command.add_command(votes_command)
+
+
 @command.command(
     "train", epilog="Example: ssefw screen train --labels starter --out composition.model"
 )
 @click.option("--system", default="composition", help="Screening system; see `screen systems`.")
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
+@click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
 @click.option("--out", type=PATH, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
@@ -46,6 +55,7 @@ def train(
     system: str,
     label_set: str,
     structures: Path | None,
+    pool: Path | None,
     out: Path,
     options: tuple[str, ...],
     tune: int,
@@ -62,19 +72,27 @@ def train(
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.labels import merge_labels
-    from ssefw.screening.base import make_screener, save_screener
+    from ssefw.screening.base import make_screener, save_screener, usable_rows
 
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)
+    unlabeled = readable_rows(pool) if pool else []
+    if unlabeled:
+        from ssefw.screening.clustering.matching import with_structures
+
+        labels = with_structures(labels, unlabeled)
     if not keep_duplicates:
         labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
     data = dataset_of(labels, threshold=threshold)
     settings = _settings(options) | {"seed": seed, "workers": workers}
     screener = make_screener(system, settings)
+    data, left_out = usable_rows(screener, data)
+    if left_out:
+        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     if tune:
         screener = screener.tuned_on(data, trials=tune)
-    screener.fit(data)
+    screener.fit(data, pool=unlabeled)
     save_screener(screener, out)
     record = {
         "model": str(out),
@@ -106,6 +124,7 @@ def train(
 @click.option("--out", type=PATH, help="Write the ranking (.json).")
 @click.option("--pool-out", type=PATH, help="Write the ranked structures as a pool (.jsonl).")
 @click.option("--trails", type=PATH, help="Write the filter trail of every material (.csv).")
+@click.option("--figure", type=PATH, help="Draw scores and distances of all (.svg, .png).")
 @json_option
 def rank(
     *,
@@ -117,6 +136,7 @@ def rank(
     out: Path | None,
     pool_out: Path | None,
     trails: Path | None,
+    figure: Path | None,
     accepted_only: bool,
     as_json: bool,
 ) -> None:
@@ -136,8 +156,16 @@ def rank(
         table = read_phases(phases) if phases else None
         cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
     result = rank_materials(
-        read_materials(pool), screener, cascade=cascade, top=top, accepted_only=accepted_only
+        read_materials(pool),
+        screener,
+        cascade=cascade,
+        top=None if figure else top,
+        accepted_only=accepted_only,
     )
+    if figure:
+        _draw_pool(result, figure)
+        kept = result.ranking.entries[:top]
+        result.ranking = result.ranking.model_copy(update={"entries": kept})
     if out:
         out.write_text(json.dumps(result.ranking.as_dict()) + "\n")
     if pool_out:
@@ -161,6 +189,7 @@ def rank(
 @STRUCTURES
 @click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
 @click.option("--figure", type=PATH, help="Draw precision-recall and reliability (.svg, .png).")
+@click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
 @click.option("--seed", type=int, default=0, help="Seed of the intervals.")
 @click.option("--threshold", type=float, help="S/cm.  [default: the model's]")
 def evaluate(
@@ -170,6 +199,7 @@ def evaluate(
     structures: Path | None,
     json_file: Path | None,
     figure: Path | None,
+    scatter: Path | None,
     seed: int,
     threshold: float | None,
 ) -> None:
@@ -180,7 +210,7 @@ def evaluate(
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
-    from ssefw.screening.base import load_screener
+    from ssefw.screening.base import load_screener, usable_rows
     from ssefw.screening.evaluate import evaluate_model
 
     screener = load_screener(model)
@@ -192,6 +222,9 @@ def evaluate(
     left_out = len(labels.labels) - len(data)
     if left_out:
         click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
+    data, left_out = usable_rows(screener, data)
+    if left_out:
+        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     result = evaluate_model(screener, data, seed=seed)
     if json_file:
         record = _measures(result)
@@ -203,6 +236,13 @@ def evaluate(
         from ssefw.report.evaluation_figure import draw_evaluation
 
         draw_evaluation(result, figure)
+    if scatter:
+        from ssefw.report.screening_figures import draw_conductivities
+
+        scores = screener.score(data.materials)
+        draw_conductivities(
+            scores.probability, data.labels, scatter, threshold=limit, spread=scores.spread
+        )
     if str(json_file) != "-":
         _print_evaluation(result)
 
@@ -281,6 +321,18 @@ def _write_pool(result: "RankingResult", path: Path) -> None:
         for candidate in ranked_candidates(result):
             record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
             file.write(json.dumps(record | candidate.properties, default=float) + "\n")
+
+
+def _draw_pool(result: "RankingResult", path: Path) -> None:
+    from ssefw.report.screening_figures import draw_pool
+
+    listed = {entry.source for entry in result.ranking.entries}
+    disordered = {
+        material.name: not material.structure.is_ordered
+        for material in result.cascade.passed
+        if material.name in listed and material.build is not None
+    }
+    draw_pool(result.ranking.entries, disordered, path)
 
 
 def _write_trails(result: "RankingResult", path: Path) -> None:

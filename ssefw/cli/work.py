@@ -1,6 +1,7 @@
 """``ssefw work``: one worker process."""
 
 import math
+from pathlib import Path
 
 import click
 
@@ -12,9 +13,19 @@ from ssefw.cli.options import opened, settings, store_option
 @click.option("--category", help="Take jobs of these: light, heavy, relax, md.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for jobs that other workers may bring.")
 @click.option("--idle", type=float, help="Seconds to wait for such jobs.  [default: as they run]")
+@click.option(
+    "--offline",
+    type=click.Path(path_type=Path),
+    help="Take jobs from this folder, where a launcher puts them; no store is needed.",
+)
 @store_option
 def command(
-    campaign: str | None, category: str | None, idle: float | None, *, no_wait: bool
+    campaign: str | None,
+    category: str | None,
+    idle: float | None,
+    offline: Path | None,
+    *,
+    no_wait: bool,
 ) -> None:
     """Run jobs from the launch pad until none is left.
 
@@ -28,6 +39,12 @@ def command(
     patience = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()
+    if offline is not None:
+        from ssefw.campaigns.offline import work_parcels
+
+        count = work_parcels(offline, stop=stop, patience=patience)
+        click.echo(f"{count} jobs run.", err=True)
+        return
     if category is not None:
         ours = ours.model_copy(update={"category": category})
     with opened() as connection:

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import NormalDist, median
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from ssefw.errors import DataError
 
 __all__ = [
     "SUPERIONIC",
+    "chance_above",
     "class_of",
     "classes",
     "label_statistics",
@@ -53,6 +54,26 @@ def class_of(conductivity: Estimate, *, threshold: float = SUPERIONIC) -> int:
 def classes(labels: Sequence[Label], *, threshold: float = SUPERIONIC) -> npt.NDArray[np.int64]:
     """Return the class of each label, shape (n,): 1, 0, or -1 for undecided."""
     return np.array([class_of(label.conductivity, threshold=threshold) for label in labels], int)
+
+
+def chance_above(conductivity: Estimate, *, threshold: float, doubt: float) -> float | None:
+    """Return the probability that a conductivity is at least `threshold` (S/cm).
+
+    Errors are normal in decades: the interval's own, and `doubt` decades beside it. A bound holds
+    with its level, blurred by the doubt. None where a bound does not decide.
+    """
+    cut = math.log10(threshold)
+    if conductivity.value is not None:
+        low, high = conductivity.lower or conductivity.value, conductivity.upper
+        width = math.log10((high or conductivity.value) / low)
+        sigma = math.hypot(width / (2 * NormalDist().inv_cdf((1 + conductivity.level) / 2)), doubt)
+        return NormalDist(cut, sigma).cdf(math.log10(conductivity.value))
+    kind = class_of(conductivity, threshold=threshold)
+    bound = conductivity.upper if kind == 0 else conductivity.lower
+    if kind < 0 or bound is None:
+        return None
+    holds = conductivity.level * NormalDist(0.0, doubt).cdf(abs(math.log10(bound) - cut))
+    return 1.0 - holds if kind == 0 else holds
 
 
 def log_conductivities(

@@ -5,14 +5,15 @@ import json
 import math
 import warnings
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Species, Structure
-from pymatgen.transformations.standard_transformations import OrderDisorderedStructureTransformation
 
 from ssefw.errors import DataError
+
+if TYPE_CHECKING:
+    from pymatgen.analysis.structure_matcher import StructureMatcher
 
 __all__ = ["content_id", "expand_to_length", "order_structure", "same_structure"]
 
@@ -44,7 +45,10 @@ def _elements(site: object) -> list[tuple[str, float]]:
 
 
 @cache
-def _matcher() -> StructureMatcher:
+def _matcher() -> "StructureMatcher":
+    # Half a second to import, and commands that only look at a campaign need none of it.
+    from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: PLC0415
+
     return StructureMatcher(primitive_cell=True, scale=False, ltol=0.02, stol=0.05, angle_tol=1.0)
 
 
@@ -80,6 +84,11 @@ def order_structure(structure: Structure) -> Structure:
             f"{formula} has {len(structure)} partly occupied and full sites; ordering by Ewald "
             f"energy takes at most {MAX_ORDERING_SITES}. Order it by hand or use a smaller cell."
         )
+    # A second to import, for what few structures need.
+    from pymatgen.transformations.standard_transformations import (  # noqa: PLC0415
+        OrderDisorderedStructureTransformation,
+    )
+
     charged = structure.copy()
     try:
         if not all(isinstance(element, Species) for element in charged.composition):

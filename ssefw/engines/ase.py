@@ -14,14 +14,13 @@ import numpy as np
 import numpy.typing as npt
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from ase.filters import FrechetCellFilter
-from ase.optimize import FIRE
 from pymatgen.core import PeriodicSite, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.data import Chunk
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
 from ssefw.engines.ase_neb import AseBand
+from ssefw.engines.ase_relax import relax_atoms
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.dynamics import Dynamics, draw_momenta
@@ -119,16 +118,29 @@ class AseEngine(Engine):
         return found
 
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,
+        stop: StopCheck = never_stop,
     ) -> RelaxResult:
-        """Relax with FIRE, the cell by its deformation gradient."""
-        start = time.monotonic()
+        """Relax with FIRE, the cell by its deformation gradient; see `Engine.relax`."""
+        parts = {"fmax": fmax, "cell": relax_cell, "steps": max_steps}
         atoms = self._atoms(structure)
         before = atoms.get_volume()
-        target = FrechetCellFilter(atoms) if relax_cell else atoms
-        optimizer = FIRE(target, logfile=None)
         try:
-            converged = bool(optimizer.run(fmax=fmax, steps=max_steps))
+            done = relax_atoms(
+                atoms,
+                fmax=fmax,
+                max_steps=max_steps,
+                relax_cell=relax_cell,
+                directory=directory,
+                key=settings_hash(self, parts, structure) if directory else "",
+                stop=stop,
+            )
             energy = self._finite(atoms.get_potential_energy(), "relaxation")
             forces = atoms.get_forces()
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
@@ -138,12 +150,12 @@ class AseEngine(Engine):
             structure=_plain(final),
             energy=energy,
             energy_per_atom=energy / len(atoms),
-            converged=converged,
-            n_steps=int(optimizer.nsteps),
+            converged=done.converged,
+            n_steps=done.n_steps,
             max_force=float(np.linalg.norm(forces, axis=1).max()),
             volume_change=float(atoms.get_volume() / before - 1.0),
-            wall_time=time.monotonic() - start,
-            provenance=self.provenance({"fmax": fmax, "cell": relax_cell, "steps": max_steps}),
+            wall_time=done.seconds,
+            provenance=self.provenance(parts),
         )
 
     def static(self, structure: Structure) -> StaticResult:

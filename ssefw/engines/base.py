@@ -120,9 +120,25 @@ class Engine(MSONable, ABC):
 
     @abstractmethod
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,
+        stop: StopCheck = never_stop,
     ) -> RelaxResult:
-        """Relax atoms (and cell) until no force exceeds `fmax` (eV/A)."""
+        """Relax atoms (and cell) until no force exceeds `fmax` (eV/A).
+
+        Called again after an interruption, an engine with input files goes on in the folder it
+        keeps for this calculation; another one in `directory`, where that is given.
+
+        Raises
+        ------
+        InterruptionError
+            If `stop` asked to stop, or the time of this process was up.
+        """
 
     @abstractmethod
     def static(self, structure: Structure) -> StaticResult:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ssefw.data import Chunk, decode_chunk, encode_chunk
 from ssefw.documents import EndReason, Segment
 from ssefw.errors import DataError, EngineError
+from ssefw.settings import load_settings
 
 __all__ = ["RunDirectory", "read_progress", "write_atomically"]
 
@@ -39,6 +40,11 @@ def write_atomically(path: Path, payload: bytes) -> None:
             "the run continues from its last complete chunk.",
             directory=path.parent,
         ) from error
+
+
+def _cores() -> int:
+    """Return the cores of this process: those of its queue job, or its threads."""
+    return int(os.environ.get("SSEFW_QUEUE_CORES") or load_settings().settings.threads)
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:
@@ -144,6 +150,7 @@ class RunDirectory:
                 "velocities": velocities,
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
+                "cores": _cores(),
                 "events": self._read_segment(index)["events"] if exists else [],
             },
         )
@@ -212,6 +219,7 @@ class RunDirectory:
             events=tuple(record["events"]),
             started=started,
             job_id=record["job_id"],
+            cores=record.get("cores"),
         )
 
     def _read_segment(self, index: int) -> dict[str, Any]:

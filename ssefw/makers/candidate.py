@@ -7,6 +7,7 @@ from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
 
 from ssefw.bvse import site_energy_barrier
 from ssefw.documents import Barrier, Candidate, Gate, Outcome, RelaxResult
+from ssefw.engines import settings_hash
 from ssefw.errors import ConfigurationError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded, recorded_failures
 from ssefw.makers.gates import barrier_gate, failed, neb_gate, relaxation_gate
@@ -15,6 +16,7 @@ from ssefw.makers.neb import NebMaker
 from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
+from ssefw.makers.site import computed_once
 from ssefw.settings import load_settings
 
 __all__ = ["BarrierMaker", "CandidateMaker"]
@@ -41,10 +43,12 @@ class BarrierMaker(Maker):
     def make(self, candidate: Candidate) -> Barrier:
         """Return the barrier."""
         with failures_recorded():
-            barrier = site_energy_barrier(
-                candidate.structure, ion=self.specie, resolution=self.resolution
-            )
+            key = settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+            barrier = computed_once(key, Barrier, lambda: self._barrier(candidate))
             return barrier.model_copy(update={"candidate_id": candidate.id})
+
+    def _barrier(self, candidate: Candidate) -> Barrier:
+        return site_energy_barrier(candidate.structure, ion=self.specie, resolution=self.resolution)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 from jobflow import Maker, Response, job
 
 from ssefw.analysis import Frames, estimate_diffusivity
@@ -17,26 +16,34 @@ from ssefw.store.trajectories import TrajectoryStore
 
 __all__ = ["DiffusivityMaker", "read_frames"]
 
+MEMORY = 64 * 2**20
+"""Bytes of positions that are analyzed at most: 14,000 frames of 200 atoms."""
 
-def read_frames(ledger: Trajectory, store: TrajectoryStore) -> Frames:
-    """Return the frames of a stored trajectory that lie after its equilibration."""
+BYTES_PER_ATOM = 24
+
+
+def read_frames(ledger: Trajectory, store: TrajectoryStore, *, memory: int = MEMORY) -> Frames:
+    """Return the frames of a stored trajectory that lie after its equilibration.
+
+    Frames that do not fit into `memory` (bytes) are thinned to every second, third ... of them.
+    Stored paths are continuous, so that thinning loses no move.
+    """
     first = -(-ledger.equilibration_steps // ledger.steps_per_frame)
-    chunks = list(store.chunks(ledger, first=first))
-    if not chunks:
+    if first >= ledger.n_frames:
         raise AnalysisError(
             f"The {ledger.n_frames} frames of trajectory {ledger.key} end within its "
             f"equilibration of {ledger.equilibration_steps} steps; run longer."
         )
-    skip = max(0, first - chunks[0].first_frame)
-    positions = np.concatenate([chunk.positions for chunk in chunks])[skip:]
-    temperatures = np.concatenate([chunk.temperatures for chunk in chunks])[skip:]
+    species = tuple(site.specie.symbol for site in ledger.structure)
+    stride = -(-(ledger.n_frames - first) * len(species) * BYTES_PER_ATOM // memory)
+    between = ledger.timestep * ledger.steps_per_frame
     return Frames(
-        positions=positions,
-        lattice=chunks[0].cell,
-        species=tuple(site.specie.symbol for site in ledger.structure),
-        timestep=ledger.timestep * ledger.steps_per_frame,
-        temperatures=temperatures,
-        start=first * ledger.timestep * ledger.steps_per_frame / 1000.0,
+        positions=store.positions(ledger, first=first, stride=stride),
+        lattice=next(store.chunks(ledger, first=first, last=first + 1)).cell,
+        species=species,
+        timestep=between * stride,
+        temperatures=store.series(ledger, "temperatures", first=first, stride=stride),
+        start=first * between / 1000.0,
         is_unwrapped=True,
     )
 

@@ -19,6 +19,7 @@ from ssefw.documents import (
     RelaxResult,
     Trajectory,
 )
+from ssefw.engines import MDSettings
 from ssefw.errors import DataError
 from ssefw.makers.adaptive import AdaptivePolicy
 from ssefw.makers.diffusivity import DiffusivityMaker
@@ -226,6 +227,11 @@ class LadderMaker(Maker):
         frames = round(length * 1000.0 / (settings.timestep * settings.steps_per_frame))
         return max(1, frames) * settings.steps_per_frame
 
+    def settings_at(self, temperature: float, *, candidate: Candidate) -> MDSettings:
+        """Return the settings of one rung (K), which has a seed of its own."""
+        seed = _seed(self.md.settings.seed, candidate.id, temperature)
+        return self.md.settings.model_copy(update={"temperature": temperature, "seed": seed})
+
     def _climb(
         self,
         supercell: Structure,
@@ -321,12 +327,7 @@ class LadderMaker(Maker):
     def _rung(
         self, supercell: Structure, candidate: Candidate, *, temperature: float, length: float
     ) -> list[Job]:
-        settings = self.md.settings.model_copy(
-            update={
-                "temperature": temperature,
-                "seed": _seed(self.md.settings.seed, candidate.id, temperature),
-            }
-        )
+        settings = self.settings_at(temperature, candidate=candidate)
         label = f"{temperature:g} K"
         maker = replace(self.md, settings=settings, name=f"md {label}")
         md = maker.make(

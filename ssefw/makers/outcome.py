@@ -108,9 +108,12 @@ def _judge_barrier(
 
 
 def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
-    """Return what the dynamics of some trajectories took, with so many threads each."""
-    seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
-    return seconds * threads / SECONDS_PER_HOUR
+    """Return what the dynamics of some trajectories took.
+
+    Segments know their cores; `threads` is what those had that do not.
+    """
+    segments = [segment for run in trajectories for segment in run.segments]
+    return sum(s.wall_time * (s.cores or threads) for s in segments) / SECONDS_PER_HOUR
 
 
 def _cost(
@@ -120,16 +123,20 @@ def _cost(
     *,
     threads: int,
 ) -> Cost:
+    # Relaxations and bands run where dynamics do.
+    cores = max((s.cores or threads for run in trajectories for s in run.segments), default=threads)
+    hours = core_hours(trajectories, threads=threads)
     before = relaxed.wall_time if relaxed else 0.0
+    beside = barrier.wall_time if barrier else 0.0
     seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
     picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
-    fixed = before + seconds / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
-    used = before + seconds + (barrier.wall_time if barrier else 0.0)
+    relaxation = before * cores / SECONDS_PER_HOUR
+    fixed = relaxation + hours / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
     return Cost(
-        wall_time=used,
-        core_hours=used * threads / SECONDS_PER_HOUR,
+        wall_time=before + seconds + beside,
+        core_hours=relaxation + hours + beside * cores / SECONDS_PER_HOUR,
         md_steps=sum(run.n_steps for run in trajectories),
         atom_steps=sum(run.n_steps * len(run.structure) for run in trajectories),
         protocol=PROTOCOL if fixed is not None else "",
-        protocol_core_hours=None if fixed is None else fixed * threads / SECONDS_PER_HOUR,
+        protocol_core_hours=fixed,
     )

@@ -1,13 +1,32 @@
-"""Where a job runs: the scratch folder and blob store of this process's settings."""
+"""Where a job runs: the scratch folder and blob stores of this process's settings."""
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
+from ssefw.documents import Document
 from ssefw.settings import load_settings
 from ssefw.store import open_blobs
+from ssefw.store.stages import StageStore
 from ssefw.store.trajectories import TrajectoryStore
 
-__all__ = ["run_folder", "trajectories"]
+__all__ = ["computed_once", "run_folder", "trajectories"]
+
+D = TypeVar("D", bound=Document)
+
+
+def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
+    """Return what is stored under a key, or compute it and store it.
+
+    The key hashes everything that the result depends on.
+    """
+    stages = StageStore(open_blobs(load_settings().settings.store))
+    found = stages.get(key, kind)
+    if found is None:
+        found = compute()
+        stages.put(key, found)
+    return found
 
 
 def trajectories() -> TrajectoryStore:

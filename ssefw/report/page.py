@@ -1,6 +1,7 @@
 """The report of a campaign: one HTML file with everything in it."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
@@ -11,7 +12,15 @@ import jinja2
 import numpy as np
 
 from ssefw.campaigns.watch import Snapshot, latest_record, snapshot
-from ssefw.documents import CampaignRecord, Conductivity, Diffusivity, Estimate, Outcome
+from ssefw.documents import (
+    CampaignRecord,
+    Conductivity,
+    Diffusivity,
+    Estimate,
+    Outcome,
+    Reranking,
+)
+from ssefw.report.feedback import feedback_section
 from ssefw.report.figures import arrhenius_svg, msd_svg
 from ssefw.report.figures_neb import barriers_svg
 from ssefw.report.rows import rank_outcomes, sigma
@@ -29,7 +38,9 @@ def write_report(
     """Write the report and return its path: by default ``report.html`` beside the store."""
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
-    page = render_report(record, outcomes, snapshot(connection, record, settings.scratch_folder()))
+    now = snapshot(connection, record, settings.scratch_folder())
+    learned = list(connection.results.find(Reranking, campaign=campaign))
+    page = render_report(record, outcomes, now, learned=learned)
     if output is None:
         base = Path() if settings.store.startswith("mongodb") else Path(settings.store).expanduser()
         output = base / campaign / "report.html"
@@ -40,8 +51,14 @@ def write_report(
     return output
 
 
-def render_report(record: CampaignRecord, outcomes: list[Outcome], now: Snapshot) -> str:
-    """Return the page."""
+def render_report(
+    record: CampaignRecord,
+    outcomes: list[Outcome],
+    now: Snapshot,
+    *,
+    learned: Sequence[Reranking] = (),
+) -> str:
+    """Return the page; `learned` are the re-rankings of the campaign in order."""
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -67,6 +84,7 @@ def render_report(record: CampaignRecord, outcomes: list[Outcome], now: Snapshot
         has_bands=any(outcome.barrier for outcome in outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
         cost=_total_cost(outcomes),
+        learned=feedback_section(learned),
         saving=_Saving.of(outcomes),
         versions=_versions(outcomes),
         engine=next((o.provenance.engine for o in outcomes if o.provenance.engine), ""),

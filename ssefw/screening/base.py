@@ -39,10 +39,15 @@ __all__ = [
     "save_screener",
     "screener_class",
     "screener_names",
+    "usable_rows",
 ]
 
 SCREENERS = {
+    "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
+    "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "consensus": "ssefw.screening.consensus:ConsensusScreener",
+    "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
 
@@ -250,6 +255,25 @@ def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:
             f"The system {name!r} has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
         )
     return kind(**settings)
+
+
+def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, int]:
+    """Return the labels that state what a screener needs, and how many do not.
+
+    Raises
+    ------
+    DataError
+        If none does.
+    """
+    if screener.needs != "structure":
+        return data, 0
+    rows = [row for row, material in enumerate(data.materials) if material.build is not None]
+    if not rows:
+        raise DataError(
+            f"The system {screener.name!r} needs structures, and no label of {data.name!r} has "
+            "one. Give --structures, a zip or folder of CIFs named by the labels' ids."
+        )
+    return data.take(rows), len(data) - len(rows)
 
 
 def screener_names() -> list[str]:

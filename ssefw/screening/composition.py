@@ -15,7 +15,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Composition
-from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.parallel import Parallel, delayed
@@ -26,6 +25,7 @@ from ssefw.data.materials import Material
 from ssefw.data.splits import cumulative_fractions, repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores, Screener
+from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
 from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
 from ssefw.screening.features import (
     CELL_FEATURES,
@@ -34,7 +34,7 @@ from ssefw.screening.features import (
     cell_features,
     composition_features,
 )
-from ssefw.screening.frozen import Frozen
+from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
 from ssefw.screening.tuning import search_settings
 
 __all__ = ["CellFeatures", "CompositionScreener"]
@@ -154,7 +154,7 @@ class CompositionScreener(Screener):
             )
             for kind in self.members
         }
-        self.calibration_ = _calibrate(
+        self.calibration_ = calibrate(
             _unseen_probability(self.frozen_, [s for _, s, _ in jobs], features), labeled.y
         )
         self.typical_ = np.median(features, axis=0)
@@ -189,15 +189,12 @@ class CompositionScreener(Screener):
         for number, member in enumerate(self.frozen_):
             each[number, good] = member.probability(features)
         votes = (each >= 0.5).sum(axis=0)
-        calibrated = _calibrated(each, self.calibration_)
         middle, spread = np.full(n, np.nan), np.full(n, np.nan)
         lower, upper, distance = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
         if len(good):
-            middle[good] = _calibrated(each[:, good].mean(axis=0), self.calibration_)
-            spread[good] = calibrated[:, good].std(axis=0)
-            low, high = np.quantile(calibrated[:, good], [0.025, 0.975], axis=0)
-            lower[good] = np.minimum(low, middle[good])
-            upper[good] = np.maximum(high, middle[good])
+            middle[good], spread[good], lower[good], upper[good] = ensemble_summary(
+                each[:, good].mean(axis=0), each[:, good], self.calibration_
+            )
             distance[good] = self._distances([materials[row].composition for row in good])
         kinds = np.array(self.kinds_)
         return Scores(
@@ -226,7 +223,7 @@ class CompositionScreener(Screener):
         trial = np.repeat(own[None], len(own) + 1, axis=0)
         trial[np.arange(len(own)), np.arange(len(own))] = self.typical_
         mean = np.mean([member.probability(trial) for member in self.frozen_], axis=0)
-        score = _calibrated(mean, self.calibration_)
+        score = calibrated(mean, self.calibration_)
         effect = score[-1] - score[:-1]
         order = np.argsort(-np.abs(effect), kind="stable")[:top]
         names = self.feature_names
@@ -263,19 +260,12 @@ class CompositionScreener(Screener):
     def state(self) -> ModelState:
         """Return members as arrays; equal arrays of all members are joined end to end."""
         self._check_fitted()
-        arrays: dict[str, npt.NDArray[Any]] = {"typical": self.typical_}
-        shapes: list[dict[str, list[int]]] = []
-        columns: dict[str, list[npt.NDArray[Any]]] = {}
-        for member in self.frozen_:
-            shapes.append({name: list(array.shape) for name, array in member.arrays.items()})
-            for name, array in member.arrays.items():
-                columns.setdefault(name, []).append(np.ravel(array))
-        arrays.update({f"member_{name}": np.concatenate(parts) for name, parts in columns.items()})
+        layout, joined = join_frozen(self.frozen_)
+        arrays = {"typical": self.typical_, **joined}
         arrays.update({f"importance_{kind}": w for kind, w in self.importances_.items()})
         meta = {
             "kinds": self.kinds_,
-            "forms": [member.form for member in self.frozen_],
-            "shapes": shapes,
+            **layout,
             "cell_names": list(self.cell_names_),
             "calibration": list(self.calibration_),
             "trained_on": self._trained_on,
@@ -286,16 +276,7 @@ class CompositionScreener(Screener):
     def restore(self, state: ModelState) -> Self:
         """Take over a saved state."""
         meta, arrays = state.meta, state.arrays
-        used: dict[str, int] = {}
-        self.frozen_ = []
-        for form, shapes in zip(meta["forms"], meta["shapes"], strict=True):
-            own: dict[str, npt.NDArray[Any]] = {}
-            for name, shape in shapes.items():
-                start = used.get(name, 0)
-                size = int(np.prod(shape, dtype=int))
-                own[name] = arrays[f"member_{name}"][start : start + size].reshape(shape)
-                used[name] = start + size
-            self.frozen_.append(Frozen(form, own))
+        self.frozen_ = part_frozen(meta, arrays)
         self.kinds_ = list(meta["kinds"])
         self.cell_names_ = tuple(meta["cell_names"])
         self.calibration_ = (float(meta["calibration"][0]), float(meta["calibration"][1]))
@@ -372,31 +353,3 @@ def _unseen_probability(
         total, count, out=np.full(len(features), np.nan), where=count > 0
     )
     return result
-
-
-def _calibrate(unseen: npt.NDArray[np.float64], y: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Return slope and shift of the logit that make unseen probabilities honest (Platt scaling).
-
-    A weak pull towards no change keeps the fit sensible where labels are few.
-    """
-    known = np.isfinite(unseen)
-    logit, target = _logit(unseen[known]), y[known].astype(float)
-
-    def loss(p: npt.NDArray[np.float64]) -> float:
-        z = p[0] * logit + p[1]
-        return float((np.logaddexp(0.0, z) - target * z).sum() + (p[0] - 1) ** 2 + p[1] ** 2)
-
-    found = minimize(loss, x0=[1.0, 0.0], bounds=[(0.05, 20.0), (-5.0, 5.0)])
-    return float(found.x[0]), float(found.x[1])
-
-
-def _calibrated(
-    probability: npt.NDArray[np.float64], calibration: tuple[float, float]
-) -> npt.NDArray[np.float64]:
-    slope, shift = calibration
-    return np.asarray(1.0 / (1.0 + np.exp(-(slope * _logit(probability) + shift))))
-
-
-def _logit(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(p / (1 - p)))

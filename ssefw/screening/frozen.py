@@ -6,7 +6,7 @@ distributions, and stored neighbors. Each predicts the probability of class 1.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ssefw.errors import DataError
 
-__all__ = ["Frozen", "freeze"]
+__all__ = ["Frozen", "freeze", "join_frozen", "part_frozen"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -45,6 +45,33 @@ class Frozen:
                 f"Unknown form of classifier {self.form!r}. Known: {', '.join(sorted(_PREDICT))}."
             ) from None
         return predict(self.arrays, np.ascontiguousarray(features, dtype=np.float64))
+
+
+def join_frozen(members: Sequence[Frozen]) -> tuple[dict[str, Any], Arrays]:
+    """Return many classifiers as JSON and a few long arrays: those of one name end to end."""
+    shapes: list[dict[str, list[int]]] = []
+    columns: dict[str, list[npt.NDArray[Any]]] = {}
+    for member in members:
+        shapes.append({name: list(array.shape) for name, array in member.arrays.items()})
+        for name, array in member.arrays.items():
+            columns.setdefault(name, []).append(np.ravel(array))
+    arrays = {f"member_{name}": np.concatenate(parts) for name, parts in columns.items()}
+    return {"forms": [member.form for member in members], "shapes": shapes}, arrays
+
+
+def part_frozen(layout: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Frozen]:
+    """Return the classifiers that `join_frozen` joined."""
+    used: dict[str, int] = {}
+    members = []
+    for form, shapes in zip(layout["forms"], layout["shapes"], strict=True):
+        own: Arrays = {}
+        for name, shape in shapes.items():
+            start = used.get(name, 0)
+            size = int(np.prod(shape, dtype=int))
+            own[name] = arrays[f"member_{name}"][start : start + size].reshape(shape)
+            used[name] = start + size
+        members.append(Frozen(form, own))
+    return members
 
 
 def freeze(fitted: Any) -> Frozen:

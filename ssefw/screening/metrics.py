@@ -200,7 +200,7 @@ def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict
     drawn = [measure(y, rng.permutation(p)) for _ in range(n)]
     shuffled = {
         name: _estimate(
-            float(np.nanmean([d[name] for d in drawn])) if np.isfinite(p).all() else float("nan"),
+            _mean_of_known([d[name] for d in drawn]) if np.isfinite(p).all() else float("nan"),
             np.array([d[name] for d in drawn]),
             f"{n} random orders of the scores",
         )
@@ -214,3 +214,9 @@ def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict
         },
         "shuffled": shuffled,
     }
+
+
+def _mean_of_known(values: list[float]) -> float:
+    """Return the mean of the finite values; NaN without any, as where no row is called positive."""
+    known = [value for value in values if np.isfinite(value)]
+    return float(np.mean(known)) if known else float("nan")

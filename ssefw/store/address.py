@@ -3,13 +3,14 @@
 import re
 from pathlib import Path
 from typing import Self
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from ssefw.errors import StoreError
 
 __all__ = ["Address"]
 
 _SCHEMES = ("mongodb://", "mongodb+srv://")
+_OFFLINE = "mongodb://offline.invalid/none"
 _BLOBS = re.compile(r"(?<=[?&])blobs=([^&]*)(?:&|$)")
 
 
@@ -82,3 +83,17 @@ class Address(str):
             return self.folder / "blobs"
         found = _BLOBS.search(self)
         return Path(unquote(found.group(1))).expanduser() if found else None
+
+    def without_server(self) -> "Address":
+        """Return an address of the same files that leads to no database."""
+        if self.blob_folder is None:
+            raise StoreError(
+                f"{self} keeps frames in the database, where workers that do not reach it cannot "
+                "put any: add ?blobs=/a/folder/that/nodes/see to the address."
+            )
+        return Address(f"{_OFFLINE}?blobs={quote(str(self.blob_folder))}")
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether it leads to files only."""
+        return self.startswith(_OFFLINE)

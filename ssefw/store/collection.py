@@ -20,8 +20,10 @@ from mongomock.filtering import filter_applies, resolve_sort_key
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from pymongo.results import BulkWriteResult
 
+from ssefw.store.covered import grouped_counts
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
+from ssefw.store.keys import split_texts
 from ssefw.store.pipeline import fields_read
 from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
@@ -76,6 +78,12 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         """Run an aggregation; a leading ``$match`` uses the indices."""
         stages = list(pipeline)
         match = stages.pop(0)["$match"] if stages and set(stages[0]) == {"$match"} else {}
+        if len(stages) == 1 and set(stages[0]) == {"$group"}:
+            with self.file.transaction():
+                records = Records.existing(self.file, self.name)
+                counts = records and grouped_counts(records, match, stages[0]["$group"])
+            if counts is not None:
+                return _process(counts, self.database, [], session)
         fields = fields_read(stages)
         if fields is None:
             documents = list(self.find(match))
@@ -88,10 +96,23 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def places(self, spec: Mapping[str, Any], sort: Sort) -> list[int]:
         """Return where everything lies that may match, in the order asked for."""
         with self.file.transaction():
-            if sort:
-                return [record.seq for record in self.matches(spec, sort)]
-            plan = self._plan(spec)
-            return [] if plan is None else list(plan.sequence())
+            plan = self._plan(spec, sort)
+            if plan is None:
+                return []
+            if plan.is_ordered and (plan.is_exact or not sort):
+                return list(plan.sequence())
+            return [record.seq for record in self.matches(spec, sort)]
+
+    def texts(self, field: str) -> set[str] | None:
+        """Return the texts a field has in any document, from its index; None if it has none."""
+        with self.file.transaction():
+            table = self.file.tables().get(self.name)
+            indices = table.indices.values() if table else ()
+            index = next((item for item in indices if item.fields == ((field, 1),)), None)
+            if index is None:
+                return None
+            keys = self.file.connection.execute(f"SELECT DISTINCT key FROM {index.table}")
+            return {text for (key,) in keys for text in split_texts(key) or ()}
 
     def matches(self, spec: Mapping[str, Any], sort: Sort = ()) -> Iterator[Record]:
         """Yield what matches, in the order asked for; call it inside a transaction."""

@@ -1,7 +1,7 @@
 """From one address to everything that is stored: launch pad, job outputs, results, blobs."""
 
-from collections.abc import Callable
-from contextlib import ExitStack, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,13 +14,28 @@ from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.database import open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, patience, plain_errors
 
-__all__ = ["Connection", "connect"]
+__all__ = ["JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
-JOB_FIELDS = ("uuid", "index", "name", "output.@class", "metadata.campaign", "metadata.candidate")
+JOB_FIELDS = (
+    "uuid",
+    "index",
+    "name",
+    "output.@class",
+    "metadata.campaign",
+    "metadata.candidate",
+    "output.formula",
+    "output.status",
+    "output.gates.code",
+    "output.provenance.engine",
+    SIGMA,
+    ENERGY,
+    *SIGMA_BOUNDS,
+)
 
 
 class Connection:
@@ -59,6 +74,13 @@ class Connection:
         self.blobs = blobs
         self.results = ResultStore(job_store)
         self._on_close = on_close
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """Write what a block writes all at once; on a server, one after the other."""
+        is_folder = not self.address.is_server
+        with self.database.file.transaction(write=True) if is_folder else nullcontext():
+            yield
 
     def close(self) -> None:
         """Close the connection; what was written stays."""
@@ -120,7 +142,7 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
         # A new store is prepared all at once; an old one is looked at without waiting for anyone.
         is_new = launchpad.fw_id_assigner.find_one({}) is None
         with database.file.transaction(write=True) if is_new else nullcontext():
-            _prepare(launchpad, job_store, data)
+            _prepare(database, launchpad, job_store, data)
     return Connection(
         address,
         launchpad=launchpad,
@@ -145,7 +167,7 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
         job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
-            _prepare(launchpad, job_store, data)
+            _prepare(database, launchpad, job_store, data)
     files = address.blob_folder
     with ExitStack() as stack:
         for item in (database.client, launchpad.connection, job_store):
@@ -163,7 +185,9 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
     )
 
 
-def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore) -> None:
+def _prepare(
+    database: Any, launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore
+) -> None:
     """Give a new store its counters and every store its indices."""
     counters = launchpad.fw_id_assigner
     if counters.find_one({}) is None:
@@ -171,7 +195,17 @@ def _prepare(launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridF
         counters.update_one({"_id": "first"}, {"$setOnInsert": first}, upsert=True)
     launchpad.tuneup()
     launchpad.fireworks.create_index("spec.campaign")
+    # How a campaign stands is read from the keys of these alone.
+    launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
+    database[JOBS].create_index(
+        [("output.@class", 1), ("metadata.campaign", 1), ("metadata.candidate", 1)]
+    )
+    launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
     for field in JOB_FIELDS:
         job_store.ensure_index(field)
+    # The best of a kind are read from the keys of these, in order.
+    for field in (SIGMA, ENERGY):
+        for direction in (-1, 1):
+            database[JOBS].create_index([("output.@class", 1), (field, direction)])
     data.ensure_index("blob_uuid")

@@ -135,6 +135,14 @@ class EmbeddedStore(MemoryStore):
             self._database = open_database(Address(self.folder))
         self._coll: Any = self._database[self.collection_name]
 
+    def distinct(self, field: str, criteria: Any = None, all_exist: bool = False) -> list[Any]:  # noqa: FBT001, FBT002 -- maggma's
+        """Return the values of a field; those of all documents come from its index."""
+        texts = self._coll.texts(field) if not criteria else None
+        if texts is not None:
+            return sorted(texts)
+        found: list[Any] = super().distinct(field, criteria, all_exist)
+        return found
+
     def close(self) -> None:
         """Let go of the collection; the folder stays open for those who share it."""
         self._coll = None

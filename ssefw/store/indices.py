@@ -13,7 +13,15 @@ from typing import Any, Self
 from mongomock.filtering import iter_key_candidates
 from sentinels import NOTHING  # type: ignore[import-untyped]  # mongomock's missing value
 
-from ssefw.store.keys import OUTSIDE, encode_key, invert_key, is_exact, is_sortable, lookup_keys
+from ssefw.store.keys import (
+    OUTSIDE,
+    encode_key,
+    invert_key,
+    is_exact,
+    is_sortable,
+    lookup_keys,
+    range_key,
+)
 
 __all__ = ["Condition", "Index", "conditions", "values_at"]
 
@@ -97,7 +105,7 @@ def values_at(field: str, document: Mapping[str, Any]) -> tuple[list[Any], bool]
 
 @dataclass(frozen=True)
 class Condition:
-    """A demand that one of some fields has one of some values.
+    """A demand that one of some fields has one of some values, or that one lies in a range.
 
     Attributes
     ----------
@@ -105,10 +113,14 @@ class Condition:
         Pairs of a field and the keys of the values.
     is_exact
         Whether a document found under a key meets the condition for certain.
+    span
+        Of a range: the first key in it and the first behind it; there is one field then, without
+        keys.
     """
 
     alternatives: tuple[tuple[str, tuple[bytes, ...]], ...]
     is_exact: bool
+    span: tuple[bytes, bytes] | None = None
 
 
 def conditions(filter_: Mapping[str, Any]) -> tuple[list[Condition], bool]:
@@ -137,6 +149,7 @@ def _either(branches: Any) -> Condition | None:
     alternatives: list[tuple[str, tuple[bytes, ...]]] = []
     for branch in branches if isinstance(branches, list | tuple) else []:
         found = conditions(branch)[0] if isinstance(branch, Mapping) else []
+        found = [condition for condition in found if condition.span is None]
         if not found:
             return None
         alternatives.extend(found[0].alternatives)
@@ -146,7 +159,8 @@ def _either(branches: Any) -> Condition | None:
 def _condition(field: str, demand: Any) -> Condition | None:
     values = None if field.startswith("$") else _values(demand)
     if values is None:
-        return None
+        span = None if field.startswith("$") else _span(demand)
+        return Condition(((field, ()),), is_exact=False, span=span) if span else None
     keys: list[bytes] = []
     for value in values:
         found = lookup_keys(value)
@@ -163,3 +177,27 @@ def _values(demand: Any) -> list[Any] | None:
     if isinstance(demand.get("$in"), list | tuple):
         return list(demand["$in"])
     return [demand["$eq"]] if "$eq" in demand else None
+
+
+def _span(demand: Any) -> tuple[bytes, bytes] | None:
+    """Return the keys between which numbers or texts lie that meet a demand, ends included."""
+    if not isinstance(demand, Mapping):
+        return None
+    low = high = None
+    for operator, value in demand.items():
+        if operator not in {"$gt", "$gte", "$lt", "$lte"}:
+            continue
+        key = range_key(value)
+        if key is None:
+            return None
+        if operator in {"$gt", "$gte"}:
+            low = key
+        else:
+            high = key + OUTSIDE
+    known = low or high
+    if known is None:
+        return None
+    rank = known[:1]
+    if low and high and low[:1] != high[:1]:
+        return None
+    return low or rank, high or bytes([rank[0] + 1])

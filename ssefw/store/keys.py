@@ -15,7 +15,17 @@ from typing import Any
 import bson
 from bson import ObjectId
 
-__all__ = ["OUTSIDE", "encode_key", "invert_key", "is_exact", "is_sortable", "lookup_keys"]
+__all__ = [
+    "OUTSIDE",
+    "encode_key",
+    "invert_key",
+    "invert_span",
+    "is_exact",
+    "is_sortable",
+    "lookup_keys",
+    "range_key",
+    "split_texts",
+]
 
 NULL, NUMBER, TEXT, BYTES, OBJECT_ID, BOOLEAN, DATE, OTHER = (
     bytes([rank]) for rank in (5, 10, 15, 30, 35, 40, 45, 0xF0)
@@ -63,6 +73,35 @@ def _encode_number(value: float) -> bytes:
 def invert_key(key: bytes) -> bytes:
     """Return the key that sorts the other way round."""
     return bytes(255 - byte for byte in key)
+
+
+def split_texts(key: bytes) -> list[str] | None:
+    """Return the texts that a key of one or several fields is made of; None if any is no text."""
+    texts = []
+    start = 0
+    while start < len(key):
+        end = key.find(b"\0\0", start)
+        if key[start : start + 1] != TEXT or end < 0:
+            return None
+        texts.append(key[start + 1 : end].replace(b"\0\xff", b"\0").decode())
+        start = end + 2
+    return texts
+
+
+def invert_span(low: bytes, high: bytes) -> tuple[bytes, bytes]:
+    """Return the range of inverted keys of a range of keys, given and returned half-open."""
+    # Behind every key of a type comes what is one above the type's inverted rank.
+    end = bytes([256 - low[0]]) if len(low) == 1 else invert_key(low) + OUTSIDE
+    return invert_key(high.removesuffix(OUTSIDE)), end
+
+
+def range_key(value: Any) -> bytes | None:
+    """Return the key of a number or text that documents are compared with, or None for others."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    if isinstance(value, int) and value.bit_length() > 63:
+        return None
+    return None if isinstance(value, float) and isnan(value) else encode_key(value)
 
 
 def is_sortable(value: Any) -> bool:

@@ -123,6 +123,11 @@ class Records:
             raise
         self._file.save_indices(self._name, [*self.table.indices.values(), index])
 
+    def has_outsiders(self, table: str) -> bool:
+        """Return whether an index's keys do not say the order, or content, of some document."""
+        query = f"SELECT 1 FROM {table} WHERE key >= ?"
+        return self.connection.execute(query, (OUTSIDE,)).fetchone() is not None
+
     def _decode(self, body: bytes, seq: int) -> dict[str, Any]:
         try:
             return bson.decode(body)

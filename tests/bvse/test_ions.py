@@ -83,6 +83,12 @@ def test_mixed_valence_takes_the_mean_and_says_so():
     assert charged.notes == ("Fe has the mean oxidation state 2.50 (mixed valence)",)
 
 
+def test_an_uncommon_state_of_one_cation_is_taken_where_nothing_else_is_neutral():
+    structure = disordered(["Li", "Ba", "Os", "O", "O"], amounts=[0.25, 0.5, 0.25, 0.75, 0.75])
+    charged = assign_charges(structure)
+    assert charged.notes == ("Os has the uncommon oxidation state +7",)
+
+
 def test_an_ambiguous_composition_is_refused_with_the_choices():
     structure = disordered(["Li", "Pb", "P", "O", "O"], amounts=[0.5, 0.5, 0.5, 1.0, 1.0])
     with pytest.raises(

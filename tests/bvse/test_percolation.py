@@ -71,39 +71,16 @@ def test_translation_permutation_and_supercell_change_nothing(seed, shift):
     )
 
 
-def percolates(region):
-    """Rank of the periodic clusters of a region by a walk over the infinite crystal."""
-    shape = np.array(region.shape)
-    best, seen = 0, {}
-    for start in map(tuple, np.argwhere(region)):
-        if start in seen:
-            continue
-        seen[start], stack, loops = (0, 0, 0), [start], []
-        while stack:
-            node = stack.pop()
-            for step in np.ndindex(3, 3, 3):
-                raw = np.array(node) + step - 1
-                other = tuple(int(x) for x in raw % shape)
-                if not region[other]:
-                    continue
-                cell = np.array(seen[node]) + raw // shape
-                if other not in seen:
-                    seen[other] = tuple(cell)
-                    stack.append(other)
-                elif tuple(cell) != seen[other]:
-                    loops.append(cell - seen[other])
-        best = max(best, np.linalg.matrix_rank(loops) if loops else 0)
-    return best
-
-
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6))
-def test_thresholds_are_where_a_walk_over_the_crystal_first_finds_the_dimension(seed):
+def test_thresholds_are_where_a_walk_over_the_crystal_first_finds_the_dimension(
+    seed, dimension_by_walking
+):
     field = np.random.default_rng(seed).random((4, 5, 3))
     field -= field.min()
     for dimension, threshold in enumerate(percolation_thresholds(field), start=1):
-        assert percolates(field <= threshold + 1e-12) >= dimension
-        assert percolates(field < threshold - 1e-12) < dimension
+        assert dimension_by_walking(field <= threshold + 1e-12) >= dimension
+        assert dimension_by_walking(field < threshold - 1e-12) < dimension
 
 
 @given(

@@ -63,7 +63,7 @@ def test_a_table_of_neighbors_of_another_library_gives_the_same_energy(li3po4_li
     assert (r2 < 100).sum() == len(others)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(frac=st.tuples(*[st.floats(0, 1)] * 3))
 def test_forces_are_minus_the_slope_of_the_energy(li3po4_like, frac):
     framework = build_framework(li3po4_like)
@@ -71,9 +71,11 @@ def test_forces_are_minus_the_slope_of_the_energy(li3po4_like, frac):
     energy, gradient, hessian = framework.derivatives(point)
     step = 1e-4
     moves = step * np.eye(3)
-    nearest = np.sqrt(((framework.images[0] - point) ** 2).sum(axis=1)).min()
-    if nearest < 0.8:
+    distances = np.sqrt(((framework.images[0] - point) ** 2).sum(axis=1))
+    if distances.min() < 0.8:
         return  # on a nucleus the energy is hundreds of eV and finite differences say nothing
+    if np.abs(distances - framework.cutoff).min() < 2 * step:
+        return  # a pair that enters the cut-off sphere between the two points: the slope jumps
     slope = [
         (framework.energies(point + move)[0] - framework.energies(point - move)[0]) / (2 * step)
         for move in moves
@@ -86,8 +88,7 @@ def test_forces_are_minus_the_slope_of_the_energy(li3po4_like, frac):
     assert energy == pytest.approx(framework.energies(point)[0], abs=1e-10)
     assert gradient == pytest.approx(np.array(slope), rel=1e-6, abs=1e-6)
     assert framework.forces(point)[0] == pytest.approx(-gradient)
-    # A pair that enters the cut-off sphere between the two points leaves 1e-6 eV / 1e-4 A.
-    assert hessian == pytest.approx(np.array(curvature), rel=1e-4, abs=0.05)
+    assert hessian == pytest.approx(np.array(curvature), rel=1e-4, abs=1e-4)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import time
 
 import pytest
@@ -17,6 +16,7 @@ from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, this_worker, worker_of
 from ssefw.errors import LaunchError
 from ssefw.store import connect
+from tests.campaigns.conftest import put_program
 from tests.conftest import CAMPAIGN, run_ssefw
 
 
@@ -31,36 +31,6 @@ def submitted(tmp_path, ssefw, campaign_file):
 def connection(submitted):
     with connect(submitted / "st") as found:
         yield found
-
-
-def put_program(folder, name, text):
-    path = folder / name
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-
-
-@pytest.fixture
-def slurm(tmp_path, monkeypatch):
-    """Programs that keep a queue in a folder: a file for each job, which holds its state."""
-    programs, queue = tmp_path / "programs", tmp_path / "queue"
-    programs.mkdir()
-    queue.mkdir()
-    put_program(
-        programs, "sbatch",
-        f'[ -e {queue}/full ] && {{ echo "QOSMaxSubmitJobPerUserLimit" >&2; exit 1; }}\n'
-        f'n=$(ls {queue} | wc -l); echo "PENDING" > {queue}/$((n+1))\n'
-        f'grep -o "job-name=.*" "$2" | cut -d= -f2 > {programs}/name-$((n+1)); echo $((n+1))',
-    )  # fmt: skip
-    put_program(
-        programs, "squeue",
-        f'if [ "$2" = --name ]; then grep -l "$3" {programs}/name-* | sed "s/.*name-//"; exit; fi\n'
-        f'for i in $(echo "$3" | tr , " "); do\n'
-        f'[ -e {queue}/$i ] && echo "$i|$(cat {queue}/$i)|None"; done; exit 0',
-    )  # fmt: skip
-    put_program(programs, "scontrol", 'echo "JobState=FAILED ExitCode=1:0"')
-    put_program(programs, "scancel", f"rm -f {queue}/$1")
-    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    return queue
 
 
 def feeder(connection, folder, **limits):
@@ -139,7 +109,7 @@ def test_a_launch_is_released_once_only(connection, slurm, monkeypatch):
     assert len(release_lost(connection)) == 1
     start_elsewhere(connection, job_id="2")
     (slurm / "2").write_text("RUNNING")
-    monkeypatch.setattr(lost, "_lost", lambda _: iter(stale))
+    monkeypatch.setattr(lost, "_lost", lambda *_: iter(stale))
     assert release_lost(connection) == []
     assert "RUNNING" in states(connection)
 
@@ -386,7 +356,7 @@ def test_the_script_of_a_job_holds_no_password(connection, slurm, tmp_path, ssef
     site = Site(scheduler="slurm")
     text = site.script(
         site.ask(None), name="n", log=tmp_path / "l", settings=tmp_path / "s.yaml",
-        arguments=site.worker_command("small", "light,heavy"),
+        arguments=site.worker_command("small", "light,heavy", parcels=tmp_path / "parcels"),
     )  # fmt: skip
     assert "mongodb" not in text
     assert f"SSEFW_SETTINGS={tmp_path}/s.yaml" in text

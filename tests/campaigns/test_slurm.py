@@ -1,5 +1,6 @@
 """A campaign through a real Slurm, disturbed in every way a cluster knows."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -189,9 +190,13 @@ def assert_complete_and_computed_once(folder, n):
         ledgers = list(connection.results.find(Ledger))
         queue_jobs = list(connection.database["queue_jobs"].find())
         losses = Counter(item["fw_id"] for item in connection.database["incidents"].find())
+        begun = Counter(
+            launch["fw_id"]
+            for launch in connection.launchpad.launches.find({}, {"fw_id": 1, "state_history": 1})
+            if any(entry["state"] == "RUNNING" for entry in launch["state_history"])
+        )
         for firework in connection.launchpad.fireworks.find({}):
-            launches = len(firework["launches"]) + len(firework["archived_launches"])
-            assert launches == 1 + losses[firework["fw_id"]], firework["name"]
+            assert begun[firework["fw_id"]] == 1 + losses[firework["fw_id"]], firework["name"]
     assert len(ledgers) == n
     assert all(ledger.is_complete for ledger in ledgers)
     for ledger in ledgers:
@@ -236,6 +241,63 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
     reasons = {item["job_id"]: item["reason"] for item in queue_jobs}
     assert "TIMEOUT" in reasons[job]
     assert "CANCELLED" in reasons[others[0][0]]
+
+
+# On the node the file with the database is one that cannot be read.
+BLIND = """\
+offline: true
+setup: |
+  if [ -z "$ELSEWHERE" ]; then
+    export ELSEWHERE=1
+    exec unshare --uts --mount bash -c 'hostname node7 && mount --bind /dev/null @STORE@ &&
+      exec bash "$0"' "$0"
+  fi
+  export PYTHONPATH=@PYTHONPATH@
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("slurm")
+def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
+    folder = tmp_path / "c"
+    setup = BLIND.replace("@PYTHONPATH@", str(REPOSITORY))
+    setup = setup.replace("@STORE@", str(folder / "st/store.sqlite"))
+    prepare(folder, n=2, length=6.0, setup=setup)
+    launcher = Launcher(folder)
+    name = wait_for(lambda: runs_dynamics(folder), what="a running dynamics")
+    with connect(folder / "st", read_only=True) as connection:
+        job = connection.database["queue_jobs"].find_one({"_id": name})["job_id"]
+    os.kill(worker_of_parcels(name), signal.SIGKILL)
+    launcher.kill()
+    wait_for(lambda: job not in squeue(), what="the end of the killed job")
+    again = Launcher(folder)
+    assert again.wait(300) == 0, again.log.read_text()
+    assert_complete_and_computed_once(folder, 2)
+    assert any(f"slurm.{job}" in item["worker"] for item in incidents(folder))
+    assert "mongodb://offline" in (folder / "st/scratch/queue/settings.yaml").read_text()
+
+
+def runs_dynamics(folder):
+    """Return the name of a queue job that does, from what its worker says."""
+    for path in folder.glob("st/scratch/queue/*/parcels/[0-9a-f]*/status.json"):
+        job, status = json.loads((path.parent / "job.json").read_text()), path.read_text()
+        if job["name"].startswith("md") and "started_on" in status and "fwaction" not in status:
+            return path.parent.parent.parent.name
+    return None
+
+
+def worker_of_parcels(name):
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"--offline" in words and any(name.encode() in word for word in words):
+                return int(path.parent.name)
+    return pytest.fail("the worker is gone")
+
+
+def squeue():
+    command = ["squeue", "-h", "-o", "%A"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
 
 
 @pytest.mark.usefixtures("slurm")

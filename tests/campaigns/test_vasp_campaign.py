@@ -1,8 +1,10 @@
 """A campaign with VASP: FireWorks, custodian and atomate2 for real, a stand-in for the program."""
 
 import json
+import sys
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import Outcome
 from ssefw.documents import Trajectory as Ledger
@@ -66,3 +68,28 @@ def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign):
     assert outcome.status == "failed"
     assert "vasp-that-is-not-there" in outcome.reason
     assert outcome.reason.startswith("relax: ")
+
+
+def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
+    """An odd number of electrons: magnetic, or a metal."""
+    folder, environment = campaign
+    Structure(Lattice.cubic(2.9), ["Li", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]).to(
+        folder / "pool/lio.cif"
+    )
+    text = CAMPAIGN.replace(", potcar_spec: true", "").replace("[300, 600]", "[300]")
+    (folder / "c.yaml").write_text(text)
+    sys.path.insert(0, str(REPOSITORY / "tests/fake_vasp"))
+    try:
+        from potcars import write_potcars
+    finally:
+        sys.path.pop(0)
+    write_potcars(folder / "potcars", ["Li", "O"])
+    environment["SSEFW_POTCAR_DIR"] = str(folder / "potcars")
+    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    with connect(folder / "st", read_only=True) as connection:
+        found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}
+    assert found["Li2O2"].status == "failed"
+    assert "odd number of electrons" in found["Li2O2"].reason
+    assert "\n" not in found["Li2O2"].reason
+    assert found["Li2O"].status in {"bound", "determined", "undetermined"}
+    assert [run.duration > 0 for run in found["Li2O"].diffusivities] == [True]

@@ -115,3 +115,52 @@ def test_an_explanation_has_as_many_lines_as_asked(model):
 def test_wrong_words_end_in_a_known_error(arguments, error):
     with pytest.raises(error):
         CliRunner().invoke(screen, arguments, catch_exceptions=False)
+
+
+def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
+    path, pool = tmp_path / "sets.model", tmp_path / "pool.jsonl"
+    quick = ["--set", "runs=2", "--set", "networks=[{epochs: 3, neurons: 8, readout: 4}]"]
+    run(screen, "train", "--system", "atomsets", "--labels", "starter", "--out", path, *quick)
+    mixed = lif.copy()
+    mixed.replace_species({"F": {"F": 0.5, "Cl": 0.5}})
+    rows = [
+        {"formula": "Li3PS4", "id": "a"},
+        {"structure": lif.as_dict(), "id": "b"},
+        {"structure": mixed.as_dict(), "id": "c"},
+        {"formula": "LiAr", "id": "d"},
+    ]
+    pool.write_text("\n".join(json.dumps(row, default=float) for row in rows))
+    drawn, scatter = tmp_path / "pool.svg", tmp_path / "sigma.png"
+    found = run(
+        screen, "rank", pool, "--model", path, "--top", 2, "--figure", drawn, "--json"
+    ).stdout.splitlines()
+    assert len(found) == 2
+    assert drawn.stat().st_size > 1000
+    file = tmp_path / "result.json"
+    run(screen, "evaluate", path, "--labels", "starter", "--json", file, "--scatter", scatter)
+    assert json.loads(file.read_text())["screener"] == "atomsets"
+    assert scatter.stat().st_size > 1000
+    assert (
+        run(screen, "explain", path, "Li6PS5Cl", "--top", 3, "--json").stdout.count("feature") == 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("layer=v1", "no structure"),
+        ("source=magnet", "chgnet, megnet"),
+        ("networks=[{width: 3}]", "no setting 'width'"),
+        ("{source: megnet", "no setting"),
+    ],
+)
+def test_bad_settings_of_the_atomsets_system_are_named(tmp_path, setting, message):
+    arguments = ["train", "--system", "atomsets", "--labels", "starter"]
+    arguments += [
+        "--out",
+        str(tmp_path / "x"),
+        "--set",
+        setting if "=" in setting else f"{setting}=1",
+    ]
+    with pytest.raises((ConfigurationError, DataError), match=message):
+        CliRunner().invoke(screen, arguments, catch_exceptions=False)

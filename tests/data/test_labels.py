@@ -16,6 +16,7 @@ from ssefw.data.label_tables import (
     write_label_table,
 )
 from ssefw.data.labels import (
+    chance_above,
     class_of,
     classes,
     label_statistics,
@@ -327,3 +328,24 @@ def test_labels_that_cannot_teach_anything_are_refused(tmp_path, rows, reason):
     path = plain(tmp_path, "formula,sigma (S/cm)\n" + rows)
     with pytest.raises(DataError, match=reason):
         dataset_of(read_label_table(path))
+
+
+def test_the_chance_to_be_above_is_half_at_the_threshold():
+    sigma = Estimate(value=1e-4, lower=1e-5, upper=1e-3, unit="S/cm")
+    assert chance_above(sigma, threshold=1e-4, doubt=0.5) == pytest.approx(0.5)
+
+
+def test_the_chance_to_be_above_follows_the_interval():
+    """Two decades above with a 95 % interval of one decade up and down is 3.92 sigma away."""
+    sigma = Estimate(value=1e-2, lower=1e-3, upper=1e-1, unit="S/cm")
+    chance = chance_above(sigma, threshold=1e-4, doubt=1e-9)
+    assert chance == pytest.approx(0.99995574, abs=1e-6)
+
+
+def test_a_bound_far_below_leaves_what_its_level_leaves():
+    far = Estimate.below(1e-12, unit="S/cm", reason="")
+    assert chance_above(far, threshold=1e-4, doubt=0.5) == pytest.approx(0.05)
+    near = Estimate.below(1e-4, unit="S/cm", reason="")
+    assert chance_above(near, threshold=1e-4, doubt=0.5) == pytest.approx(0.525)
+    undecided = Estimate.below(1e-2, unit="S/cm", reason="")
+    assert chance_above(undecided, threshold=1e-4, doubt=0.5) is None

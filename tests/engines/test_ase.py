@@ -7,9 +7,10 @@ import pytest
 from ase import units
 
 from ssefw.data import encode_chunk
-from ssefw.engines import MDSettings, RunDirectory
+from ssefw.engines import MDSettings, RunDirectory, ase_relax
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.dynamics import Dynamics, draw_momenta
+from ssefw.engines.stopping import InterruptionError
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
@@ -175,3 +176,64 @@ def test_restored_chunk_continues_the_run(copper, tmp_path, undisturbed):
     run.restore(encode_chunk(middle))
     EMT.md(copper * (2, 2, 2), WARM, run, until=100)
     assert np.array_equal(run.last_chunk().positions, undisturbed.last_chunk().positions)
+
+
+class PowerCut(BaseException):
+    """The process is gone, as after kill -9."""
+
+
+@pytest.fixture
+def strained(copper):
+    """Copper that needs some tens of steps."""
+    cell = copper * (2, 1, 1)
+    cell.perturb(0.15)
+    cell.scale_lattice(cell.volume * 1.05)
+    return cell
+
+
+@pytest.mark.parametrize("relax_cell", [True, False])
+def test_a_killed_relaxation_goes_on_where_it_was_and_ends_as_if_it_had_not_been(
+    strained, tmp_path, monkeypatch, relax_cell
+):
+    settings = {"fmax": 0.01, "max_steps": 300, "relax_cell": relax_cell}
+    truth = EMT.relax(strained, **settings)
+    monkeypatch.setattr(ase_relax, "SAVE_EVERY", 0.0)
+    for lifetime in (4, 1, 7):
+        steps = itertools.count()
+
+        def cut(steps=steps, lifetime=lifetime):
+            if next(steps) == lifetime:
+                raise PowerCut
+
+        with pytest.raises(PowerCut):
+            EMT.relax(strained, directory=tmp_path / "r", stop=cut, **settings)
+    asked = itertools.count()
+
+    def count():
+        next(asked)
+
+    found = EMT.relax(strained, directory=tmp_path / "r", stop=count, **settings)
+    assert found.n_steps == truth.n_steps
+    assert next(asked) < truth.n_steps - 8  # what the others did was not done again
+    assert found.energy == pytest.approx(truth.energy, abs=1e-9)
+    assert np.allclose(found.structure.cart_coords, truth.structure.cart_coords, atol=1e-8)
+    assert np.allclose(found.structure.lattice.matrix, truth.structure.lattice.matrix, atol=1e-8)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_relaxation_that_is_told_to_stop_says_so_and_continues(strained, tmp_path):
+    settings = {"fmax": 0.01, "max_steps": 300, "relax_cell": True}
+    with pytest.raises(InterruptionError, match=r"interrupted \(preempted\) after step 5"):
+        EMT.relax(strained, directory=tmp_path / "r", stop=stop_after(5), **settings)
+    found = EMT.relax(strained, directory=tmp_path / "r", **settings)
+    assert found.n_steps == EMT.relax(strained, **settings).n_steps
+
+
+def test_a_damaged_state_of_a_relaxation_is_computed_again(strained, tmp_path):
+    settings = {"fmax": 0.01, "max_steps": 300, "relax_cell": False}
+    with pytest.raises(InterruptionError):
+        EMT.relax(strained, directory=tmp_path / "r", stop=stop_after(5), **settings)
+    file = tmp_path / "r" / "relaxation.npz"
+    file.write_bytes(file.read_bytes()[:100])
+    assert EMT.relax(strained, directory=tmp_path / "r", **settings).converged
+    assert not file.exists()

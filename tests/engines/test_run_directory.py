@@ -53,6 +53,16 @@ def test_a_segment_whose_process_said_nothing_was_killed(run):
     assert (segment.first_step, segment.last_step, segment.n_frames) == (0, 5, 5)
 
 
+def test_a_segment_knows_the_cores_it_had(run, monkeypatch):
+    monkeypatch.setenv("SSEFW_THREADS", "2")
+    run.begin_segment(0, velocities="drawn")
+    run.append(chunk(0))
+    monkeypatch.setenv("SSEFW_QUEUE_CORES", "128")
+    run.begin_segment(1, velocities="continued")
+    run.append(chunk(5, segment=1))
+    assert [segment.cores for segment in run.segments()] == [2, 128]
+
+
 def test_only_what_is_new_is_reported(run):
     run.begin_segment(0, velocities="drawn")
     run.append(chunk(0))

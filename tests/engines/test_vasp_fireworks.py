@@ -16,7 +16,7 @@ from ssefw.campaigns.lost import release_lost
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers
-from ssefw.engines.vasp import VaspEngine, leg, policy, watch
+from ssefw.engines.vasp import VaspEngine, engine, leg, policy, watch
 from ssefw.makers import MDMaker
 from ssefw.settings import load_settings
 from ssefw.store import connect
@@ -28,8 +28,21 @@ pytestmark = [
 ]
 
 STEPS = 60
+PER_LEG = 20
 TEMPERATURES = (500.0, 600.0, 700.0, 800.0)
 VASP = VaspEngine(preset="kang2022")
+
+
+def settings(temperature):
+    return MDSettings(temperature=temperature, steps_per_frame=5, frames_per_chunk=4, seed=1)
+
+
+def undisturbed(structure, temperature, folder):
+    """Return the positions of a run of a single VASP that nothing interrupts."""
+    run = RunDirectory(folder, key="k")
+    VASP.md(structure, settings(temperature), run, until=STEPS)
+    (only,) = run.segments()
+    return join_chunks(run.chunks_of(only)).positions
 
 
 class _OneJob(threading.Event):
@@ -50,13 +63,17 @@ def in_worker(address, *, stop=None):
     def main():
         event = install_signal_handlers()
         with connect(address) as connection:
-            settings = load_settings().settings
             release_lost(connection)
-            work(connection, settings, stop=stop or event)
+            work(connection, load_settings().settings, stop=stop or event)
 
     process = multiprocessing.get_context("fork").Process(target=main)
     process.start()
     return process
+
+
+def end_well(process):
+    process.join(60)
+    assert process.exitcode == 0
 
 
 def steps_on_scratch(scratch):
@@ -84,10 +101,12 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
     monkeypatch.chdir(tmp_path)
     scratch = tmp_path / "scratch"
+    quiet = {t: undisturbed(lif, t, tmp_path / f"quiet-{t:g}") for t in TEMPERATURES}
+    monkeypatch.setattr(engine, "STEPS_PER_LEG", PER_LEG)
     makers = {
         t: MDMaker(
             engine=VASP,
-            settings=MDSettings(temperature=t, steps_per_frame=5, frames_per_chunk=4, seed=1),
+            settings=settings(t),
         )
         for t in TEMPERATURES
     }
@@ -105,8 +124,7 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     worker = in_worker(tmp_path / "store")
     wait_for_steps(scratch, 40)
     worker.terminate()
-    worker.join(30)
-    assert worker.exitcode == 0
+    end_well(worker)
     # kill -9.
     before = steps_on_scratch(scratch)
     worker = in_worker(tmp_path / "store")
@@ -117,30 +135,30 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     vasp_site.tell(step_time=0.25)
     monkeypatch.setenv("SSEFW_END_TIME", str(time.time() + 67.0))
     worker = in_worker(tmp_path / "store", stop=_OneJob())
-    worker.join(60)
-    assert worker.exitcode == 0
+    end_well(worker)
     monkeypatch.delenv("SSEFW_END_TIME")
     # A quiet night.
     vasp_site.tell()
     worker = in_worker(tmp_path / "store")
-    worker.join(60)
-    assert worker.exitcode == 0
+    end_well(worker)
 
-    reasons, events = set(), []
+    reasons, events, n_legs = set(), [], 0
     with connect(tmp_path / "store") as connection:
         assert {s["state"] for s in connection.launchpad.fireworks.find({})} == {"COMPLETED"}
         store = TrajectoryStore(connection.blobs)
         for temperature, maker in makers.items():
             ledger = store.ledger(maker.key(lif))
             assert (ledger.n_steps, ledger.n_frames) == (STEPS, STEPS // 5 + 1)
+            assert len(ledger.segments) >= STEPS // PER_LEG
             frames = join_chunks(store.chunks(ledger)).positions
-            quiet = RunDirectory(tmp_path / f"quiet-{temperature:g}", key="k")
-            VASP.md(lif, maker.settings, quiet, until=STEPS)
-            chunks = (c for s in quiet.segments() for c in quiet.chunks_of(s))
-            assert np.abs(frames - join_chunks(chunks).positions).max() < 1e-3
+            assert np.abs(frames - quiet[temperature]).max() < 1e-3
+            n_legs += len(ledger.segments)
             reasons |= {segment.end_reason for segment in ledger.segments}
             events += [event for segment in ledger.segments for event in segment.events]
     assert reasons == {"complete", "corrected", "preempted", "killed", "walltime"}
+    # A run of VASP evaluates its starting point again, and one that is torn before its first frame
+    # is computed again: three times here at most.
+    assert steps_on_scratch(scratch) <= len(TEMPERATURES) * STEPS + 2 * n_legs + 3 * 5
     told = " ".join(events)
     assert "edddav" in told
     assert "Frozen job" in told

@@ -11,19 +11,17 @@ from tests.conftest import CAMPAIGN, run_ssefw
 POLICY = LengthPolicy(relative_error=0.3, max_length=50.0, step=10.0, enough_bound=1e-7)
 
 
-def diffusivity(tracer, regime="diffusive"):
+def diffusivity(tracer, regime="diffusive", **more):
     return Diffusivity(
         specie="Li",
         temperature=900.0,
         tracer=tracer,
         regime=regime,
         n_mobile=10,
-        n_atoms=50,
         volume=1000.0,
         n_frames=100,
-        duration=10.0,
-        n_hops=20.0,
         hop_distance=2.0,
+        **({"n_hops": 20.0, "n_atoms": 50, "duration": 10.0} | more),
     )
 
 
@@ -49,9 +47,48 @@ def test_a_policy_judges(tracer, regime, length, goes_on, reason):
     assert reason in verdict.reason
 
 
+def test_few_hops_do_not_make_an_interval_that_is_narrow_enough():
+    found = diffusivity(value(0.2), n_hops=8.0)
+    assert POLICY.judge(found, length=10.0).goes_on
+    assert not POLICY.model_copy(update={"min_hops": 5.0}).judge(found, length=10.0).goes_on
+
+
+def test_a_temperature_off_its_set_point_ends_a_run():
+    hot = POLICY.judge(diffusivity(value(0.5), mean_temperature=1250.0), length=10.0)
+    assert not hot.goes_on
+    assert "ran away: 1250 K on average, 900 K wanted" in hot.reason
+    assert POLICY.judge(diffusivity(value(0.5), mean_temperature=1000.0), length=10.0).goes_on
+
+
+def test_a_few_atoms_may_fluctuate_around_their_set_point():
+    few = diffusivity(value(0.5), mean_temperature=1250.0, n_atoms=4, duration=1.0)
+    assert POLICY.judge(few, length=1.0).goes_on
+
+
+@pytest.mark.parametrize(
+    ("tracer", "hopeless"),
+    [
+        # 10 ps with an error of 150 %: 250 ps are needed for 30 %, 5 times the 50 ps allowed.
+        (value(1.5), True),
+        (value(1.2), False),
+        # D = 2e-7 is 6 * 10 ions * 2e-3 A^2/ps * 50 ps / 4 A^2 = 1.5 hops; 43 make 30 %.
+        (Estimate.below(1e-7, unit="", reason="r"), False),  # the bound itself can be enough
+        (Estimate.below(2e-6, unit="", reason="r"), False),  # 15 hops: 3 times too few
+        (Estimate.below(1.3e-6, unit="", reason="r"), True),
+    ],
+)
+def test_a_run_that_no_length_allowed_would_save_is_given_up(tracer, hopeless):
+    strict = POLICY.model_copy(update={"enough_bound": 1e-8})
+    verdict = strict.judge(diffusivity(tracer, n_hops=25.0), length=10.0)
+    assert verdict.goes_on is not hopeless
+    assert verdict.reason.startswith("hopeless: it would take") is hopeless
+    patient = strict.model_copy(update={"give_up": None})
+    assert patient.judge(diffusivity(tracer, n_hops=25.0), length=10.0).goes_on
+
+
 def test_a_run_is_continued_under_its_key_until_the_policy_ends_it(tmp_path):
     text = CAMPAIGN.replace("[300, 600]", "[300]").replace("length: 1.0", "length: 0.4")
-    text += "  converge: {relative_error: 0.1, max_length: 1.0, step: 0.4}\n"
+    text += "  converge: {relative_error: 0.1, max_length: 1.0, step: 0.4, give_up: null}\n"
     (tmp_path / "small.yaml").write_text(text)
     run_ssefw("run", "small.yaml", "--store", "st", folder=tmp_path)
     with connect(tmp_path / "st", read_only=True) as connection:

@@ -73,6 +73,15 @@ def test_what_is_saved_is_the_rest_of_the_protocol_at_the_same_speed(lif, relaxe
     assert "XRDMatch" in cost.protocol
 
 
+def test_segments_that_know_their_cores_count_them(lif, relaxed):
+    run = trajectory(lif, temperature=900, picoseconds=32, seconds=3600)
+    wide = [segment.model_copy(update={"cores": 64}) for segment in run.segments]
+    run = run.model_copy(update={"segments": tuple(wide)})
+    cost = conclude(lif, relaxed=relaxed, trajectories=[run]).cost
+    assert cost.core_hours == pytest.approx(64 * (0.1 + 1.0))
+    assert cost.protocol_core_hours == pytest.approx(64 * (0.1 + 4.0))
+
+
 def test_longer_runs_than_the_protocol_save_less_than_nothing(lif, relaxed):
     runs = [trajectory(lif, temperature=900, picoseconds=256, seconds=3600)]
     cost = conclude(lif, relaxed=relaxed, trajectories=runs).cost

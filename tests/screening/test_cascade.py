@@ -1,6 +1,7 @@
 """Filters count what they stop, and never pass for want of a number."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,28 @@ def test_transition_metals_are_the_d_block(formula, passed):
 def test_limits_are_inclusive_where_the_paper_says_so():
     assert one("band_gap", material("LiF", band_gap_ev=1.0), at_least=1.0).passed
     assert not one("bvse_barrier", material("LiF", bvse_barrier_ev=0.6), below=0.6).passed
+
+
+def test_a_barrier_that_the_pool_does_not_state_is_computed_from_the_structure(li2o):
+    made = replace(material("Li2O"), build=lambda: li2o)
+    gate = one("bvse_barrier", made, below=0.6)
+    assert gate.passed
+    assert 0.1 < gate.numbers["bvse_barrier_ev"] < 0.6
+    assert not one("bvse_barrier", made, below=0.1, resolution=0.4).passed
+    stated = replace(material("Li2O", bvse_barrier_ev=0.7), build=lambda: li2o)
+    assert not one("bvse_barrier", stated, below=0.6).passed
+    assert one("bvse_barrier", material("Li2O"), below=0.6).code == "undetermined"
+
+
+def test_a_structure_without_a_barrier_is_undetermined(copper):
+    gate = one("bvse_barrier", replace(material("Cu"), build=lambda: copper), below=0.6)
+    assert gate.code == "undetermined"
+    assert "has no Li" in gate.message
+
+
+def test_a_barrier_in_four_dimensions_is_refused():
+    with pytest.raises(ConfigurationError, match="give 1, 2 or 3"):
+        preset_filters([{"bvse_barrier": {"below": 0.6, "dimensions": 4}}])
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), "unknown"])

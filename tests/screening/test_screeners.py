@@ -14,99 +14,131 @@ from ssefw.screening.base import (
     screener_class,
     screener_names,
 )
+from tests.screening.conftest import rock_salt
 
-QUICK = {"composition": {"n_splits": 3, "members": ["dt", "nb"]}}
+QUICK = {
+    "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
+    "clustering": {"representation": "soap-unperturbed"},
+    "composition": {"n_splits": 3, "members": ["dt", "nb"]},
+    "consensus": {
+        "systems": {
+            "trees": {"system": "composition", "n_splits": 2, "members": ["dt"]},
+            "bayes": {"system": "composition", "n_splits": 2, "members": ["nb"]},
+        },
+        "folds": 2,
+    },
+    "xrdmatch": {
+        "method": "fixmatch",
+        "augmentation": "strain",
+        "members": 2,
+        "iterations": 60,
+        "batch": 8,
+        "learning_rate": 3e-3,
+    },
+}
 
 
 def make(name, **settings):
     return make_screener(name, {**QUICK[name], **settings})
 
 
+@pytest.fixture
+def learnable(name, toy, toy_crystals):
+    """What anyone can learn, with structures for the systems that need them."""
+    return toy_crystals if screener_class(name).needs == "structure" else toy
+
+
+def material(system, formula):
+    """A material with a structure, if the system needs one."""
+    build = (lambda: rock_salt(formula)) if screener_class(system).needs == "structure" else None
+    return Material(name=formula, formula=formula, build=build)
+
+
 SYSTEMS = pytest.mark.parametrize("name", [name for name in SCREENERS if name in QUICK])
 
 
 @SYSTEMS
-def test_a_simple_rule_is_learned(name, toy):
-    scores = make(name).fit(toy).score(toy.materials)
-    assert ((scores.probability >= 0.5) == (toy.y == 1)).mean() > 0.9
+def test_a_simple_rule_is_learned(name, learnable):
+    scores = make(name).fit(learnable).score(learnable.materials)
+    assert ((scores.probability >= 0.5) == (learnable.y == 1)).mean() > 0.9
 
 
 @SYSTEMS
-def test_a_seed_repeats_the_result(name, toy):
-    one, other = (make(name, seed=5).fit(toy).score(toy.materials) for _ in range(2))
+def test_a_seed_repeats_the_result(name, learnable):
+    one, other = (make(name, seed=5).fit(learnable).score(learnable.materials) for _ in range(2))
     np.testing.assert_array_equal(one.probability, other.probability)
 
 
 @SYSTEMS
-def test_scores_do_not_depend_on_the_order_of_rows(name, toy):
-    screener = make(name).fit(toy)
-    order = np.random.default_rng(0).permutation(len(toy))
-    scores = screener.score(toy.materials)
-    turned = screener.score([toy.materials[row] for row in order])
+def test_scores_do_not_depend_on_the_order_of_rows(name, learnable):
+    screener = make(name).fit(learnable)
+    order = np.random.default_rng(0).permutation(len(learnable))
+    scores = screener.score(learnable.materials)
+    turned = screener.score([learnable.materials[row] for row in order])
     np.testing.assert_allclose(turned.probability, scores.probability[order], rtol=1e-12)
     assert turned.names == tuple(scores.names[row] for row in order)
 
 
 @SYSTEMS
-def test_nothing_is_scored_before_fit(name, toy):
+def test_nothing_is_scored_before_fit(name, learnable):
     with pytest.raises(NotFittedError):
-        make(name).score(toy.materials)
+        make(name).score(learnable.materials)
 
 
 @SYSTEMS
-def test_a_saved_model_scores_the_same(name, toy, tmp_path):
-    screener = make(name).fit(toy)
+def test_a_saved_model_scores_the_same(name, learnable, tmp_path):
+    screener = make(name).fit(learnable)
     path = tmp_path / "screen.model"
     save_screener(screener, path)
     back = load_screener(path)
-    one, other = screener.score(toy.materials), back.score(toy.materials)
+    one, other = screener.score(learnable.materials), back.score(learnable.materials)
     np.testing.assert_array_equal(one.probability, other.probability)
     np.testing.assert_array_equal(one.distance, other.distance)
     assert back.trained_on == screener.trained_on
 
 
 @SYSTEMS
-def test_intervals_hold_the_score_and_votes_their_number(name, toy):
-    scores = make(name).fit(toy).score(toy.materials)
+def test_intervals_hold_the_score_and_votes_their_number(name, learnable):
+    scores = make(name).fit(learnable).score(learnable.materials)
     assert (scores.lower <= scores.probability).all()
     assert (scores.probability <= scores.upper).all()
     assert ((scores.votes >= 0) & (scores.votes <= scores.n_votes)).all()
 
 
 @SYSTEMS
-def test_a_labeled_material_is_at_distance_zero_and_a_strange_one_is_not(name, toy):
-    screener = make(name).fit(toy)
-    near = Material(name="near", formula="Li3NaS4.2")
-    strange = Material(name="strange", formula="Cs2I7")
-    distance = screener.score([toy.materials[0], near, strange]).distance
+def test_a_labeled_material_is_at_distance_zero_and_a_strange_one_is_not(name, learnable):
+    screener = make(name).fit(learnable)
+    near = material(name, "Li3NaS4.2")
+    strange = material(name, "Cs2I7")
+    distance = screener.score([learnable.materials[0], near, strange]).distance
     assert distance[0] == pytest.approx(0, abs=1e-9)
     assert 0 < distance[1] < 0.2 < distance[2]
 
 
 @SYSTEMS
-def test_what_cannot_be_scored_is_named_and_the_others_are_scored(name, toy):
-    screener = make(name).fit(toy)
-    scores = screener.score([toy.materials[0], Material(name="noble", formula="LiAr")])
+def test_what_cannot_be_scored_is_named_and_the_others_are_scored(name, learnable):
+    screener = make(name).fit(learnable)
+    scores = screener.score([learnable.materials[0], Material(name="noble", formula="LiAr")])
     assert np.isfinite(scores.probability[0])
     assert np.isnan(scores.probability[1])
     assert "Ar" in scores.problems[1]
 
 
 @SYSTEMS
-def test_unlabeled_rows_do_not_teach(name, toy):
+def test_unlabeled_rows_do_not_teach(name, learnable):
     from dataclasses import replace
 
-    hidden = toy.y.copy()
+    hidden = learnable.y.copy()
     hidden[::4] = -1
     kept = np.flatnonzero(hidden >= 0)
-    one = make(name).fit(replace(toy, y=hidden)).score(toy.materials).probability
-    other = make(name).fit(toy.take(kept)).score(toy.materials).probability
+    one = make(name).fit(replace(learnable, y=hidden)).score(learnable.materials).probability
+    other = make(name).fit(learnable.take(kept)).score(learnable.materials).probability
     np.testing.assert_allclose(one, other)
 
 
 @SYSTEMS
-def test_an_explanation_names_real_properties(name, toy):
-    reasons = make(name).fit(toy).explain(toy.materials[0], top=5)
+def test_an_explanation_names_real_properties(name, learnable):
+    reasons = make(name).fit(learnable).explain(learnable.materials[0], top=5)
     assert len(reasons) == 5
     effects = [abs(reason.effect) for reason in reasons]
     assert effects == sorted(effects, reverse=True)

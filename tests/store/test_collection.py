@@ -53,6 +53,7 @@ PIPELINES = [
     [{"$sort": {"spec._priority": -1, "_id": 1}}, {"$project": {"nodes": True}}, {"$limit": 2}],
     [{"$group": {"_id": "$output.@class", "n": {"$sum": 1}}}, {"$sort": {"n": 1}}],
     [{"$group": {"_id": "$state", "all": {"$push": "$nodes"}}}],
+    [{"$group": {"_id": {"kind": "$output.@class"}, "n": {"$sum": 1}}}],
     [{"$set": {"state": "$nodes"}}, {"$project": {"_id": 1, "state": 1}}],
     [{"$project": {"spec": 0}}],
     [{"$project": {"_id": 0}}],
@@ -86,6 +87,12 @@ demands = st.one_of(
     st.builds(lambda v: {"$nin": v}, st.lists(scalars, max_size=2)),
     st.builds(lambda v: {"$ne": v}, scalars),
     st.builds(lambda op, v: {op: v}, st.sampled_from(["$gt", "$gte", "$lt", "$lte"]), scalars),
+    st.builds(
+        lambda op, v, w: {op: v, "$lt": w},
+        st.sampled_from(["$gt", "$gte", "$ne"]),
+        scalars,
+        scalars,
+    ),
     st.builds(lambda v: {"$exists": v}, st.booleans()),
     st.builds(lambda v, w: {"$in": v, "$ne": w}, st.lists(scalars, max_size=3), scalars),
 )
@@ -220,6 +227,7 @@ INDICES = [
     "launches.state",
     [("state", 1), ("spec._priority", -1)],
     [("state", 1), ("created_on", 1)],
+    [("state", 1), ("output.@class", 1), ("created_on", 1)],
     [("nodes", 1), ("state", -1), ("created_on", 1)],
 ]
 
@@ -261,6 +269,19 @@ def compare(database, start, steps, indices):
 READY = [("state", 1), ("spec._priority", -1)]
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_range_of_what_is_sorted_by_is_read_in_order(collection, monkeypatch, direction):
+    collection.create_index([("state", 1), ("size", direction)])
+    collection.insert_many({"_id": i, "state": "READY", "size": i % 50} for i in range(200))
+    looked_at = []
+    decode = Records._decode
+    monkeypatch.setattr(Records, "_decode", lambda *args: looked_at.append(1) or decode(*args))
+    question = {"state": "READY", "size": {"$gte": 10, "$lte": 20}}
+    found = list(collection.find(question, sort=[("size", direction)], limit=4))
+    assert [item["size"] for item in found] == ([10] * 4 if direction > 0 else [20] * 4)
+    assert len(looked_at) == 4
+
+
 def test_the_next_job_is_found_without_looking_at_the_others(collection, monkeypatch):
     collection.create_index(READY)
     collection.insert_many(
@@ -284,13 +305,17 @@ def test_the_next_job_is_found_without_looking_at_the_others(collection, monkeyp
         ({"state": "READY", "nodes": {"$in": [3, 4]}}, 2),
         ({"nodes": 999}, 0),
         ({"_id": 7}, 1),
+        ({"size": {"$gt": 40, "$lte": 42.5}}, 3),
+        ({"size": {"$gte": "a"}}, 0),
+        ({"size": {"$lt": 2}, "state": "READY"}, 3),
     ],
 )
 def test_an_index_leaves_only_what_matches_to_be_read(collection, monkeypatch, question, n_decoded):
-    collection.create_index("nodes")
-    collection.create_index("state")
+    for field in ("nodes", "state", "size"):
+        collection.create_index(field)
     collection.insert_many(
-        {"_id": i, "nodes": [i], "state": "RARE" if i > 96 else "READY"} for i in range(100)
+        {"_id": i, "nodes": [i], "size": i, "state": "RARE" if i > 96 else "READY"}
+        for i in range(100)
     )
     looked_at = []
     decode = Records._decode
@@ -305,6 +330,40 @@ def test_a_count_by_an_index_reads_no_document(collection, monkeypatch):
     monkeypatch.setattr(Records, "_decode", lambda *_: pytest.fail("a document was read"))
     assert collection.count_documents({"state": "READY"}) == 10
     assert collection.count_documents({}) == 10
+
+
+@pytest.fixture
+def jobs(collection):
+    """Jobs of two campaigns, with an index that tells how these stand."""
+    collection.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
+    collection.insert_many(
+        {"spec": {"campaign": "ab"[i % 2]}, "state": f"s{i % 3}", "name": f"\0é{i % 5}"}
+        for i in range(60)
+    )
+    return collection
+
+
+PER_JOB = {"$group": {"_id": {"job": "$name", "state": "$state"}, "n": {"$sum": 1}}}
+PER_NAME = {"$group": {"_id": "$name", "n": {"$sum": 1}}}
+
+
+@pytest.mark.parametrize("group", [PER_JOB, PER_NAME], ids=["job", "name"])
+def test_a_count_by_group_reads_no_document_where_an_index_has_it(jobs, monkeypatch, group):
+    question = [{"$match": {"spec.campaign": "a"}}, group]
+    theirs = mongomock.MongoClient().db.things
+    theirs.insert_many(jobs.find())
+    monkeypatch.setattr(Records, "_decode", lambda *_: pytest.fail("a document was read"))
+    found = {repr(item["_id"]): item["n"] for item in jobs.aggregate(question)}
+    assert found == {repr(item["_id"]): item["n"] for item in theirs.aggregate(question)}
+    assert sum(found.values()) == 30
+
+
+@pytest.mark.parametrize("odd", [None, 7, ["s0"], ["s0", "s1"]])
+def test_a_count_by_group_reads_documents_whose_keys_are_no_texts(jobs, odd):
+    jobs.insert_one({"spec": {"campaign": "a"}, "state": "s0", "name": odd})
+    found = list(jobs.aggregate([{"$match": {"spec.campaign": "a"}}, PER_NAME]))
+    assert [item["n"] for item in found if item["_id"] == odd] == [1]
+    assert sum(item["n"] for item in found) == 31
 
 
 def test_an_index_made_later_covers_what_is_stored(collection):

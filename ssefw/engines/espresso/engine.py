@@ -105,7 +105,14 @@ class EspressoEngine(Engine):
         return replace(self, charge=charge)
 
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> RelaxResult:
         """Relax with the BFGS of pw.x; see `Engine.relax`.
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,14 @@ class VaspEngine(Engine):
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
 
     def relax(
-        self, structure: Structure, *, fmax: float, max_steps: int, relax_cell: bool
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,  # noqa: ARG002
+        stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> RelaxResult:
         """Relax with VASP's own optimizer; see `Engine.relax`.
 
@@ -195,6 +203,8 @@ class VaspEngine(Engine):
     ) -> dict[str, str]:
         """Return name and text of each input file of a task, without needing POTCARs.
 
+        Of dynamics, those of the first run of VASP, and INCAR of the later ones.
+
         Parameters
         ----------
         settings, steps
@@ -217,7 +227,27 @@ class VaspEngine(Engine):
                 frac_coords=cell.structure.frac_coords,
                 velocities=_velocities(cell, settings),
             )
-        return input_files(self._input_set(task, cell, tags), cell, poscar=poscar)
+        files = input_files(self._input_set(task, cell, tags), cell, poscar=poscar)
+        if settings is not None and task == "md":
+            files |= self._later_incars(cell, settings, first=last, steps=steps)
+        return files
+
+    def _later_incars(
+        self, cell: VaspCell, settings: MDSettings, *, first: int, steps: int
+    ) -> dict[str, str]:
+        """Return INCAR of each run of VASP behind the first, by the steps it makes.
+
+        They start from what VASP left: CONTCAR with velocities and thermostat.
+        """
+        files = {}
+        while first < steps:
+            begin, end, last = _stretch(settings, first, steps)
+            tags = dynamics_tags(settings, cell, steps=last - first + 1, begin=begin, end=end)
+            files[f"INCAR of steps {first} to {last}"] = str(
+                self._input_set("md", cell, tags).incar
+            )
+            first = last
+        return files
 
     def _input_set(
         self, task: Task, cell: VaspCell, tags: Mapping[str, Any], **corrections: Any

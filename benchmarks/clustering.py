@@ -1,0 +1,268 @@
+"""The clustering system on real data: speed, W_sigma of representations, enrichment, evaluation.
+
+    SSEFW_SHARED_DATA=... python benchmarks/clustering.py [--rows N] [--cache FILE] [PART ...]
+
+Parts: features, ward, large, table, loco, grouped. ``features`` is SOAP, diffraction and density of
+all nine simplifications, cold and warm; ``table`` compares representations by W_sigma, chooses one
+on part of the labels, mixes, and looks for clusters that gather conductors.
+
+The default is 300 rows of the pool beside the labeled ones; --rows 0 takes all 5,255. Times are CPU
+seconds of this process and its children beside wall seconds.
+"""
+
+import argparse
+import os
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ssefw.data.dataset import dataset_of
+from ssefw.data.label_tables import read_label_table
+from ssefw.data.labels import merge_labels
+from ssefw.data.materials import read_materials
+from ssefw.data.pools import Reject
+from ssefw.data.splits import k_fold, leave_one_cluster_out
+from ssefw.data.structures import content_id
+from ssefw.screening.clustering.matching import label_pool, with_structures
+from ssefw.screening.clustering.representations import (
+    FeatureCache,
+    Representation,
+    all_representations,
+    represent,
+)
+from ssefw.screening.clustering.screener import ClusteringScreener
+from ssefw.screening.clustering.shortlist import enrichment, share_for_half, shortlist
+from ssefw.screening.clustering.study import choose, mixed, study
+from ssefw.screening.clustering.ward import build_tree, cut
+from ssefw.screening.evaluate import cross_validate
+from ssefw.screening.metrics import measure_with_intervals
+
+HERE = Path(__file__).resolve().parent
+DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))
+BEST = ("soap", "mxrd", "density")
+CAN = Representation("soap", "CAN")
+
+
+def rows_of_pool():
+    rows = read_materials(DATA / "pools" / "li_pool.jsonl.gz")
+    return [material for material in rows if not isinstance(material, Reject)]
+
+
+def label_sets():
+    folder = DATA / "labels"
+    tables = {
+        "laskowski2023_labels.csv": None,
+        "mchaffie_database_train.csv": None,
+        "obelix_train.csv": folder / "obelix_train_cifs.zip",
+    }
+    return {name: read_label_table(folder / name, structures=zip_) for name, zip_ in tables.items()}
+
+
+def labeled_sample(args):
+    """Return labels and, of the rows without, every so manieth; the labels' own crystals last."""
+    materials = rows_of_pool()
+    labels = [label for found in label_sets().values() for label in found.labels]
+    full = label_pool(materials, labels)
+    step = max(1, len(materials) // args.rows) if args.rows else 1
+    known = set(full.rows.tolist())
+    kept = [r for r in range(len(full.materials)) if r in known or r % step == 0]
+    place = {row: number for number, row in enumerate(kept)}
+    print(
+        f"{len(labels)} labels: {full.counts}; {len(full.rows)} labeled, {len(kept)} rows taken",
+        flush=True,
+    )
+    rows = np.array([place[int(row)] for row in full.rows])
+    return [full.materials[row] for row in kept], rows, full.values
+
+
+def clock():
+    usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in usage)
+
+
+def computed(args, materials, wanted):
+    start = clock()
+    structures = [material.structure for material in materials]
+    ids = [content_id(structure) for structure in structures]
+    read = clock()
+    cache = FeatureCache(args.cache)
+    found = represent(structures, wanted, cache=cache, ids=ids, workers=args.workers)
+    end = clock()
+    print(
+        f"{len(materials)} structures read in {read[0] - start[0]:.0f} s (CPU "
+        f"{read[1] - start[1]:.0f}); {len(found)} representations in {end[0] - read[0]:.0f} s (CPU "
+        f"{end[1] - read[1]:.0f}, {args.workers} workers)",
+        flush=True,
+    )
+    return found
+
+
+def run_features(args):
+    materials = rows_of_pool()
+    if args.rows:
+        materials = materials[:: max(1, len(materials) // args.rows)]
+    for _ in range(2):
+        computed(args, materials, all_representations(BEST))
+
+
+def synthetic(n, d=360):
+    rng = np.random.default_rng(0)
+    centers = 5 * rng.normal(size=(60, d))
+    return (centers[rng.integers(0, 60, n)] + rng.normal(size=(n, d))).astype(np.float32)
+
+
+def run_ward(_args):
+    features = synthetic(5000)
+    start = clock()
+    tree = build_tree(features)
+    cut(tree, range(2, 301))
+    end = clock()
+    print(f"5,000 x 360: {end[0] - start[0]:.1f} s (CPU {end[1] - start[1]:.1f})")
+
+
+def run_large(_args):
+    features = synthetic(25_000)
+    start = clock()
+    tree = build_tree(features)
+    end = clock()
+    cut(tree, range(2, 301))
+    print(f"25,000 x 360: {end[0] - start[0]:.0f} s (CPU {end[1] - start[1]:.0f})")
+
+
+def run_table(args):
+    materials, rows, values = labeled_sample(args)
+    names = args.descriptors.split(",")
+    features = computed(args, materials, all_representations(names))
+    known = [(r, m.properties.get("bvse_barrier_ev")) for r, m in enumerate(materials)]
+    known = [(r, value) for r, value in known if isinstance(value, float)]
+    energies = (np.array([r for r, _ in known]), np.array([value for _, value in known]))
+    found = study(features, rows, values, energies=energies, repeats=30)
+    print(
+        f"{len(found.rows)} rows, {len(found.labels)} labels, {len(known)} energies; W of random "
+        f"clusters {found.mean(found.control):.1f}, of one {found.values.var() * len(values):.1f}"
+    )
+    for entry in found.entries:
+        ratio = found.mean(entry.w) / found.mean(entry.shuffled) if len(entry.w) else np.nan
+        print(
+            f"  {entry.representation!s:26s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f} "
+            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  "
+            f"W_Ea {found.mean(entry.w_energy):7.1f}  failed {entry.n_failed}",
+            flush=True,
+        )
+    every = np.arange(len(found.labels))
+    order = np.random.default_rng(0).permutation(len(every))
+    splits = [(np.setdiff1d(every, part), part) for part in np.array_split(order, 5)]
+    print(f"  {choose(found, splits)}", flush=True)
+    gather(features, rows, values)
+    mixtures(features, rows, values)
+
+
+def gather(features, rows, values):
+    """Print how the high labels gather in SOAP-CAN and in the other representations."""
+    for one, part in features.items():
+        if one.simplification != "CAN":
+            continue
+        usable = part.usable
+        place, kept = np.cumsum(usable) - 1, np.flatnonzero(usable)
+        inside = usable[rows]
+        here, y = place[rows[inside]], values[inside]
+        tree = build_tree(part.values[kept])
+        for item in enrichment(tree, here, y, depths=[9, 17, 50], repeats=200):
+            half = share_for_half(cut(tree, [item.depth])[0], here, y)
+            print(
+                f"  {one} at {item.depth}: {item.share_of_rows:.1%} of rows hold "
+                f"{item.share_of_high:.0%} of high labels (p {item.p_value:.3f}); half of them lie "
+                f"in {half:.1%} of rows"
+            )
+        if one == CAN:
+            found = shortlist(tree, part.values[kept], here, y, depth=min(241, len(kept)))
+            print(f"  shortlist at 241: {len(found.rows)} of {len(kept)} rows", flush=True)
+
+
+def mixtures(features, rows, values):
+    for second in features:
+        if second.simplification != "CAN" or second == CAN:
+            continue
+        for weight in (0.01, 0.05, 0.2):
+            whole = {
+                CAN: features[CAN],
+                second: mixed(features[CAN], features[second], weight=weight),
+            }
+            found = study(whole, rows, values, repeats=2)
+            means = {e.representation: found.mean(e.w) for e in found.entries}
+            print(
+                f"  SOAP-CAN with {weight:.0%} {second}: W {means[second]:.2f} for {means[CAN]:.2f}"
+            )
+
+
+class WithPool(ClusteringScreener):
+    """The screener with a pool that every fit clusters as well."""
+
+    pool = ()
+    file = ""
+
+    def __init__(self):
+        super().__init__(cache=self.file)
+
+    def fit(self, data, *, pool=()):
+        """Fit with the pool of the class."""
+        return super().fit(data, pool=pool or self.pool)
+
+
+def evaluated(args, kind):
+    materials = rows_of_pool()
+    if args.rows:
+        materials = materials[:: max(1, len(materials) // args.rows)]
+    labels = label_sets()["obelix_train.csv"]
+    labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
+    labels = with_structures(labels, rows_of_pool())
+    kept = tuple(label for label in labels.labels if label.structure is not None)
+    data = dataset_of(labels.model_copy(update={"labels": kept}))
+    print(f"{len(data)} labels of OBELiX with structures, {int(data.y.sum())} superionic")
+    splits = k_fold(data) if kind == "grouped" else leave_one_cluster_out(data)
+    WithPool.file = str(args.cache or "")
+    for name, rows in (("labels alone", ()), (f"{len(materials)} pool rows", materials)):
+        WithPool.pool = rows
+        result = cross_validate(WithPool, data, splits)
+        y = data.y[result.rows]
+        found = measure_with_intervals(
+            y, result.probability, groups=data.groups[result.rows], n=300
+        )
+        print(
+            f"  {kind}, {name}: "
+            + "  ".join(
+                f"{key} {found[key].value:.3f} [{found[key].lower:.2f}, {found[key].upper:.2f}]"
+                for key in ("auc_pr", "mcc", "accuracy")
+            ),
+            flush=True,
+        )
+
+
+def run_grouped(args):
+    evaluated(args, "grouped")
+
+
+def run_loco(args):
+    evaluated(args, "leave one family out")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", default=["features", "ward", "table"])
+    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--cache", type=Path)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--descriptors", default=",".join(BEST))
+    chosen = parser.parse_args()
+    for part in chosen.parts or ["features", "ward", "table"]:
+        begin = clock()
+        globals()[f"run_{part}"](chosen)
+        finish = clock()
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        print(
+            f"-- {part}: {finish[0] - begin[0]:.0f} s, CPU {finish[1] - begin[1]:.0f} s, "
+            f"peak {peak:.2f} GB so far\n",
+            flush=True,
+        )

@@ -1,0 +1,71 @@
+"""What the report shows of outcomes that became labels: the ranking before and after."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssefw.documents import Conflict, KindOffset, RankChange, Reranking
+
+__all__ = ["FeedbackSection", "feedback_section"]
+
+SHOWN = 50
+
+
+@dataclass(frozen=True)
+class FeedbackSection:
+    """The first ranking of a campaign beside the last.
+
+    Attributes
+    ----------
+    rounds
+        How often it was re-ranked with new labels.
+    rows
+        Candidates in their last order, at most the first 50.
+    hidden
+        How many more there are.
+    """
+
+    rounds: int
+    screener: str
+    threshold: float
+    labels_before: str
+    labels_after: str
+    n_new: int
+    rows: tuple[RankChange, ...]
+    hidden: int
+    refused: tuple[tuple[str, str], ...]
+    conflicts: tuple[Conflict, ...]
+    offsets: tuple[KindOffset, ...]
+
+
+def feedback_section(learned: Sequence[Reranking]) -> FeedbackSection | None:
+    """Return the section, or None if the campaign was not re-ranked."""
+    if not learned:
+        return None
+    last = learned[-1]
+    same = (last.screener, last.threshold)
+    chain = [item for item in learned if (item.screener, item.threshold) == same]
+    first = {change.candidate_id: change for change in chain[0].changes}
+    rows = tuple(
+        change.model_copy(
+            update={
+                "before": first[change.candidate_id].before,
+                "score_before": first[change.candidate_id].score_before,
+            }
+        )
+        if change.candidate_id in first
+        else change
+        for change in last.changes
+    )
+    return FeedbackSection(
+        rounds=len({item.ranking_after for item in chain} - {chain[0].ranking_before}),
+        screener=last.screener,
+        threshold=last.threshold,
+        labels_before=chain[0].labels_before,
+        labels_after=last.labels_after,
+        n_new=len({name for item in chain for name, _ in item.new_labels}),
+        rows=rows[:SHOWN],
+        hidden=max(0, len(rows) - SHOWN),
+        refused=last.refused,
+        conflicts=last.conflicts,
+        offsets=last.offsets,
+    )

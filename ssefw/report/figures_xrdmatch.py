@@ -1,0 +1,130 @@
+"""Figures of the pattern screen: patterns beside their nearest conductors, votes, augmentations."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from ssefw.errors import DataError
+from ssefw.report.style import STYLE
+
+__all__ = ["draw_augmentations", "draw_similar", "draw_votes"]
+
+ACCENT, GRAY = "#b42318", "#667085"
+COLUMNS = 3
+Floats = npt.NDArray[Any]
+
+
+def draw_similar(
+    titles: Sequence[str],
+    patterns: Floats,
+    conductors: Floats,
+    *,
+    angles: Floats,
+    path: Path,
+) -> None:
+    """Draw each pattern upwards and that of its nearest labeled conductor downwards.
+
+    Parameters
+    ----------
+    patterns, conductors
+        Intensities from 0 to 1, shape (n, points).
+    angles
+        2 theta in degrees, shape (points,).
+    """
+    rows = -(-len(titles) // COLUMNS)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(8.4, 0.5 + 1.3 * rows), layout="constrained")
+        grid = figure.subplots(rows, COLUMNS, sharex=True, squeeze=False)
+        for axes, title, own, other in zip(grid.flat, titles, patterns, conductors, strict=False):
+            axes.vlines(angles[own > 0], 0, own[own > 0], color=ACCENT, lw=0.8)
+            axes.vlines(angles[other > 0], 0, -other[other > 0], color=GRAY, lw=0.8)
+            axes.axhline(0, color="black", lw=0.4)
+            axes.set_title(title, fontsize=7)
+            axes.set_yticks([])
+            axes.set_ylim(-1.05, 1.05)
+        for axes in list(grid.flat)[len(titles) :]:
+            axes.set_axis_off()
+        for axes in grid[-1]:
+            axes.set_xlabel("2θ (degrees)")
+        _save(figure, path)
+
+
+def draw_votes(
+    y: npt.NDArray[np.int64], votes: npt.NDArray[np.int64], *, n_votes: int, path: Path
+) -> None:
+    """Draw the confusion of the majority vote, and how many votes each class got.
+
+    Parameters
+    ----------
+    y
+        Class of each material, 1 superionic, shape (n,).
+    votes
+        Members that say superionic, shape (n,), of `n_votes`.
+    """
+    names = ("other", "superionic")
+    said = 2 * votes >= n_votes
+    counts = np.array([[np.sum((y == k) & (said == s)) for s in (0, 1)] for k in (0, 1)])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.0), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
+        left.imshow(counts / counts.sum(axis=1, keepdims=True).clip(1), cmap="Reds", vmin=0, vmax=1)
+        for row in (0, 1):
+            for column in (0, 1):
+                left.text(column, row, str(counts[row, column]), ha="center", va="center")
+        left.set_xticks((0, 1), names)
+        left.set_yticks((0, 1), names)
+        left.set_xlabel("majority vote")
+        left.set_ylabel("label")
+        edges = np.arange(n_votes + 2) - 0.5
+        for kind, color in ((0, GRAY), (1, ACCENT)):
+            share = np.histogram(votes[y == kind], bins=edges)[0] / max(np.sum(y == kind), 1)
+            right.bar(
+                np.arange(n_votes + 1) + 0.4 * kind - 0.2,
+                share,
+                0.4,
+                color=color,
+                label=names[kind],
+            )
+        right.axvline(n_votes / 2 - 0.5, color="black", lw=0.6, ls=":")
+        right.set_xlabel(f"votes for superionic, of {n_votes}")
+        right.set_ylabel("share of the class")
+        right.legend()
+        _save(figure, path)
+
+
+def draw_augmentations(
+    pattern: Floats, changed: Mapping[str, Floats], *, angles: Floats, path: Path
+) -> None:
+    """Draw a pattern, and rows of changed ones below it.
+
+    Parameters
+    ----------
+    pattern
+        Shape (points,).
+    changed
+        Name of a change, and what it made of the pattern at several draws, shape (k, points).
+    """
+    lines = [("pattern", pattern)]
+    lines += [(name, row) for name, rows in changed.items() for row in rows]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.5 + 0.55 * len(lines)), layout="constrained")
+        grid = figure.subplots(len(lines), 1, sharex=True, squeeze=False)[:, 0]
+        for axes, (name, row) in zip(grid, lines, strict=True):
+            axes.vlines(angles[pattern > 0], 0, pattern[pattern > 0], color=GRAY, lw=0.6, alpha=0.5)
+            axes.vlines(angles[row > 0], 0, row[row > 0], color=ACCENT, lw=0.9)
+            axes.set_ylim(0, 2.2)
+            axes.set_yticks([])
+            axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
+        grid[-1].set_xlabel("2θ (degrees)")
+        _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    if path.suffix not in {".svg", ".png", ".pdf"}:
+        raise DataError(f"A figure is .svg, .png or .pdf, got {path.name!r}.")
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,262 @@
+"""AtomSets: dense layers on every site, a weighted set2set readout, dense layers, a logit.
+
+Several networks of one shape are trained and evaluated at a time: every parameter has a leading
+axis, one entry for each member of the ensemble. Small matrices in a loop would leave a CPU idle.
+
+Chen and Ong, npj Comput. Mater. 7, 173 (2021), https://doi.org/10.1038/s41524-021-00639-w;
+Vinyals et al. (2016), https://arxiv.org/abs/1511.06391
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ssefw.errors import ConfigurationError
+from ssefw.screening.atomsets.sources import WeightedSet
+
+__all__ = [
+    "Batch",
+    "NetworkConfig",
+    "Parameters",
+    "initial_parameters",
+    "logits",
+    "predict",
+    "varied_configs",
+]
+
+Parameters = dict[str, Tensor]
+READOUT_STEPS = 3
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Shape and training of a network; the defaults are small, as label sets are.
+
+    Attributes
+    ----------
+    layers, neurons
+        Dense layers before and after the readout, and their width.
+    readout
+        Width of the set2set readout (512 in the paper's code).
+    dropout, dropout_final
+        Share of activations that is dropped before and after the readout.
+    l2, l2_final
+        Weight of the squared weights before and after the readout.
+    optimizer
+        ``lamb`` is the paper's: LAMB with Lookahead under a triangular-2 cyclic rate between
+        `rate` and `rate_max`; ``adamw`` has a constant `rate`.
+    batch
+        Materials in a step.
+    epochs
+        Largest number.
+    patience
+        Epochs without a better validation loss after which a member stops.
+    """
+
+    layers: int = 2
+    neurons: int = 32
+    readout: int = 16
+    dropout: float = 0.1
+    dropout_final: float = 0.2
+    l2: float = 1e-4
+    l2_final: float = 1e-4
+    optimizer: Literal["adamw", "lamb"] = "adamw"
+    rate: float = 3e-3
+    rate_max: float = 5e-3
+    batch: int = 128
+    epochs: int = 120
+    patience: int = 30
+
+    @classmethod
+    def from_settings(cls, settings: dict[str, Any]) -> "NetworkConfig":
+        """Return a configuration from JSON values.
+
+        Raises
+        ------
+        ConfigurationError
+            If a name is unknown or a value makes no network.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(settings) - known)
+        if unknown:
+            raise ConfigurationError(
+                f"A network has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
+            )
+        config = cls(**settings)
+        counts = ("layers", "neurons", "readout", "batch", "epochs", "patience")
+        if any(not isinstance(getattr(config, c), int) or getattr(config, c) < 1 for c in counts):
+            raise ConfigurationError(f"{', '.join(counts)} of a network are whole numbers from 1.")
+        if not (0 <= config.dropout < 1 and 0 <= config.dropout_final < 1):
+            raise ConfigurationError("The dropout of a network lies from 0 to below 1.")
+        if config.optimizer not in {"adamw", "lamb"}:
+            raise ConfigurationError(f"Unknown optimizer {config.optimizer!r}. Known: adamw, lamb.")
+        return config
+
+    def settings(self) -> dict[str, Any]:
+        """Return the configuration as JSON values."""
+        return asdict(self)
+
+
+def varied_configs(n: int) -> list[NetworkConfig]:
+    """Return n different configurations, the default first: what an ensemble without search takes.
+
+    They vary width, depth, dropout and decay within the part of the published grid that is quick.
+    """
+    configs = [NetworkConfig()]
+    rng = np.random.default_rng(0)
+    while len(configs) < n:
+        config = NetworkConfig(
+            layers=int(rng.choice([2, 3])),
+            neurons=int(rng.choice([32, 48, 64])),
+            dropout=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            dropout_final=float(rng.choice([0.1, 0.15, 0.2, 0.25, 0.3])),
+            l2=float(rng.choice([1e-4, 1e-3])),
+            l2_final=float(rng.choice([1e-4, 1e-3])),
+        )
+        if config not in configs:
+            configs.append(config)
+    return configs
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Materials as one long list of site vectors.
+
+    Attributes
+    ----------
+    vectors
+        Scaled site vectors of all materials, one after the other, shape (n_sites, d).
+    weight
+        Of each site within its material, shape (n_sites,).
+    owner
+        Material of each site, shape (n_sites,).
+    size
+        Number of materials.
+    """
+
+    vectors: Tensor
+    weight: Tensor
+    owner: Tensor
+    size: int
+
+    @classmethod
+    def of(
+        cls,
+        sets: Sequence[WeightedSet],
+        *,
+        center: npt.NDArray[np.float64],
+        scale: npt.NDArray[np.float64],
+        dtype: torch.dtype = torch.float32,
+    ) -> "Batch":
+        """Join sets, each component less `center` and divided by `scale`, shape (d,) each."""
+        vectors = np.concatenate([one.vectors for one in sets])
+        return cls(
+            vectors=torch.from_numpy((vectors - center) / scale).to(dtype),
+            weight=torch.from_numpy(np.concatenate([one.weight for one in sets])).to(dtype),
+            owner=torch.repeat_interleave(
+                torch.arange(len(sets)), torch.tensor([len(one.weight) for one in sets])
+            ),
+            size=len(sets),
+        )
+
+    def take(self, rows: Tensor) -> "Batch":
+        """Return the materials of these rows, in that order."""
+        counts = torch.bincount(self.owner, minlength=self.size)
+        starts = torch.cumsum(counts, 0) - counts
+        mine = counts[rows]
+        owner = torch.repeat_interleave(torch.arange(len(rows)), mine)
+        first = torch.cumsum(mine, 0) - mine
+        index = torch.arange(len(owner)) - first[owner] + starts[rows][owner]
+        return Batch(self.vectors[index], self.weight[index], owner, len(rows))
+
+
+def initial_parameters(
+    config: NetworkConfig, *, width: int, members: int, generator: torch.Generator
+) -> Parameters:
+    """Return random parameters of an ensemble for site vectors of a width."""
+    n, h = config.neurons, config.readout
+    shapes: dict[str, tuple[int, int]] = {}
+    for k in range(config.layers):
+        shapes[f"site_{k}"] = (width if k == 0 else n, n)
+    shapes["memory"] = (n, h)
+    shapes["recurrent"] = (2 * h, 4 * h)
+    for k in range(config.layers):
+        shapes[f"whole_{k}"] = (2 * h if k == 0 else n, n)
+    shapes["out"] = (n, 1)
+    parameters: Parameters = {}
+    for name, (rows, columns) in shapes.items():
+        bound = (6.0 / (rows + columns)) ** 0.5
+        drawn = torch.rand((members, rows, columns), generator=generator)
+        parameters[f"{name}/weight"] = (2 * drawn - 1) * bound
+        parameters[f"{name}/bias"] = torch.zeros(members, 1, columns)
+    return parameters
+
+
+def logits(
+    parameters: Parameters,
+    batch: Batch,
+    config: NetworkConfig,
+    *,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Return the logit of each material by each member, shape (members, n).
+
+    Parameters
+    ----------
+    generator
+        Draws what is dropped in training; without one nothing is.
+    """
+    x = batch.vectors[None]
+    for k in range(config.layers):
+        x = _dense(parameters, f"site_{k}", x).relu()
+        x = _dropped(x, config.dropout, generator)
+    x = _set2set(parameters, x, batch)
+    for k in range(config.layers):
+        x = _dense(parameters, f"whole_{k}", x).relu()
+        x = _dropped(x, config.dropout_final, generator)
+    return _dense(parameters, "out", x)[..., 0]
+
+
+def predict(parameters: Parameters, batch: Batch, config: NetworkConfig) -> npt.NDArray[np.float64]:
+    """Return the probability of class 1 by each member, shape (members, n)."""
+    with torch.inference_mode():
+        return torch.sigmoid(logits(parameters, batch, config)).double().numpy()
+
+
+def _dense(parameters: Parameters, name: str, x: Tensor) -> Tensor:
+    return x @ parameters[f"{name}/weight"] + parameters[f"{name}/bias"]
+
+
+def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
+    if generator is None or share == 0:
+        return x
+    kept = torch.rand(x.shape, generator=generator) >= share
+    return x * kept / (1 - share)
+
+
+def _set2set(parameters: Parameters, x: Tensor, batch: Batch) -> Tensor:
+    memory = _dense(parameters, "memory", x)
+    members, _, width = memory.shape
+    owner, size = batch.owner, batch.size
+    query = memory.new_zeros(members, size, 2 * width)
+    cell = memory.new_zeros(members, size, width)
+    for _ in range(READOUT_STEPS):
+        i, f, g, o = _dense(parameters, "recurrent", query).chunk(4, dim=-1)
+        cell = torch.sigmoid(f) * cell + torch.sigmoid(i) * torch.tanh(g)
+        hidden = torch.sigmoid(o) * torch.tanh(cell)
+        energy = (memory * hidden[:, owner]).sum(-1)
+        index = owner.expand(members, -1)
+        highest = energy.new_full((members, size), -torch.inf)
+        highest = highest.scatter_reduce(1, index, energy.detach(), "amax")
+        share = torch.exp(energy - highest[:, owner]) * batch.weight
+        total = share.new_zeros(members, size).index_add(1, owner, share)
+        attention = share / total[:, owner]
+        read = memory.new_zeros(members, size, width)
+        read = read.index_add(1, owner, attention[..., None] * memory)
+        query = torch.cat([hidden, read], dim=-1)
+    return query

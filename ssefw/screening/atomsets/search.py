@@ -1,0 +1,142 @@
+"""Search for networks over the published grid: a budget, pruning, and going on after a stop.
+
+A trial trains one network for each of three inner folds at the same time. Trials that fall behind
+are stopped by successive halving. What a search finds was chosen on all labels it was given:
+evaluate on others.
+"""
+
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.data.dataset import Dataset
+from ssefw.data.splits import k_fold
+from ssefw.errors import DataError, MissingDependencyError
+from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.sources import WeightedSet
+from ssefw.screening.atomsets.training import feature_scale, train_networks
+
+__all__ = ["GRID", "search_networks"]
+
+logger = logging.getLogger(__name__)
+
+GRID: dict[str, list[Any]] = {
+    "layers": [2, 3, 4],
+    "neurons": [32, 64, 128, 256],
+    "dropout": [0.1, 0.15, 0.2, 0.25, 0.3],
+    "dropout_final": [0.1, 0.15, 0.2, 0.25, 0.3],
+    "l2": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+    "l2_final": [1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+    "batch": [32, 64, 128],
+    "rate": [2e-5, 4e-5, 6e-5, 8e-5, 1e-4],
+    "rate_max": [1e-4, 1e-3, 3e-3, 5e-3, 7e-3],
+}
+"""What McHaffie et al. 2025 searched with LAMB; ADAM_RATES stand in for its rates with Adam."""
+ADAM_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
+KEPT = 10
+FOLDS = 3
+FIRST_LOOK = 10
+
+
+def search_networks(
+    sets: list[WeightedSet],
+    data: Dataset,
+    *,
+    trials: int,
+    seed: int = 0,
+    seconds: float = 3600.0,
+    folder: Path | None = None,
+    optimizer: str = "adamw",
+    epochs: int = 120,
+) -> list[dict[str, Any]]:
+    """Return the ten configurations with the smallest mean loss over inner folds, best first.
+
+    Parameters
+    ----------
+    seconds
+        Wall time after which no further trial is started.
+    folder
+        Where trials are kept; a search on the same labels goes on with what is there.
+
+    Raises
+    ------
+    MissingDependencyError
+        If optuna is not installed.
+    DataError
+        If no trial was finished.
+    """
+    try:
+        optuna = import_module("optuna")
+    except ImportError as error:
+        raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
+    batch, learns = _inner_folds(sets, data, seed=seed)
+    space = dict(GRID)
+    if optimizer == "adamw":
+        space = {**GRID, "rate": ADAM_RATES}
+        del space["rate_max"]
+
+    def objective(trial: Any) -> float:
+        chosen = {name: trial.suggest_categorical(name, values) for name, values in space.items()}
+        config = NetworkConfig.from_settings(
+            {**chosen, "optimizer": optimizer, "epochs": epochs, "patience": 30}
+        )
+
+        def watch(epoch: int, loss: float) -> bool:
+            if epoch % FIRST_LOOK == 0:
+                trial.report(loss, epoch)
+                if trial.should_prune():
+                    raise optuna.TrialPruned
+            return False
+
+        trained = train_networks(
+            batch, data.y.astype(np.float64), learns, config, seed=seed, watch=watch
+        )
+        loss = float(trained.loss.mean())
+        logger.info("trial %d: loss %.4f", trial.number, loss)
+        return loss
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    storage = None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        storage = f"sqlite:///{folder / 'search.db'}"
+    study = optuna.create_study(
+        study_name=f"{data.name} {data.version} {len(data)} {optimizer} {seed}",
+        storage=storage,
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=FIRST_LOOK * 2),
+    )
+    left = trials - len(study.trials)
+    if left > 0:
+        study.optimize(objective, n_trials=left, timeout=seconds)
+    done = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    if not done:
+        raise DataError(
+            f"None of {trials} trials of the search was finished. Give more trials or time."
+        )
+    return _best(done, optimizer)
+
+
+def _inner_folds(
+    sets: list[WeightedSet], data: Dataset, *, seed: int
+) -> tuple[Batch, npt.NDArray[np.bool_]]:
+    """Return the labels as a batch, and which of them each fold learns from, shape (folds, n)."""
+    learns = np.zeros((FOLDS, len(data)), dtype=bool)
+    for row, split in enumerate(k_fold(data, k=FOLDS, seed=seed)):
+        learns[row, split.train] = True
+    center, scale = feature_scale(sets)
+    return Batch.of(sets, center=center, scale=scale), learns
+
+
+def _best(done: list[Any], optimizer: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for trial in sorted(done, key=lambda t: float(t.value)):
+        settings = {**trial.params, "optimizer": optimizer}
+        if settings not in found:
+            found.append(settings)
+    return found[:KEPT]

@@ -1,0 +1,431 @@
+"""The second system: a pool clustered by structure, scored by the labels among it.
+
+Pool and labels are clustered together without looking at conductivities (Laskowski, McHaffie, See
+2023). A material belongs to the clusters of the row nearest to it. From one cluster down to the
+deepest clustering, the share of superionic labels in its cluster is drawn towards that of the
+cluster around it, the more so the fewer labels there are. The score is the mean over all depths,
+and the depths are the members that vote.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from pymatgen.core import Structure
+from sklearn.exceptions import NotFittedError
+
+from ssefw.data.dataset import Dataset
+from ssefw.data.labels import log_conductivities
+from ssefw.data.materials import Material
+from ssefw.data.structures import content_id
+from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.base import ModelState, Reason, Scores, Screener
+from ssefw.screening.clustering.representations import (
+    FeatureCache,
+    Features,
+    Representation,
+    represent,
+)
+from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, cut
+
+__all__ = ["ClusteringScreener"]
+
+Matrix = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+BLOCKS = 16
+SOAP_BLOCKS = tuple(
+    f"S-{kind}, l={degree}" for kind in ("Li", "Mg", "Al", "S") for degree in range(4)
+)
+SOAP_WIDTHS = (25,) * 12 + (15,) * 4
+
+
+class ClusteringScreener(Screener):
+    """Labels of the clusters that a material falls into.
+
+    Parameters
+    ----------
+    representation
+        Descriptor and simplification, for example ``soap-CAN``.
+    second
+        Another to mix in, or an empty string.
+    second_weight
+        Its share of the total variance, from 0 to below 1.
+    deepest
+        Largest number of clusters.
+    strength
+        So many labels weigh as much as the cluster around.
+    mobile
+        The ion that moves.
+    cache
+        File for descriptors; an empty string keeps none. The result does not depend on it.
+    seed
+        Kept for the common interface; nothing here is random.
+    workers
+        Processes that compute descriptors; the result does not depend on it.
+    """
+
+    name: ClassVar[str] = "clustering"
+    needs: ClassVar[Literal["composition", "structure"]] = "structure"
+
+    def __init__(
+        self,
+        *,
+        representation: str = "soap-CAN",
+        second: str = "",
+        second_weight: float = 0.05,
+        linkage: Linkage = "ward",
+        deepest: int = 300,
+        strength: float = 2.0,
+        mobile: str = "Li",
+        cache: str = "",
+        seed: int = 0,
+        workers: int = 1,
+    ) -> None:
+        if not (deepest >= 2 and strength > 0 and 0 <= second_weight < 1):
+            raise ConfigurationError(
+                "deepest must be at least 2, strength positive and second_weight from 0 to below "
+                f"1; got {deepest}, {strength:g} and {second_weight:g}."
+            )
+        self.representation = Representation.parse(representation)
+        self.second = Representation.parse(second) if second else None
+        self.second_weight = second_weight
+        self.linkage = linkage
+        self.deepest = deepest
+        self.strength = strength
+        self.mobile = mobile
+        self.cache = cache
+        self.seed = seed
+        self.workers = workers
+
+    def settings(self) -> dict[str, Any]:
+        """Return the constructor's arguments that change the result."""
+        return {
+            "representation": str(self.representation),
+            "second": str(self.second) if self.second else "",
+            "second_weight": self.second_weight,
+            "linkage": self.linkage,
+            "deepest": self.deepest,
+            "strength": self.strength,
+            "mobile": self.mobile,
+            "seed": self.seed,
+        }
+
+    def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
+        """Cluster pool and labels; rows whose descriptor fails are left out.
+
+        Raises
+        ------
+        DataError
+            If a label has no structure, or fewer than four labels of both classes can be described.
+        """
+        labeled = data.take(np.flatnonzero(data.y >= 0))
+        rows = [material.structure for material in labeled.materials]
+        rows += [material.structure for material in pool if material.build is not None]
+        ids = [content_id(structure) for structure in rows]
+        parts = self._parts(rows, ids)
+        usable = np.logical_and.reduce([part.usable for part in parts])
+        known = np.flatnonzero(usable[: len(labeled)])
+        if len(known) < 4 or len(set(labeled.y[known].tolist())) < 2:
+            reasons = [*parts[0].problems.values(), "none"]
+            raise DataError(
+                f"{len(known)} of {len(labeled)} labels can be described, or they are of one "
+                f"class; at least four of both are needed. First problem: {reasons[0]}"
+            )
+        self.widths_ = [part.values.shape[1] for part in parts]
+        self.columns_ = [list(part.names) for part in parts]
+        self.scale_ = self._scale([part.values[usable] for part in parts])
+        self.rows_ = self._joined([part.values[usable] for part in parts])
+        self.ids_ = [ids[row] for row in np.flatnonzero(usable)]
+        self.y_ = labeled.y[known]
+        self.log_sigma_ = log_conductivities(labeled.labels)[known]
+        self.tree_ = build_tree(self.rows_, linkage=self.linkage)
+        self._trained_on: dict[str, Any] = {
+            "label_set": data.name,
+            "label_version": data.version,
+            "threshold": data.threshold,
+            "formulas": [labeled.materials[row].formula for row in known],
+        }
+        self._prepare()
+        return self
+
+    def score(self, materials: Sequence[Material]) -> Scores:
+        """Return the share of superionic labels around each material, over all depths."""
+        self._check_fitted()
+        n = len(materials)
+        rows, problems = self._rows_where_possible(materials)
+        good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
+        empty = np.full(n, np.nan)
+        middle, spread, lower, upper, distance = (empty.copy() for _ in range(5))
+        votes = np.zeros(n, dtype=np.int64)
+        details = {name: empty.copy() for name in ("log_sigma", "log_sigma_spread", "n_labels")}
+        details["cluster"] = empty.copy()
+        if len(good):
+            nearest, _ = _nearest(rows, self.rows_)
+            _, away = _nearest(rows, self.rows_[: len(self.y_)])
+            shares = self.shares_[:, nearest]
+            middle[good] = shares.mean(axis=0)
+            spread[good] = shares.std(axis=0)
+            low, high = np.quantile(shares, [0.025, 0.975], axis=0)
+            lower[good] = np.minimum(low, middle[good])
+            upper[good] = np.maximum(high, middle[good])
+            votes[good] = (shares >= 0.5).sum(axis=0)
+            distance[good] = away / self._mean_distance
+            for name, values in self._around.items():
+                details[name][good] = values[nearest]
+        return Scores(
+            names=tuple(material.name for material in materials),
+            probability=middle,
+            spread=spread,
+            lower=lower,
+            upper=upper,
+            meaning=(
+                f"share of labels with sigma >= {self._trained_on['threshold']:g} S/cm in the "
+                f"clusters of {self.representation} that a material falls into, mean of "
+                f"{len(self.shares_)} depths; not calibrated"
+            ),
+            votes=votes,
+            n_votes=len(self.shares_),
+            distance=distance,
+            problems=problems,
+            details=details,
+        )
+
+    def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
+        """Return the parts of the descriptor that move the score when put to the labels' median.
+
+        The value is the length of the part as a vector.
+        """
+        self._check_fitted()
+        rows, problems = self._rows_where_possible([material])
+        if problems:
+            raise DataError(problems[0])
+        typical = np.median(self.rows_[: len(self.y_)], axis=0)
+        names, widths = self._blocks()
+        edges = np.cumsum([0, *widths])
+        trials = np.repeat(rows, len(names) + 1, axis=0)
+        for number, (start, stop) in enumerate(pairwise(edges.tolist())):
+            trials[number, start:stop] = typical[start:stop]
+        nearest, _ = _nearest(trials, self.rows_)
+        score = self.shares_[:, nearest].mean(axis=0)
+        reasons = [
+            Reason(
+                feature=f"{self.representation}: {name}",
+                value=float(np.linalg.norm(rows[0, edges[k] : edges[k + 1]])),
+                typical=float(np.linalg.norm(typical[edges[k] : edges[k + 1]])),
+                effect=float(score[-1] - score[k]),
+            )
+            for k, name in enumerate(names)
+        ]
+        return sorted(reasons, key=lambda reason: -abs(reason.effect))[:top]
+
+    @property
+    def trained_on(self) -> dict[str, Any]:
+        """Name, version and formulas of the labels, and the threshold."""
+        self._check_fitted()
+        return dict(self._trained_on)
+
+    def state(self) -> ModelState:
+        """Return descriptors, tree and labels."""
+        self._check_fitted()
+        arrays: dict[str, npt.NDArray[Any]] = {
+            "rows": self.rows_,
+            "ids": np.array(self.ids_),
+            "pairs": self.tree_.pairs,
+            "heights": self.tree_.heights,
+            "y": self.y_,
+            "log_sigma": self.log_sigma_,
+        }
+        meta = {
+            "widths": self.widths_,
+            "columns": self.columns_,
+            "scale": self.scale_,
+            "trained_on": self._trained_on,
+        }
+        return ModelState(meta, arrays)
+
+    def restore(self, state: ModelState) -> Self:
+        """Take over a saved state."""
+        self.widths_ = [int(width) for width in state.meta["widths"]]
+        self.columns_ = [list(names) for names in state.meta["columns"]]
+        self.scale_ = float(state.meta["scale"])
+        self._trained_on = dict(state.meta["trained_on"])
+        self.rows_ = np.ascontiguousarray(state.arrays["rows"], dtype=np.float32)
+        self.ids_ = [str(key) for key in state.arrays["ids"]]
+        self.tree_ = Tree(state.arrays["pairs"], state.arrays["heights"])
+        self.y_ = state.arrays["y"]
+        self.log_sigma_ = state.arrays["log_sigma"]
+        if len(self.rows_) != self.tree_.n or len(self.y_) > len(self.rows_):
+            raise ValueError(
+                f"{len(self.rows_)} rows, {self.tree_.n} leaves, {len(self.y_)} labels"
+            )
+        self._prepare()
+        return self
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "rows_"):
+            raise NotFittedError("This ClusteringScreener is not fitted; call fit first.")
+
+    def _parts(self, structures: Sequence[Structure], ids: Sequence[str]) -> list[Features]:
+        wanted = [self.representation, *([self.second] if self.second else [])]
+        cache = FeatureCache(Path(self.cache) if self.cache else None)
+        found = represent(
+            structures, wanted, mobile=self.mobile, cache=cache, ids=ids, workers=self.workers
+        )
+        return [found[one] for one in wanted]
+
+    def _scale(self, parts: Sequence[Matrix]) -> float:
+        """Return the factor that gives the second descriptor its share of the total variance."""
+        if len(parts) == 1:
+            return 1.0
+        first, second = (float(part.var(axis=0, dtype=np.float64).sum()) for part in parts)
+        if not second > 0:
+            raise DataError(f"{self.second} is the same for every row. Mix in another.")
+        return float(np.sqrt(self.second_weight / (1 - self.second_weight) * first / second))
+
+    def _joined(self, parts: Sequence[Matrix]) -> Matrix:
+        scaled = [parts[0], *(part * np.float32(self.scale_) for part in parts[1:])]
+        return np.ascontiguousarray(np.hstack(scaled), dtype=np.float32)
+
+    def _rows_where_possible(self, materials: Sequence[Material]) -> tuple[Matrix, dict[int, str]]:
+        """Return the descriptors of the rows that have them, and the reasons of the others.
+
+        A crystal that was clustered is looked up.
+        """
+        problems: dict[int, str] = {}
+        rows: dict[int, Matrix] = {}
+        fresh: list[tuple[int, str, Structure]] = []
+        for row, material in enumerate(materials):
+            try:
+                key = content_id(material.structure)
+            except DataError as error:
+                problems[row] = str(error)
+                continue
+            if key in self._place:
+                rows[row] = self.rows_[self._place[key]]
+            else:
+                fresh.append((row, key, material.structure))
+        parts = self._parts([one for _, _, one in fresh], [key for _, key, _ in fresh])
+        aligned = [
+            _aligned(part, names, width)
+            for part, names, width in zip(parts, self.columns_, self.widths_, strict=True)
+        ]
+        joined = self._joined(aligned)
+        for place, (row, _, _) in enumerate(fresh):
+            reason = next((p.problems[place] for p in parts if place in p.problems), None)
+            if reason is None:
+                rows[row] = joined[place]
+            else:
+                problems[row] = f"{materials[row].formula}: {reason}"
+        found = np.zeros((len(rows), self.rows_.shape[1]), dtype=np.float32)
+        for place, row in enumerate(sorted(rows)):
+            found[place] = rows[row]
+        return found, problems
+
+    def _prepare(self) -> None:
+        """Compute from rows, tree and labels what scoring looks up."""
+        n_labels = len(self.y_)
+        self._place = {key: row for row, key in reversed(list(enumerate(self.ids_)))}
+        depths = range(1, min(self.deepest, self.tree_.n) + 1)
+        self.clusters_ = cut(self.tree_, depths)
+        self.shares_ = _shrunk_shares(self.clusters_, self.y_, self.strength)[1:]
+        self._around = _surroundings(self.clusters_, self.log_sigma_)
+        known = self.rows_[:n_labels].astype(float)
+        gap = np.linalg.norm(known - known.mean(axis=0), axis=1)
+        self._mean_distance = float(gap.mean()) or 1.0
+
+    def _blocks(self) -> tuple[list[str], list[int]]:
+        """Return names and widths of parts of the descriptor that mean something together."""
+        width = self.rows_.shape[1]
+        if self.representation.descriptor == "soap" and self.widths_[0] == sum(SOAP_WIDTHS):
+            names, widths = list(SOAP_BLOCKS), list(SOAP_WIDTHS)
+            if width > sum(SOAP_WIDTHS):
+                names.append(str(self.second))
+                widths.append(width - sum(SOAP_WIDTHS))
+            return names, widths
+        parts = np.array_split(np.arange(width), min(BLOCKS, width))
+        return [f"numbers {p[0] + 1} to {p[-1] + 1}" for p in parts], [len(p) for p in parts]
+
+
+def _aligned(part: Features, names: Sequence[str], width: int) -> Matrix:
+    """Return the columns of the training rows; what those did not have is left out."""
+    if not names:
+        padded = np.zeros((len(part.values), width), dtype=np.float32)
+        shared = min(width, part.values.shape[1])
+        padded[:, :shared] = part.values[:, :shared]
+        return padded
+    place = {name: number for number, name in enumerate(part.names)}
+    result = np.zeros((len(part.values), width), dtype=np.float32)
+    for column, name in enumerate(names):
+        if name in place:
+            result[:, column] = part.values[:, place[name]]
+    return result
+
+
+def _shrunk_shares(clusters: IntArray, y: IntArray, strength: float) -> FloatArray:
+    """Return the share of positive labels around each row at each depth, shape of `clusters`.
+
+    The first rows are labels. A new cluster's share counts its own labels and `strength` times that
+    of the cluster it came out of.
+    """
+    n = len(y)
+    share = np.full(clusters.shape[1], float(y.mean()))
+    result = np.empty(clusters.shape)
+    result[0] = share
+    for depth in range(1, len(clusters)):
+        new = np.setdiff1d(clusters[depth], clusters[depth - 1])
+        for name in new:
+            members = clusters[depth] == name
+            inside = members[:n]
+            # All of them shared one cluster before, so any tells what that had.
+            around = share[np.argmax(members)]
+            share[members] = (y[inside].sum() + strength * around) / (inside.sum() + strength)
+        result[depth] = share
+    return result
+
+
+def _surroundings(clusters: IntArray, log_sigma: FloatArray) -> dict[str, FloatArray]:
+    """Return mean and spread of log10 sigma in the smallest cluster of a row with two labels.
+
+    And how many labels that cluster has, and the row's cluster at the deepest clustering.
+    """
+    n_rows, n = clusters.shape[1], len(log_sigma)
+    mean = np.full(n_rows, float(log_sigma.mean()))
+    spread = np.full(n_rows, float(log_sigma.std()))
+    count = np.full(n_rows, float(n))
+    for depth in range(1, len(clusters)):
+        for name in np.setdiff1d(clusters[depth], clusters[depth - 1]):
+            members = clusters[depth] == name
+            inside = log_sigma[members[:n]]
+            if len(inside) > 1:
+                mean[members], spread[members] = inside.mean(), inside.std()
+                count[members] = len(inside)
+    deepest = np.unique(clusters[-1], return_inverse=True)[1].astype(float)
+    return {"log_sigma": mean, "log_sigma_spread": spread, "n_labels": count, "cluster": deepest}
+
+
+@numba.njit(cache=True, fastmath=True)
+def _nearest(rows: Matrix, known: Matrix) -> tuple[IntArray, FloatArray]:
+    """Return for each row the first of the nearest known rows, and its distance.
+
+    Differences, not products: equal rows are at distance zero, whatever else is scored with them.
+    """
+    index = np.zeros(len(rows), dtype=np.int64)
+    distance = np.empty(len(rows))
+    for row in range(len(rows)):
+        best = np.inf
+        for other in range(len(known)):
+            total = np.float32(0.0)
+            for axis in range(rows.shape[1]):
+                gap = rows[row, axis] - known[other, axis]
+                total += gap * gap
+            if total < best:
+                best = float(total)
+                index[row] = other
+        distance[row] = np.sqrt(best)
+    return index, distance

@@ -1,0 +1,1 @@
+"""The fourth system: semi-supervised learning on powder diffraction patterns (XRDMatch)."""

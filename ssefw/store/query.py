@@ -1,0 +1,208 @@
+"""What can be asked of stored results, as a filter of the store and an order.
+
+An `Ask` is plain values as a person would state them; `where` turns it into MongoDB's filter on the
+fields of the records of one kind.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ssefw.documents import Barrier, Diffusivity, Document, Label, Outcome, Trajectory
+from ssefw.errors import DataError
+
+__all__ = ["ENERGY", "KINDS", "SIGMA", "SIGMA_BOUNDS", "SORTS", "Ask", "matching_formulas"]
+
+KINDS: dict[str, type[Document]] = {
+    "outcomes": Outcome,
+    "trajectories": Trajectory,
+    "diffusivities": Diffusivity,
+    "barriers": Barrier,
+    "labels": Label,
+}
+"""What can be listed, by the word for it; `candidates` of campaigns come beside these.
+Conductivities are parts of outcomes."""
+
+SIGMA = "output.conductivity.conductivity.value"
+ENERGY = "output.conductivity.activation_energy.value"
+SIGMA_BOUNDS = ("output.conductivity.conductivity.lower", "output.conductivity.conductivity.upper")
+
+SORTS: dict[str, dict[str, tuple[str, int]]] = {
+    "outcomes": {
+        "sigma": ("conductivity.conductivity.value", -1),
+        "ea": ("conductivity.activation_energy.value", 1),
+        "formula": ("formula", 1),
+        "cost": ("cost.core_hours", -1),
+        "status": ("status", 1),
+    },
+    "trajectories": {"temperature": ("temperature", 1), "candidate": ("candidate_id", 1)},
+    "diffusivities": {"temperature": ("temperature", 1), "d": ("tracer.value", -1)},
+    "barriers": {"ea": ("barrier_1d.value", 1), "formula": ("formula", 1)},
+    "labels": {"sigma": ("conductivity.value", -1), "formula": ("formula", 1)},
+}
+"""Orders of each kind: the field, and its usual direction."""
+
+_RANGES = {
+    "outcomes": ("conductivity.conductivity", "conductivity.activation_energy"),
+    "barriers": ("", "barrier_1d"),
+    "labels": ("conductivity", ""),
+    "diffusivities": ("", ""),
+    "trajectories": ("", ""),
+}
+"""Where the conductivity and the energy of a kind are."""
+
+MANY_FORMULAS = 200
+
+_ELEMENT = re.compile(r"[A-Z][a-z]?")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked for; what is left out is not restricted.
+
+    Attributes
+    ----------
+    system
+        Chemical system, such as ``Li-P-S``: these elements and no others.
+    elements, without
+        Elements that must all be there, and that must not.
+    min_sigma, max_sigma
+        S/cm, on the value; bounds have none and are left out.
+    min_ea, max_ea
+        eV, on the value.
+    certain
+        Compare the interval instead of the value: all of it must lie in the range. A bound that
+        lies in the range is then an answer too.
+    gate
+        Code of a gate, for example ``volume_change``.
+    kind_of_label
+        experiment, aimd, mlip or neb.
+    """
+
+    formula: str | None = None
+    system: str | None = None
+    elements: Sequence[str] = ()
+    without: Sequence[str] = ()
+    campaign: str | None = None
+    candidate: str | None = None
+    status: str | None = None
+    engine: str | None = None
+    temperature: float | None = None
+    min_sigma: float | None = None
+    max_sigma: float | None = None
+    min_ea: float | None = None
+    max_ea: float | None = None
+    certain: bool = False
+    gate: str | None = None
+    kind_of_label: str | None = None
+
+    @property
+    def asks_composition(self) -> bool:
+        """Whether formulas must be looked through for elements."""
+        return bool(self.system or self.elements or self.without)
+
+    @property
+    def pattern(self) -> str:
+        """Regular expression of the formulas with the elements that are asked for."""
+        only = self.system.split("-") if self.system else []
+        parts = "".join(f"(?=.*{symbol}(?![a-z]))" for symbol in (*self.elements, *only))
+        parts += "".join(f"(?!.*{symbol}(?![a-z]))" for symbol in self.without)
+        if only:
+            parts += rf"(?:[^A-Za-z]*(?:{'|'.join(only)})(?![a-z]))+[^A-Za-z]*$"
+        return f"^{parts}"
+
+    def refuse_results(self) -> None:
+        """Refuse what only a result has, where candidates are asked for.
+
+        Raises
+        ------
+        DataError
+            If a number, status, engine, gate or kind of label is asked for.
+        """
+        of_results = (
+            "status", "engine", "temperature", "min_sigma", "max_sigma", "min_ea", "max_ea", "gate",
+            "kind_of_label",
+        )  # fmt: skip
+        for name in of_results:
+            if getattr(self, name) is not None:
+                raise DataError(f"Candidates have no {name!r} yet; ask for outcomes.")
+
+    def where(self, kind: str, *, formulas: Sequence[str] | None = None) -> dict[str, Any]:
+        """Return MongoDB's filter on the fields of a record.
+
+        Parameters
+        ----------
+        formulas
+            Those that have the right elements, where these are asked for.
+
+        Raises
+        ------
+        DataError
+            If records of this kind do not have what is asked for.
+        """
+        demands: dict[str, Any] = {}
+        if self.formula is not None:
+            demands["formula"] = self.formula
+        elif formulas is not None:
+            # Of many, each record is sooner asked than looked up.
+            many = len(formulas) > MANY_FORMULAS
+            demands["formula"] = {"$regex": self.pattern} if many else {"$in": list(formulas)}
+        if self.status is not None:
+            demands["status"] = self.status
+        if self.gate is not None:
+            demands["gates.code"] = self.gate
+        if self.engine is not None:
+            demands["provenance.engine"] = self.engine
+        if self.temperature is not None:
+            field = "conductivity.temperature" if kind == "outcomes" else "temperature"
+            demands[field] = self.temperature
+        if self.kind_of_label is not None:
+            demands["kind"] = self.kind_of_label
+        self._refuse_foreign(demands, kind)
+        sigma, energy = _RANGES[kind]
+        self._range(demands, sigma, self.min_sigma, self.max_sigma)
+        self._range(demands, energy, self.min_ea, self.max_ea)
+        return demands
+
+    def _range(
+        self, demands: dict[str, Any], field: str, low: float | None, high: float | None
+    ) -> None:
+        if low is None and high is None:
+            return
+        if not field:
+            raise DataError("Records of this kind have no such range; ask for outcomes.")
+        if self.certain:
+            if low is not None:
+                demands[f"{field}.lower"] = {"$gte": low}
+            if high is not None:
+                demands[f"{field}.upper"] = {"$lte": high}
+            return
+        limits = (("$gte", low), ("$lte", high))
+        demands[f"{field}.value"] = {sign: x for sign, x in limits if x is not None}
+
+    def _refuse_foreign(self, demands: dict[str, Any], kind: str) -> None:
+        fields = KINDS[kind].model_fields
+        for name in demands:
+            if name.partition(".")[0] not in fields:
+                raise DataError(
+                    f"{kind.capitalize()} have no {name.partition('.')[0]!r}; ask for outcomes, "
+                    "or give a campaign or candidate."
+                )
+
+
+def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
+    """Return the formulas with the elements that are asked for, sorted."""
+    wanted = set(ask.elements)
+    only = set(ask.system.split("-")) if ask.system else None
+    unknown = [symbol for symbol in (*wanted, *ask.without, *(only or ())) if not
+               _ELEMENT.fullmatch(symbol)]  # fmt: skip
+    if unknown:
+        raise DataError(f"{unknown[0]!r} is no element; write symbols, and a system as Li-P-S.")
+    unwanted = set(ask.without)
+    found = []
+    for formula in formulas:
+        symbols = set(_ELEMENT.findall(formula))
+        if wanted <= symbols and not unwanted & symbols and (only is None or symbols == only):
+            found.append(formula)
+    return sorted(found)

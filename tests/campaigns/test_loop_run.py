@@ -1,0 +1,94 @@
+"""A closed loop from its file to its report, in the processes a user would start."""
+
+import json
+
+import pytest
+
+from ssefw.documents import Outcome, Reranking
+from ssefw.store import connect
+from tests.conftest import CAMPAIGN, run_ssefw
+
+FEEDBACK = """\
+feedback:
+  batch: 1
+  settings: {n_splits: 2, members: [dt]}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished_loop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("loop")
+    text = CAMPAIGN.replace("[300, 600]", "[300]").replace("length: 1.0", "length: 0.4")
+    (folder / "small.yaml").write_text(text + FEEDBACK)
+    done = run_ssefw("run", "small.yaml", "--store", "st", "--workers", 1, folder=folder)
+    return folder, done
+
+
+def test_batches_run_one_after_the_other_until_nobody_is_left(finished_loop):
+    folder, done = finished_loop
+    assert done.stderr.count("0 hits so far; next ") == 2
+    assert "The loop ends: no candidate is left" in done.stderr
+    assert "2 of 2 candidates concluded" in done.stderr
+    with connect(folder / "st", read_only=True) as connection:
+        assert connection.results.count(Outcome) == 2
+
+
+def test_outcomes_of_a_toy_potential_teach_nothing_and_it_says_so(finished_loop):
+    folder, _ = finished_loop
+    with connect(folder / "st", read_only=True) as connection:
+        last = list(connection.results.find(Reranking))[-1]
+    assert last.new_labels == ()
+    assert last.labels_before == last.labels_after
+    page = (folder / "st/small/report.html").read_text()
+    assert "Ranking before and after" in page
+    assert "no known level of theory" in page
+
+
+def test_resuming_a_loop_that_is_over_computes_nothing(finished_loop):
+    folder, _ = finished_loop
+    again = run_ssefw("resume", "small", "--store", "st", folder=folder)
+    assert "The loop ends" in again.stderr
+
+
+def test_the_story_of_a_candidate_has_its_places_in_rankings(finished_loop, ssefw):
+    folder, _ = finished_loop
+    story = json.loads(ssefw("results", "show", "Cu", "--store", folder / "st").stdout)
+    assert story["rankings"][-1]["after"] in {1, 2}
+    assert story["trajectories"][0]["segments"]
+    assert story["planned"]["formula"] == "Cu"
+
+
+def test_frames_are_exported_with_forces_of_a_calculator(finished_loop, ssefw, tmp_path):
+    import ase.io
+
+    folder, _ = finished_loop
+    done = ssefw(
+        "results", "export", "Cu", "--store", folder / "st", "-o", tmp_path / "out", "--frames",
+        "--stride", 10, "--calculator", "ase.calculators.emt.EMT",
+    )  # fmt: skip
+    written = done.stdout.split()
+    assert sum(name.endswith(".cif") for name in written) == 1
+    frames = ase.io.read(next(name for name in written if name.endswith(".extxyz")), ":")
+    assert len(frames) == 3  # 20, 30 and 40; equilibration ends with frame 20
+    from ase.calculators.emt import EMT
+
+    frames[0].info.pop("stress", None)
+    stored = frames[0].get_forces()
+    frames[0].calc = EMT()
+    assert abs(frames[0].get_forces() - stored).max() < 1e-5
+    assert frames[0].info["level_of_theory"] == "EMT"
+
+
+def test_energies_of_exported_frames_are_those_of_the_run(finished_loop, ssefw, tmp_path):
+    import ase.io
+    from ase.calculators.emt import EMT
+
+    folder, _ = finished_loop
+    done = ssefw(
+        "results", "export", "Cu", "--store", folder / "st", "-o", tmp_path / "out", "--frames",
+        "--no-structures", "--decorrelated",
+    )  # fmt: skip
+    frame = ase.io.read(done.stdout.split()[0], 0)
+    stored = frame.get_potential_energy()
+    frame.calc = EMT()
+    assert abs(frame.get_potential_energy() - stored) < 1e-3

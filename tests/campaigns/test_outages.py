@@ -1,0 +1,129 @@
+"""Stores and workers that fall silent: what waits, what is given back, and that nothing is lost."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from ssefw.campaigns import heartbeat, launch
+from ssefw.campaigns.heartbeat import Lookout, beating
+from ssefw.campaigns.lost import release_lost
+from ssefw.campaigns.worker_names import Worker
+from ssefw.errors import StoreError
+from ssefw.settings import Settings
+from ssefw.store import connect, sqlite
+from tests.campaigns.test_control import feeder, start_elsewhere, states
+
+
+@pytest.fixture
+def connection(tmp_path, ssefw, campaign_file):
+    ssefw("submit", campaign_file, "--store", tmp_path / "st")
+    with connect(tmp_path / "st") as found:
+        yield found
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that is set by hand."""
+    now = [1000.0]
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: now[0])
+    return now
+
+
+def on_another_machine(connection, name="far"):
+    worker = Worker(name, 7, "1")
+    start_elsewhere(connection, queue="", job_id="", host=name)
+    connection.database["workers"].insert_one({"_id": worker.name, "beats": 1})
+    return worker
+
+
+def test_a_worker_that_fell_silent_loses_its_job(connection, clock):
+    on_another_machine(connection)
+    lookout = Lookout()
+    seconds = 0
+    while not release_lost(connection, lookout=lookout):
+        clock[0] += 20
+        seconds += 20
+        assert seconds <= 120
+    assert "RUNNING" not in states(connection)
+    assert connection.database["incidents"].find_one({})["detail"] == "no sign of life"
+
+
+def test_a_worker_that_gives_signs_of_life_keeps_its_job(connection, clock):
+    worker = on_another_machine(connection)
+    lookout = Lookout()
+    for _ in range(20):
+        connection.database["workers"].update_one({"_id": worker.name}, {"$inc": {"beats": 1}})
+        clock[0] += 60
+        assert release_lost(connection, lookout=lookout) == []
+
+
+def test_the_time_of_an_outage_is_no_silence_of_workers(connection, clock):
+    on_another_machine(connection)
+    lookout = Lookout()
+    release_lost(connection, lookout=lookout)
+    clock[0] += 3600
+    assert release_lost(connection, lookout=lookout) == []
+
+
+def test_a_worker_gives_signs_of_life_until_it_ends(connection, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+    workers = connection.database["workers"]
+    with beating(connection, "me"):
+        seen = set()
+        while len(seen) < 3:
+            seen.add((workers.find_one({"_id": "me"}) or {}).get("beats"))
+    assert workers.find_one({"_id": "me"}) is None
+
+
+@pytest.fixture
+def impatient(monkeypatch, connection):
+    """A store whose file is given up at once where it is locked."""
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    connection.database.file.hold()  # the connection is opened again with this patience
+    connection.database.file.release()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_launcher_outlives_a_locked_store(connection, slurm, tmp_path):
+    launcher = feeder(connection, tmp_path)
+    other = sqlite3.connect(connection.address.file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"):
+        launcher.round()
+    other.execute("ROLLBACK")
+    other.close()
+    assert launcher.round().submitted == 2
+    assert sorted(states(connection)) == ["READY", "READY", "WAITING", "WAITING"]
+
+
+def test_a_worker_between_two_jobs_outlives_an_outage(connection, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "POLL_SECONDS", 0.01)
+    monkeypatch.setenv("SSEFW_STORE", "")
+    monkeypatch.setenv("SSEFW_SCRATCH", "")
+    answers = [StoreError("gone"), StoreError("still gone"), False]
+
+    def run_exists(_):
+        answer = answers.pop(0)
+        if isinstance(answer, StoreError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
+    settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
+    count = launch.work(connection, settings, stop=threading.Event(), patience=0.0)
+    assert (count, answers) == (0, [])
+
+
+def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "OUTAGE_SECONDS", -1.0)
+    monkeypatch.setenv("SSEFW_STORE", "")
+    monkeypatch.setenv("SSEFW_SCRATCH", "")
+
+    def run_exists(_):
+        raise StoreError("gone")
+
+    monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
+    settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
+    with pytest.raises(StoreError, match="gone"):
+        launch.work(connection, settings, stop=threading.Event(), patience=0.0)

@@ -1,0 +1,90 @@
+"""`ssefw results find`, `export` and `ssefw feedback` as a user meets them."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+
+from ssefw.store import connect
+from tests.outcomes import bound, outcome
+
+
+@pytest.fixture
+def store(tmp_path):
+    folder = tmp_path / "st"
+    with connect(folder) as connection:
+        for formula, sigma in (("Li3PS4", 1e-4), ("Li6PS5Cl", 2e-3), ("Li2O", bound(1e-9))):
+            item = outcome(formula, sigma)
+            connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        broken = outcome("LiH", status="failed", reason="no energy")
+        connection.results.add(broken, candidate="h", campaign="x")
+    return folder
+
+
+def test_a_table_json_and_csv_say_the_same(ssefw, store):
+    asked = ("results", "find", "--store", store, "--element", "S", "--sort", "sigma")
+    lines = [json.loads(line) for line in ssefw(*asked, "--json").stdout.splitlines()]
+    assert [line["formula"] for line in lines] == ["Li6PS5Cl", "Li3PS4"]
+    rows = list(csv.DictReader(io.StringIO(ssefw(*asked, "--csv").stdout)))
+    assert [row["formula"] for row in rows] == ["Li6PS5Cl", "Li3PS4"]
+    assert "Li6PS5Cl" in ssefw(*asked).stdout
+
+
+def test_pages(ssefw, store):
+    asked = ("results", "find", "--store", store, "--sort", "sigma", "--limit", 1, "--csv")
+    assert "Li6PS5Cl" in ssefw(*asked).stdout
+    assert "Li3PS4" in ssefw(*asked, "--page", 2).stdout
+
+
+def test_nothing_found_is_an_empty_table_with_its_columns(ssefw, store):
+    done = ssefw("results", "find", "--store", store, "--formula", "Xe", "--csv")
+    assert done.stdout.startswith("campaign,candidate_id")
+
+
+def test_parquet_without_pyarrow_is_one_line(ssefw, store, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    done = ssefw("results", "find", "--store", store, "--parquet", "x.parquet", check=False)
+    assert done.returncode == 1
+    assert "pip install pyarrow" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_parquet_is_read_back(ssefw, store, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+    ssefw("results", "find", "--store", store, "--parquet", tmp_path / "x.parquet")
+    assert parquet.read_table(tmp_path / "x.parquet").num_rows == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("results", "find", "--element", "Foo"), "'Foo' is no element"),
+        (("results", "find", "trajectories", "--min-sigma", "1"), "no such range"),
+        (("results", "find", "--sort", "beauty"), "'beauty'"),
+        (("results", "export", "Xe", "-o", "out"), "'Xe'"),
+        (("feedback", "ingest", "nobody"), "no outcomes of campaign 'nobody'"),
+        (("feedback", "ingest", "--outcomes", "nothing.jsonl"), "Cannot read"),
+        (("feedback", "ingest", "--method", "EMT"), "ENGINE=KIND"),
+        (("feedback", "rerank"), "no campaign"),
+        (("feedback", "next", "nobody"), "no campaign 'nobody'"),
+        (("feedback", "check", "record-1", "--campaign", "x"), "x"),
+    ],
+)
+def test_bad_input_is_one_line(ssefw, store, arguments, said):
+    done = ssefw(*arguments, "--store", store, check=False)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ingest_lists_labels_and_refusals_and_writes_the_set(ssefw, store, tmp_path):
+    done = ssefw("feedback", "ingest", "--store", store, "-o", "computed.json", "--json")
+    record = json.loads(done.stdout)
+    assert (record["labels"], record["refused"], record["is_new"]) == (3, 1, True)
+    assert "no energy" in done.stderr
+    shown = ssefw("labels", "show", tmp_path / "computed.json", "--json").stdout.splitlines()
+    assert [json.loads(line)["kind"] for line in shown] == ["mlip"] * 3
+    again = json.loads(ssefw("feedback", "ingest", "--store", store, "--json").stdout)
+    assert (again["version"], again["is_new"]) == (record["version"], False)

@@ -1,0 +1,85 @@
+"""Outcomes as campaigns leave them, without the dynamics."""
+
+from ssefw.documents import (
+    ArrheniusPoint,
+    Conductivity,
+    Diffusivity,
+    Estimate,
+    Outcome,
+    Provenance,
+)
+
+ENGINE = "chgnet-0.3.0"
+
+
+def value(number, *, decades=0.3, unit="S/cm"):
+    return Estimate(value=number, lower=number / 10**decades, upper=number * 10**decades, unit=unit)
+
+
+def bound(number):
+    return Estimate.below(number, unit="S/cm", reason="no hops")
+
+
+def diffusivity(temperature, *, regime="diffusive"):
+    tracer = Estimate.undetermined("made up", unit="cm^2/s")
+    return Diffusivity(
+        specie="Li",
+        temperature=temperature,
+        tracer=tracer,
+        regime=regime,
+        n_mobile=20,
+        n_atoms=50,
+        volume=1000.0,
+        n_frames=100,
+        duration=10.0,
+        n_hops=10.0,
+        hop_distance=2.5,
+    )
+
+
+def conductivity(sigma, *, temperature=300.0, specie="Li", used=(600.0, 750.0, 900.0)):
+    nothing = Estimate.undetermined("made up", unit="cm^2/s")
+    return Conductivity(
+        specie=specie,
+        temperature=temperature,
+        conductivity=sigma,
+        activation_energy=Estimate.undetermined("made up", unit="eV"),
+        prefactor=nothing,
+        points=tuple(
+            ArrheniusPoint(temperature=t, diffusivity=nothing, conductivity=sigma, is_used=True)
+            for t in used
+        ),
+        carrier_charge=1.0,
+        n_mobile=20,
+        volume=1000.0,
+    )
+
+
+def outcome(
+    formula,
+    sigma=None,
+    *,
+    candidate_id="",
+    campaign="x",
+    status=None,
+    reason="",
+    engine=ENGINE,
+    melted=(),
+    **fit,
+):
+    """Return an outcome; `sigma` is an estimate, or a number with an interval around it."""
+    if isinstance(sigma, float):
+        sigma = value(sigma)
+    found = status or (
+        "undetermined" if sigma is None else "determined" if sigma.kind == "value" else "bound"
+    )
+    return Outcome(
+        candidate_id=candidate_id or f"id-{formula}",
+        formula=formula,
+        campaign=campaign,
+        status=found,
+        reason=reason,
+        conductivity=None if sigma is None else conductivity(sigma, **fit),
+        diffusivities=tuple(diffusivity(t, regime="melted") for t in melted),
+        provenance=Provenance(engine=engine),
+    )

@@ -1,0 +1,144 @@
+"""The system beyond the contract: structures, representations, pre-training, search, saving."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from pymatgen.core import Lattice, Structure
+
+from ssefw.data.dataset import Dataset
+from ssefw.data.materials import Material
+from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.atomsets.screener import AtomSetsScreener
+from ssefw.screening.base import load_screener, save_screener
+
+QUICK = {"runs": 2, "networks": [{"epochs": 4, "neurons": 8, "readout": 4}]}
+
+
+@pytest.fixture(scope="module")
+def crystals(toy) -> Dataset:
+    """The toy labels as disordered perovskite-like cells: sulfides wide, oxides narrow."""
+
+    def crystal(material):
+        amounts = material.composition.get_el_amt_dict()
+        anion = "S" if "S" in amounts else "O"
+        metal = next(m for m in amounts if m not in {"Li", "S", "O"})
+        edge = 5.0 if anion == "S" else 4.0
+        return Structure(
+            Lattice.cubic(edge),
+            [{"Li": 0.7}, {metal: 0.9}, anion],
+            [[0, 0, 0], [0.5, 0.5, 0.5], [0.5, 0.5, 0]],
+        )
+
+    rows = list(range(0, len(toy), 3))
+    some = toy.take(rows)
+    made = tuple(
+        Material(name=m.name, formula=m.formula, build=lambda m=m: crystal(m))
+        for m in some.materials
+    )
+    return replace(some, materials=made)
+
+
+@pytest.mark.parametrize("representation", ["CAMN", "CANS"])
+def test_disordered_structures_are_learned_from_and_scored(crystals, representation):
+    screener = AtomSetsScreener(members=["lr"], layer="v0", representation=representation, runs=3)
+    scores = screener.fit(crystals).score(crystals.materials)
+    assert not scores.problems
+    right = ((scores.probability >= 0.5) == (crystals.y == 1)).mean()
+    assert right > 0.9 if representation == "CAMN" else np.isfinite(scores.probability).all()
+
+
+def test_a_saved_model_of_structures_scores_the_same(crystals, tmp_path):
+    screener = AtomSetsScreener(members=["net", "et"], layer="v0", **QUICK).fit(crystals)
+    save_screener(screener, tmp_path / "m.model")
+    back = load_screener(tmp_path / "m.model")
+    one, other = (s.score(crystals.materials).probability for s in (screener, back))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_labels_without_structure_are_not_learned_from_and_that_is_said(crystals, toy, caplog):
+    some = replace(crystals, materials=(*crystals.materials[:-1], toy.materials[-1]))
+    screener = AtomSetsScreener(members=["lr"], layer="v0", runs=2).fit(some)
+    assert len(screener.trained_on["formulas"]) == len(crystals) - 1
+    assert f"1 of {len(crystals)} labels are not learned from" in caplog.text
+    scores = screener.score([*crystals.materials[:2], Material("x", "Li3PS4")])
+    assert np.isfinite(scores.probability[:2]).all()
+    assert "no structure" in scores.problems[2]
+    with pytest.raises(DataError, match=r"0 labels of 'toy' can be learned from.*no structure"):
+        screener.fit(toy)
+
+
+def test_a_structure_that_lacks_an_element_of_its_formula_is_not_scored(crystals):
+    screener = AtomSetsScreener(members=["lr"], layer="v0", runs=2).fit(crystals)
+    bare = Structure(Lattice.cubic(4), ["Na", "S"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    scores = screener.score([Material("x", "LiNaS", build=lambda: bare)])
+    assert "holds no Li" in scores.problems[0]
+
+
+def test_a_pool_with_gaps_or_energies_can_come_first(toy, tmp_path):
+    pool = tmp_path / "pool.jsonl"
+    rows = [
+        {"formula": m.formula, "id": str(k), "band_gap": float(k % 2), "e_form": -1.0}
+        for k, m in enumerate(toy.materials)
+    ]
+    pool.write_text("\n".join(json.dumps(row) for row in rows))
+    plain = AtomSetsScreener(members=["net"], **QUICK).fit(toy).score(toy.materials)
+    first = AtomSetsScreener(members=["net"], pretrain=str(pool), **QUICK).fit(toy)
+    assert not np.array_equal(plain.probability, first.score(toy.materials).probability)
+    pool.write_text("\n".join(json.dumps({"formula": row["formula"]}) for row in rows))
+    with pytest.raises(DataError, match="states band_gap or e_form_ev_atom for 0"):
+        AtomSetsScreener(members=["net"], pretrain=str(pool), **QUICK).fit(toy)
+
+
+def test_a_search_returns_networks_of_the_grid_and_goes_on(toy, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    from ssefw.screening.atomsets import search
+
+    small = toy.take(range(0, 60, 2))
+    screener = AtomSetsScreener(members=["net"], checkpoints=str(tmp_path), runs=2)
+    sets = screener.fit(small) and [screener._set(m) for m in small.materials]
+    found = search.search_networks(sets, small, trials=2, folder=tmp_path, epochs=3)
+    assert found
+    for settings in found:
+        assert settings["neurons"] in search.GRID["neurons"]
+    search.search_networks(sets, small, trials=3, folder=tmp_path, epochs=3)
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    (study,) = optuna.get_all_study_summaries(storage)
+    assert study.n_trials == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"members": ["forest"]}, "Unknown members"),
+        ({"layer": "v9"}, "elements, v0, v1, v2, v3"),
+        ({"networks": []}, "at least one configuration"),
+        ({"runs": 0}, "at least 1"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ConfigurationError, match=message):
+        AtomSetsScreener(**settings)
+
+
+def test_each_kind_has_one_voice_however_many_members(toy):
+    screener = AtomSetsScreener(members=["net", "lr"], runs=2, networks=QUICK["networks"] * 3)
+    screener.fit(toy)
+    scores = screener.score(toy.materials)
+    assert scores.n_votes == 2 + 3 * 2
+    assert (scores.details["votes_lr"] <= 2).all()
+    each = np.array([[0.0] * 1] * 2 + [[1.0]] * 6)
+    assert screener._middle(each)[0] == 0.5
+
+
+def test_an_ensemble_takes_as_many_different_networks_as_asked():
+    settings = [json.dumps(one) for one in AtomSetsScreener(networks=10).settings()["networks"]]
+    assert len(set(settings)) == 10
+    some = AtomSetsScreener(networks=3).settings()["networks"]
+    assert [json.dumps(one) for one in some] == settings[:3]
+
+
+def test_a_search_without_networks_is_refused(toy):
+    with pytest.raises(ConfigurationError, match="none among the members et, gb"):
+        AtomSetsScreener().tuned_on(toy, trials=2)

@@ -1,0 +1,132 @@
+"""What is asked of stored results is what comes, in order and in pages."""
+
+import re
+
+import pytest
+
+from ssefw.errors import DataError
+from ssefw.store import connect
+from ssefw.store.query import Ask, matching_formulas
+from tests.outcomes import bound, outcome, value
+
+FOUND = {
+    "Li6PS5Cl": value(2e-3),
+    "Li3PS4": value(1e-4, decades=1.0),
+    "Li10GeP2S12": value(1e-2),
+    "Li3YCl6": value(5e-4),
+    "Li2O": bound(1e-9),
+    "LiCl": bound(1e-3),
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    with connect(tmp_path_factory.mktemp("query") / "store") as connection:
+        for formula, sigma in FOUND.items():
+            item = outcome(formula, sigma, campaign="even" if len(formula) % 2 == 0 else "odd")
+            connection.results.add(item, candidate=item.candidate_id, campaign=item.campaign)
+        failed = outcome("LiH", status="failed", reason="no energy")
+        connection.results.add(failed, candidate="h", campaign="even")
+        yield connection.results
+
+
+def formulas(results, sort="sigma", **asked):
+    window = {key: asked.pop(key) for key in ("skip", "limit", "reverse") if key in asked}
+    found = results.ask("outcomes", Ask(**asked), sort=sort, **window)
+    return [item.formula for item in found]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"formula": "Li3PS4"}, ["Li3PS4"]),
+        ({"system": "Li-P-S"}, ["Li3PS4"]),
+        ({"elements": ["S"]}, ["Li10GeP2S12", "Li6PS5Cl", "Li3PS4"]),
+        ({"elements": ["S"], "without": ["Ge", "Cl"]}, ["Li3PS4"]),
+        ({"elements": ["Cl"], "min_sigma": 1e-3}, ["Li6PS5Cl"]),
+        ({"min_sigma": 3e-4, "max_sigma": 3e-3}, ["Li6PS5Cl", "Li3YCl6"]),
+        ({"min_sigma": 5e-5, "certain": True}, ["Li10GeP2S12", "Li6PS5Cl", "Li3YCl6"]),
+        ({"max_sigma": 1e-8, "certain": True}, ["Li2O"]),
+        ({"status": "failed"}, ["LiH"]),
+        ({"campaign": "odd", "status": "determined"}, ["Li10GeP2S12", "Li3YCl6"]),
+        ({"elements": ["Xe"]}, []),
+        ({"engine": "vasp-xrdmatch"}, []),
+        ({"temperature": 300.0, "min_sigma": 1e-2}, ["Li10GeP2S12"]),
+    ],
+)
+def test_outcomes_are_found_by(results, asked, expected):
+    assert formulas(results, **asked) == expected
+
+
+def test_the_best_come_first_and_pages_follow_each_other(results):
+    everything = formulas(results)
+    assert everything[:4] == ["Li10GeP2S12", "Li6PS5Cl", "Li3YCl6", "Li3PS4"]
+    pages = [formulas(results, skip=start, limit=3) for start in (0, 3, 6)]
+    assert [x for page in pages for x in page] == everything
+    assert formulas(results, status="determined", reverse=True)[0] == "Li3PS4"
+
+
+def test_a_stream_is_what_the_pages_are(results):
+    stream = results.ask("outcomes", Ask(), sort="formula")
+    assert next(stream).formula == "Li10GeP2S12"
+    assert len([*stream]) == 6
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "sort", "message"),
+    [
+        ("trajectories", {"min_sigma": 1e-3}, None, "no such range"),
+        ("trajectories", {"status": "failed"}, None, "have no 'status'"),
+        ("outcomes", {}, "colour", "cannot be sorted by 'colour'"),
+        ("outcomes", {"elements": ["Lithium"]}, None, "'Lithium' is no element"),
+        ("things", {}, None, "no kind 'things'"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(results, kind, asked, sort, message):
+    with pytest.raises(DataError, match=message):
+        list(results.ask(kind, Ask(**asked), sort=sort))
+
+
+def test_only_the_last_output_of_a_job_is_an_answer(tmp_path):
+    with connect(tmp_path / "store") as connection:
+        for index, sigma in ((1, 1e-2), (2, 1e-3)):
+            record = outcome("Li2O", sigma).as_dict()
+            connection.job_store.update(
+                {"uuid": "job", "index": index, "output": record, "metadata": {}}
+            )
+        found = list(connection.results.ask("outcomes", Ask(), sort="sigma", limit=1))
+        assert [item.conductivity.conductivity.value for item in found] == [1e-3]
+
+
+def test_elements_are_whole_symbols():
+    names = ["LiCl", "Li2CO3", "LiCoO2", "LiI"]
+    assert matching_formulas(names, Ask(elements=["C"])) == ["Li2CO3"]
+    assert matching_formulas(names, Ask(elements=["I"])) == ["LiI"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"elements": ["S"]},
+        {"elements": ["S", "P"], "without": ["Ge", "Cl"]},
+        {"system": "Li-P-S"},
+        {"system": "Li-P-S", "elements": ["P"]},
+        {"without": ["C"]},
+        {"system": "Li-Cl"},
+        {"elements": ["I"]},
+    ],
+)
+def test_the_pattern_of_many_formulas_is_what_is_looked_up_of_few(asked):
+    names = [
+        "Li10Ge(PS6)2", "Li3PS4", "Li6PS5Cl", "Li2SO4", "LiSi", "Li2S", "LiCl", "LiI", "Li2CO3",
+        "Li7P3S11", "LiIn", "Li(PS)2", "P2S5",
+    ]  # fmt: skip
+    ask = Ask(**asked)
+    found = [name for name in names if re.search(ask.pattern, name)]
+    assert sorted(found) == matching_formulas(names, ask)
+
+
+def test_many_formulas_give_what_few_give(results, monkeypatch):
+    few = formulas(results, elements=["S"], min_sigma=1e-3)
+    monkeypatch.setattr("ssefw.store.query.MANY_FORMULAS", 0)
+    assert formulas(results, elements=["S"], min_sigma=1e-3) == few
