@@ -1,6 +1,6 @@
 """Barriers of ten materials by CHGNet, beside BVSE and CI-NEB of Laskowski et al. 2023.
 
-    python benchmarks/neb_laskowski.py POOL.jsonl.gz FOLDER [FORMULA ...]
+    python benchmarks/neb_laskowski.py POOL.jsonl.gz FOLDER [FORMULA ...] [--path bvse]
 
 POOL holds one structure a line: ``id``, ``lattice`` (a, b, c and angles), ``species`` and ``frac``.
 The published values (meV, DOI 10.1039/d2ee03499a) are of single vacancies in PBE; CHGNet was
@@ -8,10 +8,10 @@ trained on PBE+U energies of near-equilibrium structures and knows no charge. A 
 interrupted goes on when it is called again.
 """
 
+import argparse
 import gzip
 import json
 import logging
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -55,14 +55,20 @@ def show(estimate):
 
 
 def main():
-    pool, folder, *only = sys.argv[1:]
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pool")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("only", nargs="*")
+    parser.add_argument("--path", choices=["linear", "idpp", "bvse"], default="idpp")
+    arguments = parser.parse_args()
+    settings = SETTINGS.model_copy(update={"path": arguments.path})
     logging.basicConfig(level="WARNING", format="%(message)s")
     warnings.filterwarnings("ignore")
     engine = AseEngine()
-    crystals = structures(pool)
-    print("formula | hops | 1D | 2D | 3D | BVSE | CI-NEB | minutes", flush=True)
+    crystals = structures(arguments.pool)
+    print("formula | hops | 1D | 2D | 3D | BVSE | CI-NEB | iterations | minutes", flush=True)
     for name, (formula, bvse, neb) in PUBLISHED.items():
-        if only and formula not in only:
+        if arguments.only and formula not in arguments.only:
             continue
         begin = time.monotonic()
         try:
@@ -70,7 +76,7 @@ def main():
             kinds = hops_to_cross(find_hops(relaxed.structure, max_length=6.0))
             bands = dict(
                 hop_barriers(
-                    engine, relaxed.structure, kinds, Path(folder) / name, settings=SETTINGS
+                    engine, relaxed.structure, kinds, arguments.folder / name, settings=settings
                 )
             )
             barrier = percolation_barrier(relaxed.structure, bands)
@@ -81,11 +87,15 @@ def main():
         levels = " | ".join(
             show(e) for e in (barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d)
         )
+        iterations = sum(len(band.history) for band in bands.values())
         minutes = (time.monotonic() - begin) / 60
         print(
-            f"{formula} | {done} of {len(kinds)} | {levels} | {bvse} | {neb} | {minutes:.1f}",
+            f"{formula} | {done} of {len(kinds)} | {levels} | {bvse} | {neb} | {iterations} | "
+            f"{minutes:.1f}",
             flush=True,
         )
+        for warning in barrier.warnings:
+            print(f"    {warning}", flush=True)
 
 
 if __name__ == "__main__":
