@@ -123,6 +123,7 @@ def run_kfold():
     for name, settings in SYSTEMS.items():
         found = cross_validate(maker(settings), data, splits)
         line(name, data.y[found.rows], found.probability)
+        per_fold(name, data, found)
     chance = cross_validate(maker(SYSTEMS["extra trees (baseline)"]), shuffled_labels(data), splits)
     line("shuffled labels (control)", data.y[chance.rows], chance.probability)
     share = np.full(len(data), data.y.mean())
