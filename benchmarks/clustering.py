@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_tables import read_label_table
@@ -78,6 +79,8 @@ def labeled_sample(args):
 
 
 def clock():
+    # Processes count once they have ended.
+    get_reusable_executor().shutdown(wait=True)
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in usage)
 
