@@ -28,7 +28,7 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.label_tables import read_label_table, read_structures
 from ssefw.data.labels import merge_labels
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
@@ -281,6 +281,27 @@ def structured(labels):
     return filled.model_copy(update={"labels": kept})
 
 
+def with_icsd_crystals(labels):
+    """Return the set with the crystal of OBELiX on labels of the same ICSD code."""
+    folder = DATA / "labels"
+    crystals, _ = read_structures(folder / "obelix_train_cifs.zip")
+    with (folder / "obelix_train.csv").open() as file:
+        by_code = {
+            line["ICSD ID"].split(".")[0]: crystals[line["ID"]]
+            for line in csv.DictReader(file)
+            if line["ICSD ID"] and line["ID"] in crystals
+        }
+    filled = [
+        label.model_copy(
+            update={"structure": found.structure, "candidate_id": content_id(found.structure)}
+        )
+        if (found := by_code.get(label.row_id)) and label.structure is None
+        else label
+        for label in labels.labels
+    ]
+    return labels.model_copy(update={"labels": tuple(filled)})
+
+
 def obelix():
     labels = label_sets()["obelix_train.csv"]
     merged = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
@@ -289,7 +310,7 @@ def obelix():
 
 def run_official(args):
     labels = label_sets()["mchaffie_database_train.csv"]
-    data = dataset_of(structured(labels))
+    data = dataset_of(structured(with_icsd_crystals(labels)))
     row = {label.row_id: number for number, label in enumerate(data.labels)}
     for kind in ("kfold", "lococv"):
         splits, named = [], set()
