@@ -46,6 +46,7 @@ from ssefw.screening.clustering.representations import (
 from ssefw.screening.clustering.screener import ClusteringScreener
 from ssefw.screening.clustering.shortlist import enrichment, share_for_half, shortlist
 from ssefw.screening.clustering.study import choose, mixed, study
+from ssefw.screening.clustering.variance import cluster_variance
 from ssefw.screening.clustering.ward import build_tree, cut
 from ssefw.screening.evaluate import cross_validate, evaluate_predictions
 
@@ -157,11 +158,15 @@ def run_table(args):
         f"{len(found.rows)} rows, {len(found.labels)} labels, {len(known)} energies; W of random "
         f"clusters {found.mean(found.control):.1f}, of one {found.values.var() * len(values):.1f}"
     )
+    ordered = np.array([materials[row].structure.is_ordered for row in rows[found.labels]])
+    print(f"of the labels {int(ordered.sum())} are of ordered crystals")
     for entry in found.entries:
+        alone = cluster_variance(found.values[ordered], entry.clusters[:, ordered])
         ratio = found.mean(entry.w) / found.mean(entry.shuffled) if len(entry.w) else np.nan
         print(
             f"  {entry.representation!s:26s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f} "
-            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  "
+            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  ordered "
+            f"{found.mean(alone):6.1f}  "
             f"W_Ea {found.mean(entry.w_energy):7.1f}  failed {entry.n_failed}",
             flush=True,
         )
@@ -174,11 +179,11 @@ def run_table(args):
         print(f"  {kind}: {choose(found, parts)}", flush=True)
     if args.figures:
         draw_study(found, args.figures / "violins.png")
-    gather(args, features, rows, values)
+    gather(args, features, rows, values, np.array([m.structure.is_ordered for m in materials]))
     mixtures(features, rows, values)
 
 
-def gather(args, features, rows, values):
+def gather(args, features, rows, values, is_ordered):
     """Print how the high labels gather in SOAP-CAN and in the other representations."""
     for one, part in features.items():
         if one.simplification != "CAN":
@@ -188,13 +193,16 @@ def gather(args, features, rows, values):
         inside = usable[rows]
         here, y = place[rows[inside]], values[inside]
         tree = build_tree(part.values[kept])
-        for item in enrichment(tree, here, y, depths=[9, 17, 50, 100, 241], repeats=200):
-            half = share_for_half(cut(tree, [item.depth])[0], here, y)
-            print(
-                f"  {one} at {item.depth}: {item.share_of_rows:.1%} of rows hold "
-                f"{item.share_of_high:.0%} of high labels (p {item.p_value:.3f}); half of them lie "
-                f"in {half:.1%} of rows"
-            )
+        ordered = is_ordered[rows[inside]]
+        for kind, mask in (("all", np.ones(len(y), dtype=bool)), ("ordered", ordered)):
+            depths = [9, 17, 50, 100, 241]
+            for item in enrichment(tree, here[mask], y[mask], depths=depths, repeats=200):
+                half = share_for_half(cut(tree, [item.depth])[0], here[mask], y[mask])
+                print(
+                    f"  {one} at {item.depth}, {kind}: {item.share_of_rows:.1%} of rows hold "
+                    f"{item.share_of_high:.0%} of {int((y[mask] >= -5).sum())} high labels (p "
+                    f"{item.p_value:.3f}); half of them lie in {half:.1%} of rows"
+                )
         if one == CAN:
             found = shortlist(tree, part.values[kept], here, y, depth=min(241, len(kept)))
             print(f"  shortlist at 241: {len(found.rows)} of {len(kept)} rows", flush=True)
