@@ -90,3 +90,15 @@ def test_too_few_labels_are_not_calibrated_and_the_score_says_so(noisy):
     assert not model.is_calibrated_
     assert model.calibration_ == (1.0, 0.0)
     assert "not calibrated" in model.score([]).meaning
+
+
+def test_clusters_join_a_consensus(toy_crystals):
+    systems = {
+        "elements": {"system": "composition", "members": ["nb"], "n_splits": 3},
+        "clusters": {"system": "clustering", "representation": "soap-unperturbed", "deepest": 20},
+    }
+    model = make_screener("consensus", {"systems": systems, "folds": 3}).fit(toy_crystals)
+    scores = model.score(toy_crystals.materials[:6])
+    assert not scores.problems
+    assert scores.details.keys() == {"score_elements", "score_clusters"}
+    assert set(model.weights) == {"elements", "clusters"}
