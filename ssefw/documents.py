@@ -57,6 +57,7 @@ __all__ = [
     "Evaluation",
     "ExcludedCandidate",
     "Failure",
+    "FoundConductivity",
     "Gate",
     "HopRecord",
     "KindOffset",
@@ -1053,6 +1054,34 @@ class Outcome(Document):
     trajectory_keys: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class FoundConductivity(Document):
+    """Conductivity of a candidate at one temperature, as an answer to a question.
+
+    Attributes
+    ----------
+    temperature
+        Of `conductivity`.
+    is_simulated
+        Whether it is that of a run at this temperature; else it is read off the Arrhenius fit.
+    analysis_version
+        Of the analysis that gave it; empty where the outcome does not say.
+    fit
+        All of the fit, with its other temperatures.
+    """
+
+    candidate_id: str
+    formula: str
+    campaign: str
+    engine: str = ""
+    temperature: Temperature
+    conductivity: Estimate
+    activation_energy: Estimate
+    is_simulated: bool = False
+    is_used: bool = True
+    analysis_version: str = ""
+    fit: Conductivity
 
 
 class PlannedCandidate(Document):
