@@ -12,7 +12,11 @@ from ssefw.cli.options import json_option, opened, print_json, store_option
 if TYPE_CHECKING:
     from ssefw.documents import Barrier, Outcome
 
-KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
+KINDS = (
+    "outcomes", "candidates", "trajectories", "diffusivities", "conductivities", "barriers",
+    "labels",
+)  # fmt: skip
+RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
@@ -142,10 +146,12 @@ def show(candidate: str) -> None:
 @click.option("--certain", is_flag=True, help="The whole interval must lie in the range.")
 @click.option("--gate", help="With a gate of this code, such as volume_change.")
 @click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
+@click.option("--source", metavar="TEXT", help="Labels from here: a DOI, a row, a campaign.")
 @click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
 @click.option("--reverse", is_flag=True, help="Worst first.")
 @click.option("--limit", type=click.IntRange(1), default=50, help="So many; see --all.")
 @click.option("--page", type=click.IntRange(1), default=1, help="Which so many.")
+@click.option("--after", metavar="KEY", help="Go on behind this record, as a page says.")
 @click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="A table with one row each.")
@@ -157,6 +163,7 @@ def find(
     reverse: bool,
     limit: int,
     page: int,
+    after: str | None,
     is_all: bool,
     as_json: bool,
     as_csv: bool,
@@ -164,18 +171,31 @@ def find(
     label_kind: str | None,
     **asked: Any,
 ) -> None:
-    """Find outcomes, candidates, trajectories, diffusivities, barriers or labels.
+    """Find outcomes, conductivities, candidates, trajectories, diffusivities, barriers or labels.
 
     Ranges compare the value, so that a bound does not count; with --certain the whole interval
-    must lie in the range, and then a bound inside it does.
+    must lie in the range, and then a bound inside it does. Conductivities are those of the newest
+    analysis, at the temperature of the fit or, with --temperature, of the run at that temperature.
+    A sorted page ends with the key that --after takes, which is as quick far down as at the top.
     """
     from ssefw.report.tables import write_csv, write_json_lines, write_parquet
     from ssefw.store.query import Ask
 
     ask = Ask(kind_of_label=label_kind, **asked)
     window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
+    if after is not None and (sort is None or is_all or page > 1):
+        raise click.UsageError("--after needs --sort, and goes without --all and --page")
     with opened(read_only=True) as connection:
-        found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
+        is_keyed = kind in RECORDS and sort is not None and page == 1 and not is_all
+        if is_keyed or after is not None:
+            shown = connection.results.page(
+                kind, ask, sort=str(sort), reverse=reverse, after=after, limit=limit
+            )
+            found = iter(shown.documents)
+            if shown.last is not None:
+                click.echo(f"For more: --after {shown.last}", err=True)
+        else:
+            found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
         if parquet is not None:
             count = write_parquet(found, parquet)
             click.echo(f"{count} {kind} written to {parquet}", err=True)
