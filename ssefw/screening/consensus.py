@@ -3,9 +3,10 @@
 Each system is fitted on folds of the labels that keep near-duplicates together, and scores what it
 did not see. A logistic regression on the logits of these out-of-fold scores, with weights that are
 not negative, says how far each is believed; the systems are then fitted to all labels. Whether the
-stack is better than the best of its parts is asked of the same folds, each judged by weights that
-were learned without it; where it is not, that part speaks alone. With few labels a regression would
-be noise: then the mean of the ranks among the labels' out-of-fold scores counts, each system alike.
+stack is better than the plain mean of the logits, or the best of its parts, is asked of the same
+folds, each judged by weights that were learned without it; where it is not, the mean counts, or
+that part speaks alone. With few labels a regression would be noise: then the mean of the ranks
+among the labels' out-of-fold scores counts, each system alike.
 
 A label that a system cannot score (its structure is missing) says nothing of that system and counts
 for the others.
@@ -48,8 +49,8 @@ DEFAULT_SYSTEMS: dict[str, dict[str, Any]] = {
     "leafwise": {"system": "composition", "members": ["lgbm"], "n_splits": 20},
 }
 PENALTY = 1.0
-STACK = "/stack"
-"""Name of the stack among its parts, which have no slash."""
+STACK, MEAN = "/stack", "/mean"
+"""Names of the stack and of the plain mean among the parts, which have no slash."""
 
 
 class ConsensusScreener(Screener):
@@ -140,16 +141,17 @@ class ConsensusScreener(Screener):
         return make_screener(str(settings.pop("system", name)), settings)
 
     def _choose(self, logits: Floats, y: Ints, fold: Ints) -> None:
-        """Weigh the parts, or let the best one speak alone where the stack is not better."""
-        every = list(range(len(self.systems)))
-        choices = {STACK: every, **{name: [k] for k, name in enumerate(self.systems)}}
+        """Weigh the parts, or take their mean or the best one where that is better."""
+        each = np.eye(len(self.systems))
+        # A choice is what the parts are joined to before weights are learned, one column or more.
+        choices = {STACK: each, MEAN: each.mean(axis=1, keepdims=True)}
+        choices |= {name: each[:, [k]] for k, name in enumerate(self.systems)}
         self.losses_ = {
-            name: _loss_without(logits[:, columns], y, fold) for name, columns in choices.items()
+            name: _loss_without(logits @ joined, y, fold) for name, joined in choices.items()
         }
         best = min(self.losses_, key=lambda name: self.losses_[name])
-        weights, self.shift_ = _stack(logits[:, choices[best]], y)
-        self.weights_ = np.zeros(len(self.systems))
-        self.weights_[choices[best]] = weights
+        weights, self.shift_ = _stack(logits @ choices[best], y)
+        self.weights_ = choices[best] @ weights
 
     def _out_of_fold(self, data: Dataset) -> tuple[Floats, Ints]:
         """Return scores of labels that a part had not seen, shape (n, n_parts), and their folds.
@@ -233,8 +235,9 @@ class ConsensusScreener(Screener):
         if not self.is_stacked_:
             return f"mean rank, since labels are few, of {parts}"
         best = min(self.losses_, key=lambda name: self.losses_[name])
-        if best == STACK:
-            return f"stacked with weights {parts}"
+        if best in {STACK, MEAN}:
+            how = "stacked with weights" if best == STACK else "mean of the logits, with weights"
+            return f"{how} {parts}"
         return (
             f"{best} alone, since on labels not seen the stack was not better (log loss "
             f"{self.losses_[STACK]:.3f}, alone {self.losses_[best]:.3f})"

@@ -96,14 +96,15 @@ def test_a_system_that_is_wrong_gets_none(toy):
 def test_it_is_never_worse_by_choice_than_its_best_part(toy):
     screener = consensus("sulfur", "coin").fit(toy)
     best = min(screener.losses_, key=screener.losses_.get)
-    assert set(screener.losses_) == {"/stack", "sulfur", "coin"}
+    assert set(screener.losses_) == {"/stack", "/mean", "sulfur", "coin"}
     assert screener.losses_[best] <= screener.losses_["sulfur"]
     assert screener.losses_["sulfur"] < screener.losses_["coin"]
 
 
 def test_where_the_stack_is_not_better_the_best_part_speaks_alone(toy, monkeypatch):
     monkeypatch.setattr(
-        "ssefw.screening.consensus._loss_without", lambda logits, y, fold: logits.shape[1]
+        "ssefw.screening.consensus._loss_without",
+        lambda logits, y, fold: -np.corrcoef(logits[:, 0], y)[0, 1] + logits.shape[1],
     )
     screener = consensus("sulfur", "coin").fit(toy)
     scores = screener.score(toy.materials)
