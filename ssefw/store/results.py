@@ -82,8 +82,10 @@ class ResultStore:
         key = f"record-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
         if self._store.query_one({"uuid": key}, properties=["uuid"]) is not None:
             return key
-        self._store.update(
+        # Its own id, so that two who add it at the same moment add one.
+        self._store.docs_store.update(
             {
+                "_id": key,
                 "uuid": key,
                 "index": 1,
                 "output": output,
@@ -91,7 +93,8 @@ class ResultStore:
                 "completed_at": datetime.now(UTC).isoformat(),
                 "hosts": [],
                 "name": type(document).__name__,
-            }
+            },
+            key="_id",
         )
         return key
 
