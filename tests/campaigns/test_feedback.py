@@ -6,8 +6,10 @@ import pytest
 import yaml
 
 from ssefw.campaigns.acquisition import acquisition_order, framework_of
+from ssefw.campaigns.budget import lift_budget
 from ssefw.campaigns.control import Part
 from ssefw.campaigns.feedback import import_outcomes, ingest
+from ssefw.campaigns.holds import add_spending
 from ssefw.campaigns.launch import submit
 from ssefw.campaigns.loop import advance
 from ssefw.campaigns.plan import make_plan
@@ -234,6 +236,33 @@ def test_a_loop_ends_when_the_next_batch_promises_too_little(store, campaign):
     turn = advance(store, record)
     assert turn.is_over
     assert "fewer than 2" in turn.reason
+
+
+def test_a_loop_ends_when_its_budget_is_spent(store, campaign):
+    record = submitted(store, campaign(batch=2))
+    rich = record.model_copy(update={"spec": {**record.spec, "budget": {"core_hours": 100.0}}})
+    poor = record.model_copy(update={"spec": {**record.spec, "budget": {"core_hours": 1.0}}})
+    add_spending(store, "salts", core_hours=2.0)
+    turn = advance(store, poor)
+    assert turn.is_over
+    assert "core-hours" in turn.reason
+    assert not turn.released
+    lift_budget(store, rich)
+    assert len(advance(store, rich).released) == 2
+
+
+def test_a_loop_takes_what_promises_most_for_a_predicted_core_hour(store, campaign):
+    record = submitted(store, campaign(batch=1))
+    order = {entry.formula: entry for entry in rerank(store, record).ranking.entries}
+    best, second = list(order)[:2]
+    costs = tuple(
+        item.model_copy(update={"core_hours": 0.1 if item.formula == second else 1000.0})
+        for item in record.candidates
+    )
+    (first,) = advance(store, record.model_copy(update={"candidates": costs})).released
+    assert first.formula == second != best
+    hope = order[second].score + 0.5 * (order[second].spread or 0.0)
+    assert first.gain == pytest.approx(min(1.0, hope) / 0.1)
 
 
 def test_candidates_are_found_by_their_elements(store, campaign):
