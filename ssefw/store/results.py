@@ -376,7 +376,8 @@ class ResultStore:
     ) -> Iterator[dict[str, int]]:
         """Yield the indices, by uuid, of matches that no higher index of the job outdates."""
         matches = self._matches(criteria, order, at_most)
-        while batch := [(match["uuid"], match["index"]) for match in islice(matches, BATCH)]:
+        size = min(BATCH, at_most or BATCH)
+        while batch := [(match["uuid"], match["index"]) for match in islice(matches, size)]:
             latest: dict[str, int] = {}
             for other in self._store.query(
                 {"uuid": {"$in": [uuid for uuid, _ in batch]}}, properties=["uuid", "index"]
