@@ -4,6 +4,7 @@ An `Ask` is plain values as a person would state them; `where` turns it into Mon
 fields of the records of one kind.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -67,6 +68,8 @@ RANGES = {
 """Where the conductivity and the energy of a kind are."""
 
 MANY_FORMULAS = 200
+
+A_NUMBER = {"$gte": -math.inf}
 
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 
@@ -246,15 +249,19 @@ def behind(
     (field, direction), _ = order
     beyond = "$lt" if direction < 0 else "$gt"
     asked = criteria.get(field, {})
-    alike = {**criteria, field: value, "uuid": {beyond: uuid}}
+    # Not {field: None}, by which mongomock does not find what has no parent of the field either.
+    nothing = {**criteria, "$nor": [{field: A_NUMBER}]}
+    like = nothing if value is None else {**criteria, field: value}
+    alike = {**like, "uuid": {beyond: uuid}}
     if not isinstance(asked, dict):
         return [alike]
     if value is not None:
         further = [{**criteria, field: {**asked, beyond: value}}]
-        # What has no value comes last where the highest is first, and first otherwise.
-        nothing = [] if direction > 0 or asked else [{**criteria, field: None}]
-        return [alike, *further, *nothing]
-    return [alike] if direction < 0 else [alike, {**criteria, field: {"$ne": None}}]
+        # What has no value comes last where the highest is first, and first otherwise. Texts are
+        # always there.
+        is_last = direction < 0 and not asked and not isinstance(value, str)
+        return [alike, *further, *([nothing] if is_last else [])]
+    return [alike] if direction < 0 else [alike, {**criteria, field: A_NUMBER}]
 
 
 def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certain: bool) -> bool:
