@@ -19,8 +19,8 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
 @click.argument("structure", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
-    "--engine", "engine_name", type=click.Choice(["ase", "espresso"]), default="ase",
-    help="ase is the ML potential CHGNet.",
+    "--engine", "engine_name", type=click.Choice(["ase", "espresso", "vasp"]), default="ase",
+    help="ase is the ML potential CHGNet; vasp must be built with VTST.",
 )  # fmt: skip
 @click.option("--specie", default="Li", help="The ion that moves.")
 @click.option("--max-length", type=POSITIVE, default=6.0, help="Longest hop (A).")
@@ -43,6 +43,9 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 )
 @click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
 @click.option("--end-fmax", type=POSITIVE, default=0.01, help="Force on relaxed ends (eV/A).")
+@click.option(
+    "--charge", type=float, default=-1.0, help="Of a cell that lacks an ion (e); vasp, espresso."
+)
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
 @click.option(
@@ -74,6 +77,7 @@ def command(
     path: Any,
     first: str | None,
     plot: bool,
+    charge: float,
     climb: bool,
     relax: bool,
     dry_run: bool,
@@ -92,6 +96,7 @@ def command(
     candidate = read_pool(structure, strict=True).candidates[0]
     crystal = candidate.structure
     engine = _engine(engine_name, options)
+    engine.check()
     folder = output or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
     if relax and not dry_run:
@@ -114,6 +119,7 @@ def command(
         n_images=images,
         path=path,
         end_fmax=end_fmax,
+        charge=charge,
         band=NebSettings(fmax=fmax, climb=climb),
     )
     bands = {}
@@ -154,6 +160,10 @@ def _engine(name: str, options: tuple[str, ...]) -> "Engine":
             from ssefw.engines.espresso import EspressoEngine
 
             return EspressoEngine(**values)
+        if name == "vasp":
+            from ssefw.engines.vasp import VaspEngine
+
+            return VaspEngine(**values)
         from ssefw.engines.ase import AseEngine
 
         return AseEngine(**values)

@@ -47,8 +47,7 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
     ("text", "message"),
     [
         (BARRIERS, "'neb' for barriers without dynamics"),
-        (CAMPAIGN + "neb: {engine: {code: vasp}}\n", "relaxes no bands"),
-        (CAMPAIGN + "neb: {first: {code: vasp}}\n", "relaxes no bands"),
+        (CAMPAIGN + "neb: {engine: {code: vasp, preset: hull}}\n", "has no bands"),
         (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
         (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
         (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),
