@@ -24,6 +24,12 @@ def test_bands_without_dynamics_have_no_ladder(tmp_path):
     assert maker.neb.settings.path == "bvse"
 
 
+def test_interstitials_of_a_campaign_carry_the_opposite_charge(tmp_path):
+    maker = candidate_maker(spec_of(tmp_path, BARRIERS + "neb: {mechanism: concerted}\n"))
+    assert maker.neb.settings.mechanism == "concerted"
+    assert maker.neb.settings.cell_charge == 1.0
+
+
 def test_another_engine_for_bands_relaxes_the_crystal_anew(tmp_path):
     text = f"neb: {{engine: {QE}, first: {{code: ase}}, end_fmax: 0.0003}}\n"
     maker = candidate_maker(spec_of(tmp_path, CAMPAIGN + text))

@@ -90,3 +90,15 @@ def test_vasp_relaxes_crystal_ends_and_band(file, tmp_path, monkeypatch):
     assert hop["climbed"]
     assert hop["provenance"]["versions"]["vtst"] == "4.2"
     assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "line"),
+    [("interstitial", "3.266 A, 24 in the cell"), ("concerted", "4.000 A, 48 in the cell")],
+)
+def test_interstitial_hops_of_antifluorite_go_between_octahedra(
+    li2o, ssefw, tmp_path, mechanism, line
+):
+    li2o.to(filename=str(tmp_path / "Li2O.cif"))
+    done = ssefw("neb", "Li2O.cif", "--dry-run", "--mechanism", mechanism, "--min-length", "9")
+    assert done.stdout.splitlines() == [f"{line}, symmetric, 97 atoms"]

@@ -9,7 +9,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp import Incar, Kpoints
 
-from ssefw.data.hops import find_hops, vacancy_cell
+from ssefw.data.defects import hop_cell
+from ssefw.data.hops import find_hops
 from ssefw.engines import NebSettings
 from ssefw.engines.band import linear_images
 from ssefw.engines.band_progress import read_band_progress
@@ -43,7 +44,7 @@ def images():
     """Return five images of a hop of three atoms of copper into the place of a fourth."""
     crystal = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.5725), ["Cu"], [[0, 0, 0]])
     (kind, *_) = find_hops(crystal, specie="Cu", max_length=2.6)
-    cell = vacancy_cell(crystal, kind.hop, min_length=3.0)
+    cell = hop_cell(crystal, kind.hop, min_length=3.0)
     return linear_images(cell.start, cell.end, n_images=5)
 
 
