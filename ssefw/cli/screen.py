@@ -187,6 +187,7 @@ def rank(
 @click.argument("model", type=PATH)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
+@click.option("--pool", type=PATH, help="Labels without a structure take that of their row here.")
 @click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
 @click.option("--figure", type=PATH, help="Draw precision-recall and reliability (.svg, .png).")
 @click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
@@ -197,6 +198,7 @@ def evaluate(
     model: Path,
     label_set: str,
     structures: Path | None,
+    pool: Path | None,
     json_file: Path | None,
     figure: Path | None,
     scatter: Path | None,
@@ -217,15 +219,26 @@ def evaluate(
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)
+    if pool:
+        from ssefw.screening.clustering.matching import with_structures
+
+        labels = with_structures(labels, readable_rows(pool))
     limit = threshold if threshold is not None else screener.trained_on["threshold"]
     data = dataset_of(labels, threshold=limit)
     left_out = len(labels.labels) - len(data)
     if left_out:
         click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
     data, left_out = usable_rows(screener, data)
-    if left_out:
-        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     result = evaluate_model(screener, data, seed=seed)
+    if left_out:
+        share = len(data) / (len(data) + left_out)
+        click.echo(
+            f"{left_out} labels have no structure and are left out: the measures are of "
+            f"{share:.0%} of the labels",
+            err=True,
+        )
+        record = result.record | {"without_structure": left_out, "coverage": round(share, 4)}
+        result = result.model_copy(update={"record": record})
     if json_file:
         record = _measures(result)
         if str(json_file) == "-":
