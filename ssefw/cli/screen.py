@@ -259,7 +259,13 @@ def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> Non
 
     screener = load_screener(model)
     if formula is None:
-        for name, weight in screener.importances(top=2 * top)[:top]:
+        found = screener.importances(top=2 * top)[:top]
+        if not found:
+            raise DataError(
+                f"A model of {screener.name!r} like this one has no importances over all labels. "
+                f"Give a formula: ssefw screen explain {model} Li6PS5Cl"
+            )
+        for name, weight in found:
             if as_json:
                 print_json({"feature": name, "importance": weight})
             else:

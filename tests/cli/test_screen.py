@@ -143,6 +143,9 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
     assert (
         run(screen, "explain", path, "Li6PS5Cl", "--top", 3, "--json").stdout.count("feature") == 3
     )
+    lines = run(screen, "explain", path, "--top", 3).stdout.splitlines()
+    assert len(lines) == 3
+    assert all("labels)" in line for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,11 @@ __all__ = [
 
 Parameters = dict[str, Tensor]
 READOUT_STEPS = 3
+WORDS = {
+    "optimizer": ("adamw", "lamb"),
+    "pooling": ("set2set", "mean", "statistics"),
+    "stop": ("loss", "auc_pr"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,12 +46,22 @@ class NetworkConfig:
     ----------
     layers, neurons
         Dense layers before and after the readout, and their width.
+    site_layers
+        Dense layers before the readout where they are not as many as after it; 0 reads out the
+        site vectors themselves.
     readout
         Width of the set2set readout (512 in the paper's code).
+    pooling
+        ``set2set`` is the paper's readout; ``mean`` the weighted mean; ``statistics`` weighted
+        mean, standard deviation, smallest and largest of each component, as the trees see them.
     dropout, dropout_final
         Share of activations that is dropped before and after the readout.
     l2, l2_final
         Weight of the squared weights before and after the readout.
+    noise
+        Standard deviation of what is added to scaled site vectors in training.
+    smoothing
+        Share by which a class is drawn to one half in training.
     optimizer
         ``lamb`` is the paper's: LAMB with Lookahead under a triangular-2 cyclic rate between
         `rate` and `rate_max`; ``adamw`` has a constant `rate`.
@@ -55,22 +70,29 @@ class NetworkConfig:
     epochs
         Largest number.
     patience
-        Epochs without a better validation loss after which a member stops.
+        Epochs without a better validation after which a member stops.
+    stop
+        What is better: a smaller ``loss``, or a larger ``auc_pr`` as in the paper's code.
     """
 
     layers: int = 2
     neurons: int = 32
+    site_layers: int | None = None
     readout: int = 16
+    pooling: Literal["set2set", "mean", "statistics"] = "set2set"
     dropout: float = 0.1
     dropout_final: float = 0.2
     l2: float = 1e-4
     l2_final: float = 1e-4
+    noise: float = 0.0
+    smoothing: float = 0.0
     optimizer: Literal["adamw", "lamb"] = "adamw"
     rate: float = 3e-3
     rate_max: float = 5e-3
     batch: int = 128
     epochs: int = 120
     patience: int = 30
+    stop: Literal["loss", "auc_pr"] = "loss"
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "NetworkConfig":
@@ -93,9 +115,19 @@ class NetworkConfig:
             raise ConfigurationError(f"{', '.join(counts)} of a network are whole numbers from 1.")
         if not (0 <= config.dropout < 1 and 0 <= config.dropout_final < 1):
             raise ConfigurationError("The dropout of a network lies from 0 to below 1.")
-        if config.optimizer not in {"adamw", "lamb"}:
-            raise ConfigurationError(f"Unknown optimizer {config.optimizer!r}. Known: adamw, lamb.")
+        if not (0 <= config.smoothing < 1 and config.noise >= 0):
+            raise ConfigurationError("The smoothing lies from 0 to below 1, the noise from 0.")
+        for name, words in WORDS.items():
+            if (word := getattr(config, name)) not in words:
+                raise ConfigurationError(
+                    f"Unknown {name} {word!r} of a network. Known: {', '.join(words)}."
+                )
         return config
+
+    @property
+    def layers_before(self) -> int:
+        """Dense layers before the readout."""
+        return self.layers if self.site_layers is None else self.site_layers
 
     def settings(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
@@ -181,12 +213,15 @@ def initial_parameters(
     """Return random parameters of an ensemble for site vectors of a width."""
     n, h = config.neurons, config.readout
     shapes: dict[str, tuple[int, int]] = {}
-    for k in range(config.layers):
+    for k in range(config.layers_before):
         shapes[f"site_{k}"] = (width if k == 0 else n, n)
-    shapes["memory"] = (n, h)
-    shapes["recurrent"] = (2 * h, 4 * h)
+    before = n if config.layers_before else width
+    read = {"set2set": 2 * h, "mean": before, "statistics": 4 * before}[config.pooling]
+    if config.pooling == "set2set":
+        shapes["memory"] = (before, h)
+        shapes["recurrent"] = (2 * h, 4 * h)
     for k in range(config.layers):
-        shapes[f"whole_{k}"] = (2 * h if k == 0 else n, n)
+        shapes[f"whole_{k}"] = (read if k == 0 else n, n)
     shapes["out"] = (n, 1)
     parameters: Parameters = {}
     for name, (rows, columns) in shapes.items():
@@ -212,10 +247,16 @@ def logits(
         Draws what is dropped in training; without one nothing is.
     """
     x = batch.vectors[None]
-    for k in range(config.layers):
+    members = len(parameters["out/weight"])
+    if generator is not None and config.noise:
+        x = x + config.noise * torch.randn((members, *x.shape[1:]), generator=generator)
+    for k in range(config.layers_before):
         x = _dense(parameters, f"site_{k}", x).relu()
         x = _dropped(x, config.dropout, generator)
-    x = _set2set(parameters, x, batch)
+    if config.pooling == "set2set":
+        x = _set2set(parameters, x, batch)
+    else:
+        x = _pooled(x.expand(members, -1, -1), batch, statistics=config.pooling == "statistics")
     for k in range(config.layers):
         x = _dense(parameters, f"whole_{k}", x).relu()
         x = _dropped(x, config.dropout_final, generator)
@@ -237,6 +278,22 @@ def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tens
         return x
     kept = torch.rand(x.shape, generator=generator) >= share
     return x * kept / (1 - share)
+
+
+def _pooled(x: Tensor, batch: Batch, *, statistics: bool) -> Tensor:
+    members, _, width = x.shape
+    owner, zeros = batch.owner, x.new_zeros(members, batch.size, width)
+    weight = batch.weight[:, None]
+    mean = zeros.index_add(1, owner, weight * x)
+    if not statistics:
+        return mean
+    variance = zeros.index_add(1, owner, weight * (x - mean[:, owner]) ** 2)
+    index = owner[None, :, None].expand_as(x)
+    low, high = (
+        zeros.scatter_reduce(1, index, x, how, include_self=False) for how in ("amin", "amax")
+    )
+    # The root of zero has no slope.
+    return torch.cat([mean, (variance + 1e-6).sqrt(), low, high], dim=-1)
 
 
 def _set2set(parameters: Parameters, x: Tensor, batch: Batch) -> Tensor:

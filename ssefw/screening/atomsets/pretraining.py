@@ -1,46 +1,110 @@
-"""A first task with many examples, whose network the labels then go on with.
+"""A first task with many examples, whose networks the labels then go on with.
 
 McHaffie et al. 2025 begin with telling metals from non-metals. A pool that states band gaps gives
 that task; one that states formation energies gives theirs.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+import torch
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import DataError
+from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
 from ssefw.screening.atomsets.network import Batch, NetworkConfig
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, train_networks
 
 __all__ = ["pretrained"]
 
+logger = logging.getLogger(__name__)
+
 METALLIC_GAP_EV = 0.01
 FEWEST = 50
-EPOCHS, PATIENCE = 30, 8
+EPOCHS, PATIENCE, BATCH = 30, 8, 128
+STOPPING_SHARE = 0.1
+SAID_EVERY = 5
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Materials of a pool and what is to be said of them."""
+
+    name: str
+    sets: list[WeightedSet]
+    target: npt.NDArray[np.float64]
+    learns: npt.NDArray[np.bool_]
+    regression: bool
 
 
 def pretrained(
     path: Path,
     make_set: Callable[[Material], WeightedSet],
-    config: NetworkConfig,
+    configs: Sequence[NetworkConfig],
     *,
     rows: int,
     seed: int,
-) -> Start:
-    """Return a network trained on a pool, without its last layer.
+    folder: Path | None = None,
+) -> list[Start]:
+    """Return a network for each configuration, trained on a pool, without its last layer.
 
-    A tenth of the rows stops the training. Rows whose sites cannot be described are left out.
+    Configurations of one shape share a network. A tenth of the rows stops the training. Rows
+    whose sites cannot be described are left out.
+
+    Parameters
+    ----------
+    folder
+        Where finished networks are kept and looked for.
 
     Raises
     ------
     DataError
         If the pool states neither band gaps nor formation energies.
     """
+    task = _task(path, make_set, rows=rows, seed=seed)
+    made: dict[NetworkConfig, Start] = {}
+    starts = []
+    for config in configs:
+        first = _first_config(config)
+        if first not in made:
+            made[first] = _start(task, first, seed=seed, folder=folder)
+        starts.append(made[first])
+    return starts
+
+
+def _first_config(config: NetworkConfig) -> NetworkConfig:
+    """Return the shape of a configuration with the training of the first task.
+
+    A task of thousands of rows is held back by its own size.
+    """
+    plain = NetworkConfig()
+    return replace(
+        config,
+        dropout=plain.dropout,
+        dropout_final=plain.dropout_final,
+        l2=plain.l2,
+        l2_final=plain.l2_final,
+        optimizer=plain.optimizer,
+        rate=plain.rate,
+        rate_max=plain.rate_max,
+        noise=0.0,
+        smoothing=0.0,
+        stop="loss",
+        epochs=EPOCHS,
+        patience=PATIENCE,
+        batch=BATCH,
+    )
+
+
+def _task(
+    path: Path, make_set: Callable[[Material], WeightedSet], *, rows: int, seed: int
+) -> _Task:
     materials = [row for row in read_materials(path) if not isinstance(row, Reject)]
     rng = np.random.default_rng(seed)
     chosen = [materials[k] for k in rng.permutation(len(materials))[:rows]]
@@ -64,17 +128,52 @@ def pretrained(
     target = np.array(targets)
     if not is_metal:
         target = (target - target.mean()) / target.std()
-    center, scale = feature_scale(sets)
-    learns = rng.random((1, len(sets))) >= 0.1
-    trained = train_networks(
-        Batch.of(sets, center=center, scale=scale),
-        target,
-        learns,
-        replace(config, epochs=EPOCHS, patience=PATIENCE, batch=128),
-        seed=seed,
-        regression=not is_metal,
+    name = "metal or not" if is_metal else "formation energy"
+    learns = rng.random((1, len(sets))) >= STOPPING_SHARE
+    logger.info("pre-training on %d rows of %s: %s", len(sets), path.name, name)
+    return _Task(name, sets, target, learns, regression=not is_metal)
+
+
+def _start(task: _Task, config: NetworkConfig, *, seed: int, folder: Path | None) -> Start:
+    key = fingerprint(
+        [config.settings(), seed, task.name],
+        task.sets,
+        {"target": task.target, "learns": task.learns},
     )
-    kept = {
+    path = None if folder is None else folder / f"pretrained-{key}.npz"
+    if path is not None and (kept := read_arrays(path)) is not None:
+        logger.info("pre-training: taken from %s", path)
+        parameters = {name: torch.from_numpy(kept[name]) for name in kept if "/" in name}
+        return Start(parameters, kept["center"], kept["scale"])
+    center, scale = feature_scale(task.sets)
+    trained = train_networks(
+        Batch.of(task.sets, center=center, scale=scale),
+        task.target,
+        task.learns,
+        config,
+        seed=seed,
+        regression=task.regression,
+        watch=_say,
+    )
+    rest = task.target[~task.learns[0]]
+    guess = rest.mean()
+    plain = rest.var() if task.regression else -np.log([guess, 1 - guess]) @ [guess, 1 - guess]
+    logger.info(
+        "pre-training: %s, loss %.3f on unseen rows, %.3f by guessing the mean",
+        task.name,
+        trained.loss[0],
+        plain,
+    )
+    parameters = {
         name: value for name, value in trained.parameters.items() if not name.startswith("out/")
     }
-    return Start(kept, center, scale)
+    if path is not None:
+        arrays = {name: value.numpy() for name, value in parameters.items()}
+        write_arrays(path, {**arrays, "center": center, "scale": scale})
+    return Start(parameters, center, scale)
+
+
+def _say(epoch: int, loss: float) -> bool:
+    if epoch % SAID_EVERY == 0:
+        logger.info("pre-training: epoch %d of %d, loss %.3f", epoch, EPOCHS, loss)
+    return False

@@ -11,7 +11,6 @@ McHaffie et al., Digital Discovery 4, 1518 (2025), https://doi.org/10.1039/D5DD0
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,13 +19,17 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.parallel import Parallel, delayed
 
-from ssefw.data.compositions import fractions, parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import NetworkGroup, fit_groups
+from ssefw.screening.atomsets.explanation import (
+    component_reasons,
+    element_importances,
+    element_reasons,
+)
 from ssefw.screening.atomsets.network import NetworkConfig, varied_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
@@ -83,6 +86,8 @@ class AtomSetsScreener(Screener):
         Pool with band gaps or formation energies that the networks see first.
     pretrain_rows
         So many of its rows.
+    tune_seconds
+        Wall time after which a search starts no further trial.
     checkpoints
         Folder in which finished groups of networks, and trials of a search, are kept.
     workers
@@ -106,6 +111,7 @@ class AtomSetsScreener(Screener):
         weights: str | None = None,
         pretrain: str | None = None,
         pretrain_rows: int = 4000,
+        tune_seconds: float = 3600.0,
         checkpoints: str | None = None,
         seed: int = 0,
         workers: int = 1,
@@ -136,6 +142,7 @@ class AtomSetsScreener(Screener):
         self.weights = weights
         self.pretrain = pretrain
         self.pretrain_rows = pretrain_rows
+        self.tune_seconds = tune_seconds
         self.checkpoints = checkpoints
         self.seed = seed
         self.workers = workers
@@ -181,14 +188,16 @@ class AtomSetsScreener(Screener):
         self.frozen_, self.kinds_ = self._fit_classifiers(sets, labeled.y, learns)
         self.groups_: list[NetworkGroup] = []
         if NET in self.members:
-            start = None
+            folder = None if self.checkpoints is None else Path(self.checkpoints)
+            starts = []
             if self.pretrain is not None:
-                start = pretrained(
+                starts = pretrained(
                     Path(self.pretrain),
                     self._set,
-                    self.networks[0],
+                    self.networks,
                     rows=self.pretrain_rows,
                     seed=self.seed,
+                    folder=folder,
                 )
             self.groups_ = fit_groups(
                 self.networks,
@@ -196,9 +205,9 @@ class AtomSetsScreener(Screener):
                 labeled.y,
                 learns,
                 seed=self.seed,
-                start=start,
+                starts=starts,
                 workers=self.workers,
-                folder=None if self.checkpoints is None else Path(self.checkpoints),
+                folder=folder,
             )
         each = self._each(sets)
         unseen = np.where(np.tile(~learns, (len(each) // self.runs, 1)), each, np.nan)
@@ -231,6 +240,7 @@ class AtomSetsScreener(Screener):
             labeled,
             trials=trials,
             seed=self.seed,
+            seconds=self.tune_seconds,
             folder=None if self.checkpoints is None else Path(self.checkpoints),
         )
         settings: Any = {
@@ -289,29 +299,23 @@ class AtomSetsScreener(Screener):
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
         """Return what moves the score most: an element left out, a component put to its median."""
         self._check_fitted()
-        own = self._set(material)
-        mean = own.weight @ own.vectors
-        trials: list[WeightedSet] = [own]
-        named: list[tuple[str, float, float]] = []
-        shares = fractions(material.composition)
-        for symbol, share in shares.items():
-            rest = {other: amount for other, amount in shares.items() if other != symbol}
-            if self.layer == "elements" and rest and not self._leaves_out(symbol):
-                formula = "".join(f"{key}{value:.6f}" for key, value in rest.items())
-                trials.append(self._set(Material(name=formula, formula=formula)))
-                named.append((f"share of {symbol}", share, self._typical_share(symbol)))
-        typical = np.median(self.distance_.points, axis=0)
-        for k in range(len(mean)):
-            shifted = own.vectors.copy()
-            shifted[:, k] += typical[k] - mean[k]
-            trials.append(replace(own, vectors=shifted))
-            named.append((f"{self.source} mean[{k}]", float(mean[k]), float(typical[k])))
-        score = calibrated(self._middle(self._each(trials)), self.calibration_)
-        reasons = [
-            Reason(name, value, middle, float(score[0] - other))
-            for (name, value, middle), other in zip(named, score[1:], strict=True)
-        ]
+        points = self.distance_.points
+        reasons = component_reasons(self._set(material), points, self._score, source=self.source)
+        if self.layer == "elements":
+            reasons += element_reasons(
+                material, self.formulas_, self._set, self._score, ion=self._sees_ion
+            )
         return sorted(reasons, key=lambda reason: -abs(reason.effect))[:top]
+
+    def importances(self, *, top: int = 20) -> list[tuple[str, float]]:
+        """Return the elements that move the labels' scores most.
+
+        A model of structures does not keep those of its labels, and has none.
+        """
+        self._check_fitted()
+        if self.layer != "elements":
+            return []
+        return element_importances(self.formulas_, self._set, self._score, ion=self._sees_ion)[:top]
 
     @property
     def trained_on(self) -> dict[str, Any]:
@@ -439,12 +443,13 @@ class AtomSetsScreener(Screener):
             means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
         return np.asarray(np.mean(means, axis=0))
 
-    def _leaves_out(self, symbol: str) -> bool:
-        return symbol == "Li" and "M" not in self.representation
+    def _score(self, sets: list[WeightedSet]) -> Floats:
+        """Return the calibrated probability of each set, shape (n,)."""
+        return calibrated(self._middle(self._each(sets)), self.calibration_)
 
-    def _typical_share(self, symbol: str) -> float:
-        shares = [fractions(parse_formula(formula)).get(symbol, 0.0) for formula in self.formulas_]
-        return float(np.median(shares))
+    @property
+    def _sees_ion(self) -> bool:
+        return "M" in self.representation
 
 
 def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
