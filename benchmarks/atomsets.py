@@ -2,8 +2,8 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/atomsets.py [PART ...] [--full] [--only TEXT]
 
-Parts: energies, speed, statistics, loco, kfold, networks, optimizers, pretrain, oracle,
-oracle_structures, icsd, obelix, grouped.
+Parts: energies, speed, statistics, loco, kfold, networks, chemistry, search, optimizers, pretrain,
+oracle, oracle_structures, icsd, obelix, grouped.
 
 Measures are of held-out rows pooled over folds, then their mean over folds. LOCO is honest unless
 a line says oracle: nothing is chosen on the held-out cluster. The reduced run trains 4 networks
@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import numpy as np
 from screening import mchaffie
+from sklearn.cluster import KMeans
 
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_tables import read_label_table
@@ -31,7 +32,7 @@ from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
 from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
 from ssefw.screening.atomsets.network import Batch, NetworkConfig, predict
 from ssefw.screening.atomsets.screener import AtomSetsScreener
-from ssefw.screening.atomsets.sources import make_source, material_set, set_statistics
+from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 from ssefw.screening.classifiers import fit_classifier
 from ssefw.screening.evaluate import Predictions, cross_validate
@@ -72,6 +73,18 @@ class Remembering(AtomSetsScreener):
     """The system, with the sets of all variants and folds made once."""
 
     sets: ClassVar[dict] = {}
+
+    def __init__(self, *, by_chemistry=False, **settings):
+        super().__init__(**settings)
+        self.by_chemistry = by_chemistry
+
+    def fit(self, data, *, pool=()):
+        """Fit; where wished, kinds of chemistry take the place of near-duplicates."""
+        if self.by_chemistry:
+            self._source = make_source(self.source, weights=self.weights)
+            points = pooled([self._set(m) for m in data.materials])
+            data = replace(data, groups=KMeans(20, random_state=0).fit_predict(points))
+        return super().fit(data, pool=pool)
 
     def _set(self, material):
         key = (self.source, self.layer, self.representation, material.name, material.formula)
@@ -208,6 +221,48 @@ def run_networks():
         compare(*mchaffie("lococv"), variants)
 
 
+def run_chemistry():
+    print("Members stopped by chemistry they have not seen, official leave-one-cluster-out, honest")
+    statistics = [{"pooling": "statistics"}]
+    variants = {
+        "stopped by other compositions": {"members": ["net"], "networks": statistics},
+        "stopped by other chemistry": {
+            "members": ["net"],
+            "networks": statistics,
+            "by_chemistry": True,
+        },
+        "the same, set2set": {"members": ["net"], "by_chemistry": True},
+    }
+    compare(*mchaffie("lococv"), variants)
+
+
+def run_search():
+    """Search on the training side of each cluster only; what it finds is scored on the cluster."""
+    trials = 60 if FULL else 12
+    print(f"{trials} trials for each cluster, official leave-one-cluster-out, honest (nested)")
+    data, splits = mchaffie("lococv")
+    begin = time.process_time()
+    parts, kept = [], []
+    for split in splits:
+        train = data.take(split.train)
+        plain = AtomSetsScreener(
+            members=["net"], source="megnet", weights=str(WEIGHTS), runs=RUNS, checkpoints=OUT
+        )
+        settings = {**plain.tuned_on(train, trials=trials).settings(), "weights": str(WEIGHTS)}
+        settings["networks"] = settings["networks"][:3]
+        kept.append(settings["networks"][0])
+        tuned = AtomSetsScreener(**settings, checkpoints=OUT).fit(train)
+        parts.append(tuned.score(data.take(split.test).materials).probability)
+    found = of_folds(parts, splits)
+    show("the three best found", data, found, time.process_time() - begin)
+    for split, one in zip(splits, kept, strict=True):
+        print(f"    best without {split.name}: {one}")
+    for name, networks in (("default", [{}]), ("statistics", [{"pooling": "statistics"}])):
+        plain = cross_validate(maker(members=["net"], networks=networks), data, splits)
+        show(name, data, plain)
+        show_difference(data, found, plain)
+
+
 def run_optimizers():
     print("Optimizers, official leave-one-cluster-out, honest")
     variants = {
@@ -218,13 +273,25 @@ def run_optimizers():
 
 
 def run_pretrain():
-    print("Pre-training, official leave-one-cluster-out, honest")
+    """Compare networks with and without a first task, for two readouts, on two label sets."""
     pools = {"metal or not": "li_pool.jsonl.gz", "formation energy": "mp36k.jsonl.gz"}
-    variants = {
-        f"pre-trained on {name}": {"members": ["net"], "pretrain": str(DATA / "pools" / file)}
-        for name, file in pools.items()
-    }
-    compare(*mchaffie("lococv"), {"not pre-trained": {"members": ["net"]}, **variants})
+    families = obelix()
+    for kind, (data, splits) in {
+        "McHaffie, official leave-one-cluster-out": mchaffie("lococv"),
+        "OBELiX, leave one family out": (families, by_family(families)),
+    }.items():
+        print(f"Pre-training, {kind}, honest", flush=True)
+        for pooling in ("set2set", "statistics"):
+            plain = {"members": ["net"], "networks": [{"pooling": pooling}]}
+            first = {
+                f"{pooling}, pre-trained on {name}": {
+                    **plain,
+                    "pretrain": str(DATA / "pools" / file),
+                    "pretrain_rows": 10_000,
+                }
+                for name, file in pools.items()
+            }
+            compare(data, splits, {f"{pooling}, not pre-trained": plain, **first})
 
 
 # What the oracle chooses among; 64-64 without dropout is the paper's network for 5-fold.
@@ -501,6 +568,8 @@ PARTS = (
     "loco",
     "kfold",
     "networks",
+    "chemistry",
+    "search",
     "optimizers",
     "pretrain",
     "oracle",

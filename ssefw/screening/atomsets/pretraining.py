@@ -4,6 +4,7 @@ McHaffie et al. 2025 begin with telling metals from non-metals. A pool that stat
 that task; one that states formation energies gives theirs.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -48,6 +49,7 @@ def pretrained(
     make_set: Callable[[Material], WeightedSet],
     configs: Sequence[NetworkConfig],
     *,
+    sites: str,
     rows: int,
     seed: int,
     folder: Path | None = None,
@@ -59,23 +61,44 @@ def pretrained(
 
     Parameters
     ----------
+    sites
+        What tells the sets of `make_set` from others.
     folder
         Where finished networks are kept and looked for.
 
     Raises
     ------
     DataError
-        If the pool states neither band gaps nor formation energies.
+        If the pool cannot be read, or states neither band gaps nor formation energies.
     """
-    task = _task(path, make_set, rows=rows, seed=seed)
+    content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    task: _Task | None = None
     made: dict[NetworkConfig, Start] = {}
-    starts = []
-    for config in configs:
-        first = _first_config(config)
-        if first not in made:
-            made[first] = _start(task, first, seed=seed, folder=folder)
-        starts.append(made[first])
-    return starts
+    for config in dict.fromkeys(_first_config(config) for config in configs):
+        key = fingerprint([config.settings(), seed, rows, sites, content], [], {})
+        kept = None if folder is None else folder / f"pretrained-{key}.npz"
+        if kept is not None and (start := _read(kept)) is not None:
+            made[config] = start
+            continue
+        task = task or _task(path, make_set, rows=rows, seed=seed)
+        made[config] = _start(task, config, seed=seed)
+        if kept is not None:
+            _write(kept, made[config])
+    return [made[_first_config(config)] for config in configs]
+
+
+def _read(path: Path) -> Start | None:
+    arrays = read_arrays(path)
+    if arrays is None:
+        return None
+    logger.info("pre-training: taken from %s", path)
+    parameters = {name: torch.from_numpy(arrays[name]) for name in arrays if "/" in name}
+    return Start(parameters, arrays["center"], arrays["scale"])
+
+
+def _write(path: Path, start: Start) -> None:
+    arrays = {name: value.numpy() for name, value in start.parameters.items()}
+    write_arrays(path, {**arrays, "center": start.center, "scale": start.scale})
 
 
 def _first_config(config: NetworkConfig) -> NetworkConfig:
@@ -134,17 +157,7 @@ def _task(
     return _Task(name, sets, target, learns, regression=not is_metal)
 
 
-def _start(task: _Task, config: NetworkConfig, *, seed: int, folder: Path | None) -> Start:
-    key = fingerprint(
-        [config.settings(), seed, task.name],
-        task.sets,
-        {"target": task.target, "learns": task.learns},
-    )
-    path = None if folder is None else folder / f"pretrained-{key}.npz"
-    if path is not None and (kept := read_arrays(path)) is not None:
-        logger.info("pre-training: taken from %s", path)
-        parameters = {name: torch.from_numpy(kept[name]) for name in kept if "/" in name}
-        return Start(parameters, kept["center"], kept["scale"])
+def _start(task: _Task, config: NetworkConfig, *, seed: int) -> Start:
     center, scale = feature_scale(task.sets)
     trained = train_networks(
         Batch.of(task.sets, center=center, scale=scale),
@@ -167,9 +180,6 @@ def _start(task: _Task, config: NetworkConfig, *, seed: int, folder: Path | None
     parameters = {
         name: value for name, value in trained.parameters.items() if not name.startswith("out/")
     }
-    if path is not None:
-        arrays = {name: value.numpy() for name, value in parameters.items()}
-        write_arrays(path, {**arrays, "center": center, "scale": scale})
     return Start(parameters, center, scale)
 
 

@@ -195,6 +195,7 @@ class AtomSetsScreener(Screener):
                     Path(self.pretrain),
                     self._set,
                     self.networks,
+                    sites=f"{self._source.fingerprint} {self._sites}",
                     rows=self.pretrain_rows,
                     seed=self.seed,
                     folder=folder,
@@ -285,7 +286,7 @@ class AtomSetsScreener(Screener):
             meaning=(
                 f"probability of sigma >= {self._trained_on['threshold']:g} S/cm near room "
                 f"temperature: {n_members} members ({', '.join(self.members)}) on "
-                f"{self.source} {self.layer} {self.representation}, calibrated on unseen labels"
+                f"{self._sites}, calibrated on unseen labels"
             ),
             votes=(each >= 0.5).sum(axis=0),
             n_votes=n_members,
@@ -446,6 +447,10 @@ class AtomSetsScreener(Screener):
     def _score(self, sets: list[WeightedSet]) -> Floats:
         """Return the calibrated probability of each set, shape (n,)."""
         return calibrated(self._middle(self._each(sets)), self.calibration_)
+
+    @property
+    def _sites(self) -> str:
+        return f"{self.source} {self.layer} {self.representation}"
 
     @property
     def _sees_ion(self) -> bool:

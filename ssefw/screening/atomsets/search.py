@@ -37,8 +37,15 @@ GRID: dict[str, list[Any]] = {
     "rate": [2e-5, 4e-5, 6e-5, 8e-5, 1e-4],
     "rate_max": [1e-4, 1e-3, 3e-3, 5e-3, 7e-3],
 }
-"""What McHaffie et al. 2025 searched with LAMB; ADAM_RATES stand in for its rates with Adam."""
-ADAM_RATES = [5e-4, 1e-3, 2e-3, 4e-3]
+"""What McHaffie et al. 2025 searched with LAMB."""
+ADAM: dict[str, list[Any]] = {
+    **{name: values for name, values in GRID.items() if name != "rate_max"},
+    "rate": [5e-4, 1e-3, 2e-3, 4e-3],
+    "pooling": ["set2set", "statistics"],
+    "noise": [0.0, 0.1, 0.3],
+    "smoothing": [0.0, 0.1, 0.2],
+}
+"""The same with rates for Adam, and what was found to matter beside it."""
 KEPT = 10
 FOLDS = 3
 FIRST_LOOK = 10
@@ -76,10 +83,7 @@ def search_networks(
     except ImportError as error:
         raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
     batch, learns = _inner_folds(sets, data, seed=seed)
-    space = dict(GRID)
-    if optimizer == "adamw":
-        space = {**GRID, "rate": ADAM_RATES}
-        del space["rate_max"]
+    space = ADAM if optimizer == "adamw" else GRID
 
     def objective(trial: Any) -> float:
         chosen = {name: trial.suggest_categorical(name, values) for name, values in space.items()}

@@ -108,7 +108,9 @@ def test_networks_of_one_shape_share_a_first_task_and_it_is_kept(toy, tmp_path):
     make_set = partial(material_set, source=source, layer="elements", representation="CAMN")
     small = NetworkConfig(neurons=8, readout=4)
     configs = [small, replace(small, dropout=0.4, l2=1e-2), replace(small, neurons=6)]
-    first = partial(pretrained, pool, make_set, configs, rows=60, seed=0, folder=tmp_path / "kept")
+    first = partial(
+        pretrained, pool, make_set, configs, sites="x", rows=60, seed=0, folder=tmp_path / "kept"
+    )
     one, same, other = first()
     assert one is same
     assert other.parameters["site_0/weight"].shape == (1, 64, 6)
@@ -119,6 +121,9 @@ def test_networks_of_one_shape_share_a_first_task_and_it_is_kept(toy, tmp_path):
     assert {file: file.stat().st_mtime_ns for file in files} == written
     for name, value in one.parameters.items():
         assert torch.equal(value, again.parameters[name])
+    pool.write_text(pool.read_text() + "\n")
+    first()
+    assert len(list((tmp_path / "kept").iterdir())) == 4
 
 
 @pytest.fixture
