@@ -211,7 +211,7 @@ def evaluate(
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
     from ssefw.screening.base import load_screener, usable_rows
-    from ssefw.screening.evaluate import evaluate_model
+    from ssefw.screening.evaluate import evaluate_model, similar_to
 
     screener = load_screener(model)
     labels = find_label_set(label_set, structures=structures)
@@ -241,7 +241,12 @@ def evaluate(
 
         scores = screener.score(data.materials)
         draw_conductivities(
-            scores.probability, data.labels, scatter, threshold=limit, spread=scores.spread
+            scores.probability,
+            data.labels,
+            scatter,
+            threshold=limit,
+            spread=scores.spread,
+            similar=similar_to(data, screener.trained_on["formulas"]),
         )
     if str(json_file) != "-":
         _print_evaluation(result)
