@@ -196,18 +196,17 @@ NETWORKS = {
     "strong decay, 1e-2": {"l2": 1e-2, "l2_final": 1e-2},
     "label smoothing 0.2": {"smoothing": 0.2},
     "noise 0.3 on the vectors": {"noise": 0.3},
-    "width 128": {"neurons": 128, "readout": 32},
     "stopped by AUC-PR": {"stop": "auc_pr"},
     "stopped after 15 epochs": {"epochs": 15, "patience": 15},
-    "one layer, statistics, noise, smoothing": {
-        "layers": 1,
+    "statistics, smoothing 0.2": {"pooling": "statistics", "smoothing": 0.2},
+    "statistics, one layer, dropout 0.5": {
         "pooling": "statistics",
-        "site_layers": 0,
-        "noise": 0.3,
-        "smoothing": 0.2,
+        "layers": 1,
+        "dropout": 0.2,
         "dropout_final": 0.5,
-        "l2_final": 1e-3,
+        "smoothing": 0.2,
     },
+    "width 128": {"neurons": 128, "readout": 32},
 }
 
 
