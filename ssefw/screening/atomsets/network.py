@@ -7,7 +7,7 @@ Chen and Ong, npj Comput. Mater. 7, 173 (2021), https://doi.org/10.1038/s41524-0
 Vinyals et al. (2016), https://arxiv.org/abs/1511.06391
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -25,14 +25,25 @@ __all__ = [
     "Parameters",
     "initial_parameters",
     "logits",
+    "network_configs",
     "predict",
     "varied_configs",
 ]
 
 Parameters = dict[str, Tensor]
 READOUT_STEPS = 3
+COUNTS = {
+    "layers": 1,
+    "neurons": 1,
+    "site_layers": 0,
+    "readout": 1,
+    "batch": 1,
+    "epochs": 1,
+    "patience": 1,
+}
+SHARES = {"dropout", "dropout_final", "smoothing"}
 WORDS = {
-    "optimizer": ("adamw", "lamb"),
+    "optimizer": ("adam", "lamb"),
     "pooling": ("set2set", "mean", "statistics"),
     "stop": ("loss", "auc_pr"),
 }
@@ -64,7 +75,7 @@ class NetworkConfig:
         Share by which a class is drawn to one half in training.
     optimizer
         ``lamb`` is the paper's: LAMB with Lookahead under a triangular-2 cyclic rate between
-        `rate` and `rate_max`; ``adamw`` has a constant `rate`.
+        `rate` and `rate_max`; ``adam`` has a constant `rate`.
     batch
         Materials in a step.
     epochs
@@ -86,7 +97,7 @@ class NetworkConfig:
     l2_final: float = 1e-4
     noise: float = 0.0
     smoothing: float = 0.0
-    optimizer: Literal["adamw", "lamb"] = "adamw"
+    optimizer: Literal["adam", "lamb"] = "adam"
     rate: float = 3e-3
     rate_max: float = 5e-3
     batch: int = 128
@@ -109,14 +120,20 @@ class NetworkConfig:
             raise ConfigurationError(
                 f"A network has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
             )
-        config = cls(**settings)
-        counts = ("layers", "neurons", "readout", "batch", "epochs", "patience")
-        if any(not isinstance(getattr(config, c), int) or getattr(config, c) < 1 for c in counts):
-            raise ConfigurationError(f"{', '.join(counts)} of a network are whole numbers from 1.")
-        if not (0 <= config.dropout < 1 and 0 <= config.dropout_final < 1):
-            raise ConfigurationError("The dropout of a network lies from 0 to below 1.")
-        if not (0 <= config.smoothing < 1 and config.noise >= 0):
-            raise ConfigurationError("The smoothing lies from 0 to below 1, the noise from 0.")
+        config = cls(**{name: _read(value) for name, value in settings.items()})
+        for name, value in config.settings().items():
+            if name in WORDS or (name == "site_layers" and value is None):
+                continue
+            is_count = name in COUNTS
+            if isinstance(value, bool) or not isinstance(value, int if is_count else (int, float)):
+                kind = "a whole number" if is_count else "a number"
+                raise ConfigurationError(f"{name} of a network is {kind}, got {value!r}.")
+            low, below = COUNTS.get(name, 0), 1.0 if name in SHARES else np.inf
+            if not low <= value < below:
+                upper = " and below 1" if name in SHARES else ""
+                raise ConfigurationError(
+                    f"{name} of a network is at least {low}{upper}, got {value!r}."
+                )
         for name, words in WORDS.items():
             if (word := getattr(config, name)) not in words:
                 raise ConfigurationError(
@@ -132,6 +149,16 @@ class NetworkConfig:
     def settings(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
         return asdict(self)
+
+
+def _read(value: Any) -> Any:
+    """Return a number for the text of one: YAML takes 6e-5, without a point, for text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
 
 
 def varied_configs(n: int) -> list[NetworkConfig]:
@@ -153,6 +180,28 @@ def varied_configs(n: int) -> list[NetworkConfig]:
         if config not in configs:
             configs.append(config)
     return configs
+
+
+def network_configs(networks: int | Sequence[Mapping[str, Any]]) -> list[NetworkConfig]:
+    """Return configurations from JSON values, or so many different ones.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or one makes no network.
+    """
+    if isinstance(networks, int) and networks >= 1:
+        return varied_configs(networks)
+    if (
+        isinstance(networks, Sequence)
+        and networks
+        and all(isinstance(one, Mapping) for one in networks)
+    ):
+        return [NetworkConfig.from_settings(dict(one)) for one in networks]
+    raise ConfigurationError(
+        "networks must be how many different ones to take, or at least one configuration such as "
+        f"[{{neurons: 64, dropout: 0.2}}], got {networks!r}."
+    )
 
 
 @dataclass(frozen=True)

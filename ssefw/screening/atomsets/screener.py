@@ -30,7 +30,7 @@ from ssefw.screening.atomsets.explanation import (
     element_importances,
     element_reasons,
 )
-from ssefw.screening.atomsets.network import NetworkConfig, varied_configs
+from ssefw.screening.atomsets.network import network_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
 from ssefw.screening.atomsets.sources import (
@@ -117,25 +117,24 @@ class AtomSetsScreener(Screener):
         workers: int = 1,
     ) -> None:
         unknown = sorted(set(members) - {NET, *CLASSIFIERS})
-        if unknown or not members:
+        if unknown or not members or isinstance(members, str):
             raise ConfigurationError(
-                f"Unknown members {unknown}. Known: {', '.join(sorted({NET, *CLASSIFIERS}))}."
+                f"members must be a list of {', '.join(sorted({NET, *CLASSIFIERS}))}, got "
+                f"{members!r}."
             )
         if layer not in LAYERS:
             raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        if not networks or (isinstance(networks, int) and networks < 1):
-            raise ConfigurationError("Networks need at least one configuration, got none.")
-        if runs < 1:
-            raise ConfigurationError(f"runs must be at least 1, got {runs}.")
+        _check_numbers({"runs": runs, "pretrain_rows": pretrain_rows}, test_share)
+        if pretrain is not None and NET not in members:
+            raise ConfigurationError(
+                "Pre-training is for networks, and there are none among the members "
+                f"{', '.join(members)}. Add them: --set 'members=[net, et, gb]'."
+            )
         self.members = tuple(members)
         self.source = source
         self.layer: Layer = layer
         self.representation: Representation = representation
-        self.networks = (
-            varied_configs(networks)
-            if isinstance(networks, int)
-            else [NetworkConfig.from_settings(dict(one)) for one in networks]
-        )
+        self.networks = network_configs(networks)
         self.runs = runs
         self.test_share = test_share
         self.grouped = grouped
@@ -455,6 +454,14 @@ class AtomSetsScreener(Screener):
     @property
     def _sees_ion(self) -> bool:
         return "M" in self.representation
+
+
+def _check_numbers(counts: Mapping[str, Any], test_share: Any) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}.")
+    if not isinstance(test_share, float) or not 0 < test_share < 1:
+        raise ConfigurationError(f"test_share must lie between 0 and 1, got {test_share!r}.")
 
 
 def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

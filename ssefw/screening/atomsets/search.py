@@ -59,7 +59,7 @@ def search_networks(
     seed: int = 0,
     seconds: float = 3600.0,
     folder: Path | None = None,
-    optimizer: str = "adamw",
+    optimizer: str = "adam",
     epochs: int = 120,
 ) -> list[dict[str, Any]]:
     """Return the ten configurations with the smallest mean loss over inner folds, best first.
@@ -83,7 +83,7 @@ def search_networks(
     except ImportError as error:
         raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
     batch, learns = _inner_folds(sets, data, seed=seed)
-    space = ADAM if optimizer == "adamw" else GRID
+    space = ADAM if optimizer == "adam" else GRID
 
     def objective(trial: Any) -> float:
         chosen = {name: trial.suggest_categorical(name, values) for name, values in space.items()}

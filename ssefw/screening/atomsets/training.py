@@ -175,7 +175,7 @@ def _stepper(
     values: list[Tensor], config: NetworkConfig, *, per_epoch: int
 ) -> Callable[[], object]:
     """Return what changes the parameters once their gradients are there."""
-    if config.optimizer == "adamw":
+    if config.optimizer == "adam":
         return torch.optim.Adam(values, lr=config.rate).step
     lamb, steps = LookaheadLamb(values), count()
     half = CYCLE_EPOCHS * per_epoch

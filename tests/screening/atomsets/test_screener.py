@@ -176,10 +176,10 @@ def test_a_model_of_structures_has_no_importances(crystals):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"members": ["forest"]}, "Unknown members"),
+        ({"members": ["forest"]}, "members must be a list of"),
         ({"layer": "v9"}, "elements, v0, v1, v2, v3"),
         ({"networks": []}, "at least one configuration"),
-        ({"runs": 0}, "at least 1"),
+        ({"runs": 0}, "whole number from 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message):
