@@ -213,7 +213,7 @@ def evaluate(
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
     from ssefw.screening.base import load_screener, usable_rows
-    from ssefw.screening.evaluate import evaluate_model
+    from ssefw.screening.evaluate import evaluate_model, similar_to
 
     screener = load_screener(model)
     labels = find_label_set(label_set, structures=structures)
@@ -254,7 +254,12 @@ def evaluate(
 
         scores = screener.score(data.materials)
         draw_conductivities(
-            scores.probability, data.labels, scatter, threshold=limit, spread=scores.spread
+            scores.probability,
+            data.labels,
+            scatter,
+            threshold=limit,
+            spread=scores.spread,
+            similar=similar_to(data, screener.trained_on["formulas"]),
         )
     if str(json_file) != "-":
         _print_evaluation(result)
@@ -272,7 +277,13 @@ def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> Non
 
     screener = load_screener(model)
     if formula is None:
-        for name, weight in screener.importances(top=2 * top)[:top]:
+        found = screener.importances(top=2 * top)[:top]
+        if not found:
+            raise DataError(
+                f"A model of {screener.name!r} like this one has no importances over all labels. "
+                f"Give a formula: ssefw screen explain {model} Li6PS5Cl"
+            )
+        for name, weight in found:
             if as_json:
                 print_json({"feature": name, "importance": weight})
             else:
