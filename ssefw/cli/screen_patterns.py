@@ -63,6 +63,7 @@ def patterns(
             "votes": int(votes[row]),
             "n_votes": scores.n_votes,
             "probability": round(float(scores.probability[row]), 4),
+            "mean_probability": round(float(scores.details["mean_probability"][row]), 4),
             "similarity": round(float(scores.details["similarity"][row]), 4),
             "nearest_conductor": str(scores.details["nearest_conductor"][row]),
         }
