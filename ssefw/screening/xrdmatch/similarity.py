@@ -32,7 +32,8 @@ def directions(patterns: npt.NDArray[np.float32], *, step: float, fwhm: float = 
         patterns.astype(float), fwhm / FWHM_PER_SIGMA / step, axis=1, mode="constant"
     )
     length = np.linalg.norm(smooth, axis=1, keepdims=True)
-    return np.divide(smooth, length, out=np.zeros_like(smooth), where=length > 0)
+    result: Floats = np.divide(smooth, length, out=np.zeros_like(smooth), where=length > 0)
+    return result
 
 
 def nearest(one: Floats, others: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
