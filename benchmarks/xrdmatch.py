@@ -2,7 +2,7 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py --out FOLDER [--seeds 20] [PART ...]
 
-Parts: speed, baselines, machines (model=svm), widths (of bins), authors, obelix (baselines and one
+Parts: speed, baselines, machines (model=svm), authors, obelix (baselines and one
 model of each kind a seed), ensembles (ten members, of --sets), published, networks, figures,
 summary. Every finished model is a line of FOLDER/results.jsonl and is not trained again, so the
 script may be stopped and started. The reduced default is 3 seeds of 100 iterations;
@@ -26,7 +26,6 @@ import numpy as np
 import torch
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import f1_score, matthews_corrcoef, roc_auc_score
-from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -201,42 +200,6 @@ def baselines(name, args):
                 return fitted.predict_proba(features[test])[:, 1]
 
             args.results.get((name, label, 0, seed, 0), model)
-
-
-def run_widths(args):
-    """Choose the width of bins by cross-validation of the 20 labels, and on the other data set."""
-    points = (25, 50, 100, 200, 400)
-    loaded = {name: SETS[name](args.out) for name in SETS}
-    binned = {
-        name: [bin_patterns(raw, width) for width in points] for name, (raw, _, _) in loaded.items()
-    }
-    overall = {}
-    for name, (_, y, groups) in loaded.items():
-        each, chosen = np.empty((args.seeds, len(points), 3)), []
-        for seed in range(args.seeds):
-            train, test = draw(y, groups, seed)
-            inner = []
-            for column, features in enumerate(binned[name]):
-                margin = (
-                    SVC(random_state=0)
-                    .fit(features[train], y[train])
-                    .decision_function(features[test])
-                )
-                each[seed, column] = quality(y[test], margin, margin > 0)
-                folds = RepeatedStratifiedKFold(n_splits=5, n_repeats=5, random_state=0)
-                found = cross_val_score(SVC(random_state=0), features[train], y[train], cv=folds)
-                inner.append(found.mean())
-            chosen.append(each[seed, int(np.argmax(inner))])
-        overall[name] = each
-        columns = [interval(c) for c in zip(*chosen, strict=True)]
-        print(f"{name}: width by inner cross-validation: " + " | ".join(columns))
-    for name, other in (("authors", "obelix"), ("obelix", "authors")):
-        best = int(np.argmax(overall[other][:, :, 0].mean(axis=0)))
-        columns = [interval(c) for c in overall[name][:, best].T]
-        print(f"{name}: {0.02 * points[best]:g} degrees, best on {other}: " + " | ".join(columns))
-    for name, each in overall.items():
-        for column, width in enumerate(points):
-            print(f"{name}: {0.02 * width:g} degrees: {interval(each[:, column, 0])}")
 
 
 def run_speed(_args):

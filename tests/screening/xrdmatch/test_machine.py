@@ -6,6 +6,7 @@ from sklearn.svm import SVC
 
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import load_screener, save_screener
+from ssefw.screening.consensus import ConsensusScreener
 from ssefw.screening.xrdmatch.ensemble import (
     EnsembleSettings,
     ensemble_probabilities,
@@ -78,3 +79,14 @@ def test_machines_refuse_what_networks_refuse(toy):
         XRDMatchScreener(model="svm").fit(toy)
     with pytest.raises(ConfigurationError, match="Known: networks, svm"):
         XRDMatchScreener(model="forest")
+
+
+def test_a_consensus_weighs_machines_beside_compositions(toy_crystals):
+    systems = {
+        "patterns": {"system": "xrdmatch", "model": "svm", "members": 2, "per_class": 5},
+        "formulas": {"system": "composition", "n_splits": 2, "members": ["nb"]},
+    }
+    consensus = ConsensusScreener(systems=systems, folds=2).fit(toy_crystals)
+    assert min(consensus.weights.values()) > 0
+    scores = consensus.score(toy_crystals.materials)
+    assert ((scores.probability >= 0.5) == (toy_crystals.y == 1)).mean() > 0.9
