@@ -122,9 +122,15 @@ class Results:
         return np.array(self.lines[key]["p"])
 
 
-def settings(method, iterations, seed):
+def settings(method, iterations, seed, augmentation="paper"):
     training = TrainingSettings(**MODELS[method], iterations=iterations)
-    return EnsembleSettings(training=training, members=MEMBERS, seed=seed, step=0.02 * BIN)
+    return EnsembleSettings(
+        training=training,
+        members=MEMBERS,
+        augmentation=augmentation,
+        seed=seed,
+        step=0.02 * BIN,
+    )
 
 
 def run_models(name, args, members, methods):
@@ -140,12 +146,14 @@ def run_models(name, args, members, methods):
                         patterns[train],
                         y[train],
                         pool,
-                        settings(method, args.iterations, seed),
+                        settings(method, args.iterations, seed, args.augmentation),
                         number=number,
                     )
                     return member_probabilities([made.weights], patterns[test], network="small")[0]
 
-                args.results.get((name, method, args.iterations, seed, number), model)
+                plain = args.augmentation == "paper"
+                label = method if plain else f"{method}, {args.augmentation}"
+                args.results.get((name, label, args.iterations, seed, number), model)
         print(f"{name}: seed {seed} done", flush=True)
 
 
@@ -406,6 +414,7 @@ if __name__ == "__main__":
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--methods", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--sets", nargs="*", default=list(SETS), help="of `ensembles`")
+    parser.add_argument("--augmentation", default="paper", help="of `authors`, `obelix`")
     parser.add_argument("--networks", nargs="*", default=["small@0.5", "vgg11@0.1"])
     parser.add_argument("--published", type=int, default=10, help="models of the paper's protocol")
     options = parser.parse_args()
