@@ -170,7 +170,8 @@ class XRDMatchScreener(Screener):
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
         """Train the members on labels that have structures, and on the patterns of a pool.
 
-        Without a pool the labels' own patterns serve as unlabeled ones.
+        Without a pool the labels' own patterns serve as unlabeled ones. Members that learn from
+        labels alone leave a pool aside, with a warning.
 
         Raises
         ------
@@ -191,6 +192,9 @@ class XRDMatchScreener(Screener):
                 f"{len(problems)} of {len(labeled)} labels have no powder pattern, the first being "
                 f"{labeled.materials[row].formula}: {reason}"
             )
+        if pool and not self.learns_from_pool:
+            logger.warning("%s do not look at the pool", self._members_name())
+            pool = ()
         unlabeled, skipped = self.patterns(pool)
         if skipped:
             logger.warning(
@@ -290,8 +294,15 @@ class XRDMatchScreener(Screener):
             },
         )
 
+    @property
+    def learns_from_pool(self) -> bool:
+        """Whether unlabeled patterns change what is learned."""
+        return self.ensemble.model == "networks" and self.ensemble.training.method != "supervised"
+
     def _members_name(self) -> str:
-        return "networks" if self.ensemble.model == "networks" else "support vector machines"
+        if self.ensemble.model == "svm":
+            return "support vector machines"
+        return "networks" if self.learns_from_pool else "supervised networks"
 
     def _told(self) -> str:
         if self.calibrated_on_:

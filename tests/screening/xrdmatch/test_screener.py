@@ -71,6 +71,15 @@ def test_the_pool_is_counted_and_what_has_no_pattern_is_said(toy_crystals, caplo
     assert "1 of 2 materials of the pool have no powder pattern" in caplog.text
 
 
+@pytest.mark.parametrize("setting", [{"model": "svm"}, {"method": "supervised"}])
+def test_members_taught_by_labels_alone_say_that_they_leave_the_pool(setting, toy_crystals, caplog):
+    bare = [Material(name="bare", formula="LiCl")]
+    with caplog.at_level(logging.WARNING):
+        model = XRDMatchScreener(**QUICK, **setting).fit(toy_crystals, pool=bare)
+    assert "do not look at the pool" in caplog.text
+    assert model.trained_on["unlabeled"] == 0
+
+
 def test_the_pool_changes_what_is_learned_unless_supervised(fitted, toy_crystals):
     without = XRDMatchScreener(**QUICK).fit(toy_crystals)
     rows = toy_crystals.materials[:4]
