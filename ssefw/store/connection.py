@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,8 +16,11 @@ from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.database import EmbeddedDatabase, open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
 from ssefw.store.job_indices import folder_indices, server_indices
+from ssefw.store.launchpad import ServerLaunchPad
+from ssefw.store.patience import Patience, PatientDatabase
+from ssefw.store.remote import PatientGridFSStore, documents_over
 from ssefw.store.results import ResultStore
-from ssefw.store.server import dial, patience, plain_errors
+from ssefw.store.server import dial, plain_errors
 
 __all__ = ["JOBS", "Connection", "connect"]
 
@@ -92,6 +96,9 @@ def connect(
     read_only: bool = False,
     create: bool = True,
     timeout: float = 5.0,
+    patience: float = 0.0,
+    stop: Event | None = None,
+    at_once: bool = True,
 ) -> Connection:
     """Open the store of an address.
 
@@ -105,6 +112,12 @@ def connect(
         Make the folder if there is no store in it.
     timeout
         Seconds until a server that does not answer is given up.
+    patience
+        Seconds for which a server that stops answering is tried again.
+    stop
+        Set when this process is asked to end; patience then ends soon.
+    at_once
+        Whether a server that does not answer now is an error all the same.
 
     Raises
     ------
@@ -113,7 +126,9 @@ def connect(
     """
     place = Address(address)
     if place.is_server:
-        return _connect_server(place, read_only=read_only, timeout=timeout)
+        how_long = Patience(patience, stop)
+        database = dial(place, timeout=timeout, patience=how_long, at_once=at_once)
+        return _over_server(place, database, read_only=read_only)
     return _connect_folder(place, read_only=read_only, create=create)
 
 
@@ -138,26 +153,19 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
     )
 
 
-def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Connection:
-    database = dial(address, timeout=timeout)
-    uri, name, options = address.uri, database.name, patience(timeout)
-    with plain_errors(address):
-        launchpad = LaunchPad(
-            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(options)
+def _over_server(address: Address, database: PatientDatabase, *, read_only: bool) -> Connection:
+    with ExitStack() as stack, plain_errors(address):
+        stack.callback(database.client.close)
+        launchpad = ServerLaunchPad(database, uri=address.uri)
+        data = PatientGridFSStore.over(database, JOB_DATA, uri=address.uri)
+        job_store = JobStore(
+            documents_over(database, JOBS, uri=address.uri), additional_stores={"data": data}
         )
-        documents = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(options))
-        data = GridFSStore.from_uri(
-            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(options)
-        )
-        job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
             _prepare(database, launchpad, data)
-    files = address.blob_folder
-    with ExitStack() as stack:
-        for item in (database.client, launchpad.connection, job_store):
-            stack.callback(item.close)
         on_close = stack.pop_all().close
+    files = address.blob_folder
     return Connection(
         address,
         launchpad=launchpad,
