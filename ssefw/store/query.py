@@ -22,7 +22,17 @@ from ssefw.documents import (
 )
 from ssefw.errors import DataError
 
-__all__ = ["KINDS", "RANGES", "SORTS", "Ask", "behind", "lies_in", "matching_formulas"]
+__all__ = [
+    "KINDS",
+    "RANGES",
+    "SORTS",
+    "Ask",
+    "behind",
+    "check_question",
+    "lies_in",
+    "matching_formulas",
+    "order_of",
+]
 
 KINDS: dict[str, type[Document]] = {
     "outcomes": Outcome,
@@ -132,6 +142,16 @@ class Ask:
         if only:
             parts += rf"(?:[^A-Za-z]*(?:{'|'.join(only)})(?![a-z]))+[^A-Za-z]*$"
         return f"^{parts}"
+
+    def about_composition(self) -> "Ask":
+        """Return the part of the question that candidates of a campaign can answer."""
+        return Ask(
+            formula=self.formula,
+            system=self.system,
+            elements=self.elements,
+            without=self.without,
+            campaign=self.campaign,
+        )
 
     def refuse_results(self) -> None:
         """Refuse what only a result has, where candidates are asked for.
@@ -272,3 +292,32 @@ def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certai
     return (low is None or (ends[0] is not None and ends[0] >= low)) and (
         high is None or (ends[1] is not None and ends[1] <= high)
     )
+
+
+def check_question(kind: str, sort: str | None) -> None:
+    """Refuse a kind of results that there is not, or an order that it does not have.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if kind == "candidates":
+        if sort is not None:
+            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
+    elif kind not in KINDS:
+        known = ", ".join(("candidates", *KINDS))
+        raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
+    elif sort is not None and sort not in SORTS[kind]:
+        raise DataError(
+            f"{kind.capitalize()} cannot be sorted by {sort!r}; known: {', '.join(SORTS[kind])}."
+        )
+
+
+def order_of(kind: str, sort: str | None, *, reverse: bool) -> list[tuple[str, int]]:
+    """Return the fields and directions of an order; records of equal value are told by uuid."""
+    if sort is None:
+        return []
+    field, direction = SORTS[kind][sort]
+    direction = -direction if reverse else direction
+    return [(f"output.{field}", direction), ("uuid", direction)]
