@@ -161,7 +161,9 @@ def run_table(args):
     ordered = np.array([materials[row].structure.is_ordered for row in rows[found.labels]])
     print(f"of the labels {int(ordered.sum())} are of ordered crystals")
     for entry in found.entries:
-        alone = cluster_variance(found.values[ordered], entry.clusters[:, ordered])
+        alone = np.empty(0)
+        if len(entry.w):
+            alone = cluster_variance(found.values[ordered], entry.clusters[:, ordered])
         ratio = found.mean(entry.w) / found.mean(entry.shuffled) if len(entry.w) else np.nan
         print(
             f"  {entry.representation!s:26s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f} "
