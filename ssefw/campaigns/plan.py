@@ -314,6 +314,7 @@ def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
         max_hops=neb.max_hops,
         first=_engine(neb.first) if neb.first else None,
         relax=again,
+        converge=neb.converge,
         max_barrier=neb.max_barrier,
     )
 

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
@@ -15,8 +16,9 @@ from ssefw.data.defects import (
     supercell_size,
 )
 from ssefw.data.hops import Hop, HopClass
-from ssefw.documents import Barrier, Candidate, HopRecord, NebPath, RelaxResult
+from ssefw.documents import Barrier, Candidate, Convergence, HopRecord, NebPath, RelaxResult
 from ssefw.engines import Engine, settings_hash
+from ssefw.engines.band import check_ends
 from ssefw.engines.ends import relax_end
 from ssefw.engines.migration import (
     MigrationSettings,
@@ -123,7 +125,7 @@ class BandMaker(Maker):
                     kind,
                     run_folder(key),
                     settings=self.settings,
-                    ends=relaxed,
+                    ends=lambda: relaxed,
                     stands_for=dict(stands_for),
                     first=self.first,
                     stop=stop_check(),
@@ -154,6 +156,8 @@ class NebMaker(Maker):
         Most classes of hops; with more nothing is computed.
     relax
         Relaxes the crystal anew, where another engine relaxed it.
+    converge
+        Find cutoffs and k-points within this (eV/atom) before, for Quantum ESPRESSO.
     max_barrier
         Highest barrier (eV) of the easiest way with which a candidate goes on to dynamics.
     """
@@ -167,15 +171,44 @@ class NebMaker(Maker):
     max_hops: int = 20
     first: Engine | None = None
     relax: RelaxMaker | None = None
+    converge: float | None = None
     max_barrier: float | None = None
     name: str = "hops"
 
     def jobs(self, relaxed: RelaxResult, *, candidate: Candidate) -> list[Job]:
         """Return the jobs that give the barrier, the last of them its output."""
+        if self.converge is not None:
+            # custodian, which every engine of a program needs, is slow to import
+            from ssefw.makers.convergence import ConvergenceMaker  # noqa: PLC0415
+
+            engine: Any = self.engine  # the campaign file says that it is this one
+            maker = ConvergenceMaker(engine=engine, tolerance=self.converge, name="neb converge")
+            found = maker.make(relaxed.structure)
+            return [found, self.with_settings(relaxed, found.output, candidate=candidate)]
         if self.relax is None:
             return [self.make(relaxed, candidate=candidate)]
         again = self.relax.make(relaxed.structure)
         return [again, self.make(again.output, candidate=candidate)]
+
+    @job(output_schema=Barrier, config=LENIENT)
+    def with_settings(
+        self,
+        relaxed: RelaxResult | None,
+        found: Convergence | None,
+        *,
+        candidate: Candidate,
+    ) -> Response[Barrier]:
+        """Go on with the cutoffs and k-points that were found."""
+        with failures_recorded():
+            if relaxed is None or found is None:
+                raise DataError("No cutoffs and k-points were found to compute bands with.")
+            names = ("ecutwfc", "ecutrho", "kspacing")
+            chosen: Any = {name: getattr(found, name) for name in names}
+            engine = replace(self.engine, **chosen)
+            again = replace(self.relax, engine=engine) if self.relax else None
+            maker = replace(self, engine=engine, relax=again, converge=None)
+            *first, last = maker.jobs(relaxed, candidate=candidate)
+            return replaced_by(first, last)
 
     @job(output_schema=Barrier, config=LENIENT)
     def make(
@@ -265,7 +298,8 @@ class NebMaker(Maker):
                 "max_hop, or allow more."
             )
         for kind in chosen:
-            hop_cell(structure, kind.hop, min_length=self.settings.min_length)
+            cell = hop_cell(structure, kind.hop, min_length=self.settings.min_length)
+            check_ends(cell.start, cell.end)
         return chosen, [kind for kind in classes if kind not in chosen]
 
     def _band(

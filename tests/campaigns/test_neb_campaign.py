@@ -54,6 +54,7 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
     [
         (BARRIERS, "'neb' for barriers without dynamics"),
         (CAMPAIGN + "neb: {engine: {code: vasp, preset: hull}}\n", "has no bands"),
+        (CAMPAIGN + "neb: {converge: 0.001}\n", "for the code 'espresso'"),
         (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
         (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
         (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),
