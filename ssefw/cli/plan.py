@@ -53,7 +53,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
     for name in ("#", "formula", "source"):
         table.add_column(name)
-    for name in ("atoms", "MD steps", "core hours at most"):
+    for name in ("atoms", "MD steps", "core hours"):
         table.add_column(name, justify="right")
     for number, planned in enumerate(record.candidates[:SHOWN], start=1):
         hours = "?" if planned.core_hours is None else f"{planned.core_hours:.3g}"

@@ -17,7 +17,7 @@ from pymatgen.core import Structure
 
 from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
-from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of
+from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of, supercell_size
 from ssefw.data.hops import HopClass, percolation_levels
 from ssefw.documents import (
     Barrier,
@@ -44,6 +44,7 @@ from ssefw.units import Length, Unit
 
 __all__ = [
     "MigrationSettings",
+    "band_core_hours",
     "hop_barrier",
     "hop_barriers",
     "hop_label",
@@ -56,6 +57,12 @@ logger = logging.getLogger(__name__)
 
 RECENT = 5
 """Iterations over which a band shows how settled it is."""
+
+ITERATIONS = 40
+"""Of a band, plain and climbing: half of the bands of docs/neb.md need 21 to 40."""
+
+END_STEPS = 30
+"""Of the relaxation of an end."""
 
 SETTLED = 1e-3
 """No barrier is better than this (eV)."""
@@ -303,6 +310,34 @@ def hop_barriers(
             yield kind, no_band(kind, str(error), status=status, provenance=engine.provenance())
         if stop() is not None:
             return
+
+
+def band_core_hours(
+    engine: Engine,
+    structure: Structure,
+    *,
+    n_bands: int,
+    n_ends: int,
+    settings: MigrationSettings,
+) -> float | None:
+    """Predict what bands cost, their ends included; None if the speed of the engine is not known.
+
+    Parameters
+    ----------
+    structure
+        The crystal.
+    n_bands, n_ends
+        Classes of hops, and defects that are relaxed.
+    """
+    size = supercell_size(structure, min_length=settings.min_length)
+    cell = crystal_of(structure).copy() * size
+    seconds = engine.evaluation_core_seconds(cell)
+    if seconds is None:
+        return None
+    iterations = min(ITERATIONS, 2 * settings.band.max_steps)
+    per_band = iterations * (settings.n_images - 2)
+    evaluations = n_bands * per_band + n_ends * min(END_STEPS, settings.end_steps)
+    return evaluations * seconds / 3600.0
 
 
 def hop_label(hop: HopRecord, *, first: int = 0) -> str:

@@ -22,6 +22,7 @@ from ssefw.engines.band import check_ends
 from ssefw.engines.ends import relax_end
 from ssefw.engines.migration import (
     MigrationSettings,
+    band_core_hours,
     hop_barrier,
     hop_label,
     hop_record,
@@ -30,7 +31,7 @@ from ssefw.engines.migration import (
 )
 from ssefw.engines.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
-from ssefw.errors import DataError
+from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
@@ -267,6 +268,31 @@ class NebMaker(Maker):
             )
             seconds = sum(end.wall_time for end in ends if end is not None)
             return barrier.model_copy(update={"wall_time": barrier.wall_time + seconds})
+
+    def core_hours(self, crystal: Structure) -> float | None:
+        """Predict what the bands of a crystal cost, from its structure before relaxation.
+
+        None where that cannot be told.
+        """
+        try:
+            structure = prepared_for(self.settings.mechanism, crystal, specie=self.specie)
+            chosen, _ = self.choose(structure)
+        except (AnalysisError, DataError):
+            return None
+        ends = distinct_sites(structure, chosen, min_length=self.settings.min_length)
+        engines = [self.engine.charged(self.settings.cell_charge)]
+        engines += [self.first] if self.first else []
+        hours = [
+            band_core_hours(
+                engine,
+                structure,
+                n_bands=len(chosen),
+                n_ends=len(set(ends.values())),
+                settings=self.settings,
+            )
+            for engine in engines
+        ]
+        return None if None in hours else sum(hour for hour in hours if hour is not None)
 
     def choose(self, structure: Structure) -> tuple[list[HopClass], list[HopClass]]:
         """Return the classes of hops to compute, and those that are left.
