@@ -156,10 +156,10 @@ def test_a_worker_that_was_killed_leaves_a_band_that_goes_on(
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (orphan,) = processes_in(folder)
+    orphans = processes_in(folder)
     vasp_site.tell()
     band = neb(images, folder)
-    assert orphan not in processes_in(folder)
+    assert not set(orphans) & set(processes_in(folder))
     assert band.climbed
     assert band.forward == pytest.approx(undisturbed.forward, abs=0.002)
     assert band.history[0] == undisturbed.history[0]
