@@ -121,6 +121,7 @@ def hop_barrier(
     stands_for: Mapping[int, int] | None = None,
     landscape: Landscape | None = None,
     first: Engine | None = None,
+    bent: NebPath | None = None,
     stop: StopCheck = never_stop,
 ) -> NebPath:
     """Compute the barrier of a class of hops.
@@ -137,6 +138,8 @@ def hop_barrier(
         Of the site energy, for the paths ``auto`` and ``bvse``; by default it is calculated.
     first
         A cheaper engine that relaxes a band of its own first, which gives the images.
+    bent
+        The band of a cheaper engine that gives the images, where it was relaxed before.
 
     Raises
     ------
@@ -151,10 +154,9 @@ def hop_barrier(
     cell = hop_cell(structure, kind.hop, min_length=settings.min_length)
     check_ends(cell.start, cell.end)
     # What the cheaper engine finds impossible costs the other nothing.
-    bent: tuple[Structure, ...] | None = None
     warnings: tuple[str, ...] = ()
     if first is not None:
-        bent, warnings = _band_of(
+        bent = _band_of(
             first,
             structure,
             kind,
@@ -172,7 +174,11 @@ def hop_barrier(
         structure, kind, cell, relaxed, stands_for=stands_for, min_length=settings.min_length
     )
     if bent is not None:
-        images = images_like(bent, start, end)
+        images = images_like(bent.structures, start, end)
+        warnings = bent.warnings
+        if bent.status != "converged":
+            name = bent.provenance.engine
+            warnings += (f"The band of {name} that gave the images is {bent.status}.",)
     else:
         images, warnings = _first_images(
             structure,
@@ -253,8 +259,8 @@ def _band_of(
     settings: MigrationSettings,
     landscape: Landscape | None,
     stop: StopCheck,
-) -> tuple[tuple[Structure, ...], tuple[str, ...]]:
-    """Return the plain band of another engine, and what a reader should know of it."""
+) -> NebPath:
+    """Return the plain band of another engine."""
     plain = settings.band.model_copy(update={"climb": False})
     band = hop_barrier(
         first,
@@ -267,10 +273,7 @@ def _band_of(
     )
     if band.status == "interrupted":
         raise InterruptionError(f"The first band was interrupted: {band.reason}")
-    warnings = list(band.warnings)
-    if band.status != "converged":
-        warnings.append(f"The band of {first.name} that gave the images is {band.status}.")
-    return band.structures, tuple(warnings)
+    return band
 
 
 def hop_barriers(

@@ -75,14 +75,22 @@ class BandMaker(Maker):
 
     Attributes
     ----------
-    first
-        A cheaper engine whose band gives the images.
+    settings
+        How; a band that only gives images to another engine does not climb.
     """
 
     engine: Engine
     settings: MigrationSettings = field(default_factory=MigrationSettings)
-    first: Engine | None = None
     name: str = "neb hop"
+
+    @job(output_schema=NebPath, config=WATCHED)
+    def alone(self, structure: Structure, hop: HopRecord) -> NebPath | Response[NebPath]:
+        """Return the band of a hop whose ends are relaxed here; one that failed says why."""
+        with failures_recorded():
+            band = self._band(structure, hop, settings_hash(self, structure, hop))
+            if band.status == "interrupted":
+                return Response(replace=self.alone(structure, hop))
+            return band
 
     @job(output_schema=NebPath, config=LENIENT)
     def make(
@@ -93,6 +101,7 @@ class BandMaker(Maker):
         *,
         sites: Sequence[int],
         stands_for: Sequence[tuple[int, int]],
+        bent: NebPath | None = None,
     ) -> NebPath | Response[NebPath]:
         """Return the band.
 
@@ -104,41 +113,57 @@ class BandMaker(Maker):
             Relaxed defects and the sites of the crystal they are at; None where that failed.
         stands_for
             Each site, and the one whose defect stands for it.
+        bent
+            The band of a cheaper engine, which gives the images.
         """
         with failures_recorded():
-            via = None if hop.via is None or hop.via_image is None else (hop.via, hop.via_image)
-            alone = Hop(hop.start, hop.end, hop.image, hop.length, via)
-            kind = HopClass((alone,), symmetric=hop.symmetric)
             missing = [site for site, end in zip(sites, ends, strict=True) if end is None]
             if missing:
                 reason = f"The defect at site {missing[0]} could not be relaxed."
-                return no_band(kind, reason).model_copy(update={"hop": hop})
+                return no_band(_class_of(hop), reason).model_copy(update={"hop": hop})
             relaxed = {
                 site: end.structure
                 for site, end in zip(sites, ends, strict=True)
                 if end is not None
             }
-            key = settings_hash(self.engine, self.first, self.settings, structure, hop, relaxed)
-            try:
-                band = hop_barrier(
-                    self.engine,
-                    structure,
-                    kind,
-                    run_folder(key),
-                    settings=self.settings,
-                    ends=lambda: relaxed,
-                    stands_for=dict(stands_for),
-                    first=self.first,
-                    stop=stop_check(),
-                )
-            except DataError as error:  # this hop is none; the others may be
-                band = no_band(kind, str(error), provenance=self.engine.provenance(self.settings))
-            except InterruptionError as error:
-                band = no_band(kind, str(error), status="interrupted")
+            start = bent.structures if bent else None
+            key = settings_hash(self.engine, self.settings, structure, hop, relaxed, start)
+            band = self._band(
+                structure, hop, key, ends=lambda: relaxed, stands_for=dict(stands_for), bent=bent
+            )
             if band.status == "interrupted":
-                again = self.make(structure, hop, ends, sites=sites, stands_for=stands_for)
+                again = self.make(
+                    structure, hop, ends, sites=sites, stands_for=stands_for, bent=bent
+                )
                 return Response(replace=again)
-            return band.model_copy(update={"hop": hop})
+            seconds = band.wall_time + (bent.wall_time if bent else 0.0)
+            return band.model_copy(update={"wall_time": seconds})
+
+    def _band(self, structure: Structure, hop: HopRecord, key: str, **how: Any) -> NebPath:
+        """Return the band of a hop, or why there is none."""
+        kind = _class_of(hop)
+        try:
+            band = hop_barrier(
+                self.engine,
+                structure,
+                kind,
+                run_folder(key),
+                settings=self.settings,
+                stop=stop_check(),
+                **how,
+            )
+        except DataError as error:  # this hop is none; the others may be
+            band = no_band(kind, str(error), provenance=self.engine.provenance(self.settings))
+        except InterruptionError as error:
+            band = no_band(kind, str(error), status="interrupted")
+        return band.model_copy(update={"hop": hop})
+
+
+def _class_of(hop: HopRecord) -> HopClass:
+    """Return the hop of a record, as the only one of its class."""
+    via = None if hop.via is None or hop.via_image is None else (hop.via, hop.via_image)
+    alone = Hop(hop.start, hop.end, hop.image, hop.length, via)
+    return HopClass((alone,), symmetric=hop.symmetric)
 
 
 @dataclass
@@ -153,6 +178,9 @@ class NebMaker(Maker):
         Longest hop, A.
     max_atoms
         Most atoms of the supercell.
+    first
+        A cheaper engine whose bands give the images; hops whose ends it finds to collapse are not
+        computed further.
     max_hops
         Most classes of hops; with more nothing is computed.
     relax
@@ -221,24 +249,61 @@ class NebMaker(Maker):
         with failures_recorded():
             structure = prepared_for(self.settings.mechanism, relaxed.structure, specie=self.specie)
             chosen, _ = self.choose(structure)
-            stands_for = distinct_sites(structure, chosen, min_length=self.settings.min_length)
-            ends = {
-                site: EndMaker(
-                    engine=self.engine,
-                    settings=self.settings,
-                    name=f"neb end {structure[site].specie.symbol}{site + 1}",
-                ).make(structure, site)
-                for site in sorted(set(stands_for.values()))
-            }
-            bands = [self._band(structure, kind, ends, stands_for) for kind in chosen]
-            last = self.conclude(
-                structure,
-                candidate=candidate,
-                hops=[hop_record(kind) for kind in chosen],
-                bands=[band.output for band in bands],
-                ends=[end.output for end in ends.values()],
+            if self.first is None:
+                return self._bands(structure, chosen, [None] * len(chosen), candidate=candidate)
+            plain = self.settings.band.model_copy(update={"climb": False})
+            cheap = BandMaker(
+                engine=self.first, settings=self.settings.model_copy(update={"band": plain})
             )
-            return replaced_by([*ends.values(), *bands], last)
+            firsts = [
+                replace(cheap, name=f"neb first {_title(hop)}").alone(structure, hop)
+                for hop in map(hop_record, chosen)
+            ]
+            last = self.after_first(
+                structure, candidate=candidate, firsts=[band.output for band in firsts]
+            )
+            return replaced_by(firsts, last)
+
+    @job(output_schema=Barrier, config=LENIENT)
+    def after_first(
+        self, structure: Structure, *, candidate: Candidate, firsts: Sequence[NebPath | None]
+    ) -> Response[Barrier]:
+        """Go on with the hops that a cheaper engine did not find impossible."""
+        with failures_recorded():
+            chosen, _ = self.choose(structure)
+            return self._bands(structure, chosen, firsts, candidate=candidate)
+
+    def _bands(
+        self,
+        structure: Structure,
+        chosen: Sequence[HopClass],
+        firsts: Sequence[NebPath | None],
+        *,
+        candidate: Candidate,
+    ) -> Response[Barrier]:
+        """Return the jobs of all hops but those whose first band came to nothing."""
+        known = dict(zip(chosen, firsts, strict=True))
+        going = [kind for kind, band in known.items() if band is None or band.structures]
+        stands_for = distinct_sites(structure, going, min_length=self.settings.min_length)
+        ends = {
+            site: EndMaker(
+                engine=self.engine,
+                settings=self.settings,
+                name=f"neb end {structure[site].specie.symbol}{site + 1}",
+            ).make(structure, site)
+            for site in sorted(set(stands_for.values()))
+        }
+        bands = {
+            kind: self._band(structure, kind, ends, stands_for, bent=known[kind]) for kind in going
+        }
+        last = self.conclude(
+            structure,
+            candidate=candidate,
+            hops=[hop_record(kind) for kind in chosen],
+            bands=[bands[kind].output if kind in bands else known[kind] for kind in chosen],
+            ends=[end.output for end in ends.values()],
+        )
+        return replaced_by([*ends.values(), *bands.values()], last)
 
     @job(output_schema=Barrier, config=LENIENT)
     def conclude(
@@ -334,21 +399,27 @@ class NebMaker(Maker):
         kind: HopClass,
         ends: dict[int, Job],
         stands_for: dict[int, int],
+        *,
+        bent: NebPath | None,
     ) -> Job:
         sites = sorted({stands_for[kind.hop.start], stands_for[kind.hop.end]})
         hop = hop_record(kind)
         return BandMaker(
             engine=self.engine,
             settings=self.settings,
-            first=self.first,
-            name=f"neb hop {hop_label(hop, first=1)} {hop.length:.2f} A",
+            name=f"neb hop {_title(hop)}",
         ).make(
             structure,
             hop,
             [ends[site].output for site in sites],
             sites=sites,
             stands_for=sorted(stands_for.items()),
+            bent=bent,
         )
+
+
+def _title(hop: HopRecord) -> str:
+    return f"{hop_label(hop, first=1)} {hop.length:.2f} A"
 
 
 def recorded_barrier(*, candidate: str, campaign: str) -> Barrier | None:
