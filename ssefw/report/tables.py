@@ -161,7 +161,9 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", purpose="Writing parquet") from error
+        raise MissingDependencyError(
+            "pyarrow", purpose="Writing parquet", extra="tables"
+        ) from error
     count, writer, schema = 0, None, None
     try:
         for batch in _batches(map(row, documents)):
