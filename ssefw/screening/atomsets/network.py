@@ -153,6 +153,8 @@ class NetworkConfig:
 
 def _read(value: Any) -> Any:
     """Return a number for the text of one: YAML takes 6e-5, without a point, for text."""
+    if value == "adamw":
+        return "adam"  # the name in models that were saved earlier
     if isinstance(value, str):
         try:
             return float(value)

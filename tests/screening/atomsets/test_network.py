@@ -270,6 +270,10 @@ def test_a_rate_without_a_decimal_point_is_a_number():
     assert NetworkConfig.from_settings({"rate": "6e-5"}).rate == 6e-5
 
 
+def test_the_earlier_name_of_an_optimizer_is_understood():
+    assert NetworkConfig.from_settings({"optimizer": "adamw"}) == NetworkConfig()
+
+
 def test_the_distance_to_a_label_is_zero_and_its_unit_the_mean_to_the_center():
     points = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
     distance = TrainingDistance(points)
