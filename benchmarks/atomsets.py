@@ -2,8 +2,8 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/atomsets.py [PART ...] [--full] [--only TEXT]
 
-Parts: energies, speed, statistics, loco, kfold, networks, chemistry, search, optimizers, pretrain,
-oracle, oracle_structures, icsd, obelix, grouped.
+Parts: energies, speed, statistics, loco, kfold, networks, members, chemistry, search, optimizers,
+pretrain, oracle, oracle_structures, icsd, obelix, grouped.
 
 Measures are of held-out rows pooled over folds, then their mean over folds. LOCO is honest unless
 a line says oracle: nothing is chosen on the held-out cluster. The reduced run trains 4 networks
@@ -29,8 +29,9 @@ from ssefw.data.label_tables import read_label_table
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
+from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
-from ssefw.screening.atomsets.network import Batch, NetworkConfig, predict
+from ssefw.screening.atomsets.network import Batch, NetworkConfig
 from ssefw.screening.atomsets.screener import AtomSetsScreener
 from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
 from ssefw.screening.atomsets.training import feature_scale, train_networks
@@ -220,6 +221,28 @@ def run_networks():
         compare(*mchaffie("lococv"), variants)
 
 
+BEST = [{"pooling": "statistics", "smoothing": 0.2}]
+
+
+def run_members():
+    """Compare trees with networks of the best readout, and both together, on two label sets."""
+    official, families = mchaffie("lococv"), obelix()
+    families = families, by_family(families)
+    for source in ("chgnet", "megnet"):
+        for name, (data, splits) in {"McHaffie": official, "OBELiX": families}.items():
+            variants = {
+                f"{source}, {name}, {'+'.join(members)}": {
+                    "members": members,
+                    "source": source,
+                    "networks": BEST,
+                }
+                for members in (["et", "gb"], ["net"], ["net", "et", "gb"])
+            }
+            if any(ONLY in one for one in variants):
+                print(f"{name}, clusters or families left out, honest", flush=True)
+                compare(data, splits, variants)
+
+
 def run_chemistry():
     print("Members stopped by chemistry they have not seen, official leave-one-cluster-out, honest")
     statistics = [{"pooling": "statistics"}]
@@ -319,8 +342,6 @@ def oracle(data, splits, sets, *, repeats=3 if FULL else 1):
     learns = np.ones((repeats * len(splits), len(data)), dtype=bool)
     for k, split in enumerate(splits * repeats):
         learns[k, split.test] = False
-    center, scale = feature_scale(sets)
-    batch = Batch.of(sets, center=center, scale=scale)
     nets = {}
     for name, shape in SHAPES.items():
         epochs, patience = (500, 100) if FULL else (120, 50)
@@ -328,8 +349,9 @@ def oracle(data, splits, sets, *, repeats=3 if FULL else 1):
             **{"readout": 32, **shape, "epochs": epochs, "patience": patience, "stop": "auc_pr"}
         )
         begin = time.process_time()
-        trained = train_networks(batch, data.y.astype(float), learns, config, seed=0)
-        said = predict(trained.parameters, batch, config)
+        kept = Path(OUT) if OUT else None
+        (group,) = fit_groups([config], sets, data.y, learns, seed=0, folder=kept)
+        said = group.probability(sets)
         said = said.reshape(repeats, len(splits), -1).mean(axis=0)
         nets[name] = [said[k, split.test] for k, split in enumerate(splits)]
         found = of_folds(nets[name], splits)
@@ -577,6 +599,7 @@ PARTS = (
     "loco",
     "kfold",
     "networks",
+    "members",
     "chemistry",
     "search",
     "optimizers",
