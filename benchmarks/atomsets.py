@@ -31,7 +31,7 @@ from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
 from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
-from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.network import PAPER, Batch, NetworkConfig
 from ssefw.screening.atomsets.screener import AtomSetsScreener
 from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
 from ssefw.screening.atomsets.training import feature_scale, train_networks
@@ -50,8 +50,8 @@ RUNS = 10 if FULL else 4
 PAIRED = "--paired" in sys.argv
 ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
 OUT = os.environ.get("SSEFW_CHECKPOINTS")
-HELD = {"dropout": 0.3, "dropout_final": 0.3, "l2": 1e-2, "l2_final": 1e-2}
-LAMB = {"optimizer": "lamb", "rate": 6e-5, "rate_max": 5e-3}
+HELD = PAPER | {"dropout": 0.3, "dropout_final": 0.3, "l2": 1e-2, "l2_final": 1e-2}
+LAMB = PAPER | {"optimizer": "lamb", "rate": 6e-5, "rate_max": 5e-3}
 
 
 def show(name, data, found, seconds=None):
@@ -130,17 +130,17 @@ COMPOSITION = {
     "V0 statistics + gradient boosting": {"members": ["gb"]},
     "V0 statistics + logistic regression": {"members": ["lr"]},
     "V0 statistics + both": {"members": ["et", "gb"]},
-    "AtomSets": {"members": ["net"]},
-    "AtomSets + trees": {"members": ["net", "et"]},
-    "AtomSets + boosting": {"members": ["net", "gb"]},
-    "AtomSets + trees + logistic": {"members": ["net", "et", "lr"]},
-    "AtomSets, CAMNS": {"members": ["net"], "representation": "CAMNS"},
+    "AtomSets": {"members": ["net"], "networks": [PAPER]},
+    "AtomSets + trees": {"members": ["net", "et"], "networks": [PAPER]},
+    "AtomSets + boosting": {"members": ["net", "gb"], "networks": [PAPER]},
+    "AtomSets + trees + logistic": {"members": ["net", "et", "lr"], "networks": [PAPER]},
+    "AtomSets, CAMNS": {"members": ["net"], "networks": [PAPER], "representation": "CAMNS"},
     "chgnet: extra trees": {"members": ["et"], "source": "chgnet"},
     "chgnet: gradient boosting": {"members": ["gb"], "source": "chgnet"},
     "chgnet: both": {"members": ["et", "gb"], "source": "chgnet"},
-    "chgnet: AtomSets": {"members": ["net"], "source": "chgnet"},
-    "chgnet: AtomSets + trees": {"members": ["net", "et"], "source": "chgnet"},
-    "AtomSets, CAN": {"members": ["net"], "representation": "CAN"},
+    "chgnet: AtomSets": {"members": ["net"], "networks": [PAPER], "source": "chgnet"},
+    "chgnet: AtomSets + trees": {"members": ["net", "et"], "networks": [PAPER], "source": "chgnet"},
+    "AtomSets, CAN": {"members": ["net"], "networks": [PAPER], "representation": "CAN"},
     "AtomSets, strongly held back": {"members": ["net"], "networks": [HELD]},
 }
 
@@ -189,7 +189,7 @@ def held_out(kind, features, data, splits):
 
 
 NETWORKS = {
-    "default": {},
+    "set2set": {},
     "mean readout": {"pooling": "mean"},
     "statistics readout": {"pooling": "statistics"},
     "statistics of the vectors themselves": {"pooling": "statistics", "site_layers": 0},
@@ -215,13 +215,14 @@ def run_networks():
     print("What keeps networks from the trees, official leave-one-cluster-out, honest")
     for source in ("megnet", "chgnet"):
         variants = {
-            f"{source}, {name}": {"members": ["net"], "source": source, "networks": [settings]}
+            f"{source}, {name}": {
+                "members": ["net"],
+                "source": source,
+                "networks": [PAPER | settings],
+            }
             for name, settings in NETWORKS.items()
         }
         compare(*mchaffie("lococv"), variants)
-
-
-BEST = [{"pooling": "statistics", "smoothing": 0.2}]
 
 
 def run_members():
@@ -234,7 +235,6 @@ def run_members():
                 f"{source}, {name}, {'+'.join(members)}": {
                     "members": members,
                     "source": source,
-                    "networks": BEST,
                 }
                 for members in (["et", "gb"], ["net"], ["net", "et", "gb"])
             }
@@ -245,15 +245,13 @@ def run_members():
 
 def run_chemistry():
     print("Members stopped by chemistry they have not seen, official leave-one-cluster-out, honest")
-    statistics = [{"pooling": "statistics"}]
     variants = {
-        "stopped by other compositions": {"members": ["net"], "networks": statistics},
+        "stopped by other compositions": {"members": ["net"]},
         "stopped by other chemistry": {
             "members": ["net"],
-            "networks": statistics,
             "by_chemistry": True,
         },
-        "the same, set2set": {"members": ["net"], "by_chemistry": True},
+        "the same, set2set": {"members": ["net"], "networks": [PAPER], "by_chemistry": True},
     }
     compare(*mchaffie("lococv"), variants)
 
@@ -279,7 +277,7 @@ def run_search():
     show("the two best found", data, found, time.process_time() - begin)
     for split, one in zip(splits, kept, strict=True):
         print(f"    best without {split.name}: {one}")
-    for name, networks in (("default", [{}]), ("statistics", [{"pooling": "statistics"}])):
+    for name, networks in (("default", [{}]), ("set2set", [PAPER])):
         plain = cross_validate(maker(members=["net"], networks=networks), data, splits)
         show(name, data, plain)
         show_difference(data, found, plain)
@@ -288,7 +286,7 @@ def run_search():
 def run_optimizers():
     print("Optimizers, official leave-one-cluster-out, honest")
     variants = {
-        "Adam, constant rate": {"members": ["net"]},
+        "Adam, constant rate": {"members": ["net"], "networks": [PAPER]},
         "LAMB + Lookahead, triangular-2": {"members": ["net"], "networks": [LAMB]},
     }
     compare(*mchaffie("lococv"), variants)
@@ -305,7 +303,7 @@ def run_pretrain():
         ("OBELiX, leave one family out", families, "statistics"),
     ):
         print(f"Pre-training, {name}, honest", flush=True)
-        plain = {"members": ["net"], "networks": [{"pooling": pooling}]}
+        plain = {"members": ["net"], "networks": [{"pooling": pooling, "smoothing": 0.0}]}
         first = {
             f"{pooling}, pre-trained on {task}": {
                 **plain,
@@ -346,7 +344,14 @@ def oracle(data, splits, sets, *, repeats=3 if FULL else 1):
     for name, shape in SHAPES.items():
         epochs, patience = (500, 100) if FULL else (120, 50)
         config = NetworkConfig(
-            **{"readout": 32, **shape, "epochs": epochs, "patience": patience, "stop": "auc_pr"}
+            **{
+                **PAPER,
+                "readout": 32,
+                **shape,
+                "epochs": epochs,
+                "patience": patience,
+                "stop": "auc_pr",
+            }
         )
         begin = time.process_time()
         kept = Path(OUT) if OUT else None
@@ -426,6 +431,7 @@ STRUCTURAL = {
     **{
         f"{rep} {layer}: {'+'.join(members)}": {
             "members": members,
+            "networks": [PAPER],
             "layer": layer,
             "representation": rep,
         }

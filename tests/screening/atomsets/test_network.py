@@ -12,6 +12,7 @@ from ssefw.errors import ConfigurationError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.network import (
+    PAPER,
     Batch,
     NetworkConfig,
     initial_parameters,
@@ -22,7 +23,7 @@ from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet, set_statistics
 from ssefw.screening.atomsets.training import Start, feature_scale, train_networks
 
-SMALL = NetworkConfig(neurons=8, readout=4, epochs=30, patience=10, batch=16)
+SMALL = NetworkConfig(**PAPER, neurons=8, readout=4, epochs=30, patience=10, batch=16)
 
 
 @pytest.fixture
