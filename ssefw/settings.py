@@ -37,6 +37,9 @@ class Settings(BaseModel):
     )
     threads: int = Field(1, ge=1, description="threads of each worker")
     category: str = Field("", description="stages this worker takes; empty takes all")
+    patience: float = Field(
+        600.0, ge=0, description="seconds for which workers and launchers wait for a MongoDB server"
+    )
     vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
     pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,51 @@ def _clean_settings(monkeypatch, tmp_path):
         if name.startswith("SSEFW_") and not name.startswith("SSEFW_TEST"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("SSEFW_SETTINGS", str(tmp_path / "no-settings.yaml"))
+
+
+class MongoServer:
+    """A process that speaks MongoDB's protocol and may be killed, frozen and started again."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.port = "0"
+        self.process = None
+
+    @property
+    def uri(self):
+        return f"mongodb://127.0.0.1:{self.port}"
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [sys.executable, REPOSITORY / "tests/mongo_server.py", self.port, self.folder],
+            env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.port = self.process.stdout.readline().strip()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture(scope="session")
+def mongo(tmp_path_factory):
+    """The address of a server that tests share."""
+    if named := os.environ.get("SSEFW_TEST_MONGO"):
+        yield named.rstrip("/")
+        return
+    server = MongoServer(tmp_path_factory.mktemp("mongo"))
+    server.start()
+    yield server.uri
+    server.kill()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ HOMES = {
         "campaigns/offline.py",
         "store/connection.py",
         "store/embedded.py",
+        "store/launchpad.py",
     },
     "maggma": {"store"},
     "pymongo": {"store"},

@@ -19,6 +19,7 @@ from ssefw.campaigns.causes import retry_failed
 from ssefw.campaigns.heartbeat import Lookout
 from ssefw.campaigns.holds import without_held
 from ssefw.campaigns.lease import Lease
+from ssefw.campaigns.leftovers import Leftovers
 from ssefw.campaigns.lost import release_lost
 from ssefw.campaigns.offline import Desk, parcels_of
 from ssefw.campaigns.queues import QueueSilentError, Rejected
@@ -118,6 +119,7 @@ class Feeder:
         self._lease = Lease(self.connection, "launcher")
         self._desk = Desk(self.connection)
         self._lookout = Lookout()
+        self._leftovers = Leftovers()
 
     def round(self) -> Round:
         """Look once, and do what is due.
@@ -134,6 +136,7 @@ class Feeder:
             ended = self._follow()
         except QueueSilentError as error:
             return Round(left=self._left(), notes=(str(error),))
+        self._leftovers.mend(self.connection)
         released = len(release_lost(self.connection, lookout=self._lookout))
         if self.site.offline:
             released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]

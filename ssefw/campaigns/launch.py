@@ -235,7 +235,8 @@ def work(
                 continue
             answered = time.monotonic()
             if is_ready:
-                count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
+                with outages_reported(connection.address):
+                    count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
                 busy = time.monotonic()
             elif time.monotonic() - busy < patience and is_active:
                 stop.wait(POLL_SECONDS)

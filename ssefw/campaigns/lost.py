@@ -48,7 +48,9 @@ def release_lost(
     released = [
         lost.firework["fw_id"]
         for lost in _lost(connection, lookout)
-        if _claim(connection, lost) and give_back(connection, lost, max_losses=max_losses)
+        if not _is_locked(connection, lost)
+        and _claim(connection, lost)
+        and give_back(connection, lost, max_losses=max_losses)
     ]
     if released:
         logger.warning("%d jobs of dead workers are ready again: %s", len(released), released)
@@ -124,6 +126,12 @@ def _running(connection: Connection) -> Iterator[Lost]:
         if worker is not None:
             cores = ((launch.get("fworker") or {}).get("env") or {}).get("cores", 1)
             yield Lost(firework, launch_id, worker, running_hours(launch) * float(cores))
+
+
+def _is_locked(connection: Connection, lost: Lost) -> bool:
+    """Whether somebody changes the workflow, or died while changing it; waiting would be long."""
+    query = {"nodes": lost.firework["fw_id"], "locked": {"$exists": True}}
+    return connection.launchpad.workflows.find_one(query, {"_id": True}) is not None
 
 
 def _claim(connection: Connection, lost: Lost) -> bool:

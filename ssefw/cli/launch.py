@@ -51,7 +51,8 @@ def command(
     folder = ours.scratch_folder() / "queue"
     given = {"jobs": jobs, "waiting": waiting}
     limits = here.limits.model_copy(update={k: v for k, v in given.items() if v is not None})
-    with opened() as connection:
+    stop = install_signal_handlers()
+    with opened(stop=None if dry_run else stop) as connection:
         for name in campaigns or campaigns_in(connection):
             record = latest_record(connection, name)
             for pool in pools(record) if dry_run else ():
@@ -75,7 +76,6 @@ def command(
                 f"from which jobs are submitted, or correct `scheduler: {here.scheduler}` in "
                 "queue.yaml."
             )
-        stop = install_signal_handlers()
         write_settings(folder, ours, offline=here.offline)
         feeder = Feeder(connection, here, folder, limits, campaigns)
         said = ""

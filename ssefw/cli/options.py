@@ -11,6 +11,8 @@ import click
 from ssefw.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from ssefw.campaigns.change import Change
     from ssefw.campaigns.plan import Plan
     from ssefw.store import Connection
@@ -72,11 +74,38 @@ def settings() -> Settings:
 
 
 @contextlib.contextmanager
-def opened(*, read_only: bool = False, create: bool = False) -> "Iterator[Connection]":
-    """Open the store of the settings."""
-    from ssefw.store import connect
+def opened(
+    *,
+    read_only: bool = False,
+    create: bool = False,
+    stop: "Event | None" = None,
+    at_once: bool = True,
+) -> "Iterator[Connection]":
+    """Open the store of the settings.
 
-    with connect(settings().store, read_only=read_only, create=create) as connection:
+    Parameters
+    ----------
+    stop
+        Given by those who stay, as workers and launchers: they wait for a server that does not
+        answer, until this is set.
+    at_once
+        Whether a server that does not answer at the start is an error all the same.
+    """
+    from ssefw.store import connect, outages_reported
+
+    ours = settings()
+    patience = 0.0 if stop is None else ours.patience
+    with (
+        connect(
+            ours.store,
+            read_only=read_only,
+            create=create,
+            patience=patience,
+            stop=stop,
+            at_once=at_once,
+        ) as connection,
+        outages_reported(connection.address),
+    ):
         yield connection
 
 

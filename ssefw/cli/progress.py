@@ -113,6 +113,7 @@ def _work(
     quiet: bool,
 ) -> int:
     """Start workers and show how far they are until no job is left that may run."""
+    from ssefw.campaigns.leftovers import Leftovers
     from ssefw.campaigns.lost import release_lost
     from ssefw.campaigns.supervise import Crew, worker_count
     from ssefw.campaigns.watch import snapshot
@@ -125,7 +126,7 @@ def _work(
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()
-    crew = Crew(settings, campaign)
+    crew, leftovers = Crew(settings, campaign), Leftovers()
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
@@ -134,6 +135,7 @@ def _work(
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
             began = time.monotonic()
+            leftovers.mend(connection)
             show(snapshot(connection, record, scratch))
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))

@@ -20,8 +20,9 @@ def command(campaign: str | None, workers: int | None, *, no_work: bool, quiet: 
     from ssefw.campaigns.holds import lift
     from ssefw.campaigns.watch import latest_record
     from ssefw.cli.progress import work_to_the_end
+    from ssefw.engines.stopping import stop_event
 
-    with opened() as connection:
+    with opened(stop=stop_event()) as connection:
         name = pick_campaign(connection, campaign)
         record = latest_record(connection, name)
         lift(connection, name)

@@ -24,9 +24,10 @@ def command(file: Path, workers: int | None, *, quiet: bool) -> int:
     from ssefw.campaigns.plan import make_plan
     from ssefw.campaigns.spec import read_campaign
     from ssefw.cli.progress import submitting, work_to_the_end
+    from ssefw.engines.stopping import stop_event
 
     plan = make_plan(read_campaign(file))
-    with opened(create=True) as connection:
+    with opened(create=True, stop=stop_event()) as connection:
         with submitting(len(plan.candidates), quiet=quiet) as progress:
             done = submit(plan, connection, progress=progress)
         if not quiet:

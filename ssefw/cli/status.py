@@ -11,6 +11,7 @@ from ssefw.cli.options import json_option, opened, print_json, settings, store_o
 if TYPE_CHECKING:
     from ssefw.campaigns.fleet import Fleet
     from ssefw.campaigns.watch import Snapshot
+    from ssefw.documents import CampaignRecord
 
 SHOWN = 3
 
@@ -25,18 +26,10 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
     """Show how far campaigns are: stages, runs with their speed, failures."""
     from dataclasses import asdict
 
-    from ssefw.campaigns.fleet import fleet
-    from ssefw.campaigns.watch import campaigns_in, latest_record, snapshot
     from ssefw.cli.console import console
     from ssefw.cli.progress import view
 
-    scratch = settings().scratch_folder()
-    while True:
-        with opened(read_only=True) as connection:
-            names = [campaign] if campaign else campaigns_in(connection)
-            records = [latest_record(connection, name) for name in names]
-            now = [(snapshot(connection, record, scratch), record) for record in records]
-            fleets = [fleet(connection, name) for name in names]
+    for now, fleets in _looks(campaign, watch=watch, interval=interval):
         if watch and console().is_terminal:
             console().clear()
         for (moment, record), queued in zip(now, fleets, strict=True):
@@ -79,9 +72,35 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                     console().print(line, highlight=False)
         if not now and not as_json:
             console().print("No campaign yet. Submit one with `ssefw submit FILE`.")
-        if not watch or all(moment.is_done for moment, _ in now):
-            return
-        time.sleep(interval)
+
+
+def _looks(
+    campaign: str | None, *, watch: bool, interval: float
+) -> "Iterator[tuple[list[tuple[Snapshot, CampaignRecord]], list[Fleet]]]":
+    """Yield how campaigns are, once or until all are done; a store may go away in between."""
+    from ssefw.campaigns.fleet import fleet
+    from ssefw.campaigns.watch import campaigns_in, latest_record, snapshot
+    from ssefw.errors import StoreError
+
+    scratch = settings().scratch_folder()
+    has_looked, is_done = False, False
+    while not is_done:
+        try:
+            with opened(read_only=True) as connection:
+                names = [campaign] if campaign else campaigns_in(connection)
+                records = [latest_record(connection, name) for name in names]
+                now = [(snapshot(connection, record, scratch), record) for record in records]
+                fleets = [fleet(connection, name) for name in names]
+        except StoreError as error:
+            if not (watch and has_looked):
+                raise
+            click.echo(f"{error} Looking again.", err=True)
+        else:
+            yield now, fleets
+            has_looked = True
+            is_done = not watch or all(moment.is_done for moment, _ in now)
+        if not is_done:
+            time.sleep(interval)
 
 
 def _stuck_first(now: "Snapshot", queued: "Fleet") -> Iterator[tuple[str, str]]:

@@ -47,7 +47,7 @@ def command(
         return
     if category is not None:
         ours = ours.model_copy(update={"category": category})
-    with opened() as connection:
+    with opened(stop=stop, at_once=False) as connection:
         release_lost(connection)
         count = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
     click.echo(f"{count} jobs run.", err=True)

@@ -23,6 +23,7 @@ from ssefw.documents.base import Document, Estimate, Provenance
 from ssefw.documents.campaigns import (
     CampaignRecord,
     ExcludedCandidate,
+    FoundConductivity,
     Outcome,
     OutcomeStatus,
     PlannedCandidate,
@@ -75,6 +76,7 @@ __all__ = [
     "Evaluation",
     "ExcludedCandidate",
     "Failure",
+    "FoundConductivity",
     "Gate",
     "HopRecord",
     "KindOffset",

@@ -38,6 +38,8 @@ class HopRecord(Document):
         Cell that the end lies in.
     symmetric
         Whether symmetry turns it around, so that both ways are one.
+    via, via_image
+        Site of an ion that the hop pushes on, and the cell of that site.
     n_equivalent
         Hops of the cell that symmetry makes one with it.
     """
@@ -45,6 +47,8 @@ class HopRecord(Document):
     start: int
     end: int
     image: tuple[int, int, int]
+    via: int | None = None
+    via_image: tuple[int, int, int] | None = None
     length: Length
     symmetric: bool
     n_equivalent: int

@@ -5,11 +5,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from ssefw.documents.bands import Barrier
-from ssefw.documents.base import Document, Provenance
+from ssefw.documents.base import Document, Estimate, Provenance
 from ssefw.documents.rankings import Gate
 from ssefw.documents.runs import Cost, Failure, RelaxResult
 from ssefw.documents.transport import Conductivity, Diffusivity
-from ssefw.units import CoreHours
+from ssefw.units import CoreHours, Temperature
 
 OutcomeStatus = Literal["determined", "bound", "undetermined", "rejected", "failed"]
 
@@ -42,6 +42,34 @@ class Outcome(Document):
     trajectory_keys: tuple[str, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class FoundConductivity(Document):
+    """Conductivity of a candidate at one temperature, as an answer to a question.
+
+    Attributes
+    ----------
+    temperature
+        Of `conductivity`.
+    is_simulated
+        Whether it is that of a run at this temperature; else it is read off the Arrhenius fit.
+    analysis_version
+        Of the analysis that gave it; empty where the outcome does not say.
+    fit
+        All of the fit, with its other temperatures.
+    """
+
+    candidate_id: str
+    formula: str
+    campaign: str
+    engine: str = ""
+    temperature: Temperature
+    conductivity: Estimate
+    activation_energy: Estimate
+    is_simulated: bool = False
+    is_used: bool = True
+    analysis_version: str = ""
+    fit: Conductivity
 
 
 class PlannedCandidate(Document):

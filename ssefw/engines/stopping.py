@@ -23,6 +23,7 @@ __all__ = [
     "install_signal_handlers",
     "never_stop",
     "stop_check",
+    "stop_event",
 ]
 
 StopCheck = Callable[[], EndReason | None]
@@ -49,6 +50,11 @@ def install_signal_handlers() -> threading.Event:
     """
     for signum in SIGNALS:
         signal.signal(signum, _request_stop)
+    return _STOP
+
+
+def stop_event() -> threading.Event:
+    """Return the event that a request to stop sets."""
     return _STOP
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ssefw.documents import Document
+from ssefw.engines.stopping import stop_event
 from ssefw.settings import load_settings
-from ssefw.store import open_blobs
+from ssefw.store import BlobStore, open_blobs
 from ssefw.store.stages import StageStore
 from ssefw.store.trajectories import TrajectoryStore
 
@@ -21,7 +22,7 @@ def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
 
     The key hashes everything that the result depends on.
     """
-    stages = StageStore(open_blobs(load_settings().settings.store))
+    stages = StageStore(_blobs())
     found = stages.get(key, kind)
     if found is None:
         found = compute()
@@ -35,8 +36,13 @@ def trajectories() -> TrajectoryStore:
 
 
 @cache
-def _trajectories(address: str) -> TrajectoryStore:
-    return TrajectoryStore(open_blobs(address))
+def _trajectories(_address: str) -> TrajectoryStore:
+    return TrajectoryStore(_blobs())
+
+
+def _blobs() -> BlobStore:
+    settings = load_settings().settings
+    return open_blobs(settings.store, patience=settings.patience, stop=stop_event())
 
 
 def run_folder(key: str) -> Path:

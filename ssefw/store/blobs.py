@@ -6,12 +6,16 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 from weakref import finalize
 
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
+
+if TYPE_CHECKING:
+    from ssefw.store.patience import PatientDatabase
 
 __all__ = ["BlobStore", "FileBlobs", "GridFSBlobs", "open_blobs"]
 
@@ -125,52 +129,69 @@ class FileBlobs(BlobStore):
 class GridFSBlobs(BlobStore):
     """Blobs in a MongoDB database, in pieces as GridFS keeps them."""
 
-    def __init__(self, database: Any, *, read_only: bool = False) -> None:
+    def __init__(self, database: "PatientDatabase", *, read_only: bool = False) -> None:
         from gridfs import GridFS  # noqa: PLC0415 -- checks the database's type when it is made
 
         self._fs = GridFS(database, "blobs")
         self._name = database.name
+        self._patience = database.patience
         self.read_only = read_only
 
     def put(self, key: str, payload: bytes) -> None:
         """Write a new version, which counts from when it is complete; then drop older ones."""
         _check_key(key)
         self._check_writable()
-        older = [item._id for item in self._fs.find({"filename": key})]  # noqa: SLF001
-        self._fs.put(payload, filename=key)
-        for identity in older:
-            self._fs.delete(identity)
+
+        def write() -> None:
+            older = [item._id for item in self._fs.find({"filename": key})]  # noqa: SLF001
+            self._fs.put(payload, filename=key)
+            for identity in older:
+                self._fs.delete(identity)
+
+        self._patience.keep_trying(write)
 
     def get(self, key: str) -> bytes:
         """Return a byte string, or raise StoreError if there is none."""
         from gridfs import NoFile  # noqa: PLC0415
 
         try:
-            return bytes(self._fs.get_last_version(key).read())
+            return self._patience.keep_trying(lambda: self._fs.get_last_version(key).read())
         except NoFile as error:
             raise _missing(key, self._name) from error
 
     def exists(self, key: str) -> bool:
         """Whether there is a byte string of this key."""
-        return bool(self._fs.exists(filename=key))
+        return self._patience.keep_trying(lambda: self._fs.exists(filename=key))
 
     def delete(self, key: str) -> None:
         """Forget a byte string; no error if there is none."""
         self._check_writable()
-        for item in list(self._fs.find({"filename": key})):
-            self._fs.delete(item._id)  # noqa: SLF001
+
+        def forget() -> None:
+            for item in list(self._fs.find({"filename": key})):
+                self._fs.delete(item._id)  # noqa: SLF001
+
+        self._patience.keep_trying(forget)
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that begin with a prefix, sorted."""
-        pattern = {"$regex": f"^{re.escape(prefix)}"}
-        yield from sorted({item.filename for item in self._fs.find({"filename": pattern})})
+        pattern = {"filename": {"$regex": f"^{re.escape(prefix)}"}}
+        found = self._patience.keep_trying(lambda: {f.filename for f in self._fs.find(pattern)})
+        yield from sorted(found)
 
     def _check_writable(self) -> None:
         if self.read_only:
             raise StoreError("The store was opened read-only: connect without read_only.")
 
 
-def open_blobs(address: str | Path, *, read_only: bool = False, timeout: float = 5.0) -> BlobStore:
+def open_blobs(
+    address: str | Path,
+    *,
+    read_only: bool = False,
+    timeout: float = 5.0,
+    patience: float = 0.0,
+    stop: Event | None = None,
+) -> BlobStore:
     """Open only the blobs of a store, which costs next to nothing for a folder.
 
     Parameters
@@ -179,6 +200,8 @@ def open_blobs(address: str | Path, *, read_only: bool = False, timeout: float =
         As `connect` takes it.
     timeout
         Seconds until a server that does not answer is given up.
+    patience, stop
+        As `connect` takes them.
 
     Raises
     ------
@@ -192,9 +215,11 @@ def open_blobs(address: str | Path, *, read_only: bool = False, timeout: float =
                 f"There is no store in {place.folder}: check the path, or run a campaign."
             )
         return FileBlobs(place.blob_folder, read_only=read_only)
-    from ssefw.store.server import dial  # noqa: PLC0415 -- pymongo is not needed for a folder
+    # pymongo is not needed for a folder
+    from ssefw.store.patience import Patience  # noqa: PLC0415
+    from ssefw.store.server import dial  # noqa: PLC0415
 
-    database = dial(place, timeout=timeout)
+    database = dial(place, timeout=timeout, patience=Patience(patience, stop))
     blobs = GridFSBlobs(database, read_only=read_only)
     finalize(blobs, database.client.close)
     return blobs

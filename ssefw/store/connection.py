@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,30 +13,18 @@ from maggma.stores import GridFSStore, MongoStore
 
 from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.database import open_database
+from ssefw.store.database import EmbeddedDatabase, open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
-from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
+from ssefw.store.job_indices import folder_indices, server_indices
+from ssefw.store.launchpad import ServerLaunchPad
+from ssefw.store.patience import Patience, PatientDatabase
+from ssefw.store.remote import PatientGridFSStore, documents_over
 from ssefw.store.results import ResultStore
-from ssefw.store.server import dial, patience, plain_errors
+from ssefw.store.server import dial, plain_errors
 
 __all__ = ["JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
-JOB_FIELDS = (
-    "uuid",
-    "index",
-    "name",
-    "output.@class",
-    "metadata.campaign",
-    "metadata.candidate",
-    "output.formula",
-    "output.status",
-    "output.gates.code",
-    "output.provenance.engine",
-    SIGMA,
-    ENERGY,
-    *SIGMA_BOUNDS,
-)
 
 
 class Connection:
@@ -72,7 +61,7 @@ class Connection:
         self.job_store = job_store
         self.database = database
         self.blobs = blobs
-        self.results = ResultStore(job_store)
+        self.results = ResultStore(job_store, database)
         self._on_close = on_close
 
     @contextmanager
@@ -107,6 +96,9 @@ def connect(
     read_only: bool = False,
     create: bool = True,
     timeout: float = 5.0,
+    patience: float = 0.0,
+    stop: Event | None = None,
+    at_once: bool = True,
 ) -> Connection:
     """Open the store of an address.
 
@@ -120,6 +112,12 @@ def connect(
         Make the folder if there is no store in it.
     timeout
         Seconds until a server that does not answer is given up.
+    patience
+        Seconds for which a server that stops answering is tried again.
+    stop
+        Set when this process is asked to end; patience then ends soon.
+    at_once
+        Whether a server that does not answer now is an error all the same.
 
     Raises
     ------
@@ -128,7 +126,9 @@ def connect(
     """
     place = Address(address)
     if place.is_server:
-        return _connect_server(place, read_only=read_only, timeout=timeout)
+        how_long = Patience(patience, stop)
+        database = dial(place, timeout=timeout, patience=how_long, at_once=at_once)
+        return _over_server(place, database, read_only=read_only)
     return _connect_folder(place, read_only=read_only, create=create)
 
 
@@ -142,7 +142,7 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
         # A new store is prepared all at once; an old one is looked at without waiting for anyone.
         is_new = launchpad.fw_id_assigner.find_one({}) is None
         with database.file.transaction(write=True) if is_new else nullcontext():
-            _prepare(database, launchpad, job_store, data)
+            _prepare(database, launchpad, data)
     return Connection(
         address,
         launchpad=launchpad,
@@ -153,26 +153,19 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
     )
 
 
-def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Connection:
-    database = dial(address, timeout=timeout)
-    uri, name, options = address.uri, database.name, patience(timeout)
-    with plain_errors(address):
-        launchpad = LaunchPad(
-            uri, name=name, uri_mode=True, strm_lvl="ERROR", mongoclient_kwargs=dict(options)
+def _over_server(address: Address, database: PatientDatabase, *, read_only: bool) -> Connection:
+    with ExitStack() as stack, plain_errors(address):
+        stack.callback(database.client.close)
+        launchpad = ServerLaunchPad(database, uri=address.uri)
+        data = PatientGridFSStore.over(database, JOB_DATA, uri=address.uri)
+        job_store = JobStore(
+            documents_over(database, JOBS, uri=address.uri), additional_stores={"data": data}
         )
-        documents = MongoStore.from_uri(uri, JOBS, database=name, mongoclient_kwargs=dict(options))
-        data = GridFSStore.from_uri(
-            uri, JOB_DATA, database=name, compression=True, mongoclient_kwargs=dict(options)
-        )
-        job_store = JobStore(documents, additional_stores={"data": data})
         job_store.connect()
         if not read_only:
-            _prepare(database, launchpad, job_store, data)
-    files = address.blob_folder
-    with ExitStack() as stack:
-        for item in (database.client, launchpad.connection, job_store):
-            stack.callback(item.close)
+            _prepare(database, launchpad, data)
         on_close = stack.pop_all().close
+    files = address.blob_folder
     return Connection(
         address,
         launchpad=launchpad,
@@ -185,9 +178,7 @@ def _connect_server(address: Address, *, read_only: bool, timeout: float) -> Con
     )
 
 
-def _prepare(
-    database: Any, launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore
-) -> None:
+def _prepare(database: Any, launchpad: LaunchPad, data: MongoStore | GridFSStore) -> None:
     """Give a new store its counters and every store its indices."""
     counters = launchpad.fw_id_assigner
     if counters.find_one({}) is None:
@@ -197,15 +188,9 @@ def _prepare(
     launchpad.fireworks.create_index("spec.campaign")
     # How a campaign stands is read from the keys of these alone.
     launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
-    database[JOBS].create_index(
-        [("output.@class", 1), ("metadata.campaign", 1), ("metadata.candidate", 1)]
-    )
     launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
-    for field in JOB_FIELDS:
-        job_store.ensure_index(field)
-    # The best of a kind are read from the keys of these, in order.
-    for field in (SIGMA, ENERGY):
-        for direction in (-1, 1):
-            database[JOBS].create_index([("output.@class", 1), (field, direction)])
+    is_folder = isinstance(database, EmbeddedDatabase)
+    for fields in folder_indices() if is_folder else server_indices():
+        database[JOBS].create_index(fields)
     data.ensure_index("blob_uuid")

@@ -66,7 +66,7 @@ def _prefixes(match: Mapping[str, Any]) -> dict[str, bytes] | None:
     found = {}
     for demand in demands:
         field, keys = demand.alternatives[0]
-        if len(demand.alternatives) > 1 or len(keys) > 1 or split_texts(keys[0]) is None:
+        if len(demand.alternatives) > 1 or len(keys) != 1 or split_texts(keys[0]) is None:
             return None
         found[field] = keys[0]
     return found if is_complete and len(found) == len(demands) else None

@@ -5,17 +5,17 @@ from functools import wraps
 from typing import Any, Self
 
 from fireworks import LaunchPad
-from fireworks.utilities.fw_utilities import get_fw_logger
 from maggma.stores import MemoryStore
 
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
 from ssefw.store.database import EmbeddedDatabase, open_database
+from ssefw.store.launchpad import OpenLaunchPad
 
 __all__ = ["EmbeddedLaunchPad", "EmbeddedStore"]
 
 
-class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
+class EmbeddedLaunchPad(OpenLaunchPad):
     """FireWorks' LaunchPad over an embedded database.
 
     Every operation that writes is one transaction: a worker that is killed in the middle leaves
@@ -24,37 +24,7 @@ class EmbeddedLaunchPad(LaunchPad):  # type: ignore[misc]
     """
 
     def __init__(self, database: EmbeddedDatabase, *, strm_lvl: str = "ERROR") -> None:
-        # LaunchPad's own constructor can do nothing but dial a server: it is left out.
-        self.host, self.port, self.name = str(database.address), None, database.name
-        self.username = self.password = self.authsource = None
-        self.uri_mode = False
-        self.mongoclient_kwargs: dict[str, Any] = {}
-        self.logdir = None
-        self.strm_lvl = strm_lvl
-        self.m_logger = get_fw_logger("launchpad", l_dir=None, stream_level=strm_lvl)
-        self.user_indices: list[str] = []
-        self.wf_user_indices: list[str] = []
-        self.connection = database.client
-        self.db = database
-        self.fireworks = database.fireworks
-        self.launches = database.launches
-        self.offline_runs = database.offline_runs
-        self.fw_id_assigner = database.fw_id_assigner
-        self.workflows = database.workflows
-        self.gridfs_fallback = None
-        self.backup_launch_data: dict[int, Any] = {}
-        self.backup_fw_data: dict[int, Any] = {}
-
-    def tuneup(self, bkground: bool = True) -> None:  # noqa: FBT001, FBT002 -- FireWorks' signature
-        """Make the indices that FireWorks' questions use."""
-        super().tuneup(bkground)
-        # "The next to run" is the READY one of the highest priority, by age if so configured.
-        self.fireworks.create_index([("state", 1), ("spec._priority", -1)])
-        self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", 1)])
-        self.fireworks.create_index([("state", 1), ("spec._priority", -1), ("created_on", -1)])
-        self.fireworks.create_index("archived_launches")  # deleting a workflow asks for these
-        self.workflows.create_index("state")
-        self.offline_runs.create_index("launch_id")
+        super().__init__(database, host=str(database.address), strm_lvl=strm_lvl)
 
     def ping_launch(self, *args: Any, **kwargs: Any) -> None:
         """Say that a launch is alive, unless the connection has been closed."""

@@ -5,41 +5,54 @@ from contextlib import contextmanager
 from typing import Any
 
 from pymongo import MongoClient
-from pymongo.database import Database
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
+from ssefw.store.patience import NO_PATIENCE, Patience, PatientDatabase
 
-__all__ = ["DATABASE", "dial", "outages_reported", "patience", "plain_errors"]
+__all__ = ["DATABASE", "dial", "outages_reported", "plain_errors"]
 
 DATABASE = "ssefw"
 """Name of the database where an address does not say one."""
 
 
-def patience(timeout: float) -> dict[str, Any]:
-    """Return the driver's options for giving up after some seconds."""
-    milliseconds = int(timeout * 1000)
-    return {"serverSelectionTimeoutMS": milliseconds, "connectTimeoutMS": milliseconds}
-
-
-def dial(address: Address, *, timeout: float) -> Database[dict[str, Any]]:
+def dial(
+    address: Address,
+    *,
+    timeout: float,
+    patience: Patience = NO_PATIENCE,
+    at_once: bool = False,
+) -> PatientDatabase:
     """Return the database of an address, from a server that answers.
+
+    Parameters
+    ----------
+    timeout
+        Seconds of one attempt to reach the server.
+    patience
+        For how long it is tried again, now and in each operation on the database.
+    at_once
+        Whether a server that does not answer now is an error all the same.
 
     Raises
     ------
     StoreError
-        If the address is malformed or the server does not answer within `timeout` seconds.
+        If the address is malformed or the server does not answer.
     """
+    milliseconds = int(timeout * 1000)
     with plain_errors(address):
-        client: MongoClient[dict[str, Any]] = MongoClient(address.uri, **patience(timeout))
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            address.uri, serverSelectionTimeoutMS=milliseconds, connectTimeoutMS=milliseconds
+        )
         try:
-            database = client.get_default_database(DATABASE)
-            client.admin.command("ping")
+            name = client.get_default_database(DATABASE).name
+            first = NO_PATIENCE if at_once else patience
+            first.keep_trying(lambda: client.admin.command("ping"))
         except BaseException:
             client.close()
             raise
-    return database
+    return PatientDatabase(client, name, patience)
 
 
 @contextmanager

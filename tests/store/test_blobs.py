@@ -5,16 +5,17 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 
-import mongomock
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mongomock.gridfs import enable_gridfs_integration
 
 from ssefw.errors import StoreError
+from ssefw.store import Address
 from ssefw.store.blobs import FileBlobs, GridFSBlobs, open_blobs
+from ssefw.store.server import dial
 
 REPOSITORY = Path(__file__).parent.parent.parent
 KEY = "trajectories/ab12/000012"
@@ -23,9 +24,13 @@ KEY = "trajectories/ab12/000012"
 @pytest.fixture(params=["files", "GridFS"])
 def blobs(request, tmp_path):
     if request.param == "files":
-        return FileBlobs(tmp_path)
-    enable_gridfs_integration()
-    return GridFSBlobs(mongomock.MongoClient().db)
+        yield FileBlobs(tmp_path)
+        return
+    uri = f"{request.getfixturevalue('mongo')}/blobs_{uuid.uuid4().hex[:8]}"
+    database = dial(Address(uri), timeout=5.0)
+    yield GridFSBlobs(database)
+    database.client.drop_database(database.name)
+    database.client.close()
 
 
 def test_a_blob_comes_back(blobs):

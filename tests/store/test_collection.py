@@ -366,6 +366,11 @@ def test_a_count_by_group_reads_documents_whose_keys_are_no_texts(jobs, odd):
     assert sum(item["n"] for item in found) == 31
 
 
+def test_a_count_of_what_is_none_of_no_values_is_nothing(jobs):
+    question = [{"$match": {"spec.campaign": {"$in": []}}}, PER_NAME]
+    assert list(jobs.aggregate(question)) == []
+
+
 def test_an_index_made_later_covers_what_is_stored(collection):
     collection.insert_many({"_id": i, "n": i % 3} for i in range(9))
     collection.create_index("n")

@@ -1,29 +1,22 @@
 """A MongoDB address gives what a folder gives.
 
-The wiring is tested over mongomock; with ``SSEFW_TEST_MONGO=mongodb://host`` the same over a
-server that speaks MongoDB's protocol.
+Over a server of the tests that speaks MongoDB's protocol, or that of
+``SSEFW_TEST_MONGO=mongodb://host``.
 """
 
-import os
 import uuid
 
 import jobflow
-import mongomock
 import pymongo
 import pytest
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow import Flow, job
 from jobflow.managers.fireworks import flow_to_workflow
-from mongomock.gridfs import enable_gridfs_integration
-from mongomock.store import ServerStore
 
 from ssefw.documents import Estimate, Label
 from ssefw.errors import StoreError
 from ssefw.store import connect, copy_store, open_blobs
-from ssefw.store.collection import SortlessBulk
-
-SERVER = os.environ.get("SSEFW_TEST_MONGO", "")
 
 LABEL = Label(
     candidate_id="a",
@@ -34,41 +27,12 @@ LABEL = Label(
 )
 
 
-@pytest.fixture(
-    params=[
-        "mongomock",
-        pytest.param(
-            "server",
-            marks=[
-                pytest.mark.mongo,
-                pytest.mark.skipif(not SERVER, reason="SSEFW_TEST_MONGO names no server"),
-            ],
-        ),
-    ]
-)
-def address(request, monkeypatch):
+@pytest.fixture
+def address(mongo):
     name = f"ssefw_test_{uuid.uuid4().hex[:8]}"
-    if request.param == "server":
-        yield f"{SERVER.rstrip('/')}/{name}"
-        with pymongo.MongoClient(SERVER) as client:
-            client.drop_database(name)
-        return
-    enable_gridfs_integration()
-    server = ServerStore()
-
-    def client(uri, **_):
-        return mongomock.MongoClient(uri, _store=server)
-
-    # mongomock alone does not take the requests of this pymongo.
-    monkeypatch.setattr("mongomock.collection.BulkOperationBuilder", SortlessBulk)
-    for module in (
-        "ssefw.store.server",
-        "fireworks.core.launchpad",
-        "maggma.stores.mongolike",
-        "maggma.stores.gridfs",
-    ):
-        monkeypatch.setattr(f"{module}.MongoClient", client)
-    yield f"mongodb://localhost/{name}"
+    yield f"{mongo}/{name}"
+    with pymongo.MongoClient(mongo) as client:
+        client.drop_database(name)
 
 
 @job

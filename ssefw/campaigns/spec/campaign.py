@@ -1,0 +1,65 @@
+"""The campaign file as a whole."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ssefw.campaigns.spec.block import Block
+from ssefw.campaigns.spec.dynamics import ConductivitySpec, MDSpec, SupercellSpec
+from ssefw.campaigns.spec.engine import EngineSpec
+from ssefw.campaigns.spec.feedback import FeedbackSpec
+from ssefw.campaigns.spec.gates import BvseSpec, RelaxSpec
+from ssefw.campaigns.spec.neb import NebSpec
+from ssefw.campaigns.spec.pool import PoolSpec, ScreenSpec
+from ssefw.campaigns.spec.resources import BudgetSpec, ResourcesSpec
+
+__all__ = ["CampaignSpec"]
+
+
+class CampaignSpec(Block):
+    """A campaign, as its file says.
+
+    Attributes
+    ----------
+    filters
+        Name of a preset of filters, or filters by name with their limits, in order.
+    resources
+        What the queue jobs of a stage ask for; a stage that is named gets queue jobs of its own.
+    """
+
+    campaign: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    specie: str = "Li"
+    pool: PoolSpec
+    filters: str | tuple[dict[str, dict[str, Any]], ...] = ()
+    screen: ScreenSpec | None = None
+    engine: EngineSpec = EngineSpec()
+    bvse: BvseSpec | None = None
+    relax: RelaxSpec = RelaxSpec()
+    supercell: SupercellSpec = SupercellSpec()
+    neb: NebSpec | None = None
+    md: MDSpec | None = None
+    conductivity: ConductivitySpec = ConductivitySpec()
+    resources: dict[Literal["light", "relax", "neb", "md"], ResourcesSpec] = Field(
+        default_factory=dict
+    )
+    budget: BudgetSpec | None = None
+    feedback: FeedbackSpec | None = None
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.md is None and self.neb is None:
+            raise ValueError("the key 'md' is missing, or 'neb' for barriers without dynamics")
+        if self.md is not None and self.engine.code == "espresso":
+            raise ValueError(
+                "the code 'espresso' does no molecular dynamics; give it to neb.engine"
+            )
+        for engine in self._neb_engines():
+            if engine.code == "vasp" and engine.preset == "hull":
+                raise ValueError("the preset 'hull' is for energies and has no bands")
+        return self
+
+    def _neb_engines(self) -> list[EngineSpec]:
+        """Return the engines that relax bands."""
+        if self.neb is None:
+            return []
+        return [self.neb.engine or self.engine, *([self.neb.first] if self.neb.first else [])]
