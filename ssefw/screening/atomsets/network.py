@@ -1,4 +1,4 @@
-"""AtomSets: dense layers on every site, a weighted set2set readout, dense layers, a logit.
+"""AtomSets: dense layers on every site, a weighted readout, dense layers, a logit.
 
 Several networks of one shape are trained and evaluated at a time: every parameter has a leading
 axis, one entry for each member of the ensemble. Small matrices in a loop would leave a CPU idle.
