@@ -61,7 +61,7 @@ def main():
             settings=MigrationSettings(
                 path="linear" if name == "CHGNet" else name, band=band, **common
             ),
-            ends=ends,
+            ends=lambda: ends,
             stands_for=stands_for,
             first=AseEngine() if name == "CHGNet" else None,
         )

@@ -103,10 +103,7 @@ class Plan:
         return str(uuid.uuid5(NAMESPACE, identity))
 
     def estimate(self, candidate: Candidate) -> Estimated:
-        """Return the size and cost of a candidate's dynamics, the triage included.
-
-        How many iterations bands need is not known before.
-        """
+        """Return the size and cost of a candidate's dynamics, the triage included, and bands."""
         ladder, bands = self.maker.ladder, self.maker.neb
         structure = candidate.structure
         if ladder is None:
@@ -115,8 +112,9 @@ class Plan:
             length = ladder.min_length
         repeats = math.prod(supercell_size(structure, min_length=length))
         n_atoms = round(structure.composition.num_atoms * repeats)
+        of_bands = 0.0 if bands is None else self._band_hours(candidate, bands)
         if ladder is None:
-            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=None)
+            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=of_bands)
         longest = ladder.policy.max_length if ladder.policy else ladder.length
         rungs = len(ladder.temperatures)
         if ladder.adaptive is not None:
@@ -125,8 +123,17 @@ class Plan:
         if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
             steps += ladder.steps(ladder.triage.length)
         speed = ladder.md.engine.nominal_speed
-        hours = n_atoms * steps / speed / 3600.0 if speed else None
+        hours = None
+        if speed and of_bands is not None:
+            hours = n_atoms * steps / speed / 3600.0 + of_bands
         return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
+
+    def _band_hours(self, candidate: Candidate, bands: NebMaker) -> float | None:
+        """Return the core-hours of bands; None where they cannot be told before."""
+        try:
+            return bands.core_hours(order_structure(candidate.structure))
+        except DataError:
+            return None
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
@@ -314,6 +321,7 @@ def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
         max_hops=neb.max_hops,
         first=_engine(neb.first) if neb.first else None,
         relax=again,
+        converge=neb.converge,
         max_barrier=neb.max_barrier,
     )
 

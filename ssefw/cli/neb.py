@@ -35,8 +35,9 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     "bond-valence site energy, or every class.",
 )  # fmt: skip
 @click.option(
-    "--path", type=click.Choice(["linear", "idpp", "bvse"]), default="bvse",
-    help="Where images start: straight lines, IDPP, or the ion on the path of least site energy.",
+    "--path", type=click.Choice(["auto", "linear", "idpp", "bvse"]), default="auto",
+    help="Where images start: straight lines, IDPP, or the ion on the path of least site energy; "
+    "auto takes that where it keeps its distance from other ions, and else IDPP.",
 )  # fmt: skip
 @click.option(
     "--first", type=click.Choice(["ase"]),

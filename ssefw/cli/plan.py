@@ -53,7 +53,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
     for name in ("#", "formula", "source"):
         table.add_column(name)
-    for name in ("atoms", "MD steps", "core hours at most"):
+    for name in ("atoms", "MD steps", "core hours"):
         table.add_column(name, justify="right")
     for number, planned in enumerate(record.candidates[:SHOWN], start=1):
         hours = "?" if planned.core_hours is None else f"{planned.core_hours:.3g}"
@@ -87,9 +87,12 @@ def _stages(maker: "CandidateMaker") -> str:
     if (bands := maker.neb) is not None:
         limit = "" if bands.max_barrier is None else f", at most {bands.max_barrier:g} eV"
         first = f" after {bands.first.name}" if bands.first else ""
+        if bands.converge is not None:
+            stages.append(f"cutoffs and k-points to {1e3 * bands.converge:g} meV/atom")
         images = bands.settings.n_images
         stages.append(
-            f"NEB of {bands.hops} hops, {images} images, {bands.engine.name}{first}{limit}"
+            f"NEB of {bands.hops} {bands.settings.mechanism} hops, {images} images, "
+            f"{bands.engine.name}{first}{limit}"
         )
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)

@@ -282,6 +282,8 @@ def distinct_sites(
     """
     size = np.array(supercell_size(structure, min_length=min_length))
     sites = sorted({site for kind in kinds for site in (kind.hop.start, kind.hop.end)})
+    if not sites:
+        return {}
     mobile = [
         k for k, s in enumerate(structure) if s.specie.symbol == structure[sites[0]].specie.symbol
     ]

@@ -23,6 +23,7 @@ from ssefw.errors import DataError
 __all__ = [
     "SADDLE",
     "band_document",
+    "check_ends",
     "check_images",
     "idpp_images",
     "linear_images",
@@ -62,22 +63,35 @@ def check_images(images: Sequence[Structure]) -> None:
         if not np.allclose(image.lattice.matrix, first.lattice.matrix, atol=1e-4):
             msg = f"Image {k} has another cell than the first: relax the ends at a fixed cell."
             raise DataError(msg)
-    farthest = float(np.linalg.norm(displacements(first, images[-1]), axis=1).max())
+    check_ends(first, images[-1])
+    for k, image in enumerate(images[1:-1], start=2):
+        _refuse_collision(image, f"image {k}", "Interpolate with IDPP, or along the BVSE path.")
+
+
+def check_ends(start: Structure, end: Structure) -> None:
+    """Refuse two structures that cannot be the ends of a path.
+
+    Raises
+    ------
+    DataError
+        If they are one, or atoms collide.
+    """
+    farthest = float(np.linalg.norm(displacements(start, end), axis=1).max())
     if farthest < CLOSEST_ENDS:
         msg = (
             f"The ends of the path are one structure (no atom moves by more than {farthest:.2f} "
             "A): the endpoints are equal, or one fell back onto the other when it was relaxed."
         )
         raise DataError(msg)
-    for k, image in enumerate(images, start=1):
-        distances = image.distance_matrix + 1e3 * np.eye(len(image))
-        if distances.min() < CLOSEST_ATOMS:
-            i, j = np.unravel_index(distances.argmin(), distances.shape)
-            msg = (
-                f"Atoms {i} and {j} of image {k} are {distances.min():.2f} A apart. Interpolate "
-                "with IDPP, or along the BVSE path."
-            )
-            raise DataError(msg)
+    for name, structure in (("first", start), ("last", end)):
+        _refuse_collision(structure, f"the {name} image", "No ion fits there: choose another hop.")
+
+
+def _refuse_collision(structure: Structure, name: str, remedy: str) -> None:
+    distances = structure.distance_matrix + 1e3 * np.eye(len(structure))
+    if distances.min() < CLOSEST_ATOMS:
+        i, j = np.unravel_index(distances.argmin(), distances.shape)
+        raise DataError(f"Atoms {i} and {j} of {name} are {distances.min():.2f} A apart. {remedy}")
 
 
 def path_lengths(images: Sequence[Structure]) -> npt.NDArray[np.float64]:

@@ -108,6 +108,11 @@ class Engine(MSONable, ABC):
         """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
         return None
 
+    def evaluation_core_seconds(self, structure: Structure) -> float | None:
+        """Return the core-seconds of one energy with forces; None if they are not known before."""
+        speed = self.nominal_speed
+        return len(structure) / speed if speed else None
+
     def check(self) -> None:
         """Raise a ConfigurationError where the engine's own settings make no sense.
 

@@ -7,7 +7,8 @@ Interstitial ions go the same way: their crystal comes with marks, see `ssefw.da
 
 import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,7 +17,7 @@ from pymatgen.core import Structure
 
 from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
-from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of
+from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of, supercell_size
 from ssefw.data.hops import HopClass, percolation_levels
 from ssefw.documents import (
     Barrier,
@@ -27,16 +28,23 @@ from ssefw.documents import (
     NebStatus,
     Provenance,
 )
-from ssefw.engines.band import check_images, idpp_images, linear_images
+from ssefw.engines.band import check_ends, check_images, idpp_images, linear_images
 from ssefw.engines.base import Engine, NebSettings
 from ssefw.engines.ends import Ends, ends_of_hop
-from ssefw.engines.seeding import RESOLUTION, images_along, images_like, site_energy_path
+from ssefw.engines.seeding import (
+    RESOLUTION,
+    images_along,
+    images_like,
+    keeps_distance,
+    site_energy_path,
+)
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
 from ssefw.units import Length, Unit
 
 __all__ = [
     "MigrationSettings",
+    "band_core_hours",
     "hop_barrier",
     "hop_barriers",
     "hop_label",
@@ -49,6 +57,12 @@ logger = logging.getLogger(__name__)
 
 RECENT = 5
 """Iterations over which a band shows how settled it is."""
+
+ITERATIONS = 40
+"""Of a band, plain and climbing: half of the bands of docs/neb.md need 21 to 40."""
+
+END_STEPS = 30
+"""Of the relaxation of an end."""
 
 SETTLED = 1e-3
 """No barrier is better than this (eV)."""
@@ -69,7 +83,9 @@ class MigrationSettings(Document):
         Largest force on relaxed ends, and most steps to get there.
     path
         Where the images start: on straight lines, spread from there by IDPP, or with the ion on
-        the path of least bond-valence site energy and the framework on straight lines.
+        the path of least bond-valence site energy (``bvse``) and the framework on straight lines;
+        ``auto`` takes that path where it keeps its distance from the other ions that move, which
+        the site energy does not know, and else IDPP.
     charge
         Of the cell with the defect, in e; by default -1 for a vacancy and +1 for an interstitial
         ion. Engines that know no charge leave it.
@@ -82,7 +98,7 @@ class MigrationSettings(Document):
     n_images: int = Field(default=7, ge=3)
     end_fmax: Annotated[float, Unit("eV/angstrom")] = Field(default=0.01, gt=0)
     end_steps: int = 500
-    path: Literal["linear", "idpp", "bvse"] = "idpp"
+    path: Literal["auto", "linear", "idpp", "bvse"] = "auto"
     charge: Annotated[float, Unit("e")] | None = None
     band: NebSettings = Field(default_factory=NebSettings)
 
@@ -101,10 +117,11 @@ def hop_barrier(
     directory: Path,
     *,
     settings: MigrationSettings,
-    ends: Mapping[int, Structure] | None = None,
+    ends: Callable[[], Mapping[int, Structure]] | None = None,
     stands_for: Mapping[int, int] | None = None,
     landscape: Landscape | None = None,
     first: Engine | None = None,
+    bent: NebPath | None = None,
     stop: StopCheck = never_stop,
 ) -> NebPath:
     """Compute the barrier of a class of hops.
@@ -115,12 +132,14 @@ def hop_barrier(
         The relaxed crystal that the hops were found in, with marks where they are of
         interstitial ions.
     ends, stands_for
-        Relaxed defects by site, and which of them stands for a site; by default those of this
-        hop are relaxed here.
+        What gives the relaxed defects by site, and which of them stands for a site; by default
+        those of this hop are relaxed here.
     landscape
-        Of the site energy, for the path ``bvse``; by default it is calculated.
+        Of the site energy, for the paths ``auto`` and ``bvse``; by default it is calculated.
     first
         A cheaper engine that relaxes a band of its own first, which gives the images.
+    bent
+        The band of a cheaper engine that gives the images, where it was relaxed before.
 
     Raises
     ------
@@ -133,24 +152,33 @@ def hop_barrier(
     """
     charged = engine.charged(settings.cell_charge)
     cell = hop_cell(structure, kind.hop, min_length=settings.min_length)
-    if ends is None or stands_for is None:
-        own = _shared(charged, structure, [kind], settings)
-        ends, stands_for = own.of(kind), own.stands_for
-    start, end = ends_of_hop(
-        structure, kind, cell, ends, stands_for=stands_for, min_length=settings.min_length
-    )
+    check_ends(cell.start, cell.end)
+    # What the cheaper engine finds impossible costs the other nothing.
     warnings: tuple[str, ...] = ()
     if first is not None:
-        images, warnings = _from_band_of(
+        bent = _band_of(
             first,
             structure,
             kind,
             directory / "first",
             settings=settings,
-            ends=(start, end),
             landscape=landscape,
             stop=stop,
         )
+    if ends is None or stands_for is None:
+        own = _shared(charged, structure, [kind], settings)
+        relaxed, stands_for = own.of(kind), own.stands_for
+    else:
+        relaxed = dict(ends())
+    start, end = ends_of_hop(
+        structure, kind, cell, relaxed, stands_for=stands_for, min_length=settings.min_length
+    )
+    if bent is not None:
+        images = images_like(bent.structures, start, end)
+        warnings = bent.warnings
+        if bent.status != "converged":
+            name = bent.provenance.engine
+            warnings += (f"The band of {name} that gave the images is {bent.status}.",)
     else:
         images, warnings = _first_images(
             structure,
@@ -198,7 +226,7 @@ def _first_images(
     """Return the images as they start, and what a reader should know of them."""
     warnings: tuple[str, ...] = ()
     # The site energy knows one ion that moves.
-    if settings.path == "bvse" and kind.hop.via is None:
+    if settings.path in {"auto", "bvse"} and kind.hop.via is None:
         try:
             if landscape is None:
                 landscape = _landscape(structure, kind)
@@ -207,9 +235,11 @@ def _first_images(
             check_images(images)
         except (AnalysisError, DataError) as error:
             # Images only begin somewhere: another beginning leads to the same band.
-            warnings = (f"The images started from IDPP, not from the site energy: {error}",)
+            if settings.path == "bvse":
+                warnings = (f"The images started from IDPP, not from the site energy: {error}",)
         else:
-            return images, ()
+            if settings.path == "bvse" or keeps_distance(images, mover=mover):
+                return images, ()
     images = linear_images(*ends, n_images=settings.n_images)
     return (images if settings.path == "linear" else idpp_images(images)), warnings
 
@@ -220,18 +250,17 @@ def _landscape(structure: Structure, kind: HopClass) -> Landscape:
     ).landscape
 
 
-def _from_band_of(
+def _band_of(
     first: Engine,
     structure: Structure,
     kind: HopClass,
     directory: Path,
     *,
     settings: MigrationSettings,
-    ends: tuple[Structure, Structure],
     landscape: Landscape | None,
     stop: StopCheck,
-) -> tuple[list[Structure], tuple[str, ...]]:
-    """Return images that bend as the plain band of another engine does."""
+) -> NebPath:
+    """Return the plain band of another engine."""
     plain = settings.band.model_copy(update={"climb": False})
     band = hop_barrier(
         first,
@@ -244,10 +273,7 @@ def _from_band_of(
     )
     if band.status == "interrupted":
         raise InterruptionError(f"The first band was interrupted: {band.reason}")
-    warnings = list(band.warnings)
-    if band.status != "converged":
-        warnings.append(f"The band of {first.name} that gave the images is {band.status}.")
-    return images_like(band.structures, *ends), tuple(warnings)
+    return band
 
 
 def hop_barriers(
@@ -267,7 +293,7 @@ def hop_barriers(
     """
     shared = _shared(engine.charged(settings.cell_charge), structure, kinds, settings)
     landscape = None
-    if settings.path == "bvse":
+    if settings.path in {"auto", "bvse"}:
         with contextlib.suppress(DataError, AnalysisError):  # told for each hop
             landscape = _landscape(structure, kinds[0])
     for kind in kinds:
@@ -276,8 +302,9 @@ def hop_barriers(
             yield (
                 kind,
                 hop_barrier(
-                    engine, structure, kind, folder, settings=settings, ends=shared.of(kind),
-                    stands_for=shared.stands_for, landscape=landscape, first=first, stop=stop,
+                    engine, structure, kind, folder, settings=settings,
+                    ends=partial(shared.of, kind), stands_for=shared.stands_for,
+                    landscape=landscape, first=first, stop=stop,
                 ),
             )  # fmt: skip
         except (DataError, EngineError) as error:
@@ -286,6 +313,34 @@ def hop_barriers(
             yield kind, no_band(kind, str(error), status=status, provenance=engine.provenance())
         if stop() is not None:
             return
+
+
+def band_core_hours(
+    engine: Engine,
+    structure: Structure,
+    *,
+    n_bands: int,
+    n_ends: int,
+    settings: MigrationSettings,
+) -> float | None:
+    """Predict what bands cost, their ends included; None if the speed of the engine is not known.
+
+    Parameters
+    ----------
+    structure
+        The crystal.
+    n_bands, n_ends
+        Classes of hops, and defects that are relaxed.
+    """
+    size = supercell_size(structure, min_length=settings.min_length)
+    cell = crystal_of(structure).copy() * size
+    seconds = engine.evaluation_core_seconds(cell)
+    if seconds is None:
+        return None
+    iterations = min(ITERATIONS, 2 * settings.band.max_steps)
+    per_band = iterations * (settings.n_images - 2)
+    evaluations = n_bands * per_band + n_ends * min(END_STEPS, settings.end_steps)
+    return evaluations * seconds / 3600.0
 
 
 def hop_label(hop: HopRecord, *, first: int = 0) -> str:

@@ -24,6 +24,7 @@ __all__ = [
     "choose_hops",
     "images_along",
     "images_like",
+    "keeps_distance",
     "prepared_for",
     "site_energy_path",
 ]
@@ -38,6 +39,9 @@ RESOLUTION = 0.2
 
 SAME_SITE = 1.0
 """A minimum of the site energy this near (A) to an ion is the site of that ion."""
+
+KEPT = 0.9
+"""Part of its distance from the nearest ion at the ends that an ion keeps on a good path."""
 
 
 def prepared_for(mechanism: Mechanism, crystal: Structure, *, specie: str) -> Structure:
@@ -144,6 +148,16 @@ def images_like(band: Sequence[Structure], start: Structure, end: Structure) -> 
         for k, vector in enumerate(away):
             image.translate_sites([k], vector, frac_coords=True, to_unit_cell=False)
     return images
+
+
+def keeps_distance(images: Sequence[Structure], *, mover: int) -> bool:
+    """Whether an ion stays as far from its like as at the ends, or nearly, all along a path."""
+    ion = images[0][mover].specie
+    like = [k for k, site in enumerate(images[0]) if site.specie == ion and k != mover]
+    if not like:
+        return True
+    nearest = [float(image.distance_matrix[mover][like].min()) for image in images]
+    return min(nearest) >= KEPT * min(nearest[0], nearest[-1])
 
 
 def choose_hops(

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
@@ -15,11 +16,13 @@ from ssefw.data.defects import (
     supercell_size,
 )
 from ssefw.data.hops import Hop, HopClass
-from ssefw.documents import Barrier, Candidate, HopRecord, NebPath, RelaxResult
+from ssefw.documents import Barrier, Candidate, Convergence, HopRecord, NebPath, RelaxResult
 from ssefw.engines import Engine, settings_hash
+from ssefw.engines.band import check_ends
 from ssefw.engines.ends import relax_end
 from ssefw.engines.migration import (
     MigrationSettings,
+    band_core_hours,
     hop_barrier,
     hop_label,
     hop_record,
@@ -28,7 +31,7 @@ from ssefw.engines.migration import (
 )
 from ssefw.engines.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
-from ssefw.errors import DataError
+from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
@@ -72,14 +75,22 @@ class BandMaker(Maker):
 
     Attributes
     ----------
-    first
-        A cheaper engine whose band gives the images.
+    settings
+        How; a band that only gives images to another engine does not climb.
     """
 
     engine: Engine
     settings: MigrationSettings = field(default_factory=MigrationSettings)
-    first: Engine | None = None
     name: str = "neb hop"
+
+    @job(output_schema=NebPath, config=WATCHED)
+    def alone(self, structure: Structure, hop: HopRecord) -> NebPath | Response[NebPath]:
+        """Return the band of a hop whose ends are relaxed here; one that failed says why."""
+        with failures_recorded():
+            band = self._band(structure, hop, settings_hash(self, structure, hop))
+            if band.status == "interrupted":
+                return Response(replace=self.alone(structure, hop))
+            return band
 
     @job(output_schema=NebPath, config=LENIENT)
     def make(
@@ -90,6 +101,7 @@ class BandMaker(Maker):
         *,
         sites: Sequence[int],
         stands_for: Sequence[tuple[int, int]],
+        bent: NebPath | None = None,
     ) -> NebPath | Response[NebPath]:
         """Return the band.
 
@@ -101,41 +113,57 @@ class BandMaker(Maker):
             Relaxed defects and the sites of the crystal they are at; None where that failed.
         stands_for
             Each site, and the one whose defect stands for it.
+        bent
+            The band of a cheaper engine, which gives the images.
         """
         with failures_recorded():
-            via = None if hop.via is None or hop.via_image is None else (hop.via, hop.via_image)
-            alone = Hop(hop.start, hop.end, hop.image, hop.length, via)
-            kind = HopClass((alone,), symmetric=hop.symmetric)
             missing = [site for site, end in zip(sites, ends, strict=True) if end is None]
             if missing:
                 reason = f"The defect at site {missing[0]} could not be relaxed."
-                return no_band(kind, reason).model_copy(update={"hop": hop})
+                return no_band(_class_of(hop), reason).model_copy(update={"hop": hop})
             relaxed = {
                 site: end.structure
                 for site, end in zip(sites, ends, strict=True)
                 if end is not None
             }
-            key = settings_hash(self.engine, self.first, self.settings, structure, hop, relaxed)
-            try:
-                band = hop_barrier(
-                    self.engine,
-                    structure,
-                    kind,
-                    run_folder(key),
-                    settings=self.settings,
-                    ends=relaxed,
-                    stands_for=dict(stands_for),
-                    first=self.first,
-                    stop=stop_check(),
-                )
-            except DataError as error:  # this hop is none; the others may be
-                band = no_band(kind, str(error), provenance=self.engine.provenance(self.settings))
-            except InterruptionError as error:
-                band = no_band(kind, str(error), status="interrupted")
+            start = bent.structures if bent else None
+            key = settings_hash(self.engine, self.settings, structure, hop, relaxed, start)
+            band = self._band(
+                structure, hop, key, ends=lambda: relaxed, stands_for=dict(stands_for), bent=bent
+            )
             if band.status == "interrupted":
-                again = self.make(structure, hop, ends, sites=sites, stands_for=stands_for)
+                again = self.make(
+                    structure, hop, ends, sites=sites, stands_for=stands_for, bent=bent
+                )
                 return Response(replace=again)
-            return band.model_copy(update={"hop": hop})
+            seconds = band.wall_time + (bent.wall_time if bent else 0.0)
+            return band.model_copy(update={"wall_time": seconds})
+
+    def _band(self, structure: Structure, hop: HopRecord, key: str, **how: Any) -> NebPath:
+        """Return the band of a hop, or why there is none."""
+        kind = _class_of(hop)
+        try:
+            band = hop_barrier(
+                self.engine,
+                structure,
+                kind,
+                run_folder(key),
+                settings=self.settings,
+                stop=stop_check(),
+                **how,
+            )
+        except DataError as error:  # this hop is none; the others may be
+            band = no_band(kind, str(error), provenance=self.engine.provenance(self.settings))
+        except InterruptionError as error:
+            band = no_band(kind, str(error), status="interrupted")
+        return band.model_copy(update={"hop": hop})
+
+
+def _class_of(hop: HopRecord) -> HopClass:
+    """Return the hop of a record, as the only one of its class."""
+    via = None if hop.via is None or hop.via_image is None else (hop.via, hop.via_image)
+    alone = Hop(hop.start, hop.end, hop.image, hop.length, via)
+    return HopClass((alone,), symmetric=hop.symmetric)
 
 
 @dataclass
@@ -150,10 +178,15 @@ class NebMaker(Maker):
         Longest hop, A.
     max_atoms
         Most atoms of the supercell.
+    first
+        A cheaper engine whose bands give the images; hops whose ends it finds to collapse are not
+        computed further.
     max_hops
         Most classes of hops; with more nothing is computed.
     relax
         Relaxes the crystal anew, where another engine relaxed it.
+    converge
+        Find cutoffs and k-points within this (eV/atom) before, for Quantum ESPRESSO.
     max_barrier
         Highest barrier (eV) of the easiest way with which a candidate goes on to dynamics.
     """
@@ -167,15 +200,44 @@ class NebMaker(Maker):
     max_hops: int = 20
     first: Engine | None = None
     relax: RelaxMaker | None = None
+    converge: float | None = None
     max_barrier: float | None = None
     name: str = "hops"
 
     def jobs(self, relaxed: RelaxResult, *, candidate: Candidate) -> list[Job]:
         """Return the jobs that give the barrier, the last of them its output."""
+        if self.converge is not None:
+            # custodian, which every engine of a program needs, is slow to import
+            from ssefw.makers.convergence import ConvergenceMaker  # noqa: PLC0415
+
+            engine: Any = self.engine  # the campaign file says that it is this one
+            maker = ConvergenceMaker(engine=engine, tolerance=self.converge, name="neb converge")
+            found = maker.make(relaxed.structure)
+            return [found, self.with_settings(relaxed, found.output, candidate=candidate)]
         if self.relax is None:
             return [self.make(relaxed, candidate=candidate)]
         again = self.relax.make(relaxed.structure)
         return [again, self.make(again.output, candidate=candidate)]
+
+    @job(output_schema=Barrier, config=LENIENT)
+    def with_settings(
+        self,
+        relaxed: RelaxResult | None,
+        found: Convergence | None,
+        *,
+        candidate: Candidate,
+    ) -> Response[Barrier]:
+        """Go on with the cutoffs and k-points that were found."""
+        with failures_recorded():
+            if relaxed is None or found is None:
+                raise DataError("No cutoffs and k-points were found to compute bands with.")
+            names = ("ecutwfc", "ecutrho", "kspacing")
+            chosen: Any = {name: getattr(found, name) for name in names}
+            engine = replace(self.engine, **chosen)
+            again = replace(self.relax, engine=engine) if self.relax else None
+            maker = replace(self, engine=engine, relax=again, converge=None)
+            *first, last = maker.jobs(relaxed, candidate=candidate)
+            return replaced_by(first, last)
 
     @job(output_schema=Barrier, config=LENIENT)
     def make(
@@ -187,24 +249,61 @@ class NebMaker(Maker):
         with failures_recorded():
             structure = prepared_for(self.settings.mechanism, relaxed.structure, specie=self.specie)
             chosen, _ = self.choose(structure)
-            stands_for = distinct_sites(structure, chosen, min_length=self.settings.min_length)
-            ends = {
-                site: EndMaker(
-                    engine=self.engine,
-                    settings=self.settings,
-                    name=f"neb end {structure[site].specie.symbol}{site + 1}",
-                ).make(structure, site)
-                for site in sorted(set(stands_for.values()))
-            }
-            bands = [self._band(structure, kind, ends, stands_for) for kind in chosen]
-            last = self.conclude(
-                structure,
-                candidate=candidate,
-                hops=[hop_record(kind) for kind in chosen],
-                bands=[band.output for band in bands],
-                ends=[end.output for end in ends.values()],
+            if self.first is None:
+                return self._bands(structure, chosen, [None] * len(chosen), candidate=candidate)
+            plain = self.settings.band.model_copy(update={"climb": False})
+            cheap = BandMaker(
+                engine=self.first, settings=self.settings.model_copy(update={"band": plain})
             )
-            return replaced_by([*ends.values(), *bands], last)
+            firsts = [
+                replace(cheap, name=f"neb first {_title(hop)}").alone(structure, hop)
+                for hop in map(hop_record, chosen)
+            ]
+            last = self.after_first(
+                structure, candidate=candidate, firsts=[band.output for band in firsts]
+            )
+            return replaced_by(firsts, last)
+
+    @job(output_schema=Barrier, config=LENIENT)
+    def after_first(
+        self, structure: Structure, *, candidate: Candidate, firsts: Sequence[NebPath | None]
+    ) -> Response[Barrier]:
+        """Go on with the hops that a cheaper engine did not find impossible."""
+        with failures_recorded():
+            chosen, _ = self.choose(structure)
+            return self._bands(structure, chosen, firsts, candidate=candidate)
+
+    def _bands(
+        self,
+        structure: Structure,
+        chosen: Sequence[HopClass],
+        firsts: Sequence[NebPath | None],
+        *,
+        candidate: Candidate,
+    ) -> Response[Barrier]:
+        """Return the jobs of all hops but those whose first band came to nothing."""
+        known = dict(zip(chosen, firsts, strict=True))
+        going = [kind for kind, band in known.items() if band is None or band.structures]
+        stands_for = distinct_sites(structure, going, min_length=self.settings.min_length)
+        ends = {
+            site: EndMaker(
+                engine=self.engine,
+                settings=self.settings,
+                name=f"neb end {structure[site].specie.symbol}{site + 1}",
+            ).make(structure, site)
+            for site in sorted(set(stands_for.values()))
+        }
+        bands = {
+            kind: self._band(structure, kind, ends, stands_for, bent=known[kind]) for kind in going
+        }
+        last = self.conclude(
+            structure,
+            candidate=candidate,
+            hops=[hop_record(kind) for kind in chosen],
+            bands=[bands[kind].output if kind in bands else known[kind] for kind in chosen],
+            ends=[end.output for end in ends.values()],
+        )
+        return replaced_by([*ends.values(), *bands.values()], last)
 
     @job(output_schema=Barrier, config=LENIENT)
     def conclude(
@@ -234,6 +333,31 @@ class NebMaker(Maker):
             )
             seconds = sum(end.wall_time for end in ends if end is not None)
             return barrier.model_copy(update={"wall_time": barrier.wall_time + seconds})
+
+    def core_hours(self, crystal: Structure) -> float | None:
+        """Predict what the bands of a crystal cost, from its structure before relaxation.
+
+        None where that cannot be told.
+        """
+        try:
+            structure = prepared_for(self.settings.mechanism, crystal, specie=self.specie)
+            chosen, _ = self.choose(structure)
+        except (AnalysisError, DataError):
+            return None
+        ends = distinct_sites(structure, chosen, min_length=self.settings.min_length)
+        engines = [self.engine.charged(self.settings.cell_charge)]
+        engines += [self.first] if self.first else []
+        hours = [
+            band_core_hours(
+                engine,
+                structure,
+                n_bands=len(chosen),
+                n_ends=len(set(ends.values())),
+                settings=self.settings,
+            )
+            for engine in engines
+        ]
+        return None if None in hours else sum(hour for hour in hours if hour is not None)
 
     def choose(self, structure: Structure) -> tuple[list[HopClass], list[HopClass]]:
         """Return the classes of hops to compute, and those that are left.
@@ -265,7 +389,8 @@ class NebMaker(Maker):
                 "max_hop, or allow more."
             )
         for kind in chosen:
-            hop_cell(structure, kind.hop, min_length=self.settings.min_length)
+            cell = hop_cell(structure, kind.hop, min_length=self.settings.min_length)
+            check_ends(cell.start, cell.end)
         return chosen, [kind for kind in classes if kind not in chosen]
 
     def _band(
@@ -274,21 +399,27 @@ class NebMaker(Maker):
         kind: HopClass,
         ends: dict[int, Job],
         stands_for: dict[int, int],
+        *,
+        bent: NebPath | None,
     ) -> Job:
         sites = sorted({stands_for[kind.hop.start], stands_for[kind.hop.end]})
         hop = hop_record(kind)
         return BandMaker(
             engine=self.engine,
             settings=self.settings,
-            first=self.first,
-            name=f"neb hop {hop_label(hop, first=1)} {hop.length:.2f} A",
+            name=f"neb hop {_title(hop)}",
         ).make(
             structure,
             hop,
             [ends[site].output for site in sites],
             sites=sites,
             stands_for=sorted(stands_for.items()),
+            bent=bent,
         )
+
+
+def _title(hop: HopRecord) -> str:
+    return f"{hop_label(hop, first=1)} {hop.length:.2f} A"
 
 
 def recorded_barrier(*, candidate: str, campaign: str) -> Barrier | None:

@@ -23,6 +23,7 @@ __all__ = ["band_figure", "barriers_svg"]
 FloatArray = npt.NDArray[np.float64]
 
 PATH = "#c2410c"
+PUSHED = "#0f766e"
 OTHER = "#667085"
 NEAR = 4.0
 """Atoms farther than this (A) from the path are drawn pale."""
@@ -120,6 +121,18 @@ def _mover(band: NebPath) -> int | None:
     return int(np.linalg.norm(away, axis=1).argmax())
 
 
+def _pushed(band: NebPath, mover: int) -> list[int]:
+    """Return the other atoms of its kind that go as far as at least half of its way."""
+    start, end = band.structures[0], band.structures[-1]
+    frac = end.frac_coords - start.frac_coords
+    moved = np.linalg.norm(start.lattice.get_cartesian_coords(frac - np.rint(frac)), axis=1)
+    return [
+        k
+        for k, site in enumerate(start)
+        if k != mover and site.specie == start[mover].specie and moved[k] > moved[mover] / 2
+    ]
+
+
 def _draw_cell(axes: Axes3D, band: NebPath, mover: int) -> None:
     """Draw the cell around the middle of the way, so that the way does not leave it."""
     start = band.structures[0]
@@ -128,7 +141,8 @@ def _draw_cell(axes: Axes3D, band: NebPath, mover: int) -> None:
     lattice = start.lattice
     frac = start.frac_coords - lattice.get_fractional_coords(middle)
     atoms = middle + lattice.get_cartesian_coords(frac - np.rint(frac))
-    others = [k for k in range(len(start)) if k != mover]
+    pushed = _pushed(band, mover)
+    others = [k for k in range(len(start)) if k != mover and k not in pushed]
     distances = np.linalg.norm(atoms[:, None] - way[None], axis=2).min(axis=1)
     symbols = [site.specie.symbol for site in start]
     for symbol in dict.fromkeys(symbols):
@@ -147,11 +161,16 @@ def _draw_cell(axes: Axes3D, band: NebPath, mover: int) -> None:
                 depthshade=False,
                 label=symbol if near and chosen else None,
             )
-    axes.plot(*way.T, color=PATH, linewidth=1.6, zorder=10)
-    axes.scatter(
-        *way.T, s=26, color=PATH, edgecolors="white", linewidths=0.5, depthshade=False, zorder=11,
-        label=f"way of {symbols[mover]}",
-    )  # fmt: skip
+    ways = [(way, PATH, f"way of {symbols[mover]}")]
+    for k in pushed:
+        other = _unwrapped(band.structures, k)
+        ways.append((other + atoms[k] - other[0], PUSHED, f"way of pushed {symbols[k]}"))
+    for points, color, label in ways:
+        axes.plot(*points.T, color=color, linewidth=1.6, zorder=10)
+        axes.scatter(
+            *points.T, s=26, color=color, edgecolors="white", linewidths=0.5, depthshade=False,
+            zorder=11, label=label,
+        )  # fmt: skip
     _draw_box(axes, lattice.matrix, middle)
     axes.set_axis_off()
     axes.set_box_aspect(np.ptp(_corners(lattice.matrix), axis=0), zoom=1.35)

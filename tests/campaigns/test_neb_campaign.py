@@ -24,6 +24,20 @@ def test_bands_without_dynamics_have_no_ladder(tmp_path):
     assert maker.neb.settings.path == "bvse"
 
 
+def test_bands_are_predicted_from_their_images_and_hops(tmp_path):
+    chgnet = BARRIERS.replace("{calculator: ase.calculators.emt.EMT}", "{code: ase}")
+
+    def hours(block, text=chgnet):
+        plan = make_plan(spec_of(tmp_path, text + f"neb: {{{block}}}\n"))
+        return plan.estimate(plan.candidates[0]).core_hours
+
+    one = hours("images: 5, max_hop: 2.8")
+    assert 0 < one < hours("images: 7, max_hop: 2.8")
+    assert one < hours("images: 5, max_hop: 4, hops: all")
+    assert hours("images: 5, max_hop: 2") is None  # no hop is that short
+    assert hours("images: 5", BARRIERS) is None  # nobody knows the speed of any calculator
+
+
 def test_interstitials_of_a_campaign_carry_the_opposite_charge(tmp_path):
     maker = candidate_maker(spec_of(tmp_path, BARRIERS + "neb: {mechanism: concerted}\n"))
     assert maker.neb.settings.mechanism == "concerted"
@@ -54,6 +68,7 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
     [
         (BARRIERS, "'neb' for barriers without dynamics"),
         (CAMPAIGN + "neb: {engine: {code: vasp, preset: hull}}\n", "has no bands"),
+        (CAMPAIGN + "neb: {converge: 0.001}\n", "for the code 'espresso'"),
         (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
         (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
         (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),

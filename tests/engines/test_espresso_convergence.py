@@ -5,14 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from jobflow import Flow, JobStore, run_locally
+from jobflow import CURRENT_JOB, Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
-from ssefw.documents import Convergence, ConvergencePoint
+from ssefw.documents import Candidate, Convergence, ConvergencePoint, RelaxResult
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.convergence import coarsest_within, converge
 from ssefw.errors import AnalysisError
+from ssefw.makers import NebMaker, RelaxMaker
 from ssefw.makers.convergence import ConvergenceMaker
 
 
@@ -85,6 +86,28 @@ def test_the_command_refuses_what_leads_nowhere(
     done = ssefw("converge", "LiF.cif", *arguments, check=False)
     assert done.returncode in {1, 2}
     assert words in done.stderr
+
+
+def test_bands_are_computed_with_what_was_found(exponential, lif, monkeypatch):
+    engine = EspressoEngine(smearing=0.1)
+    maker = NebMaker(engine=engine, relax=RelaxMaker(engine=engine), converge=1e-3)
+    candidate = Candidate(id="c", formula="LiF", structure=lif)
+    relaxed = RelaxResult(
+        structure=lif, energy=0, energy_per_atom=0, converged=True, n_steps=0, max_force=0,
+        volume_change=0, wall_time=0,
+    )  # fmt: skip
+    first, then = maker.jobs(relaxed, candidate=candidate)
+    assert first.name == "neb converge"
+    found = converge(engine, lif, tolerance=1e-3)
+    monkeypatch.setattr(CURRENT_JOB, "job", then)
+    response = NebMaker.with_settings.original(maker, relaxed, found, candidate=candidate)
+    again, bands = response.replace.jobs
+    for job in (again, bands):
+        assert job.maker.engine.ecutwfc == found.ecutwfc == 60
+        assert job.maker.engine.kspacing == found.kspacing
+        assert job.maker.engine.smearing == 0.1
+    assert bands.maker.converge is None
+    assert bands.uuid == then.uuid
 
 
 def test_the_job_stores_what_was_found(exponential, lif):

@@ -7,14 +7,20 @@ from pymatgen.core import Lattice, Structure
 from ssefw.bvse import site_energy_landscape
 from ssefw.data.defects import distinct_sites, hop_cell
 from ssefw.data.hops import Hop, find_hops
-from ssefw.engines import NebSettings
+from ssefw.engines import NebSettings, migration
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.band import linear_images, path_lengths
 from ssefw.engines.band_progress import read_band_progress, watched
 from ssefw.engines.ends import Ends
 from ssefw.engines.migration import MigrationSettings, hop_barrier, hop_barriers
-from ssefw.engines.seeding import choose_hops, images_along, images_like, site_energy_path
-from ssefw.errors import AnalysisError, DataError
+from ssefw.engines.seeding import (
+    choose_hops,
+    images_along,
+    images_like,
+    keeps_distance,
+    site_energy_path,
+)
+from ssefw.errors import AnalysisError, DataError, EngineError
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 
@@ -110,6 +116,50 @@ def test_a_band_may_start_from_that_of_another_engine(copper, tmp_path):
     assert band.history[0].max_force < QUICK.band.fmax  # the first band was already there
     assert again.history[0].max_force > QUICK.band.fmax
     assert band.hop.n_equivalent == 24
+
+
+def first_images(crystal, kind, landscape, path):
+    cell = hop_cell(crystal, kind.hop, min_length=4.0)
+    images, warnings = migration._first_images(
+        crystal, kind, settings=QUICK.model_copy(update={"path": path, "n_images": 5}),
+        ends=(cell.start, cell.end), landscape=landscape, mover=cell.mover,
+    )  # fmt: skip
+    return images, warnings, cell.mover
+
+
+def test_by_default_a_path_close_by_other_ions_is_not_taken(li2o, landscape):
+    (kind,) = find_hops(li2o, max_length=2.4)
+    along, _, mover = first_images(li2o, kind, landscape, "bvse")
+    assert not keeps_distance(along, mover=mover)  # through the empty octahedron
+    for path in ("auto", "idpp"):
+        images, warnings, mover = first_images(li2o, kind, landscape, path)
+        assert keeps_distance(images, mover=mover)
+        assert warnings == ()
+
+
+def test_an_ion_keeps_its_distance_from_its_like_alone():
+    lattice = Lattice.cubic(9.0)
+    ends = [Structure(lattice, ["Li", "Li"], [[x, 0, 0], [0, 0.5, 0]]) for x in (0.0, 0.3)]
+    images = linear_images(*ends, n_images=3)
+    assert keeps_distance(images, mover=0)
+    images[1].translate_sites([0], [0, 0.35, 0])
+    assert not keeps_distance(images, mover=0)
+
+
+def test_what_a_cheaper_engine_finds_impossible_costs_the_other_nothing(copper, tmp_path):
+    (kind,) = find_hops(copper, specie="Cu", max_length=2.8)
+    asked = []
+
+    def ends():
+        asked.append(1)
+        return {}
+
+    settings = QUICK.model_copy(update={"end_steps": 1, "end_fmax": 1e-6})
+    with pytest.raises(EngineError, match="did not relax"):
+        hop_barrier(
+            EMT, copper, kind, tmp_path, settings=settings, ends=ends, stands_for={}, first=EMT
+        )
+    assert not asked
 
 
 def test_a_hop_that_fails_is_a_band_that_says_why(copper, tmp_path):

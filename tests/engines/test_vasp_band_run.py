@@ -156,21 +156,20 @@ def test_a_worker_that_was_killed_leaves_a_band_that_goes_on(
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
-    (orphan,) = processes_in(folder)
+    orphans = processes_in(folder)
     vasp_site.tell()
     band = neb(images, folder)
-    assert orphan not in processes_in(folder)
+    assert not set(orphans) & set(processes_in(folder))
     assert band.climbed
     assert band.forward == pytest.approx(undisturbed.forward, abs=0.002)
     assert band.history[0] == undisturbed.history[0]
 
 
-@pytest.mark.parametrize("how", ["exit", "torn"])
 def test_a_vasp_that_dies_is_started_again_from_where_it_was(
-    vasp_site, images, tmp_path, undisturbed, how
+    vasp_site, images, tmp_path, undisturbed
 ):
     neb_ends(images)
-    vasp_site.tell({"step": 4, "do": how, "code": 139, "stderr": "Segmentation fault\n"})
+    vasp_site.tell({"step": 4, "do": "torn"})  # the first image is a step ahead of the others
     band = neb(images, tmp_path / "b")
     assert band.climbed
     assert band.forward == pytest.approx(undisturbed.forward, abs=0.002)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from jobflow import Flow, JobStore, run_locally
@@ -116,6 +117,32 @@ def test_an_interstitial_that_pushes_another_is_a_band_of_jobs(site, copper, mon
     assert first.climbed
     assert first.forward == pytest.approx(first.reverse, abs=0.002)
     assert barrier.formula == "Cu"
+
+
+def test_a_hop_that_a_cheaper_engine_finds_impossible_is_not_computed(site, copper, monkeypatch):
+    """Where its ends collapse there, the costly engine relaxes neither ends nor band."""
+    cheap = AseEngine(calculator="ase.calculators.emt.EMT", options={"asap_cutoff": True})
+
+    def barrier_of(engine, *arguments, **options):
+        if engine == cheap:
+            raise DataError("the ends fell onto each other")
+        raise AssertionError("it was computed")
+
+    monkeypatch.setattr(neb_module, "hop_barrier", barrier_of)
+    store = JobStore(MemoryStore())
+    jobs = replace(MAKER, first=cheap).jobs(relaxed(copper), candidate=candidate(copper))
+    run_locally(Flow(jobs), store=store, log=False)
+    found = names(store.query(properties=["name"]))
+    assert sum(name.startswith("neb first") for name in found) == 1
+    assert not any(name.startswith(("neb end", "neb hop")) for name in found)
+
+
+def test_bands_begin_where_those_of_a_cheaper_engine_ended(site, copper):
+    barrier, records = run(replace(MAKER, first=EMT), copper)
+    assert sum(name.startswith("neb first") for name in names(records)) == 1
+    (band,) = barrier.bands
+    assert band.climbed
+    assert band.history[0].max_force < QUICK.band.fmax
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -46,6 +46,21 @@ def test_the_spline_is_level_at_its_ends_and_meets_the_images():
     assert abs(y[-1] - y[-2]) < 1e-4
 
 
+def test_the_ion_that_is_pushed_has_a_way_of_its_own():
+    alone = band()
+    ends = [alone.structures[0], alone.structures[-1].copy()]
+    ends[1].translate_sites([2], [0.25, 0, 0])
+    images = linear_images(*ends, n_images=5)
+    both = alone.model_copy(update={"structures": tuple(images), "mover": 0})
+
+    def ways(figure):
+        _, labels = figure.axes[1].get_legend_handles_labels()
+        return [label for label in labels if label.startswith("way")]
+
+    assert ways(band_figure(both)) == ["way of Li", "way of pushed Li"]
+    assert ways(band_figure(alone)) == ["way of Li"]
+
+
 def test_a_band_without_structures_is_drawn_without_a_cell():
     assert len(band_figure(band(structures=False)).axes) == 1
 

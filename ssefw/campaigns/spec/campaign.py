@@ -53,6 +53,10 @@ class CampaignSpec(Block):
             raise ValueError(
                 "the code 'espresso' does no molecular dynamics; give it to neb.engine"
             )
+        neb = self.neb
+        converges = neb is not None and neb.converge is not None
+        if converges and self._neb_engines()[0].code != "espresso":
+            raise ValueError("neb.converge is for the code 'espresso'")
         for engine in self._neb_engines():
             if engine.code == "vasp" and engine.preset == "hull":
                 raise ValueError("the preset 'hull' is for energies and has no bands")

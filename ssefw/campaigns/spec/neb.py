@@ -16,6 +16,8 @@ class NebSpec(Block):
 
     Attributes
     ----------
+    converge
+        Find cutoffs and k-points within this (eV/atom) before, for the code ``espresso``.
     mechanism
         Whether vacancies hop, interstitial ions, or these with an ion that they push on.
     engine
@@ -40,13 +42,14 @@ class NebSpec(Block):
 
     engine: EngineSpec | None = None
     first: EngineSpec | None = None
+    converge: Energy | None = Field(None, gt=0)
     mechanism: Literal["vacancy", "interstitial", "concerted"] = "vacancy"
     hops: Literal["shortest", "bvse", "all"] = "shortest"
     max_hop: Length = Field(6.0, gt=0)
     max_hops: int = Field(20, ge=1)
     min_length: Length = Field(10.0, gt=0)
     max_atoms: int = Field(400, ge=1)
-    path: Literal["linear", "idpp", "bvse"] = "bvse"
+    path: Literal["auto", "linear", "idpp", "bvse"] = "auto"
     images: int = Field(7, ge=3)
     fmax: Pure = Field(0.05, gt=0)
     max_steps: int = Field(200, ge=1)

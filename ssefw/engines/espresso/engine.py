@@ -35,8 +35,9 @@ from ssefw.engines.espresso.pw_output import PwRun, parse_pw
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.scf_cost import scf_core_seconds
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
-from ssefw.errors import DataError, EngineError
+from ssefw.errors import ConfigurationError, DataError, EngineError
 from ssefw.settings import Settings, load_settings
 
 __all__ = ["EspressoEngine"]
@@ -100,6 +101,28 @@ class EspressoEngine(Engine):
         That of Quantum ESPRESSO is in the provenance of each result.
         """
         return {name: version(name) for name in ("ase", "custodian")}
+
+    def evaluation_core_seconds(self, structure: Structure) -> float | None:
+        """Estimate a self-consistent calculation; None where pseudopotentials are missing."""
+        elements = [element.symbol for element in structure.composition.elements]
+        try:
+            pseudos = find_pseudopotentials(
+                load_settings().settings.pseudo_dir,
+                elements,
+                family=self.family,
+                files=self.pseudo_files,
+            )
+            system = self._options(structure, pseudos, {})["system"]
+        except (ConfigurationError, EngineError):
+            return None
+        return scf_core_seconds(
+            volume=structure.volume,
+            electrons=electron_count(structure, pseudos, charge=self.charge),
+            ecutwfc=system["ecutwfc"],
+            ecutrho=system["ecutrho"],
+            n_kpoints=_n_kpoints(kpoint_grid(structure, spacing=self.kspacing)),
+            spins=system.get("nspin", 1),
+        )
 
     def charged(self, charge: float) -> Self:
         """Return this engine for cells of another charge (e)."""

@@ -1,5 +1,6 @@
 """The engine for VASP: relaxation, single points, and dynamics that survive supercomputers."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.dynamics import draw_momenta
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.vasp import process
 from ssefw.engines.vasp.band_folder import BandFolder, End
@@ -107,6 +109,29 @@ class VaspEngine(Engine):
         VASP's own version is in the provenance of each result.
         """
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
+
+    def evaluation_core_seconds(self, structure: Structure) -> float | None:
+        """Estimate a self-consistent calculation; None where POTCARs are missing."""
+        vasp_set = self._input_set("relax", VaspCell.of(structure), {})
+        try:
+            electrons = process.electron_count(
+                vasp_set.potcar_symbols,
+                vasp_set.poscar.natoms,
+                functional=str(vasp_set.user_potcar_functional),
+                settings=process.site_settings(),
+            )
+        except EngineError:
+            return None
+        cutoff = float(vasp_set.incar.get("ENCUT", 520.0)) / RYDBERG
+        grid = vasp_set.kpoints
+        return scf_core_seconds(
+            volume=structure.volume,
+            electrons=electrons - self.charge,
+            ecutwfc=cutoff,
+            ecutrho=4 * cutoff,
+            n_kpoints=1 if grid is None else (math.prod(grid.kpts[0]) + 1) // 2,
+            spins=int(vasp_set.incar.get("ISPIN", 1)),
+        )
 
     def charged(self, charge: float) -> Self:
         """Return this engine for cells of another charge (e)."""

@@ -142,14 +142,6 @@ def test_a_stopped_ensemble_goes_on_from_its_folder(problem, tmp_path, monkeypat
             np.testing.assert_array_equal(other.weights[name], array)
 
 
-def test_members_are_the_same_whatever_the_number_of_processes(problem):
-    alone, together = (train_members(*problem, ensemble(), workers=n) for n in (1, 2))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.rows, other.rows)
-        for name, array in one.weights.items():
-            np.testing.assert_array_equal(other.weights[name], array)
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -159,14 +151,12 @@ from ssefw.screening.xrdmatch.training import TrainingSettings
 
 ensemble.SAVE_EVERY = 10
 data = np.load(sys.argv[1])
-real, written = ensemble.write_checkpoint, []
+real = ensemble.write_checkpoint
 
 def write(path, arrays, *, belongs_to):
     real(path, arrays, belongs_to=belongs_to)
-    written.append(path)
-    if len(written) == 5:  # the second member is at iteration 20 of 30
-        path.with_suffix(".0.part").write_bytes(b"half a checkp")
-        os.kill(os.getpid(), signal.SIGKILL)
+    path.with_suffix(".0.part").write_bytes(b"half a checkp")
+    os.kill(os.getpid(), signal.SIGKILL)  # the first member is at iteration 10 of 30
 
 ensemble.write_checkpoint = write
 settings = ensemble.EnsembleSettings(TrainingSettings(iterations=30, batch=8), members=2)
@@ -176,15 +166,16 @@ ensemble.train_members(
 """
 
 
-def test_an_ensemble_killed_outright_goes_on_and_ends_the_same(problem, tmp_path):
+def test_an_ensemble_killed_outright_goes_on_in_two_processes_and_ends_the_same(problem, tmp_path):
     data, folder = tmp_path / "data.npz", tmp_path / "members"
     np.savez(data, patterns=problem[0], y=problem[1], unlabeled=problem[2])
     done = subprocess.run([sys.executable, "-c", KILLED, data, folder], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert sorted(path.name for path in folder.glob("*.npz")) == ["member-00.npz", "member-01.npz"]
+    assert [path.name for path in folder.glob("*.npz")] == ["member-00.npz"]
     again = train_members(*problem, ensemble(iterations=30), workers=2, checkpoints=folder)
     whole = train_members(*problem, ensemble(iterations=30))
     for one, other in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
         for name, array in one.weights.items():
             np.testing.assert_array_equal(other.weights[name], array)
 
