@@ -18,7 +18,7 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.splits import k_fold
 from ssefw.errors import DataError, MissingDependencyError
 from ssefw.screening.atomsets.checkpoints import fingerprint
-from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.network import PAPER, Batch, NetworkConfig
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 
@@ -83,12 +83,12 @@ def search_networks(
     except ImportError as error:
         raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
     batch, learns = _inner_folds(sets, data, seed=seed)
-    space = ADAM if optimizer == "adam" else GRID
+    space, fixed = (ADAM, {}) if optimizer == "adam" else (GRID, PAPER)
 
     def objective(trial: Any) -> float:
         chosen = {name: trial.suggest_categorical(name, values) for name, values in space.items()}
         config = NetworkConfig.from_settings(
-            {**chosen, "optimizer": optimizer, "epochs": epochs, "patience": 30}
+            {**fixed, **chosen, "optimizer": optimizer, "epochs": epochs, "patience": 30}
         )
 
         def watch(epoch: int, loss: float) -> bool:
@@ -116,7 +116,7 @@ def search_networks(
         raise DataError(
             f"None of {trials} trials of the search was finished. Give more trials or time."
         )
-    return _best(done, optimizer)
+    return _best(done, {**fixed, "optimizer": optimizer})
 
 
 def _study(optuna: Any, key: str, *, seed: int, folder: Path | None) -> Any:
@@ -166,10 +166,10 @@ def _inner_folds(
     return Batch.of(sets, center=center, scale=scale), learns
 
 
-def _best(done: list[Any], optimizer: str) -> list[dict[str, Any]]:
+def _best(done: list[Any], fixed: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for trial in sorted(done, key=lambda t: float(t.value)):
-        settings = {**trial.params, "optimizer": optimizer}
+        settings = {**fixed, **trial.params}
         if settings not in found:
             found.append(settings)
     return found[:KEPT]

@@ -12,6 +12,7 @@ from ssefw.errors import ConfigurationError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.network import (
+    PAPER,
     Batch,
     NetworkConfig,
     initial_parameters,
@@ -22,7 +23,7 @@ from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet, set_statistics
 from ssefw.screening.atomsets.training import Start, feature_scale, train_networks
 
-SMALL = NetworkConfig(neurons=8, readout=4, epochs=30, patience=10, batch=16)
+SMALL = NetworkConfig(**PAPER, neurons=8, readout=4, epochs=30, patience=10, batch=16)
 
 
 @pytest.fixture
@@ -268,6 +269,10 @@ def test_settings_that_make_no_network_are_refused():
 
 def test_a_rate_without_a_decimal_point_is_a_number():
     assert NetworkConfig.from_settings({"rate": "6e-5"}).rate == 6e-5
+
+
+def test_the_earlier_name_of_an_optimizer_is_understood():
+    assert NetworkConfig.from_settings({"optimizer": "adamw"}) == NetworkConfig()
 
 
 def test_the_distance_to_a_label_is_zero_and_its_unit_the_mean_to_the_center():
