@@ -2,8 +2,8 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/atomsets.py [PART ...] [--full] [--only TEXT]
 
-Parts: energies, speed, statistics, loco, kfold, optimizers, pretrain, oracle, icsd, obelix,
-grouped.
+Parts: energies, speed, statistics, loco, kfold, networks, chemistry, search, optimizers, pretrain,
+oracle, oracle_structures, icsd, obelix, grouped.
 
 Measures are of held-out rows pooled over folds, then their mean over folds. LOCO is honest unless
 a line says oracle: nothing is chosen on the held-out cluster. The reduced run trains 4 networks
@@ -15,12 +15,14 @@ import csv
 import os
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from screening import mchaffie
+from sklearn.cluster import KMeans
 
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_tables import read_label_table
@@ -28,22 +30,23 @@ from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
 from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
-from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.network import Batch, NetworkConfig, predict
 from ssefw.screening.atomsets.screener import AtomSetsScreener
-from ssefw.screening.atomsets.sources import make_source, material_set, set_statistics
+from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 from ssefw.screening.classifiers import fit_classifier
-from ssefw.screening.evaluate import Predictions, cross_validate, cross_validate_oracle
+from ssefw.screening.evaluate import Predictions, cross_validate
 from ssefw.screening.features import composition_features
 from ssefw.screening.features.sendek import sendek_features
 from ssefw.screening.features.sites import structure_sites
-from ssefw.screening.metrics import measure
+from ssefw.screening.metrics import difference_with_intervals, measure
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))
 WEIGHTS = DATA / "weights" / "megnet_mp2019.4.1_formation_energy.npz"
 FULL = "--full" in sys.argv
 RUNS = 10 if FULL else 4
+PAIRED = "--paired" in sys.argv
 ONLY = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else ""
 OUT = os.environ.get("SSEFW_CHECKPOINTS")
 HELD = {"dropout": 0.3, "dropout_final": 0.3, "l2": 1e-2, "l2_final": 1e-2}
@@ -71,6 +74,18 @@ class Remembering(AtomSetsScreener):
 
     sets: ClassVar[dict] = {}
 
+    def __init__(self, *, by_chemistry=False, **settings):
+        super().__init__(**settings)
+        self.by_chemistry = by_chemistry
+
+    def fit(self, data, *, pool=()):
+        """Fit; where wished, kinds of chemistry take the place of near-duplicates."""
+        if self.by_chemistry:
+            self._source = make_source(self.source, weights=self.weights)
+            points = pooled([self._set(m) for m in data.materials])
+            data = replace(data, groups=KMeans(20, random_state=0).fit_predict(points))
+        return super().fit(data, pool=pool)
+
     def _set(self, material):
         key = (self.source, self.layer, self.representation, material.name, material.formula)
         if key not in self.sets:
@@ -85,12 +100,28 @@ def maker(**settings):
 
 
 def compare(data, splits, variants):
-    for name, settings in variants.items():
-        if ONLY not in name:
+    """Cross-validate variants; each but the first is also compared with the first, row by row."""
+    first = None
+    for number, (name, settings) in enumerate(variants.items()):
+        if ONLY not in name and not (number == 0 and PAIRED):
             continue
         begin = time.process_time()
         found = cross_validate(maker(**settings), data, splits)
         show(name, data, found, time.process_time() - begin)
+        if first is not None and PAIRED:
+            show_difference(data, found, first)
+        first = first or found
+
+
+def show_difference(data, found, other):
+    rows = found.rows
+    gaps = difference_with_intervals(
+        data.y[rows], found.probability, other.probability, groups=data.groups[rows]
+    )
+    text = "  ".join(
+        f"{key} {gap.value:+.3f} [{gap.lower:+.3f}, {gap.upper:+.3f}]" for key, gap in gaps.items()
+    )
+    print(f"      less the first: {text}", flush=True)
 
 
 COMPOSITION = {
@@ -153,11 +184,82 @@ def held_out(kind, features, data, splits):
         )
         for s in splits
     ]
-    return Predictions(
-        rows=np.concatenate([s.test for s in splits]),
-        probability=np.concatenate(parts),
-        split=np.repeat(np.arange(len(splits)), [len(s.test) for s in splits]),
-    )
+    return of_folds(parts, splits)
+
+
+NETWORKS = {
+    "default": {},
+    "mean readout": {"pooling": "mean"},
+    "statistics readout": {"pooling": "statistics"},
+    "statistics of the vectors themselves": {"pooling": "statistics", "site_layers": 0},
+    "strong dropout, 0.5": {"dropout": 0.5, "dropout_final": 0.5},
+    "strong decay, 1e-2": {"l2": 1e-2, "l2_final": 1e-2},
+    "label smoothing 0.2": {"smoothing": 0.2},
+    "noise 0.3 on the vectors": {"noise": 0.3},
+    "stopped by AUC-PR": {"stop": "auc_pr"},
+    "stopped after 15 epochs": {"epochs": 15, "patience": 15},
+    "statistics, smoothing 0.2": {"pooling": "statistics", "smoothing": 0.2},
+    "statistics, one layer, dropout 0.5": {
+        "pooling": "statistics",
+        "layers": 1,
+        "dropout": 0.2,
+        "dropout_final": 0.5,
+        "smoothing": 0.2,
+    },
+    "width 128": {"neurons": 128, "readout": 32},
+}
+
+
+def run_networks():
+    print("What keeps networks from the trees, official leave-one-cluster-out, honest")
+    for source in ("megnet", "chgnet"):
+        variants = {
+            f"{source}, {name}": {"members": ["net"], "source": source, "networks": [settings]}
+            for name, settings in NETWORKS.items()
+        }
+        compare(*mchaffie("lococv"), variants)
+
+
+def run_chemistry():
+    print("Members stopped by chemistry they have not seen, official leave-one-cluster-out, honest")
+    statistics = [{"pooling": "statistics"}]
+    variants = {
+        "stopped by other compositions": {"members": ["net"], "networks": statistics},
+        "stopped by other chemistry": {
+            "members": ["net"],
+            "networks": statistics,
+            "by_chemistry": True,
+        },
+        "the same, set2set": {"members": ["net"], "by_chemistry": True},
+    }
+    compare(*mchaffie("lococv"), variants)
+
+
+def run_search():
+    """Search on the training side of each cluster only; what it finds is scored on the cluster."""
+    trials = 60 if FULL else 12
+    print(f"{trials} trials for each cluster, official leave-one-cluster-out, honest (nested)")
+    data, splits = mchaffie("lococv")
+    begin = time.process_time()
+    parts, kept = [], []
+    for split in splits:
+        train = data.take(split.train)
+        plain = AtomSetsScreener(
+            members=["net"], source="megnet", weights=str(WEIGHTS), runs=RUNS, checkpoints=OUT
+        )
+        settings = {**plain.tuned_on(train, trials=trials).settings(), "weights": str(WEIGHTS)}
+        settings["networks"] = settings["networks"][:3]
+        kept.append(settings["networks"][0])
+        tuned = AtomSetsScreener(**settings, checkpoints=OUT).fit(train)
+        parts.append(tuned.score(data.take(split.test).materials).probability)
+    found = of_folds(parts, splits)
+    show("the three best found", data, found, time.process_time() - begin)
+    for split, one in zip(splits, kept, strict=True):
+        print(f"    best without {split.name}: {one}")
+    for name, networks in (("default", [{}]), ("statistics", [{"pooling": "statistics"}])):
+        plain = cross_validate(maker(members=["net"], networks=networks), data, splits)
+        show(name, data, plain)
+        show_difference(data, found, plain)
 
 
 def run_optimizers():
@@ -170,26 +272,131 @@ def run_optimizers():
 
 
 def run_pretrain():
-    print("Pre-training, official leave-one-cluster-out, honest")
+    """Compare networks with and without a first task, for two readouts, on two label sets."""
     pools = {"metal or not": "li_pool.jsonl.gz", "formation energy": "mp36k.jsonl.gz"}
-    variants = {
-        f"pre-trained on {name}": {"members": ["net"], "pretrain": str(DATA / "pools" / file)}
-        for name, file in pools.items()
+    families = obelix()
+    for kind, (data, splits) in {
+        "McHaffie, official leave-one-cluster-out": mchaffie("lococv"),
+        "OBELiX, leave one family out": (families, by_family(families)),
+    }.items():
+        print(f"Pre-training, {kind}, honest", flush=True)
+        for pooling in ("set2set", "statistics"):
+            plain = {"members": ["net"], "networks": [{"pooling": pooling}]}
+            first = {
+                f"{pooling}, pre-trained on {name}": {
+                    **plain,
+                    "pretrain": str(DATA / "pools" / file),
+                    "pretrain_rows": 10_000,
+                }
+                for name, file in pools.items()
+            }
+            compare(data, splits, {f"{pooling}, not pre-trained": plain, **first})
+
+
+# What the oracle chooses among; 64-64 without dropout is the paper's network for 5-fold.
+SHAPES = {
+    "LAMB, 64-64, no dropout": {**LAMB, "neurons": 64, "dropout": 0.0, "dropout_final": 0.0},
+    "Adam, 64-64, no dropout": {"neurons": 64, "dropout": 0.0, "dropout_final": 0.0},
+    "Adam, 32, dropout 0.1-0.2": {},
+    "Adam, 64, dropout 0.3": {"neurons": 64, "dropout": 0.3, "dropout_final": 0.3},
+    "Adam, 64, decay 1e-2": {"neurons": 64, "l2": 1e-2, "l2_final": 1e-2},
+    "Adam, statistics readout": {"pooling": "statistics"},
+}
+ORACLE_TREES = [
+    *(("et", {"min_samples_leaf": n}) for n in (1, 3, 8)),
+    *(("gb", {"max_depth": n}) for n in (2, 3, 5)),
+    ("lr", {}),
+]
+
+
+def oracle(data, splits, sets, *, repeats=3 if FULL else 1):
+    """Show what networks and trees reach when epoch and settings are chosen on the held-out fold.
+
+    All folds are members of one ensemble: a member learns from its split's training side and stops
+    where the area under precision-recall of its test side is largest, as in the paper's code.
+    """
+    learns = np.ones((repeats * len(splits), len(data)), dtype=bool)
+    for k, split in enumerate(splits * repeats):
+        learns[k, split.test] = False
+    center, scale = feature_scale(sets)
+    batch = Batch.of(sets, center=center, scale=scale)
+    nets = {}
+    for name, shape in SHAPES.items():
+        epochs, patience = (500, 100) if FULL else (120, 50)
+        config = NetworkConfig(
+            **{"readout": 32, **shape, "epochs": epochs, "patience": patience, "stop": "auc_pr"}
+        )
+        begin = time.process_time()
+        trained = train_networks(batch, data.y.astype(float), learns, config, seed=0)
+        said = predict(trained.parameters, batch, config)
+        said = said.reshape(repeats, len(splits), -1).mean(axis=0)
+        nets[name] = [said[k, split.test] for k, split in enumerate(splits)]
+        found = of_folds(nets[name], splits)
+        show(f"oracle: epoch; {name}", data, found, time.process_time() - begin)
+    show("oracle: epoch and network", data, of_folds(best_of(data, splits, nets), splits))
+    features = set_statistics(sets)
+    trees = {
+        f"{kind} {settings}": [
+            fit_classifier(kind, features[s.train], data.y[s.train], seed=0, settings=settings)[
+                0
+            ].probability(features[s.test])
+            for s in splits
+        ]
+        for kind, settings in ORACLE_TREES
     }
-    compare(*mchaffie("lococv"), {"not pre-trained": {"members": ["net"]}, **variants})
+    for kind in ("et", "gb", "lr"):
+        own = {name: value for name, value in trees.items() if name.startswith(kind)}
+        show(f"oracle: settings; {kind}", data, of_folds(best_of(data, splits, own), splits))
+    show("oracle: kind and settings", data, of_folds(best_of(data, splits, trees), splits))
+
+
+def best_of(data, splits, trials):
+    """Return for each fold the trial that does best on that very fold."""
+    kept = []
+    for k, split in enumerate(splits):
+        y = data.y[split.test]
+        quality = [measure(y, trial[k]) for trial in trials.values()]
+        if np.isfinite(quality[0]["auc_pr"]):
+            best = np.argmax([one["auc_pr"] for one in quality])
+        else:
+            best = np.argmin([one["brier"] for one in quality])
+        kept.append(list(trials.values())[best][k])
+    return kept
+
+
+def of_folds(parts, splits):
+    return Predictions(
+        rows=np.concatenate([s.test for s in splits]),
+        probability=np.concatenate(parts),
+        split=np.repeat(np.arange(len(splits)), [len(s.test) for s in splits]),
+    )
 
 
 def run_oracle():
-    print("McHaffie, official leave-one-cluster-out, oracle (published 0.86 / 0.61)")
-    data, splits = mchaffie("lococv")
-    shapes = [{"neurons": n, "dropout": d} for n in (32, 128) for d in (0.1, 0.3)]
-    epochs = [5, 20, 60]
-    makers = [
-        maker(members=["net"], runs=2, networks=[{**shape, "epochs": e, "patience": e}])
-        for shape in shapes
-        for e in epochs
-    ] + [maker(members=[kind], runs=2) for kind in ("et", "lr")]
-    show(f"best of {len(makers)} on the fold", data, cross_validate_oracle(makers, data, splits))
+    source = make_source("megnet", weights=WEIGHTS)
+    for kind, published in (
+        ("lococv", "V1 0.86 / 0.61, V0 0.85 / 0.58"),
+        ("kfold", "CAMN-V0 0.893 / 0.752"),
+    ):
+        print(f"McHaffie, official {kind}, ORACLE (published {published}); CAMN V0", flush=True)
+        data, splits = mchaffie(kind)
+        sets = [
+            material_set(m, source, layer="elements", representation="CAMN") for m in data.materials
+        ]
+        oracle(data, splits, sets)
+
+
+def run_oracle_structures():
+    source = make_source("megnet", weights=WEIGHTS)
+    for kind, published in (("lococv", "0.86 / 0.61"), ("kfold", "0.822 / 0.633")):
+        print(f"McHaffie, official {kind}, ORACLE (published CAMNS-V1 {published})", flush=True)
+        data, splits = by_icsd(kind)
+        for layer, rep in (("v1", "CAMNS"), ("elements", "CAMN")):
+            print(f" {rep} {layer}")
+            sets = [
+                material_set(m, source, layer=layer, representation=rep) for m in data.materials
+            ]
+            oracle(data, splits, sets)
 
 
 STRUCTURAL = {
@@ -221,14 +428,22 @@ def sendek(data, splits):
     sets = [
         material_set(m, source, layer="elements", representation="CAMN") for m in data.materials
     ]
-    both = np.hstack([set_statistics(sets), own])
+    mixed = set_statistics(sets)
+    both = np.hstack([mixed, own])
+    first = None
     for name, kind, features in (
+        ("V0 statistics, extra trees", "et", mixed),
+        ("V0 statistics, logistic", "lr", mixed),
         ("Sendek features, logistic", "lr", own),
         ("Sendek features, extra trees", "et", own),
         ("V0 statistics + Sendek, logistic", "lr", both),
         ("V0 statistics + Sendek, extra trees", "et", both),
     ):
-        show(name, data, held_out(kind, features, data, splits))
+        found = held_out(kind, features, data, splits)
+        show(name, data, found)
+        if first is not None and PAIRED:
+            show_difference(data, found, first)
+        first = first or found
 
 
 def with_structures(data):
@@ -273,18 +488,17 @@ def run_grouped():
     compare(data, k_fold(data), STRUCTURAL)
 
 
-def run_icsd():
-    """Official clusters, with the structures of OBELiX that state the same ICSD number."""
-    data, splits = mchaffie("lococv")
+def by_icsd(kind):
+    """Return the rows of which OBELiX has a structure by ICSD number, and the official splits."""
+    data, splits = mchaffie(kind)
     rows = csv.DictReader((DATA / "labels" / "obelix_train.csv").open())
     ids = {r["ID"]: r["ICSD ID"].split(".")[0] for r in rows if r["ICSD ID"]}
     known = {ids[m.name]: m for m in with_structures(obelix()).materials if ids.get(m.name)}
     codes = [label.row_id for label in data.labels]
     has = [k for k, code in enumerate(codes) if code in known]
-    print(f"McHaffie LOCO on the {len(has)} of {len(data)} rows with a structure by ICSD number")
+    print(f"  {len(has)} of {len(data)} rows have a structure by ICSD number")
     new = {old: k for k, old in enumerate(has)}
-    part = data.take(has)
-    object.__setattr__(part, "materials", tuple(known[codes[k]] for k in has))
+    part = replace(data.take(has), materials=tuple(known[codes[k]] for k in has))
     small = []
     for split in splits:
         train, test = (
@@ -293,8 +507,14 @@ def run_icsd():
         )
         if len(test) and len(set(part.y[train])) == 2:
             small.append(Split(split.name, train, test))
-    sendek(part, small)
-    compare(part, small, STRUCTURAL)
+    return part, small
+
+
+def run_icsd():
+    print("McHaffie, official leave-one-cluster-out, honest, with structures by ICSD number")
+    part, splits = by_icsd("lococv")
+    sendek(part, splits)
+    compare(part, splits, STRUCTURAL)
 
 
 def run_energies():
@@ -321,7 +541,8 @@ def run_speed():
     for name in ("megnet", "chgnet"):
         source = make_source(name, weights=WEIGHTS)
         for layer in ("elements", "v0", "v1", "v2", "v3"):
-            some = materials if name == "megnet" or layer in {"elements", "v0"} else materials[::10]
+            is_slow = name == "chgnet" and layer in {"v2", "v3"}
+            some = materials[::10] if is_slow else materials
             times = []
             for material in some:
                 begin = time.process_time()
@@ -354,9 +575,13 @@ PARTS = (
     "statistics",
     "loco",
     "kfold",
+    "networks",
+    "chemistry",
+    "search",
     "optimizers",
     "pretrain",
     "oracle",
+    "oracle_structures",
     "icsd",
     "obelix",
     "grouped",

@@ -1,6 +1,10 @@
 """Whether learning from what was computed finds more hits than one ranking at the start.
 
     SSEFW_SHARED_DATA=... python benchmarks/closed_loop.py [--seeds 50] [--figure docs/closed_loop]
+        [--games 1e-3] [--keep FOLDER]
+
+With a folder to keep them in, a game that was played is not played again: the five can be played
+one by one, and the figure is drawn of all that are there.
 
 A campaign is played with labels that are known: they are hidden, and one is revealed when its
 material is "computed". Three ways to spend a budget of computations: at random, down the ranking
@@ -203,6 +207,22 @@ def ratio(over: Floats, under: Floats, k: int) -> tuple[float, float, float]:
     return float(a.mean() / b.mean()), float(low), float(high)
 
 
+def played(
+    make: Callable[[int], Game], seeds: int, kept: Path | None
+) -> dict[str, tuple[Floats, Floats]]:
+    """Return the curves of a game, from a file if it was played before with as many seeds."""
+    if kept is not None and kept.exists():
+        with np.load(kept) as file:
+            if len(file["hits/random"]) == seeds:
+                return {name: (file[f"hits/{name}"], file[f"kinds/{name}"]) for name in STRATEGIES}
+    found = {name: (hits, kinds) for name, hits, kinds in curves(make, seeds)}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        parts = {"hits": 0, "kinds": 1}
+        np.savez(kept, **{f"{w}/{n}": two[k] for n, two in found.items() for w, k in parts.items()})
+    return found
+
+
 def draw(found: dict[str, dict[str, Floats]], ceilings: dict[str, float], stem: str) -> None:
     """Draw hits against budget with the middle 80 % of the seeds."""
     from matplotlib import rc_context
@@ -212,22 +232,31 @@ def draw(found: dict[str, dict[str, Floats]], ceilings: dict[str, float], stem: 
 
     colors = ("#98a2b3", "#b54708", "#175cd3", "#067647")
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.0 * len(found), 3.1), layout="constrained")
-        for axes, (start, curves_) in zip(
-            figure.subplots(1, len(found), sharey=True, squeeze=False)[0],
-            found.items(),
-            strict=True,
-        ):
+        columns = min(3, len(found))
+        rows = -(-len(found) // columns)
+        figure = Figure(figsize=(2.5 * columns, 2.4 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axes in grid[len(found) :]:
+            axes.set_axis_off()
+        for number, (axes, (start, curves_)) in enumerate(zip(grid, found.items(), strict=False)):
             for color, (name, hits) in zip(colors, curves_.items(), strict=True):
                 x = np.arange(1, BUDGET + 1)
                 low, high = np.quantile(hits, [0.1, 0.9], axis=0)
                 axes.fill_between(x, low, high, color=color, alpha=0.15, lw=0)
                 axes.plot(x, hits.mean(axis=0), color=color, label=name)
-            axes.plot([1, BUDGET], [1, BUDGET], color="#d0d5dd", ls=":", lw=0.9)
-            axes.set_title(f"{start} S/cm\n{ceilings[start]:.0f} hits in the pool")
-            axes.set_xlabel("computed")
-        figure.axes[0].set_ylabel("hits found")
-        figure.axes[0].legend(loc="upper left")
+            reach = min(BUDGET, ceilings[start])
+            axes.plot([0, reach, BUDGET], [0, reach, reach], color="#667085", ls=":", lw=0.9)
+            axes.set_title(f"{start} S/cm, {ceilings[start]:.0f} hits")
+            axes.set_ylim(0, 1.05 * max(reach, 1))
+            if number >= len(found) - columns:
+                axes.set_xlabel("computed")
+            if number % columns == 0:
+                axes.set_ylabel("hits found")
+        handles, names = grid[0].get_legend_handles_labels()
+        if len(grid) > len(found):
+            grid[-1].legend(handles, names, loc="center", title="dotted: any order at best")
+        else:
+            grid[0].legend(handles, names, loc="upper left")
         save_figure(figure, stem)
 
 
@@ -236,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--games", default="", help="only games whose name has this in it")
+    parser.add_argument("--keep", type=Path, help="folder for the curves of each game")
     parser.add_argument("--figure", help="stem of the figure's files")
     arguments = parser.parse_args()
     table = read_label_table(DATA / "labels" / "obelix_train.csv")
@@ -245,7 +275,9 @@ def main() -> None:
     chosen = {name: make for name, make in all_games.items() if arguments.games in name}
     for start, make in chosen.items():
         began = time.perf_counter()
-        both = {name: (hits, kinds) for name, hits, kinds in curves(make, arguments.seeds)}
+        name = start.replace(", ", "-").replace(" ", "-")
+        kept = arguments.keep / f"{name}.npz" if arguments.keep else None
+        both = played(make, arguments.seeds, kept)
         found[start] = {name: hits for name, (hits, _) in both.items()}
         pools = [make(seed).pool_y for seed in range(arguments.seeds)]
         ceilings[start] = float(np.mean([y.sum() for y in pools]))

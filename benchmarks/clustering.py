@@ -2,30 +2,41 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/clustering.py [--rows N] [--cache FILE] [PART ...]
 
-Parts: features, ward, large, table, loco, grouped. ``features`` is SOAP, diffraction and density of
-all nine simplifications, cold and warm; ``table`` compares representations by W_sigma, chooses one
-on part of the labels, mixes, and looks for clusters that gather conductors.
+Parts: features, ward, large, table, subset, loco, grouped, official. ``features`` is SOAP,
+diffraction and density of all nine simplifications, cold and warm; ``table`` compares
+representations by W_sigma, chooses one on part of the labels, mixes, and looks for clusters that
+gather conductors; ``subset`` writes a part of the pool for the table of 180; ``official`` is the
+splits of McHaffie et al. 2025, ``grouped`` and ``loco`` are OBELiX with and without calibration.
 
-The default is 300 rows of the pool beside the labeled ones; --rows 0 takes all 5,255. Times are CPU
-seconds of this process and its children beside wall seconds.
+The default is 300 rows of the pool beside the labeled ones; --rows 0 takes all 5,255. --ordered
+leaves out the crystals that OBELiX brings, most of which share sites. Times are CPU seconds of this
+process and its children beside wall seconds.
 """
 
 import argparse
+import csv
+import gzip
+import json
 import os
 import resource
 import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.label_tables import read_label_table, read_structures
 from ssefw.data.labels import merge_labels
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
-from ssefw.data.splits import k_fold, leave_one_cluster_out
+from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
 from ssefw.data.structures import content_id
-from ssefw.screening.clustering.matching import label_pool, with_structures
+from ssefw.report.clustering_figures import draw_study, draw_tree
+from ssefw.screening.clustering.grouping import framework_groups, grouped_folds, random_folds
+from ssefw.screening.clustering.matching import label_pool, match_labels, with_structures
 from ssefw.screening.clustering.representations import (
     FeatureCache,
     Representation,
@@ -35,9 +46,9 @@ from ssefw.screening.clustering.representations import (
 from ssefw.screening.clustering.screener import ClusteringScreener
 from ssefw.screening.clustering.shortlist import enrichment, share_for_half, shortlist
 from ssefw.screening.clustering.study import choose, mixed, study
+from ssefw.screening.clustering.variance import cluster_variance
 from ssefw.screening.clustering.ward import build_tree, cut
-from ssefw.screening.evaluate import cross_validate
-from ssefw.screening.metrics import measure_with_intervals
+from ssefw.screening.evaluate import cross_validate, evaluate_predictions
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))
@@ -50,12 +61,12 @@ def rows_of_pool():
     return [material for material in rows if not isinstance(material, Reject)]
 
 
-def label_sets():
+def label_sets(*, ordered=False):
     folder = DATA / "labels"
     tables = {
         "laskowski2023_labels.csv": None,
         "mchaffie_database_train.csv": None,
-        "obelix_train.csv": folder / "obelix_train_cifs.zip",
+        "obelix_train.csv": None if ordered else folder / "obelix_train_cifs.zip",
     }
     return {name: read_label_table(folder / name, structures=zip_) for name, zip_ in tables.items()}
 
@@ -63,7 +74,8 @@ def label_sets():
 def labeled_sample(args):
     """Return labels and, of the rows without, every so manieth; the labels' own crystals last."""
     materials = rows_of_pool()
-    labels = [label for found in label_sets().values() for label in found.labels]
+    sets = label_sets(ordered=args.ordered)
+    labels = [label for found in sets.values() for label in found.labels]
     full = label_pool(materials, labels)
     step = max(1, len(materials) // args.rows) if args.rows else 1
     known = set(full.rows.tolist())
@@ -74,10 +86,12 @@ def labeled_sample(args):
         flush=True,
     )
     rows = np.array([place[int(row)] for row in full.rows])
-    return [full.materials[row] for row in kept], rows, full.values
+    return replace(full, materials=tuple(full.materials[row] for row in kept), rows=rows)
 
 
 def clock():
+    # Processes count once they have ended.
+    get_reusable_executor().shutdown(wait=True)
     usage = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in usage)
 
@@ -132,7 +146,8 @@ def run_large(_args):
 
 
 def run_table(args):
-    materials, rows, values = labeled_sample(args)
+    labeled = labeled_sample(args)
+    materials, rows, values = labeled.materials, labeled.rows, labeled.values
     names = args.descriptors.split(",")
     features = computed(args, materials, all_representations(names))
     known = [(r, m.properties.get("bvse_barrier_ev")) for r, m in enumerate(materials)]
@@ -143,23 +158,32 @@ def run_table(args):
         f"{len(found.rows)} rows, {len(found.labels)} labels, {len(known)} energies; W of random "
         f"clusters {found.mean(found.control):.1f}, of one {found.values.var() * len(values):.1f}"
     )
+    ordered = np.array([materials[row].structure.is_ordered for row in rows[found.labels]])
+    print(f"of the labels {int(ordered.sum())} are of ordered crystals")
     for entry in found.entries:
+        alone = cluster_variance(found.values[ordered], entry.clusters[:, ordered])
         ratio = found.mean(entry.w) / found.mean(entry.shuffled) if len(entry.w) else np.nan
         print(
             f"  {entry.representation!s:26s} W {found.mean(entry.w):7.2f}  of shuffled {ratio:.3f} "
-            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  "
+            f" to 300: {entry.w.mean() if len(entry.w) else np.nan:7.2f}  ordered "
+            f"{found.mean(alone):6.1f}  "
             f"W_Ea {found.mean(entry.w_energy):7.1f}  failed {entry.n_failed}",
             flush=True,
         )
-    every = np.arange(len(found.labels))
-    order = np.random.default_rng(0).permutation(len(every))
-    splits = [(np.setdiff1d(every, part), part) for part in np.array_split(order, 5)]
-    print(f"  {choose(found, splits)}", flush=True)
-    gather(features, rows, values)
+    groups = framework_groups(labeled)[found.labels]
+    print(f"  {len(set(groups.tolist()))} groups of {len(groups)} labels")
+    for kind, parts in (
+        ("grouped", grouped_folds(found.values, groups)),
+        ("random", random_folds(len(groups))),
+    ):
+        print(f"  {kind}: {choose(found, parts)}", flush=True)
+    if args.figures:
+        draw_study(found, args.figures / "violins.png")
+    gather(args, features, rows, values, np.array([m.structure.is_ordered for m in materials]))
     mixtures(features, rows, values)
 
 
-def gather(features, rows, values):
+def gather(args, features, rows, values, is_ordered):
     """Print how the high labels gather in SOAP-CAN and in the other representations."""
     for one, part in features.items():
         if one.simplification != "CAN":
@@ -169,16 +193,21 @@ def gather(features, rows, values):
         inside = usable[rows]
         here, y = place[rows[inside]], values[inside]
         tree = build_tree(part.values[kept])
-        for item in enrichment(tree, here, y, depths=[9, 17, 50], repeats=200):
-            half = share_for_half(cut(tree, [item.depth])[0], here, y)
-            print(
-                f"  {one} at {item.depth}: {item.share_of_rows:.1%} of rows hold "
-                f"{item.share_of_high:.0%} of high labels (p {item.p_value:.3f}); half of them lie "
-                f"in {half:.1%} of rows"
-            )
+        ordered = is_ordered[rows[inside]]
+        for kind, mask in (("all", np.ones(len(y), dtype=bool)), ("ordered", ordered)):
+            depths = [9, 17, 50, 100, 241]
+            for item in enrichment(tree, here[mask], y[mask], depths=depths, repeats=200):
+                half = share_for_half(cut(tree, [item.depth])[0], here[mask], y[mask])
+                print(
+                    f"  {one} at {item.depth}, {kind}: {item.share_of_rows:.1%} of rows hold "
+                    f"{item.share_of_high:.0%} of {int((y[mask] >= -5).sum())} high labels (p "
+                    f"{item.p_value:.3f}); half of them lie in {half:.1%} of rows"
+                )
         if one == CAN:
             found = shortlist(tree, part.values[kept], here, y, depth=min(241, len(kept)))
             print(f"  shortlist at 241: {len(found.rows)} of {len(kept)} rows", flush=True)
+            if args.figures:
+                draw_tree(tree, here, y, args.figures / "tree.png")
 
 
 def mixtures(features, rows, values):
@@ -197,55 +226,124 @@ def mixtures(features, rows, values):
             )
 
 
+def run_subset(args):
+    """Write the labeled rows of the pool and every so manieth other, for the table of 180."""
+    labels = [label for found in label_sets(ordered=True).values() for label in found.labels]
+    materials = rows_of_pool()
+    known = {materials[match.row].name for match in match_labels(labels, materials)}
+    step = max(1, len(materials) // args.rows)
+    chosen = known | {material.name for material in materials[::step]}
+    with gzip.open(DATA / "pools" / "li_pool.jsonl.gz", "rt") as lines, args.out.open("w") as out:
+        written = sum(bool(out.write(line)) for line in lines if json.loads(line)["id"] in chosen)
+    print(f"{len(known)} labeled rows, {written} rows in {args.out}")
+
+
 class WithPool(ClusteringScreener):
-    """The screener with a pool that every fit clusters as well."""
+    """The screener with a pool that every fit clusters as well, calibrated or not."""
 
     pool = ()
-    file = ""
-
-    def __init__(self):
-        super().__init__(cache=self.file)
+    is_raw = False
 
     def fit(self, data, *, pool=()):
         """Fit with the pool of the class."""
-        return super().fit(data, pool=pool or self.pool)
+        super().fit(data, pool=pool or self.pool)
+        if self.is_raw:
+            self.calibration_ = (1.0, 0.0)
+        return self
 
 
-def evaluated(args, kind):
+def evaluated(args, data, splits, kind):
+    """Print measures of held-out rows through the common path: alone and with the pool."""
     materials = rows_of_pool()
     if args.rows:
         materials = materials[:: max(1, len(materials) // args.rows)]
+    for representation in args.representations.split(","):
+        one, _, second = representation.partition("+")
+        make = partial(WithPool, representation=one, second=second, cache=str(args.cache or ""))
+        for name, rows, is_raw in (
+            ("labels alone", (), False),
+            (f"{len(materials)} pool rows", materials, False),
+            (f"{len(materials)} pool rows, raw", materials, True),
+        ):
+            WithPool.pool, WithPool.is_raw = rows, is_raw
+            found = cross_validate(make, data, splits)
+            result = evaluate_predictions(found, data, screener=make(), protocol=kind)
+            print(
+                f"  {kind}, {representation}, {name}: {result.n} labels, {result.n_positive} high  "
+                + "  ".join(
+                    f"{key} {value.value:.3f} [{value.lower:.2f}, {value.upper:.2f}]"
+                    for key in ("auc_pr", "mcc", "accuracy", "brier", "ece")
+                    for value in [result.metrics[key]]
+                ),
+                flush=True,
+            )
+            bins = [(round(p, 2), round(share, 2), n) for p, share, n in result.reliability]
+            print("    score, share, number:", bins)
+
+
+def structured(labels):
+    """Return the labels with structures, taken from the pool where they bring none."""
+    filled = with_structures(labels, rows_of_pool())
+    kept = tuple(label for label in filled.labels if label.structure is not None)
+    print(f"{labels.name}: {len(kept)} of {len(filled.labels)} labels have a structure")
+    return filled.model_copy(update={"labels": kept})
+
+
+def with_icsd_crystals(labels):
+    """Return the set with the crystal of OBELiX on labels of the same ICSD code."""
+    folder = DATA / "labels"
+    crystals, _ = read_structures(folder / "obelix_train_cifs.zip")
+    with (folder / "obelix_train.csv").open() as file:
+        by_code = {
+            line["ICSD ID"].split(".")[0]: crystals[line["ID"]]
+            for line in csv.DictReader(file)
+            if line["ICSD ID"] and line["ID"] in crystals
+        }
+    filled = [
+        label.model_copy(
+            update={"structure": found.structure, "candidate_id": content_id(found.structure)}
+        )
+        if (found := by_code.get(label.row_id)) and label.structure is None
+        else label
+        for label in labels.labels
+    ]
+    return labels.model_copy(update={"labels": tuple(filled)})
+
+
+def obelix():
     labels = label_sets()["obelix_train.csv"]
-    labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
-    labels = with_structures(labels, rows_of_pool())
-    kept = tuple(label for label in labels.labels if label.structure is not None)
-    data = dataset_of(labels.model_copy(update={"labels": kept}))
-    print(f"{len(data)} labels of OBELiX with structures, {int(data.y.sum())} superionic")
-    splits = k_fold(data) if kind == "grouped" else leave_one_cluster_out(data)
-    WithPool.file = str(args.cache or "")
-    for name, rows in (("labels alone", ()), (f"{len(materials)} pool rows", materials)):
-        WithPool.pool = rows
-        result = cross_validate(WithPool, data, splits)
-        y = data.y[result.rows]
-        found = measure_with_intervals(
-            y, result.probability, groups=data.groups[result.rows], n=300
-        )
-        print(
-            f"  {kind}, {name}: "
-            + "  ".join(
-                f"{key} {found[key].value:.3f} [{found[key].lower:.2f}, {found[key].upper:.2f}]"
-                for key in ("auc_pr", "mcc", "accuracy")
-            ),
-            flush=True,
-        )
+    merged = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
+    return dataset_of(structured(merged))
+
+
+def run_official(args):
+    labels = label_sets()["mchaffie_database_train.csv"]
+    data = dataset_of(structured(with_icsd_crystals(labels)))
+    row = {label.row_id: number for number, label in enumerate(data.labels)}
+    for kind in ("kfold", "lococv"):
+        splits, named = [], set()
+        for folder in sorted((DATA / "labels" / "mchaffie_splits" / kind).glob("fold_*")):
+            sides = []
+            for side in ("train", "val"):
+                with (folder / f"{side}.csv").open() as file:
+                    codes = [line["icsd_collectioncode"] for line in csv.DictReader(file)]
+                named |= set(codes)
+                sides.append(np.array([row[code] for code in codes if code in row], dtype=int))
+            if len(sides[1]):
+                splits.append(Split(folder.name, *sides))
+        here = np.unique(np.concatenate([split.test for split in splits]))
+        print(f"{kind}: {len(here)} of {len(named)} rows of the splits, {len(splits)} folds")
+        evaluated(args, data, splits, kind)
 
 
 def run_grouped(args):
-    evaluated(args, "grouped")
+    data = obelix()
+    evaluated(args, data, k_fold(data), "near-duplicates together")
 
 
 def run_loco(args):
-    evaluated(args, "leave one family out")
+    data = obelix()
+    evaluated(args, data, leave_one_cluster_out(data), "one family out")
 
 
 if __name__ == "__main__":
@@ -255,6 +353,10 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--descriptors", default=",".join(BEST))
+    parser.add_argument("--representations", default="soap-CAN")
+    parser.add_argument("--ordered", action="store_true")
+    parser.add_argument("--figures", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("subset.jsonl"))
     chosen = parser.parse_args()
     for part in chosen.parts or ["features", "ward", "table"]:
         begin = clock()

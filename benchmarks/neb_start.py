@@ -15,7 +15,8 @@ from pathlib import Path
 
 from pymatgen.core import Lattice, Structure
 
-from ssefw.data.hops import distinct_sites, find_hops
+from ssefw.data.defects import distinct_sites
+from ssefw.data.hops import find_hops
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.ends import relax_end

@@ -2,10 +2,11 @@
 
     SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py --out FOLDER [--seeds 20] [PART ...]
 
-Parts: speed, baselines, authors, obelix (baselines and one model of each kind a seed), ensembles
-(ten members, of --sets), published, networks, figures, summary. Every finished model is a line of
-FOLDER/results.jsonl and is not trained again, so the script may be stopped and started. The reduced
-default is 3 seeds of 100 iterations; docs/xrdmatch.md states its numbers of seeds and iterations.
+Parts: speed, baselines, machines (model=svm), authors, obelix (baselines and one
+model of each kind a seed), ensembles (ten members, of --sets), published, networks, figures,
+summary. Every finished model is a line of FOLDER/results.jsonl and is not trained again, so the
+script may be stopped and started. The reduced default is 3 seeds of 100 iterations;
+docs/xrdmatch.md states its numbers of seeds and iterations.
 
 A seed draws 10 conductors and 10 others to learn from; all other rows are held out. The unlabeled
 pool are the patterns of li_pool.jsonl.gz. Nothing is chosen on held-out rows, except in
@@ -18,6 +19,7 @@ import gzip
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +36,12 @@ from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.screening.features import bin_patterns, xrd_patterns
 from ssefw.screening.xrdmatch.augment import make_augmentation
-from ssefw.screening.xrdmatch.ensemble import EnsembleSettings, member_probabilities, train_member
+from ssefw.screening.xrdmatch.ensemble import (
+    EnsembleSettings,
+    ensemble_probabilities,
+    member_probabilities,
+    train_member,
+)
 from ssefw.screening.xrdmatch.training import Trainer, TrainingSettings
 
 HERE = Path(__file__).resolve().parent
@@ -115,9 +122,15 @@ class Results:
         return np.array(self.lines[key]["p"])
 
 
-def settings(method, iterations, seed):
+def settings(method, iterations, seed, augmentation="paper"):
     training = TrainingSettings(**MODELS[method], iterations=iterations)
-    return EnsembleSettings(training=training, members=MEMBERS, seed=seed, step=0.02 * BIN)
+    return EnsembleSettings(
+        training=training,
+        members=MEMBERS,
+        augmentation=augmentation,
+        seed=seed,
+        step=0.02 * BIN,
+    )
 
 
 def run_models(name, args, members, methods):
@@ -133,13 +146,31 @@ def run_models(name, args, members, methods):
                         patterns[train],
                         y[train],
                         pool,
-                        settings(method, args.iterations, seed),
+                        settings(method, args.iterations, seed, args.augmentation),
                         number=number,
                     )
                     return member_probabilities([made.weights], patterns[test], network="small")[0]
 
-                args.results.get((name, method, args.iterations, seed, number), model)
+                plain = args.augmentation == "paper"
+                label = method if plain else f"{method}, {args.augmentation}"
+                args.results.get((name, label, args.iterations, seed, number), model)
         print(f"{name}: seed {seed} done", flush=True)
+
+
+def run_machines(args):
+    """Score the shipped support vector machine (model=svm)."""
+    for name in args.sets:
+        patterns, y, groups = SETS[name](args.out)
+        patterns = bin_patterns(patterns, BIN)
+        own = replace(settings("supervised", 1, 0), model="svm")
+        for seed in range(args.seeds):
+            train, test = draw(y, groups, seed)
+
+            def model(patterns=patterns, train=train, test=test, y=y, own=own):
+                made = train_member(patterns[train], y[train], patterns[:0], own, number=0)
+                return ensemble_probabilities([made.weights], patterns[test], own)[0]
+
+            args.results.get((name, "SVM, five widths (model=svm)", 0, seed, 0), model)
 
 
 def four_numbers(raw):
@@ -254,9 +285,11 @@ def run_ensembles(args):
 
 
 def run_networks(args):
-    """Compare the networks taught by labels alone; vgg11 wants a GPU or hours."""
+    """Compare the networks taught by labels alone; vgg11 at 0.02 degrees wants hours or a GPU."""
     raw, y, groups = authors(args.out)
-    for network, width in (("small", BIN), ("vgg11", 1)):
+    for kind in args.networks:
+        network, _, degrees = kind.partition("@")
+        width = round(float(degrees) / 0.02)
         patterns = bin_patterns(raw, width)
         for seed in range(args.seeds):
             train, test = draw(y, groups, seed)
@@ -269,8 +302,8 @@ def run_networks(args):
                 made = train_member(patterns[train], y[train], patterns[train], own, number=0)
                 return member_probabilities([made.weights], patterns[test], network=network)[0]
 
-            name = f"supervised, {network}"
-            args.results.get(("authors", name, args.iterations, seed, 0), model)
+            args.results.get(("authors", f"supervised, {kind}", args.iterations, seed, 0), model)
+            print(f"{kind}: seed {seed} done", flush=True)
 
 
 def run_published(args):
@@ -381,6 +414,8 @@ if __name__ == "__main__":
     parser.add_argument("--iterations", type=int, default=100)
     parser.add_argument("--methods", nargs="*", default=list(MODELS), choices=list(MODELS))
     parser.add_argument("--sets", nargs="*", default=list(SETS), help="of `ensembles`")
+    parser.add_argument("--augmentation", default="paper", help="of `authors`, `obelix`")
+    parser.add_argument("--networks", nargs="*", default=["small@0.5", "vgg11@0.1"])
     parser.add_argument("--published", type=int, default=10, help="models of the paper's protocol")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

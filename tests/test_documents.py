@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from monty.json import MontyDecoder, MontyEncoder, jsanitize
 from pydantic import ValidationError
 
+import ssefw.documents
 import ssefw.engines
-import ssefw.makers  # noqa: F401 - so that all documents are known
+import ssefw.makers
 from ssefw.documents import Document, Estimate, Segment, Trajectory
 from ssefw.units import Unit
 
@@ -44,6 +45,17 @@ def test_every_float_of_a_document_has_a_unit(kind):
     for name, annotation in hints.items():
         if name in kind.model_fields:
             assert not list(bare_floats(annotation)), f"{kind.__name__}.{name} has no unit"
+
+
+def test_stored_records_name_one_path_whatever_module_holds_the_class():
+    for name in ssefw.documents.__all__:
+        kind = getattr(ssefw.documents, name)
+        if isinstance(kind, type):
+            assert kind.__module__ == "ssefw.documents"
+    estimate = Estimate(value=1.0, lower=0.5, upper=2.0, unit="eV")
+    record = estimate.as_dict()
+    assert (record["@module"], record["@class"]) == ("ssefw.documents", "Estimate")
+    assert MontyDecoder().process_decoded(record) == estimate
 
 
 @pytest.mark.parametrize("kind", all_documents(), ids=lambda kind: kind.__name__)

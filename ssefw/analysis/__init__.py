@@ -12,7 +12,11 @@ from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_te
 from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
 from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
+ANALYSIS_VERSION = "1"
+"""Goes up whenever the analysis of trajectories gives other numbers."""
+
 __all__ = [
+    "ANALYSIS_VERSION",
     "DensityMap",
     "Frames",
     "Jumps",

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.watch import campaigns_in, latest_record
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection
-from ssefw.store.builder import ANALYSIS_VERSION, BarrierBuilder, ConductivityBuilder
+from ssefw.store.builder import BarrierBuilder, ConductivityBuilder
 from ssefw.store.trajectories import TrajectoryStore
 
 __all__ = ["Derived", "derive"]

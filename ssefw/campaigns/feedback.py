@@ -20,6 +20,7 @@ from ssefw.data.outcome_labels import label_from_outcome
 from ssefw.documents import LabelSet, Outcome
 from ssefw.errors import DataError, StoreError
 from ssefw.store import Connection
+from ssefw.store.reanalysis import reanalyzed, version_of
 
 __all__ = [
     "Imported",
@@ -67,7 +68,9 @@ def ingest(
 ) -> Ingested:
     """Make the label set of the outcomes of some campaigns, or of all, and keep it.
 
-    Outcomes that make no label are in the set's `rejects`, each with the reason.
+    Outcomes that make no label are in the set's `rejects`, each with the reason. Where
+    `ssefw results build` has analyzed the frames of an outcome with another version than its
+    campaign did, that analysis counts, and the label says so.
 
     Parameters
     ----------
@@ -81,12 +84,18 @@ def ingest(
     """
     labels, rejects = [], []
     seen = set()
-    for outcome in connection.results.find(Outcome):
-        if campaigns and outcome.campaign not in campaigns:
+    derived = connection.results.derived()
+    for concluded in connection.results.find(Outcome):
+        if campaigns and concluded.campaign not in campaigns:
             continue
-        seen.add(outcome.campaign)
+        seen.add(concluded.campaign)
+        outcome = reanalyzed(concluded, derived)
         try:
-            labels.append(label_from_outcome(outcome, specie=specie, methods=methods))
+            label = label_from_outcome(outcome, specie=specie, methods=methods)
+            if outcome is not concluded:
+                said = f"{label.reference}, analysis {version_of(outcome)}"
+                label = label.model_copy(update={"reference": said})
+            labels.append(label)
         except DataError as error:
             source = f"{outcome.campaign}/{outcome.candidate_id} {outcome.formula}"
             rejects.append((source, str(error)))

@@ -19,7 +19,7 @@ from ssefw.data import (
     order_structure,
     read_pool,
 )
-from ssefw.data.hops import supercell_size
+from ssefw.data.defects import supercell_size
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
@@ -298,6 +298,7 @@ def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
     return NebMaker(
         engine=own,
         settings=MigrationSettings(
+            mechanism=neb.mechanism,
             min_length=neb.min_length,
             n_images=neb.images,
             end_fmax=neb.end_fmax,

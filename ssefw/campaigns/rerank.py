@@ -107,9 +107,11 @@ def rerank(
         is_same = earlier.ranking_after == after_key
         before_key = earlier.ranking_before if is_same else earlier.ranking_after
         before = _ranking(connection, before_key)
-    old = {label.row_id for label in stored_label_set(connection, before.label_set).labels}
+    old = {_statement(label) for label in stored_label_set(connection, before.label_set).labels}
     new = [
-        label for label in mixed.labels if label.kind != "experiment" and label.row_id not in old
+        label
+        for label in mixed.labels
+        if label.kind != "experiment" and _statement(label) not in old
     ]
     found = Reranking(
         campaign=record.campaign,
@@ -138,6 +140,11 @@ def rerank(
     key = connection.results.add(found, candidate="", campaign=record.campaign)
     kept = connection.results.get(key)
     return Reranked(kept if isinstance(kept, Reranking) else found, after)
+
+
+def _statement(label: Label) -> tuple[str, str]:
+    """Return what makes a label another one: its row, and by which analysis."""
+    return label.row_id, label.reference
 
 
 def campaign_materials(connection: Connection, record: CampaignRecord) -> list[Material]:

@@ -8,6 +8,7 @@ import click
 from ssefw.cli.options import engine_values, json_option, print_json, settings
 
 if TYPE_CHECKING:
+    from ssefw.data.defects import Mechanism
     from ssefw.data.hops import HopClass
     from ssefw.documents import Barrier, NebIterationRecord, NebPath
     from ssefw.engines import Engine, NebSettings
@@ -19,8 +20,12 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
 @click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
 @click.argument("structure", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
-    "--engine", "engine_name", type=click.Choice(["ase", "espresso"]), default="ase",
-    help="ase is the ML potential CHGNet.",
+    "--engine", "engine_name", type=click.Choice(["ase", "espresso", "vasp"]), default="ase",
+    help="ase is the ML potential CHGNet; vasp must be built with VTST.",
+)  # fmt: skip
+@click.option(
+    "--mechanism", type=click.Choice(["vacancy", "interstitial", "concerted"]), default="vacancy",
+    help="An ion hops into a vacancy, an interstitial ion hops, or it pushes an ion on.",
 )  # fmt: skip
 @click.option("--specie", default="Li", help="The ion that moves.")
 @click.option("--max-length", type=POSITIVE, default=6.0, help="Longest hop (A).")
@@ -37,12 +42,16 @@ POSITIVE = click.FloatRange(min=0, min_open=True)
     "--first", type=click.Choice(["ase"]),
     help="Relax each band with the ML potential before --engine takes it over.",
 )  # fmt: skip
-@click.option("--min-length", type=POSITIVE, default=10.0, help="Least distance of vacancies (A).")
+@click.option("--min-length", type=POSITIVE, default=10.0, help="Least distance of defects (A).")
 @click.option(
     "--images", type=click.IntRange(min=3), default=7, help="Images of a band, with both ends."
 )
 @click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
 @click.option("--end-fmax", type=POSITIVE, default=0.01, help="Force on relaxed ends (eV/A).")
+@click.option(
+    "--charge", type=float,
+    help="Of the cell (e), for vasp and espresso.  [default: -1, with an interstitial ion +1]",
+)  # fmt: skip
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
 @click.option(
@@ -61,6 +70,7 @@ def command(
     structure: Path,
     *,
     engine_name: str,
+    mechanism: "Mechanism",
     specie: str,
     max_length: float,
     min_length: float,
@@ -74,24 +84,26 @@ def command(
     path: Any,
     first: str | None,
     plot: bool,
+    charge: float,
     climb: bool,
     relax: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Compute the barriers of vacancy hops and what it takes to cross the crystal."""
+    """Compute the barriers of hops and what it takes to cross the crystal."""
     from ssefw.data import content_id, read_pool
-    from ssefw.data.hops import find_hops, vacancy_cell
+    from ssefw.data.defects import find_hops_of, hop_cell
     from ssefw.engines import NebSettings
     from ssefw.engines.band_progress import watched
     from ssefw.engines.migration import MigrationSettings, hop_barriers, percolation_barrier
-    from ssefw.engines.seeding import choose_hops
+    from ssefw.engines.seeding import choose_hops, prepared_for
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.errors import AnalysisError
 
     candidate = read_pool(structure, strict=True).candidates[0]
     crystal = candidate.structure
     engine = _engine(engine_name, options)
+    engine.check()
     folder = output or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
     if relax and not dry_run:
@@ -99,21 +111,24 @@ def command(
         result = engine.relax(crystal, fmax=0.01, max_steps=500, relax_cell=True)
         crystal = result.structure
         folder = folder / content_id(crystal)
-    classes = find_hops(crystal, specie=specie, max_length=max_length)
+    crystal = prepared_for(mechanism, crystal, specie=specie)
+    classes = find_hops_of(crystal, mechanism, specie=specie, max_length=max_length)
     chosen = choose_hops(crystal, classes, choice)
     if dry_run:
         for kind in chosen:
-            cell = vacancy_cell(crystal, kind.hop, min_length=min_length)
+            cell = hop_cell(crystal, kind.hop, min_length=min_length)
             click.echo(
                 f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
                 f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
             )
         return 0
     how = MigrationSettings(
+        mechanism=mechanism,
         min_length=min_length,
         n_images=images,
         path=path,
         end_fmax=end_fmax,
+        charge=charge,
         band=NebSettings(fmax=fmax, climb=climb),
     )
     bands = {}
@@ -154,6 +169,10 @@ def _engine(name: str, options: tuple[str, ...]) -> "Engine":
             from ssefw.engines.espresso import EspressoEngine
 
             return EspressoEngine(**values)
+        if name == "vasp":
+            from ssefw.engines.vasp import VaspEngine
+
+            return VaspEngine(**values)
         from ssefw.engines.ase import AseEngine
 
         return AseEngine(**values)

@@ -10,9 +10,14 @@ import click
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
-    from ssefw.documents import Barrier, Outcome
+    from ssefw.documents import Barrier, Outcome, Trajectory
+    from ssefw.report.training_frames import Select
 
-KINDS = ("outcomes", "candidates", "trajectories", "diffusivities", "barriers", "labels")
+KINDS = (
+    "outcomes", "candidates", "trajectories", "diffusivities", "conductivities", "barriers",
+    "labels",
+)  # fmt: skip
+RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
@@ -142,10 +147,12 @@ def show(candidate: str) -> None:
 @click.option("--certain", is_flag=True, help="The whole interval must lie in the range.")
 @click.option("--gate", help="With a gate of this code, such as volume_change.")
 @click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
+@click.option("--source", metavar="TEXT", help="Labels from here: a DOI, a row, a campaign.")
 @click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
 @click.option("--reverse", is_flag=True, help="Worst first.")
 @click.option("--limit", type=click.IntRange(1), default=50, help="So many; see --all.")
 @click.option("--page", type=click.IntRange(1), default=1, help="Which so many.")
+@click.option("--after", metavar="KEY", help="Go on behind this record, as a page says.")
 @click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="A table with one row each.")
@@ -157,6 +164,7 @@ def find(
     reverse: bool,
     limit: int,
     page: int,
+    after: str | None,
     is_all: bool,
     as_json: bool,
     as_csv: bool,
@@ -164,18 +172,31 @@ def find(
     label_kind: str | None,
     **asked: Any,
 ) -> None:
-    """Find outcomes, candidates, trajectories, diffusivities, barriers or labels.
+    """Find outcomes, conductivities, candidates, trajectories, diffusivities, barriers or labels.
 
     Ranges compare the value, so that a bound does not count; with --certain the whole interval
-    must lie in the range, and then a bound inside it does.
+    must lie in the range, and then a bound inside it does. Conductivities are those of the newest
+    analysis, at the temperature of the fit or, with --temperature, of the run at that temperature.
+    A sorted page ends with the key that --after takes, which is as quick far down as at the top.
     """
     from ssefw.report.tables import write_csv, write_json_lines, write_parquet
     from ssefw.store.query import Ask
 
     ask = Ask(kind_of_label=label_kind, **asked)
     window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
+    if after is not None and (sort is None or is_all or page > 1):
+        raise click.UsageError("--after needs --sort, and goes without --all and --page")
     with opened(read_only=True) as connection:
-        found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
+        is_keyed = kind in RECORDS and sort is not None and page == 1 and not is_all
+        if is_keyed or after is not None:
+            shown = connection.results.page(
+                kind, ask, sort=str(sort), reverse=reverse, after=after, limit=limit
+            )
+            found = iter(shown.documents)
+            if shown.last is not None:
+                click.echo(f"For more: --after {shown.last}", err=True)
+        else:
+            found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
         if parquet is not None:
             count = write_parquet(found, parquet)
             click.echo(f"{count} {kind} written to {parquet}", err=True)
@@ -214,14 +235,45 @@ def _cell(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+class _HowMany(click.ParamType):  # type: ignore[type-arg]
+    """All of something, or a number of it."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number, or ``all``."""
+        if value == "all":
+            return "all"
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            number = 0
+        if number < 1:
+            self.fail(f"{value!r} is no number of frames; name candidates before it.", param, ctx)
+        return number
+
+
 @command.command("export", epilog="Example: ssefw results export LiCl --store demo -o licl/")
 @click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
 @store_option
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder.")
 @click.option("--structures/--no-structures", default=True, help="Relaxed structures as CIF.")
-@click.option("--frames", is_flag=True, help="Trajectories as extended XYZ.")
+@click.option(
+    "--frames", type=_HowMany(), is_flag=False, flag_value="all",
+    help="Trajectories as extended XYZ; with a number, so many of each candidate.",
+)  # fmt: skip
 @click.option("--stride", type=click.IntRange(1), help="Every so many frames.")
 @click.option("--decorrelated", is_flag=True, help="Frames that have forgotten each other.")
+@click.option(
+    "--select", type=click.Choice(("uncertain", "diverse")),
+    help="Of the decorrelated frames those that a potential would learn most from.  [uncertain]",
+)  # fmt: skip
+@click.option(
+    "--committee", multiple=True, metavar="PATH",
+    help="ASE calculators that disagree where they are uncertain.  [CHGNet 0.3.0 and 0.2.0]",
+)  # fmt: skip
 @click.option(
     "--calculator", metavar="PATH", help="ASE calculator for forces and stress, by import path."
 )
@@ -230,51 +282,68 @@ def export(
     candidates: tuple[str, ...],
     out: Path,
     structures: bool,
-    frames: bool,
+    frames: int | str | None,
     stride: int | None,
     decorrelated: bool,
+    select: str | None,
+    committee: tuple[str, ...],
     calculator: str | None,
 ) -> None:
     """Write structures and trajectories of candidates as files that other programs read.
 
     Frames are those behind equilibration with energy, temperature and level of theory. A store
     keeps no forces; --calculator computes energy, forces and stress anew, for example to train a
-    potential on.
+    potential on. With a number of frames, energies, forces and stress are always there: of the
+    calculator, else of the first of the committee.
     """
-    from ssefw.documents import Trajectory
-    from ssefw.report.export import write_frames, write_structures
+    from ssefw.engines.committee import load_calculator, load_committee
+    from ssefw.report.export import write_chosen, write_runs, write_structures
     from ssefw.report.story import find_outcomes
     from ssefw.store.trajectories import TrajectoryStore
 
     if decorrelated and stride:
         raise click.UsageError("give --stride or --decorrelated, not both")
-    engine = None
-    if calculator is not None:
-        from ssefw.engines.ase import AseEngine
-
-        engine = AseEngine(calculator=calculator).calculator_instance()
+    is_choice = isinstance(frames, int)
+    if (select or committee) and not is_choice:
+        raise click.UsageError("--select and --committee need --frames with a number")
+    if is_choice and stride:
+        raise click.UsageError("a number of frames is chosen of the decorrelated; leave out stride")
+    if committee and select == "diverse":
+        raise click.UsageError("frames are diverse without a committee")
+    how: Select = "diverse" if select == "diverse" else "uncertain"
     with opened(read_only=True) as connection:
         outcomes = [item for word in candidates for item in find_outcomes(connection, word)]
         out.mkdir(parents=True, exist_ok=True)
         written = write_structures(outcomes, out) if structures else []
         store = TrajectoryStore(connection.blobs)
+        members = load_committee(committee) if is_choice and how == "uncertain" else []
+        level = load_calculator(calculator) if calculator else next(iter(members), None)
+        if is_choice and level is None:
+            level = load_calculator()
         for outcome in outcomes if frames else ():
-            found = connection.results.find(
-                Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id
-            )
-            for ledger in {item.key: item for item in found}.values():
-                path = out / f"{outcome.formula}-{ledger.temperature:g}K-{ledger.key[:8]}.extxyz"
-                with path.open("w") as file:
-                    write_frames(
-                        ledger,
-                        store,
-                        file,
-                        stride=None if decorrelated else stride or 1,
-                        calculator=engine,
-                    )
+            runs = _runs(connection, outcome)
+            if isinstance(frames, int):
+                path, count = write_chosen(outcome, runs, store, out, n=frames, select=how,
+                                           committee=members, level=level)  # fmt: skip
+                if count < frames:
+                    said = f"{outcome.formula} has {count} decorrelated frames, not {frames}."
+                    click.echo(said, err=True)
                 written.append(path)
+            else:
+                step = None if decorrelated else stride or 1
+                written += write_runs(outcome, runs, store, out, stride=step, level=level)
     for path in written:
         click.echo(path)
+
+
+def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
+    """Return the ledgers of a candidate's runs; of one that was continued, the last."""
+    from ssefw.documents import Trajectory
+
+    found = connection.results.find(
+        Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id
+    )
+    return list({item.key: item for item in found}.values())
 
 
 @command.command("build", epilog="Example: ssefw results build quickstart --store demo")

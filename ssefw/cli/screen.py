@@ -12,6 +12,7 @@ from ssefw.cli.screen_patterns import patterns, readable_rows, votes_command
 from ssefw.errors import DataError
 
 if TYPE_CHECKING:
+    from ssefw.data.materials import Material
     from ssefw.documents import Evaluation
     from ssefw.screening.ranking import RankingResult
 
@@ -187,6 +188,7 @@ def rank(
 @click.argument("model", type=PATH)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
+@click.option("--pool", type=PATH, help="Labels without a structure take that of their row here.")
 @click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
 @click.option("--figure", type=PATH, help="Draw precision-recall and reliability (.svg, .png).")
 @click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
@@ -197,6 +199,7 @@ def evaluate(
     model: Path,
     label_set: str,
     structures: Path | None,
+    pool: Path | None,
     json_file: Path | None,
     figure: Path | None,
     scatter: Path | None,
@@ -211,21 +214,32 @@ def evaluate(
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
     from ssefw.screening.base import load_screener, usable_rows
-    from ssefw.screening.evaluate import evaluate_model
+    from ssefw.screening.evaluate import evaluate_model, similar_to
 
     screener = load_screener(model)
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
         click.echo(f"rejected {source}: {reason}", err=True)
+    if pool:
+        from ssefw.screening.clustering.matching import with_structures
+
+        labels = with_structures(labels, readable_rows(pool))
     limit = threshold if threshold is not None else screener.trained_on["threshold"]
     data = dataset_of(labels, threshold=limit)
     left_out = len(labels.labels) - len(data)
     if left_out:
         click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
     data, left_out = usable_rows(screener, data)
-    if left_out:
-        click.echo(f"{left_out} labels have no structure and are left out", err=True)
     result = evaluate_model(screener, data, seed=seed)
+    if left_out:
+        share = len(data) / (len(data) + left_out)
+        click.echo(
+            f"{left_out} labels have no structure and are left out: the measures are of "
+            f"{share:.0%} of the labels",
+            err=True,
+        )
+        record = result.record | {"without_structure": left_out, "coverage": round(share, 4)}
+        result = result.model_copy(update={"record": record})
     if json_file:
         record = _measures(result)
         if str(json_file) == "-":
@@ -241,7 +255,12 @@ def evaluate(
 
         scores = screener.score(data.materials)
         draw_conductivities(
-            scores.probability, data.labels, scatter, threshold=limit, spread=scores.spread
+            scores.probability,
+            data.labels,
+            scatter,
+            threshold=limit,
+            spread=scores.spread,
+            similar=similar_to(data, screener.trained_on["formulas"]),
         )
     if str(json_file) != "-":
         _print_evaluation(result)
@@ -250,22 +269,30 @@ def evaluate(
 @command.command("explain", epilog="Example: ssefw screen explain m.model Li6PS5Cl")
 @click.argument("model", type=PATH)
 @click.argument("formula", required=False)
+@click.option("--structure", type=PATH, help="Structure file, for systems that ask for one.")
 @click.option("--top", type=int, default=10, help="So many properties.")
 @json_option
-def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> None:
-    """Say which properties move the score of a formula most, or of all labels without one."""
-    from ssefw.data.materials import Material
+def explain(
+    *, model: Path, formula: str | None, structure: Path | None, top: int, as_json: bool
+) -> None:
+    """Say which properties move the score of a material most, or of all labels without one."""
     from ssefw.screening.base import load_screener
 
     screener = load_screener(model)
-    if formula is None:
-        for name, weight in screener.importances(top=2 * top)[:top]:
+    if formula is None and structure is None:
+        found = screener.importances(top=2 * top)[:top]
+        if not found:
+            raise DataError(
+                f"A model of {screener.name!r} like this one has no importances over all labels. "
+                f"Give a formula: ssefw screen explain {model} Li6PS5Cl"
+            )
+        for name, weight in found:
             if as_json:
                 print_json({"feature": name, "importance": weight})
             else:
                 click.echo(f"{weight:.4f}  {name}")
         return
-    material = Material(name=formula, formula=formula)
+    material = _asked(formula, structure)
     scores = screener.score([material])
     if scores.problems:
         raise DataError(scores.problems[0])
@@ -279,7 +306,7 @@ def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> Non
 
     from ssefw.cli.console import console
 
-    table = Table(title=f"{formula}: score {scores.probability[0]:.2f}")
+    table = Table(title=f"{material.formula}: score {scores.probability[0]:.2f}")
     for title in ("property", "value", "median of labels", "adds to score"):
         table.add_column(title)
     for item in reasons:
@@ -287,6 +314,17 @@ def explain(*, model: Path, formula: str | None, top: int, as_json: bool) -> Non
             item.feature, f"{item.value:.4g}", f"{item.typical:.4g}", f"{item.effect:+.3f}"
         )
     console().print(table)
+
+
+def _asked(formula: str | None, structure: Path | None) -> "Material":
+    from ssefw.data.materials import Material, material_from_candidate
+    from ssefw.data.pools import read_pool
+
+    if structure is None:
+        return Material(name=str(formula), formula=str(formula))
+    if formula is not None:
+        raise click.UsageError("Give a formula or --structure, not both.")
+    return material_from_candidate(read_pool(structure, strict=True).candidates[0])
 
 
 @command.command("systems", epilog="Example: ssefw screen systems")

@@ -41,6 +41,12 @@ MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
 @click.option("--simplifications", default="all", help="Names with commas, or 'all'.")
 @click.option("--deepest", type=int, default=300, help="Largest number of clusters.")
 @click.option("--folds", type=int, default=5, help="Parts of the labels to choose and test on.")
+@click.option(
+    "--split",
+    type=click.Choice(["grouped", "random"]),
+    default="grouped",
+    help="Whether related materials stay on one side.",
+)
 @click.option("--out", type=PATH, help="Write the table (.csv).")
 @click.option("--figure", type=PATH, help="Draw W of the best of each descriptor (.svg, .png).")
 @click.option("--seed", type=int, default=0, help="Seed of controls and folds.")
@@ -57,6 +63,7 @@ def descriptors_command(
     simplifications: str,
     deepest: int,
     folds: int,
+    split: str,
     out: Path | None,
     figure: Path | None,
     seed: int,
@@ -78,7 +85,7 @@ def descriptors_command(
         all_representations,
         represent,
     )
-    from ssefw.screening.clustering.study import choose, study
+    from ssefw.screening.clustering.study import study
 
     chosen = all_representations(_descriptors(wanted), _simplifications(simplifications))
     labeled = _labeled(pool, sets, structures)
@@ -117,17 +124,34 @@ def descriptors_command(
             print_json(line)
     else:
         _show(lines)
-    parts = np.array_split(np.random.default_rng(seed).permutation(len(found.labels)), folds)
-    if folds > 1 and min(len(part) for part in parts) > 0:
-        every = np.arange(len(found.labels))
-        choice = choose(found, [(np.setdiff1d(every, part), part) for part in parts])
-        click.echo(
-            f"chosen on {folds - 1} of {folds} parts of the labels: {', '.join(choice.picked)}; "
-            f"held-out labels are {choice.chosen:.2f} decades from their cluster (best in "
-            f"hindsight, {choice.best_name}: {choice.best:.2f}; mean of all labels: "
-            f"{choice.mean_of_training:.2f})",
-            err=True,
-        )
+    if folds > 1:
+        _say_choice(found, labeled, folds, split, seed)
+
+
+def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, seed: int) -> None:
+    from ssefw.screening.clustering.grouping import framework_groups, grouped_folds, random_folds
+    from ssefw.screening.clustering.study import choose
+
+    if split == "grouped":
+        groups = framework_groups(labeled)[found.labels]
+        try:
+            parts = grouped_folds(found.values, groups, k=folds, seed=seed)
+        except DataError as error:
+            # The table stands without a choice.
+            click.echo(f"no representation is chosen: {error}", err=True)
+            return
+        told = f"{len(set(groups.tolist()))} groups of related materials, each on one side"
+    else:
+        parts = random_folds(len(found.labels), k=folds, seed=seed)
+        told = "at random, so that related materials are on both sides"
+    choice = choose(found, parts)
+    click.echo(
+        f"chosen on {folds - 1} of {folds} parts of the labels ({told}): "
+        f"{', '.join(choice.picked)}; held-out labels are {choice.chosen:.2f} decades from their "
+        f"cluster (best in hindsight, {choice.best_name}: {choice.best:.2f}; mean of all labels: "
+        f"{choice.mean_of_training:.2f})",
+        err=True,
+    )
 
 
 @click.command(

@@ -59,10 +59,11 @@ def patterns(
     lines: list[dict[str, object]] = [
         {
             "name": materials[row].name,
-            "formula": materials[row].formula,
+            "formula": materials[row].composition.reduced_formula,
             "votes": int(votes[row]),
             "n_votes": scores.n_votes,
             "probability": round(float(scores.probability[row]), 4),
+            "mean_probability": round(float(scores.details["mean_probability"][row]), 4),
             "similarity": round(float(scores.details["similarity"][row]), 4),
             "nearest_conductor": str(scores.details["nearest_conductor"][row]),
         }
@@ -164,7 +165,10 @@ def _draw_panels(
     own, _ = screener.patterns(materials)
     nearest, _ = screener.nearest_conductors(own)
     titles = [
-        f"{line['formula']} / {formulas[row]}  {line['similarity']:.2f}"
+        (
+            f"{line['formula']}, {line['votes']} of {line['n_votes']} votes",
+            f"{formulas[row]}, similarity {line['similarity']:.2f}",
+        )
         for line, row in zip(lines, nearest, strict=True)
     ]
     angles = screener.grid.start + screener.bin_width * (np.arange(own.shape[1]) + 0.5)

@@ -1,4 +1,4 @@
-"""Hops of vacancies between sites of a crystal, which of them are one by symmetry, and percolation.
+"""Hops between sites of a crystal, which of them are one by symmetry, and percolation.
 
 A hop joins site `i` of the cell with site `j` in a neighboring cell. Two hops are one where an
 operation of the space group carries one onto the other; what a calculation finds for one of them
@@ -7,7 +7,7 @@ holds for all. The barrier of the crystal is that of the best way through hops w
 
 import warnings
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,22 +19,24 @@ from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from ssefw.errors import DataError
 
 __all__ = [
+    "SYMPREC",
+    "Action",
+    "Cell",
     "Hop",
     "HopClass",
-    "VacancyCell",
-    "carry_over",
-    "distinct_sites",
+    "classes_of",
     "find_hops",
     "hops_to_cross",
     "percolation_levels",
-    "supercell_size",
+    "site_actions",
     "symmetry_operations",
-    "vacancy_at",
-    "vacancy_cell",
 ]
 
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
+Cell = tuple[int, int, int]
+Action = tuple[IntArray, dict[int, int], dict[int, IntArray]]
+"""An operation: its rotation, and for each site where it goes and by which lattice vector."""
 
 SYMPREC = 0.05
 """How far (A) an atom may be from where symmetry wants it."""
@@ -45,17 +47,51 @@ CLOSEST = 1.0
 
 @dataclass(frozen=True)
 class Hop:
-    """From site `start` to site `end` of the cell that is shifted by `image` lattice vectors."""
+    """From site `start` to site `end` of the cell that is shifted by `image` lattice vectors.
+
+    Attributes
+    ----------
+    length
+        Of the straight way, in A; where an ion is pushed, by way of that ion.
+    via
+        An ion that is pushed from its site, and the cell of that site: what comes from `start`
+        takes its place, and it goes on to `end`.
+    """
 
     start: int
     end: int
-    image: tuple[int, int, int]
+    image: Cell
     length: float
+    via: tuple[int, Cell] | None = None
 
     def reversed(self) -> "Hop":
         """Return the way back."""
         a, b, c = self.image
-        return Hop(self.end, self.start, (-a, -b, -c), self.length)
+        via = self.via
+        if via is not None:
+            site, (x, y, z) = via
+            via = site, (x - a, y - b, z - c)
+        return Hop(self.end, self.start, (-a, -b, -c), self.length, via)
+
+    def moved(self, action: Action) -> "Hop":
+        """Return where an operation of the crystal carries the hop."""
+        rotation, target, shift = action
+
+        def cell(site: int, image: Cell) -> Cell:
+            x, y, z = rotation @ np.array(image) + shift[site] - shift[self.start]
+            return int(x), int(y), int(z)
+
+        via = self.via
+        if via is not None:
+            via = target[via[0]], cell(*via)
+        image = cell(self.end, self.image)
+        return Hop(target[self.start], target[self.end], image, self.length, via)
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What tells this hop from all others of the crystal."""
+        pushed = () if self.via is None else (self.via[0], *self.via[1])
+        return (self.start, self.end, *self.image, *pushed)
 
 
 @dataclass(frozen=True)
@@ -109,8 +145,7 @@ def find_hops(
     if shortest < CLOSEST:
         msg = f"Two {specie} sites are {shortest:.2f} A apart: they cannot both be occupied."
         raise DataError(msg)
-    classes = _classes(hops, _actions(structure, sites))
-    return tuple(sorted(classes, key=lambda c: (round(c.hop.length, 4), len(c.hops))))
+    return classes_of(hops, site_actions(structure, sites))
 
 
 def _hops_within(structure: Structure, sites: Sequence[int], max_length: float) -> list[Hop]:
@@ -135,10 +170,8 @@ def symmetry_operations(structure: Structure, *, cartesian: bool = True) -> list
         return analyzer.get_symmetry_operations(cartesian=cartesian)
 
 
-def _actions(
-    structure: Structure, sites: Sequence[int]
-) -> list[tuple[IntArray, dict[int, int], dict[int, IntArray]]]:
-    """Return rotation, and for each site where it goes and by which lattice vector."""
+def site_actions(structure: Structure, sites: Sequence[int]) -> list[Action]:
+    """Return what the operations of a crystal's space group do to some of its sites."""
     coords = structure.frac_coords
     found = []
     for operation in symmetry_operations(structure, cartesian=False):
@@ -158,213 +191,31 @@ def _actions(
     return found
 
 
-def _classes(
-    hops: Sequence[Hop],
-    actions: Sequence[tuple[IntArray, dict[int, int], dict[int, IntArray]]],
-) -> list[HopClass]:
-    lengths = {(h.start, h.end, h.image): h.length for h in hops}
-    left = dict.fromkeys(lengths)
+def classes_of(hops: Sequence[Hop], actions: Sequence[Action]) -> tuple[HopClass, ...]:
+    """Return hops, each given in both directions, as classes by symmetry, shortest first."""
+    known = {hop.key: hop for hop in hops}
+    left = dict.fromkeys(known)
     classes = []
     while left:
-        start, end, image = next(iter(left))
-        orbit = {(start, end, image)}
-        for rotation, target, shift in actions:
-            moved = rotation @ np.array(image) + shift[end] - shift[start]
-            key = (target[start], target[end], (int(moved[0]), int(moved[1]), int(moved[2])))
-            if key in lengths:
+        first = known[next(iter(left))]
+        orbit = {first.key}
+        for action in actions:
+            key = first.moved(action).key
+            if key in known:
                 orbit.add(key)
-        back = {(j, i, (-a, -b, -c)) for i, j, (a, b, c) in orbit}
+        back = {known[key].reversed().key for key in orbit}
         for key in orbit | back:
             left.pop(key, None)
         symmetric = bool(orbit & back)
         members = sorted(orbit)
         if symmetric:
-            once: dict[tuple[int, int, tuple[int, int, int]], None] = {}
-            for i, j, (a, b, c) in members:
-                if (j, i, (-a, -b, -c)) not in once:
-                    once[i, j, (a, b, c)] = None
+            once: dict[tuple[int, ...], None] = {}
+            for key in members:
+                if known[key].reversed().key not in once:
+                    once[key] = None
             members = list(once)
-        classes.append(
-            HopClass(tuple(Hop(*key, length=lengths[key]) for key in members), symmetric)
-        )
-    return classes
-
-
-@dataclass(frozen=True)
-class VacancyCell:
-    """A supercell that lacks one ion, before and after a neighbor has hopped into the vacancy.
-
-    Attributes
-    ----------
-    start, end
-        With the moving ion at the start and at the end of the hop; sites in the same order.
-    mover
-        Index of the moving ion.
-    host
-        The supercell with all ions.
-    size
-        How often the cell is repeated along its lattice vectors.
-    """
-
-    start: Structure
-    end: Structure
-    mover: int
-    host: Structure
-    size: tuple[int, int, int]
-
-
-def vacancy_cell(structure: Structure, hop: Hop, *, min_length: float = 10.0) -> VacancyCell:
-    """Build the two ends of a vacancy hop in a supercell.
-
-    Parameters
-    ----------
-    min_length
-        Smallest distance (A) of a vacancy from its images, measured as the distances of the
-        supercell's opposite faces.
-    """
-    host, size = _host(structure, min_length)
-    start = structure.lattice.get_cartesian_coords(structure.frac_coords[hop.start])
-    end = structure.lattice.get_cartesian_coords(structure.frac_coords[hop.end] + hop.image)
-    mover, vacancy = _site_at(host, start), _site_at(host, end)
-    if mover == vacancy:
-        msg = (
-            f"The hop ends on an image of its own start in a supercell of {size}: with this few "
-            f"sites there is no vacancy to hop into. Ask for a longer cell than {min_length:g} A."
-        )
-        raise DataError(msg)
-    before, after = host.copy(), host.copy()
-    after.translate_sites([mover], end - start, frac_coords=False, to_unit_cell=False)
-    before.remove_sites([vacancy])
-    after.remove_sites([vacancy])
-    return VacancyCell(before, after, mover - (vacancy < mover), host, size)
-
-
-def supercell_size(structure: Structure, *, min_length: float) -> tuple[int, int, int]:
-    """Return how often a cell is repeated so that opposite faces are `min_length` (A) apart."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
-    a, b, c = (int(n) for n in np.maximum(1, np.ceil(min_length / heights - 1e-6)))
-    return a, b, c
-
-
-def _host(structure: Structure, min_length: float) -> tuple[Structure, tuple[int, int, int]]:
-    size = supercell_size(structure, min_length=min_length)
-    host = structure.copy()
-    host.remove_oxidation_states()
-    host.make_supercell(size, to_unit_cell=True)
-    return host, size
-
-
-def _site_at(structure: Structure, cart: FloatArray) -> int:
-    frac = structure.lattice.get_fractional_coords(cart)
-    difference = structure.frac_coords - frac
-    difference -= np.rint(difference)
-    distances = np.linalg.norm(structure.lattice.get_cartesian_coords(difference), axis=1)
-    return int(distances.argmin())
-
-
-def vacancy_at(structure: Structure, site: int, *, min_length: float = 10.0) -> Structure:
-    """Return a supercell without the ion at one site of the cell; see `vacancy_cell`."""
-    host, _ = _host(structure, min_length)
-    host.remove_sites([_site_at(host, structure.cart_coords[site])])
-    return host
-
-
-def distinct_sites(
-    structure: Structure, kinds: Sequence[HopClass], *, min_length: float = 10.0
-) -> dict[int, int]:
-    """Return for each site that hops start or end at the one whose vacancy stands for it.
-
-    Vacancies are one where an operation of the crystal joins them that also carries the supercell
-    into itself.
-    """
-    size = np.array(supercell_size(structure, min_length=min_length))
-    sites = sorted({site for kind in kinds for site in (kind.hop.start, kind.hop.end)})
-    mobile = [
-        k for k, s in enumerate(structure) if s.specie.symbol == structure[sites[0]].specie.symbol
-    ]
-    stands_for = {site: site for site in sites}
-    for rotation, target, _ in _actions(structure, mobile):
-        steps = rotation * size[None, :] / size[:, None]
-        if np.abs(steps - np.rint(steps)).max() > 1e-9:
-            continue
-        for site in sites:
-            stands_for[site] = min(stands_for[site], target[site])
-    # The lowest of a set may be none of the sites asked for: then the lowest asked for stands.
-    chosen: dict[int, int] = {}
-    for site in sites:
-        chosen.setdefault(stands_for[site], site)
-    return {site: chosen[stands_for[site]] for site in sites}
-
-
-def carry_over(
-    relaxed: Structure,
-    ideal: Structure,
-    other: Structure,
-    operations: Iterable[SymmOp],
-    *,
-    holes: tuple[FloatArray, FloatArray],
-    mover: int | None = None,
-) -> Structure | None:
-    """Return a relaxed end from another, where symmetry makes them one.
-
-    Parameters
-    ----------
-    relaxed, ideal
-        A cell with a vacancy, relaxed and as cut from the crystal.
-    other
-        The cell that is asked for, as cut from the crystal.
-    operations
-        Of the crystal, in Cartesian coordinates.
-    holes
-        Where the vacancies of `ideal` and of `other` are, Cartesian.
-    mover
-        Index in both of an ion that should rather be carried onto itself, as the operation does
-        that turns a hop around.
-    """
-    lattice = relaxed.lattice
-    drift = _shortest(lattice.matrix, relaxed.cart_coords - ideal.cart_coords)
-    found: tuple[IntArray, FloatArray] | None = None
-    for operation in operations:
-        rotated = lattice.matrix @ operation.rotation_matrix.T
-        steps = lattice.get_fractional_coords(rotated)
-        if not np.allclose(steps, np.rint(steps), atol=1e-3):
-            continue  # it does not carry the supercell into itself
-        shift = holes[1] - operation.operate(holes[0])
-        target = _match(
-            lattice.matrix, operation.operate_multi(ideal.cart_coords) + shift, ideal, other
-        )
-        if target is None:
-            continue
-        is_best = mover is None or target[mover] == mover
-        if found is None or is_best:
-            found = target, operation.rotation_matrix
-        if is_best:
-            break
-    if found is None:
-        return None
-    target, rotation = found
-    coords = other.cart_coords.copy()
-    coords[target] += drift @ rotation.T
-    return Structure(lattice, other.species, coords, coords_are_cartesian=True)
-
-
-def _match(
-    matrix: FloatArray, moved: FloatArray, start: Structure, end: Structure
-) -> IntArray | None:
-    """Return which site of `end` each moved site of `start` falls on, if all do."""
-    frac = (moved[:, None] - end.cart_coords[None]) @ np.linalg.inv(matrix)
-    distances = np.linalg.norm((frac - np.rint(frac)) @ matrix, axis=2)
-    nearest: IntArray = distances.argmin(axis=1)
-    if distances.min(axis=1).max() > 2 * SYMPREC or len(set(nearest.tolist())) < len(nearest):
-        return None
-    species = [start.species[k] == end.species[j] for k, j in enumerate(nearest)]
-    return nearest if all(species) else None
-
-
-def _shortest(matrix: FloatArray, vectors: FloatArray) -> FloatArray:
-    frac = vectors @ np.linalg.inv(matrix)
-    shortest: FloatArray = (frac - np.rint(frac)) @ matrix
-    return shortest
+        classes.append(HopClass(tuple(known[key] for key in members), symmetric))
+    return tuple(sorted(classes, key=lambda c: (round(c.hop.length, 4), len(c.hops))))
 
 
 def percolation_levels(

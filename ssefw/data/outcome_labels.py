@@ -169,7 +169,13 @@ def _check_number(sigma: Estimate) -> None:
 
 
 def _check_solid(outcome: Outcome) -> None:
-    """Refuse a fit that rests on temperatures at which the framework was melting."""
+    """Refuse a fit that reaches temperatures at which the framework melted.
+
+    A run that melted has no diffusivity, so no fit contains it. Where it is hotter than all that
+    was fitted, the fit is of runs that stayed solid and leads away from the melt, to a crystal; a
+    periodic cell without surface even melts later than the crystal would. A melt at or below a
+    fitted temperature says that what was fitted there was melting too, only later than it ran.
+    """
     melted = [d.temperature for d in outcome.diffusivities if d.regime == "melted"]
     if not melted:
         return

@@ -28,7 +28,7 @@ from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
-__all__ = ["AseEngine"]
+__all__ = ["DEFAULT_CALCULATOR", "AseEngine"]
 
 logger = logging.getLogger(__name__)
 

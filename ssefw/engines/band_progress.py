@@ -8,9 +8,11 @@ from ssefw.documents import EndReason, NebIterationRecord
 from ssefw.engines.ase_neb import BAND_FILE, read_history
 from ssefw.engines.stopping import StopCheck
 
-__all__ = ["read_band_progress", "watched"]
+__all__ = ["LATEST_FILE", "read_band_progress", "watched"]
 
 NEB_OUTPUT = "neb.out"
+LATEST_FILE = "iteration.json"
+"""Where an engine without a history of its own leaves the newest iteration of a running band."""
 
 
 def read_band_progress(folder: Path) -> NebIterationRecord | None:
@@ -25,6 +27,8 @@ def read_band_progress(folder: Path) -> NebIterationRecord | None:
 
         found = records(parse_log(read_text(folder / NEB_OUTPUT)))
         return found[-1] if found else None
+    if (folder / LATEST_FILE).exists():
+        return NebIterationRecord.model_validate_json((folder / LATEST_FILE).read_text())
     return None
 
 
@@ -50,7 +54,8 @@ def watched(
     def check() -> EndReason | None:
         if time.monotonic() - last[0] >= interval:
             last[0] = time.monotonic()
-            for file in (*folder.rglob(BAND_FILE), *folder.rglob(NEB_OUTPUT)):
+            names = (BAND_FILE, NEB_OUTPUT, LATEST_FILE)
+            for file in (found for name in names for found in folder.rglob(name)):
                 name = str(file.parent.relative_to(folder))
                 latest = read_band_progress(file.parent)
                 if latest is not None and latest != seen.get(name):

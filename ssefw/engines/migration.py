@@ -2,6 +2,7 @@
 
 The protocol is that of Laskowski et al. 2023 (DOI 10.1039/d2ee03499a): one vacancy in a supercell,
 ends relaxed at the fixed cell, framework on straight lines, plain band and then a climbing image.
+Interstitial ions go the same way: their crystal comes with marks, see `ssefw.data.defects`.
 """
 
 import contextlib
@@ -15,7 +16,8 @@ from pymatgen.core import Structure
 
 from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
-from ssefw.data.hops import HopClass, percolation_levels, vacancy_cell
+from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of
+from ssefw.data.hops import HopClass, percolation_levels
 from ssefw.documents import (
     Barrier,
     Document,
@@ -37,6 +39,7 @@ __all__ = [
     "MigrationSettings",
     "hop_barrier",
     "hop_barriers",
+    "hop_label",
     "hop_record",
     "no_band",
     "percolation_barrier",
@@ -56,8 +59,10 @@ class MigrationSettings(Document):
 
     Attributes
     ----------
+    mechanism
+        What hops.
     min_length
-        Smallest distance of the vacancy from its images.
+        Smallest distance of the defect from its images.
     n_images
         Images of the band, both ends included.
     end_fmax, end_steps
@@ -66,19 +71,27 @@ class MigrationSettings(Document):
         Where the images start: on straight lines, spread from there by IDPP, or with the ion on
         the path of least bond-valence site energy and the framework on straight lines.
     charge
-        Of the cell that lacks the ion, in e: minus the charge of the ion. Engines that know no
-        charge leave it.
+        Of the cell with the defect, in e; by default -1 for a vacancy and +1 for an interstitial
+        ion. Engines that know no charge leave it.
     band
         How the band is relaxed.
     """
 
+    mechanism: Mechanism = "vacancy"
     min_length: Length = 10.0
     n_images: int = Field(default=7, ge=3)
     end_fmax: Annotated[float, Unit("eV/angstrom")] = Field(default=0.01, gt=0)
     end_steps: int = 500
     path: Literal["linear", "idpp", "bvse"] = "idpp"
-    charge: Annotated[float, Unit("e")] = -1.0
+    charge: Annotated[float, Unit("e")] | None = None
     band: NebSettings = Field(default_factory=NebSettings)
+
+    @property
+    def cell_charge(self) -> float:
+        """Charge of a cell with the defect, in e."""
+        if self.charge is not None:
+            return self.charge
+        return -1.0 if self.mechanism == "vacancy" else 1.0
 
 
 def hop_barrier(
@@ -99,9 +112,10 @@ def hop_barrier(
     Parameters
     ----------
     structure
-        The relaxed crystal that the hops were found in.
+        The relaxed crystal that the hops were found in, with marks where they are of
+        interstitial ions.
     ends, stands_for
-        Relaxed vacancies by site, and which of them stands for a site; by default those of this
+        Relaxed defects by site, and which of them stands for a site; by default those of this
         hop are relaxed here.
     landscape
         Of the site energy, for the path ``bvse``; by default it is calculated.
@@ -117,8 +131,8 @@ def hop_barrier(
     EngineError
         If an end does not relax, or the engine fails.
     """
-    charged = engine.charged(settings.charge)
-    cell = vacancy_cell(structure, kind.hop, min_length=settings.min_length)
+    charged = engine.charged(settings.cell_charge)
+    cell = hop_cell(structure, kind.hop, min_length=settings.min_length)
     if ends is None or stands_for is None:
         own = _shared(charged, structure, [kind], settings)
         ends, stands_for = own.of(kind), own.stands_for
@@ -165,6 +179,8 @@ def hop_record(kind: HopClass) -> HopRecord:
         end=hop.end,
         image=hop.image,
         length=hop.length,
+        via=None if hop.via is None else hop.via[0],
+        via_image=None if hop.via is None else hop.via[1],
         symmetric=kind.symmetric,
         n_equivalent=len(kind.hops),
     )
@@ -181,12 +197,11 @@ def _first_images(
 ) -> tuple[list[Structure], tuple[str, ...]]:
     """Return the images as they start, and what a reader should know of them."""
     warnings: tuple[str, ...] = ()
-    if settings.path == "bvse":
+    # The site energy knows one ion that moves.
+    if settings.path == "bvse" and kind.hop.via is None:
         try:
             if landscape is None:
-                landscape = site_energy_landscape(
-                    structure, ion=structure[kind.hop.start].specie.symbol, resolution=RESOLUTION
-                ).landscape
+                landscape = _landscape(structure, kind)
             path = site_energy_path(structure, kind.hop, landscape)
             images = images_along(*ends, mover=mover, path=path, n_images=settings.n_images)
             check_images(images)
@@ -197,6 +212,12 @@ def _first_images(
             return images, ()
     images = linear_images(*ends, n_images=settings.n_images)
     return (images if settings.path == "linear" else idpp_images(images)), warnings
+
+
+def _landscape(structure: Structure, kind: HopClass) -> Landscape:
+    return site_energy_landscape(
+        crystal_of(structure), ion=ion_of(structure, kind.hop), resolution=RESOLUTION
+    ).landscape
 
 
 def _from_band_of(
@@ -244,16 +265,13 @@ def hop_barriers(
     Ends that symmetry makes one are relaxed once. A hop that fails is a band without a barrier
     that says why; the others go on. Called again, it continues where it was.
     """
-    shared = _shared(engine.charged(settings.charge), structure, kinds, settings)
+    shared = _shared(engine.charged(settings.cell_charge), structure, kinds, settings)
     landscape = None
     if settings.path == "bvse":
         with contextlib.suppress(DataError, AnalysisError):  # told for each hop
-            landscape = site_energy_landscape(
-                structure, ion=structure[kinds[0].hop.start].specie.symbol, resolution=RESOLUTION
-            ).landscape
+            landscape = _landscape(structure, kinds[0])
     for kind in kinds:
-        image = "".join(f"{x:+d}" for x in kind.hop.image)
-        folder = directory / f"hop-{kind.hop.start}-{kind.hop.end}{image}"
+        folder = directory / f"hop-{hop_label(hop_record(kind))}"
         try:
             yield (
                 kind,
@@ -268,6 +286,16 @@ def hop_barriers(
             yield kind, no_band(kind, str(error), status=status, provenance=engine.provenance())
         if stop() is not None:
             return
+
+
+def hop_label(hop: HopRecord, *, first: int = 0) -> str:
+    """Return what tells a hop from others: its sites, counted from `first`, and their cells."""
+
+    def shown(site: int, image: tuple[int, int, int]) -> str:
+        return f"-{site + first}" + "".join(f"{x:+d}" for x in image)
+
+    pushed = shown(hop.via, hop.via_image) if hop.via is not None and hop.via_image else ""
+    return f"{hop.start + first}{pushed}{shown(hop.end, hop.image)}"
 
 
 def no_band(
@@ -371,7 +399,7 @@ def percolation_barrier(
         )
     return Barrier(
         candidate_id=candidate_id,
-        formula=structure.composition.reduced_formula,
+        formula=crystal_of(structure).composition.reduced_formula,
         specie=specie,
         method="neb",
         barrier_1d=estimates[0],

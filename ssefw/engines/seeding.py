@@ -14,11 +14,19 @@ from pymatgen.core import Structure
 from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
 from ssefw.bvse.paths import route
+from ssefw.data.defects import Mechanism, crystal_of, ion_of, mark_interstitials
 from ssefw.data.hops import Hop, HopClass, hops_to_cross
 from ssefw.engines.band import displacements, linear_images
 from ssefw.errors import AnalysisError, DataError
 
-__all__ = ["HopChoice", "choose_hops", "images_along", "images_like", "site_energy_path"]
+__all__ = [
+    "HopChoice",
+    "choose_hops",
+    "images_along",
+    "images_like",
+    "prepared_for",
+    "site_energy_path",
+]
 
 HopChoice = Literal["shortest", "bvse", "all"]
 """Which classes of hops are calculated; see `choose_hops`."""
@@ -30,6 +38,45 @@ RESOLUTION = 0.2
 
 SAME_SITE = 1.0
 """A minimum of the site energy this near (A) to an ion is the site of that ion."""
+
+
+def prepared_for(mechanism: Mechanism, crystal: Structure, *, specie: str) -> Structure:
+    """Return a crystal in which the hops of a mechanism can be looked for.
+
+    For interstitial ions their sites are marked: the minima of the bond-valence site energy that
+    no ion is at.
+
+    Raises
+    ------
+    DataError
+        If there is no such site, or no ion of the specie.
+    """
+    if mechanism == "vacancy":
+        return crystal
+    landscape = site_energy_landscape(crystal, ion=specie, resolution=RESOLUTION).landscape
+    lattice = crystal.lattice
+    found = [site.frac_coords for site in crystal if site.specie.symbol == specie]
+    n_ions = len(found)
+    for place in _in_cell(landscape, crystal):
+        away = lattice.get_all_distances([place], found)
+        if away.min() > SAME_SITE:
+            found.append(place)
+    return mark_interstitials(crystal, found[n_ions:], ion=specie)
+
+
+def _in_cell(landscape: Landscape, crystal: Structure) -> FloatArray:
+    """Return the minima of the site energy within a cell of the crystal, lowest first."""
+    matrix = landscape.framework.matrix
+    order = np.argsort(np.round(landscape.energies, 4), kind="stable")
+    # The landscape is that of a primitive cell, whose lattice vectors fill those of the crystal.
+    corners = np.array(list(np.ndindex(2, 2, 2))) @ crystal.lattice.matrix @ np.linalg.inv(matrix)
+    low, high = np.floor(corners.min(axis=0)) - 1, np.ceil(corners.max(axis=0)) + 1
+    cells = np.array(list(np.ndindex(*(high - low + 1).astype(int)))) + low
+    places = (landscape.frac_sites[order][:, None] + cells[None]).reshape(-1, 3) @ matrix
+    frac = np.asarray(crystal.lattice.get_fractional_coords(places))
+    edge = 1e-4
+    inside = ((frac > -edge) & (frac < 1 - edge)).all(axis=1)
+    return frac[inside]
 
 
 def images_along(
@@ -119,8 +166,13 @@ def choose_hops(
         return tuple(classes)
     if how == "shortest":
         return hops_to_cross(classes)
-    ion = structure[classes[0].hop.start].specie.symbol
-    landscape = site_energy_landscape(structure, ion=ion, resolution=RESOLUTION).landscape
+    if classes[0].hop.via is not None:
+        raise AnalysisError(
+            "The site energy knows one ion that moves, not two. Choose hops by length."
+        )
+    landscape = site_energy_landscape(
+        crystal_of(structure), ion=ion_of(structure, classes[0].hop), resolution=RESOLUTION
+    ).landscape
     ranked = []
     for kind in classes:
         try:
@@ -186,8 +238,8 @@ def _site_near(landscape: Landscape, point: FloatArray) -> tuple[int, npt.NDArra
 
 def _refuse_occupied(structure: Structure, hop: Hop, points: FloatArray) -> None:
     """Refuse a way through sites of other mobile ions, which are occupied."""
-    specie = structure[hop.start].specie
-    others = [k for k, site in enumerate(structure) if site.specie == specie]
+    ion = ion_of(structure, hop)
+    others = [k for k, site in enumerate(structure) if site.specie.symbol == ion]
     lattice = structure.lattice
     ends = points[[0, -1]]
     inner = [p for p in points if np.linalg.norm(ends - p, axis=1).min() > SAME_SITE]

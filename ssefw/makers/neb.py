@@ -1,4 +1,4 @@
-"""Barriers of a candidate: its hops, the vacancies they begin and end with, and their bands."""
+"""Barriers of a candidate: its hops, the defects they begin and end with, and their bands."""
 
 import math
 from collections.abc import Sequence
@@ -7,25 +7,26 @@ from dataclasses import dataclass, field
 from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
 
-from ssefw.data.hops import (
-    Hop,
-    HopClass,
+from ssefw.data.defects import (
+    crystal_of,
     distinct_sites,
-    find_hops,
+    find_hops_of,
+    hop_cell,
     supercell_size,
-    vacancy_cell,
 )
+from ssefw.data.hops import Hop, HopClass
 from ssefw.documents import Barrier, Candidate, HopRecord, NebPath, RelaxResult
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.ends import relax_end
 from ssefw.engines.migration import (
     MigrationSettings,
     hop_barrier,
+    hop_label,
     hop_record,
     no_band,
     percolation_barrier,
 )
-from ssefw.engines.seeding import HopChoice, choose_hops
+from ssefw.engines.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
@@ -39,7 +40,7 @@ __all__ = ["BandMaker", "EndMaker", "NebMaker", "recorded_barrier"]
 
 @dataclass
 class EndMaker(Maker):
-    """Relax the supercell that lacks one ion, at a fixed cell."""
+    """Relax the supercell with one defect, at a fixed cell."""
 
     engine: Engine
     settings: MigrationSettings = field(default_factory=MigrationSettings)
@@ -47,11 +48,11 @@ class EndMaker(Maker):
 
     @job(output_schema=RelaxResult, config=WATCHED)
     def make(self, structure: Structure, site: int) -> RelaxResult | Response[RelaxResult]:
-        """Return the vacancy at a site of the crystal; a job for the rest if time ran out."""
+        """Return the defect at a site of the crystal; a job for the rest if time ran out."""
         with failures_recorded():
             try:
                 return relax_end(
-                    self.engine.charged(self.settings.charge),
+                    self.engine.charged(self.settings.cell_charge),
                     structure,
                     site,
                     min_length=self.settings.min_length,
@@ -64,7 +65,7 @@ class EndMaker(Maker):
 
 @dataclass
 class BandMaker(Maker):
-    """Relax the band of one hop between relaxed vacancies.
+    """Relax the band of one hop between relaxed defects.
 
     A band lies in a folder named by what it is: a job that was killed, or runs out of time,
     continues there from the last complete iteration.
@@ -95,18 +96,19 @@ class BandMaker(Maker):
         Parameters
         ----------
         structure
-            The crystal.
+            The crystal, with marks where interstitial ions hop.
         ends, sites
-            Relaxed vacancies and the sites of the crystal they are at; None where that failed.
+            Relaxed defects and the sites of the crystal they are at; None where that failed.
         stands_for
-            Each site, and the one whose vacancy stands for it.
+            Each site, and the one whose defect stands for it.
         """
         with failures_recorded():
-            alone = Hop(hop.start, hop.end, hop.image, hop.length)
+            via = None if hop.via is None or hop.via_image is None else (hop.via, hop.via_image)
+            alone = Hop(hop.start, hop.end, hop.image, hop.length, via)
             kind = HopClass((alone,), symmetric=hop.symmetric)
             missing = [site for site, end in zip(sites, ends, strict=True) if end is None]
             if missing:
-                reason = f"The vacancy at site {missing[0]} could not be relaxed."
+                reason = f"The defect at site {missing[0]} could not be relaxed."
                 return no_band(kind, reason).model_copy(update={"hop": hop})
             relaxed = {
                 site: end.structure
@@ -183,7 +185,7 @@ class NebMaker(Maker):
         if relaxed is None:
             raise DataError("There is no relaxed structure to find hops in.")
         with failures_recorded():
-            structure = relaxed.structure
+            structure = prepared_for(self.settings.mechanism, relaxed.structure, specie=self.specie)
             chosen, _ = self.choose(structure)
             stands_for = distinct_sites(structure, chosen, min_length=self.settings.min_length)
             ends = {
@@ -217,10 +219,10 @@ class NebMaker(Maker):
         """Join the hops to the barrier of the crystal; a band that failed is None."""
         with failures_recorded():
             chosen, left = self.choose(structure)
-            kinds = {(k.hop.start, k.hop.end, k.hop.image): k for k in chosen}
+            kinds = {hop_label(hop_record(kind)): kind for kind in chosen}
             found = {}
             for hop, band in zip(hops, bands, strict=True):
-                kind = kinds[hop.start, hop.end, hop.image]
+                kind = kinds[hop_label(hop)]
                 found[kind] = band or no_band(kind, "its job failed, see the failures")
             barrier = percolation_barrier(
                 structure,
@@ -236,18 +238,25 @@ class NebMaker(Maker):
     def choose(self, structure: Structure) -> tuple[list[HopClass], list[HopClass]]:
         """Return the classes of hops to compute, and those that are left.
 
+        Parameters
+        ----------
+        structure
+            See `ssefw.engines.seeding.prepared_for`.
+
         Raises
         ------
         DataError
             If there are none, too many, or the supercell is too large for them.
         """
-        classes = find_hops(structure, specie=self.specie, max_length=self.max_hop)
+        classes = find_hops_of(
+            structure, self.settings.mechanism, specie=self.specie, max_length=self.max_hop
+        )
         chosen = list(choose_hops(structure, classes, self.hops))
         size = supercell_size(structure, min_length=self.settings.min_length)
-        n_atoms = len(structure) * math.prod(size)
+        n_atoms = len(crystal_of(structure)) * math.prod(size)
         if n_atoms > self.max_atoms:
             raise DataError(
-                f"The supercell {size} for vacancies {self.settings.min_length:g} A apart has "
+                f"The supercell {size} for defects {self.settings.min_length:g} A apart has "
                 f"{n_atoms} atoms, more than max_atoms = {self.max_atoms}."
             )
         if len(chosen) > self.max_hops:
@@ -256,7 +265,7 @@ class NebMaker(Maker):
                 "max_hop, or allow more."
             )
         for kind in chosen:
-            vacancy_cell(structure, kind.hop, min_length=self.settings.min_length)
+            hop_cell(structure, kind.hop, min_length=self.settings.min_length)
         return chosen, [kind for kind in classes if kind not in chosen]
 
     def _band(
@@ -268,12 +277,11 @@ class NebMaker(Maker):
     ) -> Job:
         sites = sorted({stands_for[kind.hop.start], stands_for[kind.hop.end]})
         hop = hop_record(kind)
-        image = "".join(f"{x:+d}" for x in hop.image)
         return BandMaker(
             engine=self.engine,
             settings=self.settings,
             first=self.first,
-            name=f"neb hop {hop.start + 1}-{hop.end + 1}{image} {hop.length:.2f} A",
+            name=f"neb hop {hop_label(hop, first=1)} {hop.length:.2f} A",
         ).make(
             structure,
             hop,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from ssefw.analysis import fit_conductivity
+from ssefw.analysis import ANALYSIS_VERSION, fit_conductivity
 from ssefw.documents import (
     Barrier,
     Candidate,
@@ -19,6 +19,7 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.makers.gates import failed
+from ssefw.store.reanalysis import ANALYSIS
 
 __all__ = ["conclude_candidate", "core_hours"]
 
@@ -72,8 +73,13 @@ def conclude_candidate(
         relaxed=relaxed,
         trajectory_keys=tuple(trajectory.key for trajectory in trajectories),
         cost=_cost(relaxed, trajectories, barrier, threads=threads),
-        provenance=relaxed.provenance if relaxed else Provenance(),
+        provenance=_analyzed(relaxed.provenance if relaxed else Provenance()),
     )
+
+
+def _analyzed(provenance: Provenance) -> Provenance:
+    versions = {**provenance.versions, ANALYSIS: ANALYSIS_VERSION}
+    return provenance.model_copy(update={"versions": versions})
 
 
 def _judge(

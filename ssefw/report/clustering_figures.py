@@ -35,8 +35,9 @@ def draw_study(found: Study, path: Path) -> None:
     columns = [*shown.values(), ("Control\nrandom", found.control[inside])]
     columns.sort(key=lambda column: float(column[1].mean()))
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(max(4.0, 0.75 * len(columns) + 1), 3.6), layout="constrained")
+        figure = Figure(figsize=(max(4.0, 0.48 * len(columns) + 1), 3.8), layout="constrained")
         axes = figure.subplots()
+        axes.axhline(float(found.control[inside].mean()), color=GRAY, lw=0.7, ls=":")
         for place, (title, w) in enumerate(columns):
             _half_violin(axes, place, w, GRAY if title.startswith("Control") else ACCENT)
         axes.set_xticks(
@@ -58,6 +59,8 @@ def draw_tree(
 ) -> None:
     """Draw the top of a tree above the labels of its clusters, high ones apart.
 
+    A cluster is as wide as it has rows, so that shares of the pool are seen as lengths.
+
     Parameters
     ----------
     rows, values
@@ -66,26 +69,40 @@ def draw_tree(
     _check(path)
     names = cut(tree, [depth])[0]
     order = _order_of_clusters(tree, depth)
-    place = {name: number for number, name in enumerate(order)}
-    size = {name: int((names == name).sum()) for name in order}
+    size = np.array([(names == name).sum() for name in order])
+    middle_of = np.cumsum(size) - size / 2
+    number = {name: place for place, name in enumerate(order)}
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 4.2), layout="constrained")
-        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.2, 1, 0.7])
-        _branches(top, tree, depth, place)
+        figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+        top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=[2.0, 1.2, 0.8])
+        _branches(top, tree, depth, dict(zip(order, middle_of.tolist(), strict=True)))
         top.set_ylabel("distance")
-        at = np.array([place[names[row]] for row in rows])
+        top.set_title(f"{tree.n} structures in {depth} clusters, {len(rows)} with labels")
+        here = np.array([number[names[row]] for row in rows])
         high = values >= threshold
-        middle.plot(at[~high], values[~high], ".", color=GRAY, ms=3, label="low")
-        middle.plot(at[high], values[high], ".", color=ACCENT, ms=4, label="high")
+        middle.plot(
+            middle_of[here[~high]], values[~high], ".", color=GRAY, ms=3, label=_below(threshold)
+        )
+        middle.plot(
+            middle_of[here[high]], values[high], ".", color=ACCENT, ms=4, label=_from(threshold)
+        )
         middle.axhline(threshold, color=GRAY, lw=0.7, ls=":")
         middle.set_ylabel("lg σ (S/cm)")
-        density = np.array(
-            [high[at == number].sum() / size[name] for number, name in enumerate(order)]
-        )
-        bottom.bar(range(len(order)), density, width=1.0, color=ACCENT)
-        bottom.set_ylabel("high labels\na structure")
-        bottom.set_xlabel(f"{len(order)} clusters in the order of the tree")
+        middle.legend(loc="lower left", ncols=2, borderpad=0, handletextpad=0.1)
+        held = np.bincount(here[high], minlength=len(order))
+        bottom.bar(middle_of, 100 * held / size, width=size, color=ACCENT, edgecolor=ACCENT, lw=0.3)
+        bottom.set_ylabel("high labels in\n100 structures")
+        bottom.set_xlabel("structures in the order of the tree")
+        bottom.set_xlim(0, tree.n)
         figure.savefig(path, dpi=150)
+
+
+def _below(threshold: float) -> str:
+    return f"below {10**threshold:.0e} S/cm".replace("e-0", "e-")
+
+
+def _from(threshold: float) -> str:
+    return f"from {10**threshold:.0e} S/cm".replace("e-0", "e-")
 
 
 def _check(path: Path) -> None:
@@ -97,7 +114,8 @@ def _half_violin(axes: Any, place: int, w: FloatArray, color: str) -> None:
     axes.plot(np.full(len(w), place - 0.12), w, ".", color=color, ms=2.5, alpha=0.6)
     axes.plot([place - 0.3, place + 0.35], [w.mean()] * 2, color=color, lw=1)
     if np.ptp(w) > 0:
-        grid = np.linspace(w.min(), w.max(), 100)
+        margin = 0.15 * np.ptp(w)
+        grid = np.linspace(w.min() - margin, w.max() + margin, 150)
         density = gaussian_kde(w)(grid)
         axes.fill_betweenx(
             grid, place, place + 0.4 * density / density.max(), color=color, alpha=0.35, lw=0
@@ -117,8 +135,8 @@ def _order_of_clusters(tree: Tree, depth: int) -> list[int]:
     return order
 
 
-def _branches(axes: Any, tree: Tree, depth: int, place: dict[int, int]) -> None:
-    x: dict[int, float] = {name: float(number) for name, number in place.items()}
+def _branches(axes: Any, tree: Tree, depth: int, place: dict[int, float]) -> None:
+    x = dict(place)
     floor = float(tree.heights[tree.n - depth - 1]) if depth < tree.n else 0.0
     y = dict.fromkeys(place, floor)
     for merge in range(tree.n - depth, tree.n - 1):
@@ -131,4 +149,6 @@ def _branches(axes: Any, tree: Tree, depth: int, place: dict[int, int]) -> None:
             lw=0.6,
         )
         x[tree.n + merge], y[tree.n + merge] = (x[one] + x[other]) / 2, height
+    if floor > 0:
+        axes.set_yscale("log")
     axes.set_ylim(bottom=floor)

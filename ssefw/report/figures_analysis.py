@@ -105,18 +105,27 @@ def _msd_title(found: Diffusivity) -> str:
 
 
 def _scientific(estimate: Estimate) -> str:
-    """Return the number with its interval and one common power of ten."""
+    """Return the number with its interval: one common power of ten, or each its own where wide."""
     top = estimate.upper if estimate.value is None else estimate.value
     if top is None or top <= 0:
         return "0"
-    power = int(np.floor(np.log10(top)))
-    scaled = [
-        f"{number / 10.0**power:.2f}"
-        for number in (top, estimate.lower, estimate.upper)
-        if number is not None
-    ]
-    body = f"{scaled[0]} [{scaled[1]}, {scaled[2]}]" if estimate.value is not None else scaled[0]
-    return f"{body} $\\times$ 10$^{{{power}}}$"
+    numbers = [number for number in (top, estimate.lower, estimate.upper) if number is not None]
+    if max(numbers) > 10.0 * min(numbers):
+        shown, factor = [_short(number) for number in numbers], ""
+    else:
+        power = int(np.floor(np.log10(top)))
+        shown = [f"{number / 10.0**power:.2f}" for number in numbers]
+        factor = f" $\\times$ 10$^{{{power}}}$"
+    body = f"{shown[0]} [{shown[1]}, {shown[2]}]" if estimate.value is not None else shown[0]
+    return body + factor
+
+
+def _short(number: float) -> str:
+    """Return two digits of a number, with a power of ten where it is far from one."""
+    if number <= 0.0 or 0.01 <= number < 100.0:
+        return f"{number:.2g}"
+    power = int(np.floor(np.log10(number)))
+    return f"{number / 10.0**power:.1f}$\\times$10$^{{{power}}}$"
 
 
 def arrhenius_figure(fit: Conductivity) -> Figure:
@@ -136,7 +145,8 @@ def arrhenius_figure(fit: Conductivity) -> Figure:
         axes.margins(x=0.06)
         axes.grid(axis="y", lw=0.3, alpha=0.6)
         _mark_temperatures(axes, temperatures)
-        axes.text(0.97, 0.95, _arrhenius_note(fit), transform=axes.transAxes, ha="right", va="top")
+        # Conductivity falls to the right, so that the lower left corner is free.
+        axes.text(0.03, 0.04, _arrhenius_note(fit), transform=axes.transAxes, va="bottom")
     return figure
 
 

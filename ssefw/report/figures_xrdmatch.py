@@ -1,5 +1,6 @@
 """Figures of the pattern screen: patterns beside their nearest conductors, votes, augmentations."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ Floats = npt.NDArray[Any]
 
 
 def draw_similar(
-    titles: Sequence[str],
+    titles: Sequence[tuple[str, str]],
     patterns: Floats,
     conductors: Floats,
     *,
@@ -31,27 +32,53 @@ def draw_similar(
 
     Parameters
     ----------
+    titles
+        What to write above and below each.
     patterns, conductors
         Intensities from 0 to 1, shape (n, points).
     angles
         2 theta in degrees, shape (points,).
     """
-    rows = -(-len(titles) // COLUMNS)
+    columns = min(COLUMNS, len(titles))
+    rows = -(-len(titles) // columns)
+    shown = angles[((patterns > 0) | (conductors > 0)).any(axis=0)]
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(8.4, 0.5 + 1.3 * rows), layout="constrained")
-        grid = figure.subplots(rows, COLUMNS, sharex=True, squeeze=False)
-        for axes, title, own, other in zip(grid.flat, titles, patterns, conductors, strict=False):
-            axes.vlines(angles[own > 0], 0, own[own > 0], color=ACCENT, lw=0.8)
-            axes.vlines(angles[other > 0], 0, -other[other > 0], color=GRAY, lw=0.8)
+        figure = Figure(figsize=(2.9 * columns, 0.8 + 1.35 * rows), layout="constrained")
+        grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+        for axes, (above, below), own, other in zip(
+            grid.flat, titles, patterns, conductors, strict=False
+        ):
+            axes.vlines(angles[own > 0], 0, own[own > 0], color=ACCENT, lw=1.0)
+            axes.vlines(angles[other > 0], 0, -other[other > 0], color=GRAY, lw=1.0)
             axes.axhline(0, color="black", lw=0.4)
-            axes.set_title(title, fontsize=7)
+            for text, height, color in ((above, 0.98, ACCENT), (below, 0.02, GRAY)):
+                axes.text(
+                    0.99,
+                    height,
+                    _subscripts(text),
+                    color=color,
+                    fontsize=7,
+                    transform=axes.transAxes,
+                    ha="right",
+                    va="top" if height > 0.5 else "bottom",
+                )
+            axes.spines["left"].set_visible(False)
             axes.set_yticks([])
-            axes.set_ylim(-1.05, 1.05)
+            axes.set_ylim(-1.3, 1.3)
+        grid[0, 0].set_xlim(max(shown.min() - 3, 0), shown.max() + 3)
         for axes in list(grid.flat)[len(titles) :]:
             axes.set_axis_off()
-        for axes in grid[-1]:
-            axes.set_xlabel("2θ (degrees)")
+        figure.suptitle(
+            "candidates (up, red) and the labeled conductors of most similar pattern (down, gray)",
+            fontsize=8,
+        )
+        figure.supxlabel("2θ (degrees)", fontsize=9)
         _save(figure, path)
+
+
+def _subscripts(text: str) -> str:
+    """Write the numbers of formulas in a text as subscripts: those after a letter or bracket."""
+    return re.sub(r"(?<=[A-Za-z)])(\d+(?:\.\d+)?)", r"$_{\1}$", text)
 
 
 def draw_votes(
@@ -72,14 +99,19 @@ def draw_votes(
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.0), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=[1, 1.6])
-        left.imshow(counts / counts.sum(axis=1, keepdims=True).clip(1), cmap="Reds", vmin=0, vmax=1)
+        rows = counts.sum(axis=1)
+        left.imshow(counts / rows.clip(1)[:, None], cmap="Reds", vmin=0, vmax=1.4)
         for row in (0, 1):
             for column in (0, 1):
-                left.text(column, row, str(counts[row, column]), ha="center", va="center")
+                share = 100 * counts[row, column] / max(rows[row], 1)
+                text = f"{counts[row, column]}\n{share:.0f} %"
+                left.text(column, row, text, ha="center", va="center")
         left.set_xticks((0, 1), names)
         left.set_yticks((0, 1), names)
         left.set_xlabel("majority vote")
         left.set_ylabel("label")
+        left.spines[:].set_visible(False)
+        left.tick_params(length=0)
         edges = np.arange(n_votes + 2) - 0.5
         for kind, color in ((0, GRAY), (1, ACCENT)):
             share = np.histogram(votes[y == kind], bins=edges)[0] / max(np.sum(y == kind), 1)
@@ -88,12 +120,13 @@ def draw_votes(
                 share,
                 0.4,
                 color=color,
-                label=names[kind],
+                label=f"{names[kind]} ({np.sum(y == kind)})",
             )
         right.axvline(n_votes / 2 - 0.5, color="black", lw=0.6, ls=":")
         right.set_xlabel(f"votes for superionic, of {n_votes}")
         right.set_ylabel("share of the class")
-        right.legend()
+        right.set_xticks(range(n_votes + 1) if n_votes <= 12 else range(0, n_votes + 1, 10))
+        right.legend(title="label", loc="upper center")
         _save(figure, path)
 
 

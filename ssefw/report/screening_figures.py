@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ssefw.documents import Label, RankedCandidate
 from ssefw.errors import DataError
@@ -25,10 +26,12 @@ def draw_conductivities(
     *,
     threshold: float,
     spread: npt.NDArray[np.float64] | None = None,
+    similar: npt.NDArray[np.bool_] | None = None,
 ) -> None:
     """Draw the probability of being superionic against the measured conductivity.
 
-    Labels that state only a bound are left out.
+    Labels that state only a bound are left out. What is remembered and what is predicted look
+    different: near-duplicates of the training compositions are drawn hollow.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ def draw_conductivities(
         S/cm at which the classes part.
     spread
         Standard deviation over members, shape (n,).
+    similar
+        Which labels the model has seen in nearly the same composition, shape (n,).
 
     Raises
     ------
@@ -49,18 +54,33 @@ def draw_conductivities(
         raise DataError("No label states a conductivity, so there is nothing to draw against.")
     sigma = np.log10([labels[k].conductivity.value or np.nan for k in rows])
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(path, 1)
-        right = (sigma >= np.log10(threshold)) == (probability[rows] >= 0.5)
-        error = None if spread is None else spread[rows]
-        axes[0].errorbar(
-            sigma, probability[rows], yerr=error, fmt="none", ecolor=GRAY, alpha=0.3, lw=0.7
-        )
-        axes[0].scatter(sigma[right], probability[rows][right], s=9, color=ORDERED)
-        axes[0].scatter(sigma[~right], probability[rows][~right], s=9, color=DISORDERED)
-        axes[0].axvline(np.log10(threshold), color=GRAY, lw=0.8, ls=":")
-        axes[0].axhline(0.5, color=GRAY, lw=0.8, ls=":")
-        axes[0].set_xlabel(r"log$_{10}$ σ (S/cm), measured; red: wrong side")
-        axes[0].set_ylabel("probability of being superionic")
+        figure, (axes,) = _figure(path, 1)
+        said = probability[rows]
+        right = (sigma >= np.log10(threshold)) == (said >= 0.5)
+        seen = np.zeros(len(rows), dtype=bool) if similar is None else similar[rows]
+        if spread is not None:
+            low, high = (np.clip(said + k * spread[rows], 0, 1) for k in (-1, 1))
+            axes.vlines(sigma, low, high, color=GRAY, alpha=0.25, lw=0.6)
+        for color, verdict, here in ((ORDERED, "right", right), (DISORDERED, "wrong", ~right)):
+            for known, note in ((False, ""), (True, ", composition known")):
+                some = here & (seen == known)
+                if some.any():
+                    axes.scatter(
+                        sigma[some],
+                        said[some],
+                        s=11,
+                        facecolor="none" if known else color,
+                        edgecolor=color,
+                        lw=0.7,
+                        label=f"{verdict}{note} ({some.sum()})",
+                    )
+        axes.axvline(np.log10(threshold), color=GRAY, lw=0.8, ls=":")
+        axes.axhline(0.5, color=GRAY, lw=0.8, ls=":")
+        axes.set_ylim(-0.02, 1.02)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.set_xlabel(r"log$_{10}$ σ (S/cm), measured")
+        axes.set_ylabel("probability of being superionic")
+        axes.legend(frameon=False, loc="upper left", handletextpad=0.2)
         figure.savefig(path, dpi=150)
 
 
@@ -89,14 +109,18 @@ def draw_pool(
             "no structure": (GRAY, [e for e in entries if e.source not in is_disordered]),
         }
         kinds = {name: pair for name, pair in kinds.items() if pair[1]}
-        left.hist(
-            [[e.score for e in group] for _, group in kinds.values()],
-            bins=np.linspace(0, 1, 21),
-            stacked=True,
-            color=[color for color, _ in kinds.values()],
-            label=[f"{name} ({len(group)})" for name, (_, group) in kinds.items()],
-        )
+        for name, (color, group) in kinds.items():
+            # Not stacked: heights on a logarithmic scale do not add up.
+            left.hist(
+                [e.score for e in group],
+                bins=np.linspace(0, 1, 21),
+                histtype="stepfilled",
+                facecolor=(color, 0.25),
+                edgecolor=color,
+                label=f"{name} ({len(group)})",
+            )
         left.set_yscale("log")
+        left.set_xlim(0, 1)
         left.set_xlabel("probability of being superionic")
         left.set_ylabel("materials")
         left.legend(frameon=False)
@@ -105,10 +129,13 @@ def draw_pool(
             [e.distance for e in placed],
             [e.score for e in placed],
             c=[e.spread or 0.0 for e in placed],
-            s=6,
-            cmap="viridis",
+            s=8,
+            cmap="viridis_r",
+            vmin=0,
         )
         figure.colorbar(points, ax=right, label="spread of the members")
+        right.axhline(0.5, color=GRAY, lw=0.8, ls=":")
+        right.set_ylim(-0.02, 1.02)
         right.set_xlabel("distance to the nearest label")
         right.set_ylabel("probability of being superionic")
         figure.savefig(path, dpi=150)

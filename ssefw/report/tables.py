@@ -13,6 +13,7 @@ from ssefw.documents import (
     Diffusivity,
     Document,
     Estimate,
+    FoundConductivity,
     Label,
     Outcome,
     PlannedCandidate,
@@ -91,6 +92,21 @@ def _label(item: Label) -> dict[str, Any]:
     }
 
 
+def _conductivity(item: FoundConductivity) -> dict[str, Any]:
+    return {
+        "campaign": item.campaign,
+        "candidate_id": item.candidate_id,
+        "formula": item.formula,
+        "temperature_k": item.temperature,
+        **_numbers("sigma", "s_per_cm", item.conductivity),
+        **_numbers("ea", "ev", item.activation_energy),
+        "from": "run" if item.is_simulated else "fit",
+        "used": ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used),
+        "engine": item.engine,
+        "analysis": item.analysis_version,
+    }
+
+
 def _planned(item: PlannedCandidate) -> dict[str, Any]:
     return {
         "candidate_id": item.candidate_id,
@@ -109,6 +125,7 @@ _ROWS: dict[type[Document], Callable[[Any], dict[str, Any]]] = {
     Diffusivity: _diffusivity,
     Barrier: _barrier,
     Label: _label,
+    FoundConductivity: _conductivity,
     PlannedCandidate: _planned,
 }
 
@@ -161,7 +178,9 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
         pyarrow: Any = import_module("pyarrow")
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError as error:
-        raise MissingDependencyError("pyarrow", purpose="Writing parquet") from error
+        raise MissingDependencyError(
+            "pyarrow", purpose="Writing parquet", extra="tables"
+        ) from error
     count, writer, schema = 0, None, None
     try:
         for batch in _batches(map(row, documents)):
@@ -189,7 +208,7 @@ def _schema(pyarrow: Any, first: dict[str, Any]) -> Any:
     texts = {
         "campaign", "candidate_id", "formula", "status", "reason", "key", "ended", "engine",
         "trajectory_key", "specie", "regime", "method", "kind", "source", "level_of_theory",
-        "reference",
+        "reference", "from", "used", "analysis",
     }  # fmt: skip
 
     def kind_of(name: str) -> Any:

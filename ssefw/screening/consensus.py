@@ -2,9 +2,14 @@
 
 Each system is fitted on folds of the labels that keep near-duplicates together, and scores what it
 did not see. A logistic regression on the logits of these out-of-fold scores, with weights that are
-not negative, says how far each is believed; the systems are then fitted to all labels. With few
-labels a regression would be noise: then the mean of the ranks among the labels' out-of-fold scores
-counts, each system alike.
+not negative, says how far each is believed; the systems are then fitted to all labels. Whether the
+stack is better than the plain mean of the logits, or the best of its parts, is asked of the same
+folds, each judged by weights that were learned without it; where it is not, the mean counts, or
+that part speaks alone. With few labels a regression would be noise: then the mean of the ranks
+among the labels' out-of-fold scores counts, each system alike.
+
+A label that a system cannot score (its structure is missing) says nothing of that system and counts
+for the others.
 
 Where systems disagree the consensus is uncertain: the spread joins their own with the standard
 deviation between them. Far from all labels (distance above 1) a system's logit shrinks towards the
@@ -25,18 +30,27 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.data.splits import k_fold
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.base import ModelState, Reason, Scores, Screener, make_screener
-from ssefw.screening.evaluate import cross_validate
+from ssefw.screening.base import (
+    ModelState,
+    Reason,
+    Scores,
+    Screener,
+    make_screener,
+    usable_rows,
+)
 
 __all__ = ["ConsensusScreener"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 DEFAULT_SYSTEMS: dict[str, dict[str, Any]] = {
     "boosted": {"system": "composition", "members": ["gb"], "n_splits": 20},
     "leafwise": {"system": "composition", "members": ["lgbm"], "n_splits": 20},
 }
 PENALTY = 1.0
+STACK, MEAN = "/stack", "/mean"
+"""Names of the stack and of the plain mean among the parts, which have no slash."""
 
 
 class ConsensusScreener(Screener):
@@ -96,20 +110,24 @@ class ConsensusScreener(Screener):
             If the labels cannot be divided into folds, or a label cannot be scored.
         """
         labeled = data.take(np.flatnonzero(data.y >= 0))
-        unseen = self._out_of_fold(labeled)
+        unseen, fold = self._out_of_fold(labeled)
         smaller = int(min(np.bincount(labeled.y, minlength=2)))
         self.rate_ = float(labeled.y.mean())
         self.is_stacked_ = smaller >= self.fewest
-        logits = _logit(unseen) - _logit(np.array(self.rate_))
+        n = len(self.systems)
+        self.weights_, self.shift_ = np.full(n, 1.0 / n), 0.0
+        self.losses_: dict[str, float] = {}
         if self.is_stacked_:
-            self.weights_, self.shift_ = _stack(logits, labeled.y)
-        else:
-            n = len(self.systems)
-            self.weights_, self.shift_ = np.full(n, 1.0 / n), 0.0
+            # What a system cannot score counts as the labels' share: nothing is said.
+            logits = np.where(np.isfinite(unseen), _logit(unseen) - _logit(np.array(self.rate_)), 0)
+            self._choose(logits, labeled.y, fold)
         self.unseen_ = np.sort(unseen, axis=0)
-        ranks = _ranks(self.unseen_, unseen) @ np.full(len(self.systems), 1.0 / len(self.systems))
+        ranks = np.nanmean(_ranks(self.unseen_, unseen), axis=1)
         self.slope_, self.offset_ = _line(ranks, labeled.y)
-        self.parts_ = {name: self._part(name).fit(labeled, pool=pool) for name in self.systems}
+        self.parts_ = {}
+        for name in self.systems:
+            part = self._part(name)
+            self.parts_[name] = part.fit(usable_rows(part, labeled)[0], pool=pool)
         self._trained_on = {
             "label_set": data.name,
             "label_version": data.version,
@@ -122,8 +140,24 @@ class ConsensusScreener(Screener):
         settings = {"seed": self.seed, **self.systems[name]}
         return make_screener(str(settings.pop("system", name)), settings)
 
-    def _out_of_fold(self, data: Dataset) -> Floats:
-        """Return the scores of labels that a part had not seen, shape (n, n_parts)."""
+    def _choose(self, logits: Floats, y: Ints, fold: Ints) -> None:
+        """Weigh the parts, or take their mean or the best one where that is better."""
+        each = np.eye(len(self.systems))
+        # A choice is what the parts are joined to before weights are learned, one column or more.
+        choices = {STACK: each, MEAN: each.mean(axis=1, keepdims=True)}
+        choices |= {name: each[:, [k]] for k, name in enumerate(self.systems)}
+        self.losses_ = {
+            name: _loss_without(logits @ joined, y, fold) for name, joined in choices.items()
+        }
+        best = min(self.losses_, key=lambda name: self.losses_[name])
+        weights, self.shift_ = _stack(logits @ choices[best], y)
+        self.weights_ = choices[best] @ weights
+
+    def _out_of_fold(self, data: Dataset) -> tuple[Floats, Ints]:
+        """Return scores of labels that a part had not seen, shape (n, n_parts), and their folds.
+
+        NaN where a part cannot score.
+        """
         smaller = int(min(np.bincount(data.y, minlength=2)))
         folds = min(self.folds, smaller, len(set(data.groups.tolist())))
         if folds < 2:
@@ -131,14 +165,26 @@ class ConsensusScreener(Screener):
                 f"The {len(data)} labels have {smaller} of the smaller class; a consensus needs "
                 "two folds with both classes. Add labels or use one system."
             )
-        splits = k_fold(data, k=folds, seed=self.seed)
-        columns = []
-        for name in self.systems:
-            found = cross_validate(lambda name=name: self._part(name), data, splits)  # type: ignore[misc]
-            column = np.empty(len(data))
-            column[found.rows] = found.probability
-            columns.append(column)
-        return np.column_stack(columns)
+        unseen = np.full((len(data), len(self.systems)), np.nan)
+        fold = np.zeros(len(data), dtype=np.int64)
+        for number, split in enumerate(k_fold(data, k=folds, seed=self.seed)):
+            learned, asked = data.take(split.train), data.take(split.test)
+            fold[split.test] = number
+            for column, name in enumerate(self.systems):
+                part = self._part(name)
+                part.fit(usable_rows(part, learned)[0])
+                unseen[split.test, column] = part.score(asked.materials).probability
+        for column, name in enumerate(self.systems):
+            if not np.isfinite(unseen[:, column]).any():
+                raise DataError(
+                    f"The part {name!r} can score none of the {len(data)} labels; leave it out."
+                )
+        if lonely := int((~np.isfinite(unseen)).all(axis=1).sum()):
+            raise DataError(
+                f"{lonely} of {len(data)} labels can be scored by no part of the consensus; add "
+                "a part that needs the composition only."
+            )
+        return unseen, fold
 
     @property
     def weights(self) -> dict[str, float]:
@@ -186,8 +232,16 @@ class ConsensusScreener(Screener):
 
     def _told(self) -> str:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
-        how = "stacked with weights" if self.is_stacked_ else "mean rank, since labels are few, of"
-        return f"{how} {parts}"
+        if not self.is_stacked_:
+            return f"mean rank, since labels are few, of {parts}"
+        best = min(self.losses_, key=lambda name: self.losses_[name])
+        if best in {STACK, MEAN}:
+            how = "stacked with weights" if best == STACK else "mean of the logits, with weights"
+            return f"{how} {parts}"
+        return (
+            f"{best} alone, since on labels not seen the stack was not better (log loss "
+            f"{self.losses_[STACK]:.3f}, alone {self.losses_[best]:.3f})"
+        )
 
     def _trusted(self, each: Floats, far: Floats) -> Floats:
         """Return probabilities that shrink towards the labels' share far from all labels."""
@@ -255,6 +309,7 @@ class ConsensusScreener(Screener):
             "is_stacked": self.is_stacked_,
             "weights": self.weights_.tolist(),
             "shift": self.shift_,
+            "losses": self.losses_,
             "slope": self.slope_,
             "offset": self.offset_,
             "trained_on": self._trained_on,
@@ -276,6 +331,7 @@ class ConsensusScreener(Screener):
         self.is_stacked_ = bool(meta["is_stacked"])
         self.weights_ = np.array(meta["weights"])
         self.shift_ = float(meta["shift"])
+        self.losses_ = dict(meta["losses"])
         self.slope_, self.offset_ = float(meta["slope"]), float(meta["offset"])
         self.unseen_ = state.arrays["unseen"]
         self._trained_on = dict(meta["trained_on"])
@@ -286,7 +342,7 @@ class ConsensusScreener(Screener):
             raise NotFittedError("This consensus has not been fitted; call fit or load a model.")
 
 
-def _stack(logits: Floats, y: npt.NDArray[np.int64]) -> tuple[Floats, float]:
+def _stack(logits: Floats, y: Ints) -> tuple[Floats, float]:
     """Return weights, none negative, and a shift that make the joint logit likeliest.
 
     A weak pull towards the plain mean keeps equal systems equal.
@@ -304,17 +360,28 @@ def _stack(logits: Floats, y: npt.NDArray[np.int64]) -> tuple[Floats, float]:
     return np.asarray(found.x[:n]), float(found.x[n])
 
 
+def _loss_without(logits: Floats, y: Ints, fold: Ints) -> float:
+    """Return the mean log loss of each fold by weights that were learned on the others."""
+    lost = np.empty(len(y))
+    for number in np.unique(fold):
+        here = fold == number
+        weights, shift = _stack(logits[~here], y[~here])
+        z = logits[here] @ weights + shift + _logit(np.array(y[~here].mean()))
+        lost[here] = np.logaddexp(0.0, z) - y[here] * z
+    return float(lost.mean())
+
+
 def _ranks(sorted_columns: Floats, values: Floats) -> Floats:
     """Return the share of the labels' scores below each value, column by column."""
-    n = len(sorted_columns)
-    ranks = [
-        (np.searchsorted(column, x, "left") + np.searchsorted(column, x, "right")) / (2 * n)
-        for column, x in zip(sorted_columns.T, values.T, strict=True)
-    ]
+    ranks = []
+    for column, x in zip(sorted_columns.T, values.T, strict=True):
+        known = column[np.isfinite(column)]
+        below = np.searchsorted(known, x, "left") + np.searchsorted(known, x, "right")
+        ranks.append(np.where(np.isfinite(x), below / (2 * len(known)), np.nan))
     return np.column_stack(ranks)
 
 
-def _line(ranks: Floats, y: npt.NDArray[np.int64]) -> tuple[float, float]:
+def _line(ranks: Floats, y: Ints) -> tuple[float, float]:
     """Return slope and offset of a logistic line on mean ranks, held close to the labels' share."""
     base = float(_logit(np.array(y.mean())))
 

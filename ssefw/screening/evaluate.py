@@ -35,6 +35,7 @@ __all__ = [
     "evaluate_model",
     "evaluate_predictions",
     "shuffled_labels",
+    "similar_to",
 ]
 
 Make = Callable[[], Screener]
@@ -134,7 +135,7 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
         )
     scores = screener.score(data.materials)
     _refuse_problems(scores.problems, data)
-    seen = _similar_to(data, trained["formulas"])
+    seen = similar_to(data, trained["formulas"])
     predictions = Predictions(
         rows=np.arange(len(data)),
         probability=scores.probability,
@@ -161,8 +162,8 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
     return result.model_copy(update={"record": record})
 
 
-def _similar_to(data: Dataset, formulas: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Return which labels lie within 5 % of a training composition, shape (n,)."""
+def similar_to(data: Dataset, formulas: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which labels lie within 5 % of one of these compositions, shape (n,)."""
     known: dict[tuple[str, ...], list[list[float]]] = {}
     for formula in set(formulas):
         share = fractions(parse_formula(formula))

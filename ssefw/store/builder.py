@@ -14,19 +14,17 @@ from typing import Any
 from maggma.core import Builder, Store
 from maggma.stores import MongoStore
 
-from ssefw.analysis import fit_conductivity
+from ssefw.analysis import ANALYSIS_VERSION, fit_conductivity
 from ssefw.documents import Barrier, Diffusivity, Trajectory
 from ssefw.errors import SsefwError
 from ssefw.store.connection import Connection
 from ssefw.store.database import EmbeddedDatabase
 from ssefw.store.embedded import EmbeddedStore
+from ssefw.store.reanalysis import CONDUCTIVITIES
 
-__all__ = ["ANALYSIS_VERSION", "BarrierBuilder", "ConductivityBuilder", "derived_store"]
+__all__ = ["BarrierBuilder", "ConductivityBuilder", "derived_store"]
 
-ANALYSIS_VERSION = "1"
-"""Goes up whenever the analysis of trajectories gives other numbers."""
-
-CONDUCTIVITIES, BARRIERS = "conductivities", "barriers"
+BARRIERS = "barriers"
 
 
 def derived_store(connection: Connection, name: str) -> Store:

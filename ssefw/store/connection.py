@@ -13,11 +13,11 @@ from maggma.stores import GridFSStore, MongoStore
 
 from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.database import open_database
+from ssefw.store.database import EmbeddedDatabase, open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.job_indices import folder_indices, server_indices
 from ssefw.store.launchpad import ServerLaunchPad
 from ssefw.store.patience import Patience, PatientDatabase
-from ssefw.store.query import ENERGY, SIGMA, SIGMA_BOUNDS
 from ssefw.store.remote import PatientGridFSStore, documents_over
 from ssefw.store.results import ResultStore
 from ssefw.store.server import dial, plain_errors
@@ -25,21 +25,6 @@ from ssefw.store.server import dial, plain_errors
 __all__ = ["JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
-JOB_FIELDS = (
-    "uuid",
-    "index",
-    "name",
-    "output.@class",
-    "metadata.campaign",
-    "metadata.candidate",
-    "output.formula",
-    "output.status",
-    "output.gates.code",
-    "output.provenance.engine",
-    SIGMA,
-    ENERGY,
-    *SIGMA_BOUNDS,
-)
 
 
 class Connection:
@@ -76,7 +61,7 @@ class Connection:
         self.job_store = job_store
         self.database = database
         self.blobs = blobs
-        self.results = ResultStore(job_store)
+        self.results = ResultStore(job_store, database)
         self._on_close = on_close
 
     @contextmanager
@@ -157,7 +142,7 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
         # A new store is prepared all at once; an old one is looked at without waiting for anyone.
         is_new = launchpad.fw_id_assigner.find_one({}) is None
         with database.file.transaction(write=True) if is_new else nullcontext():
-            _prepare(database, launchpad, job_store, data)
+            _prepare(database, launchpad, data)
     return Connection(
         address,
         launchpad=launchpad,
@@ -178,7 +163,7 @@ def _over_server(address: Address, database: PatientDatabase, *, read_only: bool
         )
         job_store.connect()
         if not read_only:
-            _prepare(database, launchpad, job_store, data)
+            _prepare(database, launchpad, data)
         on_close = stack.pop_all().close
     files = address.blob_folder
     return Connection(
@@ -193,9 +178,7 @@ def _over_server(address: Address, database: PatientDatabase, *, read_only: bool
     )
 
 
-def _prepare(
-    database: Any, launchpad: LaunchPad, job_store: JobStore, data: MongoStore | GridFSStore
-) -> None:
+def _prepare(database: Any, launchpad: LaunchPad, data: MongoStore | GridFSStore) -> None:
     """Give a new store its counters and every store its indices."""
     counters = launchpad.fw_id_assigner
     if counters.find_one({}) is None:
@@ -205,15 +188,9 @@ def _prepare(
     launchpad.fireworks.create_index("spec.campaign")
     # How a campaign stands is read from the keys of these alone.
     launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
-    database[JOBS].create_index(
-        [("output.@class", 1), ("metadata.campaign", 1), ("metadata.candidate", 1)]
-    )
     launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
-    for field in JOB_FIELDS:
-        job_store.ensure_index(field)
-    # The best of a kind are read from the keys of these, in order.
-    for field in (SIGMA, ENERGY):
-        for direction in (-1, 1):
-            database[JOBS].create_index([("output.@class", 1), (field, direction)])
+    is_folder = isinstance(database, EmbeddedDatabase)
+    for fields in folder_indices() if is_folder else server_indices():
+        database[JOBS].create_index(fields)
     data.ensure_index("blob_uuid")

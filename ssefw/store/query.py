@@ -9,10 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssefw.documents import Barrier, Diffusivity, Document, Label, Outcome, Trajectory
+from ssefw.documents import (
+    Barrier,
+    Diffusivity,
+    Document,
+    Estimate,
+    FoundConductivity,
+    Label,
+    Outcome,
+    Trajectory,
+)
 from ssefw.errors import DataError
 
-__all__ = ["ENERGY", "KINDS", "SIGMA", "SIGMA_BOUNDS", "SORTS", "Ask", "matching_formulas"]
+__all__ = ["KINDS", "RANGES", "SORTS", "Ask", "behind", "lies_in", "matching_formulas"]
 
 KINDS: dict[str, type[Document]] = {
     "outcomes": Outcome,
@@ -20,13 +29,11 @@ KINDS: dict[str, type[Document]] = {
     "diffusivities": Diffusivity,
     "barriers": Barrier,
     "labels": Label,
+    "conductivities": FoundConductivity,
 }
 """What can be listed, by the word for it; `candidates` of campaigns come beside these.
-Conductivities are parts of outcomes."""
-
-SIGMA = "output.conductivity.conductivity.value"
-ENERGY = "output.conductivity.activation_energy.value"
-SIGMA_BOUNDS = ("output.conductivity.conductivity.lower", "output.conductivity.conductivity.upper")
+Conductivities are parts of outcomes, or what a newer analysis made of them; labels are parts of
+label sets."""
 
 SORTS: dict[str, dict[str, tuple[str, int]]] = {
     "outcomes": {
@@ -40,13 +47,20 @@ SORTS: dict[str, dict[str, tuple[str, int]]] = {
     "diffusivities": {"temperature": ("temperature", 1), "d": ("tracer.value", -1)},
     "barriers": {"ea": ("barrier_1d.value", 1), "formula": ("formula", 1)},
     "labels": {"sigma": ("conductivity.value", -1), "formula": ("formula", 1)},
+    "conductivities": {
+        "sigma": ("conductivity.value", -1),
+        "ea": ("activation_energy.value", 1),
+        "formula": ("formula", 1),
+        "temperature": ("temperature", 1),
+    },
 }
 """Orders of each kind: the field, and its usual direction."""
 
-_RANGES = {
+RANGES = {
     "outcomes": ("conductivity.conductivity", "conductivity.activation_energy"),
     "barriers": ("", "barrier_1d"),
     "labels": ("conductivity", ""),
+    "conductivities": ("conductivity", "activation_energy"),
     "diffusivities": ("", ""),
     "trajectories": ("", ""),
 }
@@ -78,6 +92,9 @@ class Ask:
         Code of a gate, for example ``volume_change``.
     kind_of_label
         experiment, aimd, mlip or neb.
+    source
+        Text in the reference, the row or the sources of a label, such as a campaign's name or a
+        DOI; upper and lower case are alike.
     """
 
     formula: str | None = None
@@ -96,6 +113,7 @@ class Ask:
     certain: bool = False
     gate: str | None = None
     kind_of_label: str | None = None
+    source: str | None = None
 
     @property
     def asks_composition(self) -> bool:
@@ -122,7 +140,7 @@ class Ask:
         """
         of_results = (
             "status", "engine", "temperature", "min_sigma", "max_sigma", "min_ea", "max_ea", "gate",
-            "kind_of_label",
+            "kind_of_label", "source",
         )  # fmt: skip
         for name in of_results:
             if getattr(self, name) is not None:
@@ -153,14 +171,17 @@ class Ask:
         if self.gate is not None:
             demands["gates.code"] = self.gate
         if self.engine is not None:
-            demands["provenance.engine"] = self.engine
+            fields = {"labels": "level_of_theory", "conductivities": "engine"}
+            demands[fields.get(kind, "provenance.engine")] = self.engine
         if self.temperature is not None:
             field = "conductivity.temperature" if kind == "outcomes" else "temperature"
             demands[field] = self.temperature
         if self.kind_of_label is not None:
             demands["kind"] = self.kind_of_label
+        if self.source is not None:
+            demands["sources"] = self.source
         self._refuse_foreign(demands, kind)
-        sigma, energy = _RANGES[kind]
+        sigma, energy = RANGES[kind]
         self._range(demands, sigma, self.min_sigma, self.max_sigma)
         self._range(demands, energy, self.min_ea, self.max_ea)
         return demands
@@ -206,3 +227,41 @@ def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
         if wanted <= symbols and not unwanted & symbols and (only is None or symbols == only):
             found.append(formula)
     return sorted(found)
+
+
+def behind(
+    criteria: dict[str, Any], order: Sequence[tuple[str, int]], value: Any, uuid: str
+) -> list[dict[str, Any]]:
+    """Return the questions whose answers, one after the other, follow a record in an order.
+
+    Each is answered from an index over the field and the uuid, wherever the record stands.
+
+    Parameters
+    ----------
+    order
+        A field and ``uuid``, in the same direction.
+    value, uuid
+        What the record has of both.
+    """
+    (field, direction), _ = order
+    beyond = "$lt" if direction < 0 else "$gt"
+    asked = criteria.get(field, {})
+    alike = {**criteria, field: value, "uuid": {beyond: uuid}}
+    if not isinstance(asked, dict):
+        return [alike]
+    if value is not None:
+        further = [{**criteria, field: {**asked, beyond: value}}]
+        # What has no value comes last where the highest is first, and first otherwise.
+        nothing = [] if direction > 0 or asked else [{**criteria, field: None}]
+        return [alike, *further, *nothing]
+    return [alike] if direction < 0 else [alike, {**criteria, field: {"$ne": None}}]
+
+
+def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certain: bool) -> bool:
+    """Return whether a value, or for certain its whole interval or bound, lies in a range."""
+    if low is None and high is None:
+        return True
+    ends = (estimate.lower, estimate.upper) if certain else (estimate.value, estimate.value)
+    return (low is None or (ends[0] is not None and ends[0] >= low)) and (
+        high is None or (ends[1] is not None and ends[1] <= high)
+    )

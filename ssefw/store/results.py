@@ -7,6 +7,7 @@ record without a job (a label, a ranking) in the same shape, with its content ha
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -14,16 +15,44 @@ from typing import Any, TypeVar
 from jobflow import JobStore
 from monty.json import MontyDecoder
 
-from ssefw.documents import CampaignRecord, Document, PlannedCandidate
+from ssefw.documents import (
+    CampaignRecord,
+    Document,
+    FoundConductivity,
+    LabelSet,
+    Outcome,
+    PlannedCandidate,
+)
 from ssefw.errors import DataError, StoreError
-from ssefw.store.query import KINDS, SORTS, Ask, matching_formulas
+from ssefw.store.answers import (
+    conductivities_of,
+    demands_of_outcomes,
+    fits,
+    labels_among,
+    ordered,
+)
+from ssefw.store.query import KINDS, SORTS, Ask, behind, matching_formulas
+from ssefw.store.reanalysis import newer_analyses, reanalyzed
 
-__all__ = ["ResultStore"]
+__all__ = ["Page", "ResultStore"]
 
 D = TypeVar("D", bound=Document)
 
+MODULE = "output.@module"
+
+PUT_TOGETHER = ("candidates", "labels", "conductivities")
+"""Kinds of answers that are parts of records, or of several."""
+
 BATCH = 100
 """Records read at a time; those with arrays in the additional store are large."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some answers, and the key that the next page follows; None where there is nothing more."""
+
+    documents: tuple[Any, ...]
+    last: str | None
 
 
 class ResultStore:
@@ -33,8 +62,13 @@ class ResultStore:
     highest index counts.
     """
 
-    def __init__(self, job_store: JobStore) -> None:
+    def __init__(self, job_store: JobStore, database: Any = None) -> None:
         self._store = job_store
+        self._database = database
+
+    def derived(self) -> dict[str, dict[str, Any]]:
+        """Return what newer analyses have made of outcomes, by campaign/candidate."""
+        return {} if self._database is None else newer_analyses(self._database)
 
     def add(self, document: Document, *, candidate: str, campaign: str) -> str:
         """Keep a record that no job makes, and return its key.
@@ -48,8 +82,10 @@ class ResultStore:
         key = f"record-{hashlib.sha256(content.encode()).hexdigest()[:32]}"
         if self._store.query_one({"uuid": key}, properties=["uuid"]) is not None:
             return key
-        self._store.update(
+        # Its own id, so that two who add it at the same moment add one.
+        self._store.docs_store.update(
             {
+                "_id": key,
                 "uuid": key,
                 "index": 1,
                 "output": output,
@@ -57,7 +93,8 @@ class ResultStore:
                 "completed_at": datetime.now(UTC).isoformat(),
                 "hosts": [],
                 "name": type(document).__name__,
-            }
+            },
+            key="_id",
         )
         return key
 
@@ -115,8 +152,9 @@ class ResultStore:
         Parameters
         ----------
         kind
-            One of `KINDS` (outcomes, trajectories, diffusivities, barriers, labels), or candidates:
-            those that campaigns have planned, in the order of their ranking.
+            One of `KINDS` (outcomes, conductivities, trajectories, diffusivities, barriers,
+            labels), or candidates: those that campaigns have planned, in the order of their
+            ranking. Labels are those of all label sets that are kept.
         sort
             One of `SORTS` of the kind; the order of storing if None. Records that lack what is
             sorted by come last where the best is first.
@@ -128,36 +166,118 @@ class ResultStore:
         DataError
             If records of this kind do not have what is asked for.
         """
+        _check(kind, sort)
+        end = None if limit is None else skip + limit
         if kind == "candidates":
-            end = None if limit is None else skip + limit
-            yield from islice(self._planned(ask, sort), skip, end)
-            return
-        if kind not in KINDS:
-            known = ", ".join(("candidates", *KINDS))
-            raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
-        order: list[tuple[str, int]] = []
-        if sort is not None:
-            if sort not in SORTS[kind]:
-                raise DataError(
-                    f"{kind.capitalize()} cannot be sorted by {sort!r}; known: "
-                    f"{', '.join(SORTS[kind])}."
-                )
-            field, direction = SORTS[kind][sort]
-            order = [(f"output.{field}", -direction if reverse else direction)]
-        formulas = None
-        if ask.asks_composition and ask.formula is None:
-            formulas = matching_formulas(self._store.docs_store.distinct("output.formula"), ask)
-            if not formulas:
-                return
-        where = ask.where(kind, formulas=formulas)
-        criteria = _criteria(KINDS[kind], ask.campaign, ask.candidate, None, where)
-        for record in self._page(criteria, order, skip=skip, limit=limit):
-            yield _decoded(record, KINDS[kind])
+            ask.refuse_results()
+            yield from islice(self._planned(ask), skip, end)
+        elif kind == "labels":
+            found = labels_among(self.find(LabelSet), ask)
+            yield from ordered(found, kind, sort, reverse=reverse)[skip:end]
+        elif kind == "conductivities":
+            yield from islice(self._conductivities(ask, sort, reverse=reverse), skip, end)
+        else:
+            for criteria in self._criteria(kind, ask):
+                order = _order(kind, sort, reverse=reverse)
+                for record in self._page(criteria, order, skip=skip, limit=limit):
+                    yield _decoded(record, KINDS[kind])
 
-    def _planned(self, ask: Ask, sort: str | None) -> Iterator[PlannedCandidate]:
-        if sort is not None:
-            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
-        ask.refuse_results()
+    def page(
+        self,
+        kind: str,
+        ask: Ask,
+        *,
+        sort: str,
+        reverse: bool = False,
+        after: str | None = None,
+        limit: int = 50,
+    ) -> Page:
+        """Return a page of sorted records, the first or the one behind a record's key.
+
+        However far behind, a page costs what the first one costs.
+
+        Raises
+        ------
+        DataError
+            If answers of this kind are not records.
+        StoreError
+            If there is no record with that key.
+        """
+        _check(kind, sort)
+        if kind in PUT_TOGETHER:
+            raise DataError(f"{kind.capitalize()} have no keys to go on behind; give a page.")
+        order = _order(kind, sort, reverse=reverse)
+        records: list[dict[str, Any]] = []
+        for criteria in self._criteria(kind, ask):
+            for part in [criteria] if after is None else self._behind(criteria, order, after):
+                left = limit - len(records)
+                records += self._page(part, order, skip=0, limit=left) if left else []
+        documents = tuple(_decoded(record, KINDS[kind]) for record in records)
+        return Page(documents, records[-1]["uuid"] if len(records) == limit else None)
+
+    def _behind(
+        self, criteria: dict[str, Any], order: list[tuple[str, int]], key: str
+    ) -> list[dict[str, Any]]:
+        field = order[0][0]
+        last = self._store.query_one({"uuid": key}, properties=[field], sort={"index": -1})
+        if last is None:
+            raise StoreError(f"There is no record {key!r} to go on behind; give no key to begin.")
+        value: Any = last
+        for name in field.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        return behind(criteria, order, value, key)
+
+    def _criteria(self, kind: str, ask: Ask) -> Iterator[dict[str, Any]]:
+        """Yield the filter of a question to records; nothing where no answer is possible."""
+        asked, within = ask, None
+        is_by_formula = ask.asks_composition or ask.formula is not None
+        if is_by_formula and "formula" not in KINDS[kind].model_fields:
+            # Runs know their candidate, and campaigns the candidates' formulas.
+            within = sorted({item.candidate_id for item in self._planned(_of_formula(ask))})
+            asked = replace(ask, formula=None, system=None, elements=(), without=())
+        formulas = None
+        if asked.asks_composition and asked.formula is None:
+            formulas = matching_formulas(self._store.docs_store.distinct("output.formula"), asked)
+        if formulas == [] or within == []:
+            return
+        where = asked.where(kind, formulas=formulas)
+        criteria = _criteria(KINDS[kind], ask.campaign, ask.candidate, None, where)
+        if within is not None and ask.candidate is None:
+            criteria["metadata.candidate"] = {"$in": within}
+        elif within is not None and ask.candidate not in within:
+            return
+        yield criteria
+
+    def _conductivities(
+        self, ask: Ask, sort: str | None, *, reverse: bool
+    ) -> Iterator[FoundConductivity]:
+        demands = demands_of_outcomes(ask)
+        derived = self.derived()
+        by_store = sort if ask.temperature is None and not derived else None
+        found = (
+            row
+            for outcome in self.ask("outcomes", demands, sort=by_store, reverse=reverse)
+            if reanalyzed(outcome, derived) is outcome
+            for row in conductivities_of(outcome, ask)
+        )
+        if by_store is not None or (sort is None and not derived):
+            yield from found
+            return
+        newer = (row for outcome in self._newer(demands, derived)
+                 for row in conductivities_of(outcome, ask))  # fmt: skip
+        yield from ordered([*found, *newer], "conductivities", sort, reverse=reverse)
+
+    def _newer(self, ask: Ask, derived: Mapping[str, Any]) -> Iterator[Outcome]:
+        """Yield outcomes that a newer analysis has changed and that are asked for now."""
+        # What the outcome said before does not count, what it is about does.
+        about = replace(ask, min_sigma=None, max_sigma=None, min_ea=None, max_ea=None, status=None)
+        where = ask.where("outcomes")
+        for outcome in self.ask("outcomes", about):
+            now = reanalyzed(outcome, derived)
+            if now is not outcome and fits(now, where):
+                yield now
+
+    def _planned(self, ask: Ask) -> Iterator[PlannedCandidate]:
         seen: set[str] = set()
         for record in self.find(CampaignRecord, campaign=ask.campaign):
             fits = set(matching_formulas((item.formula for item in record.candidates), ask))
@@ -219,10 +339,9 @@ class ResultStore:
 
     def _loaded(self, batch: Mapping[str, int]) -> Iterator[dict[str, Any]]:
         """Yield the records of uuids with an index, in their order."""
-        wanted = {"uuid": {"$in": list(batch)}, "index": {"$in": sorted(set(batch.values()))}}
         found = {
             record["uuid"]: record
-            for record in self._store.query(wanted, load=True)
+            for record in self._store.query({"uuid": {"$in": list(batch)}}, load=True)
             if record["index"] == batch[record["uuid"]]
         }
         yield from (found[uuid] for uuid in batch if uuid in found)
@@ -231,16 +350,22 @@ class ResultStore:
         self, criteria: dict[str, Any], order: Sequence[tuple[str, int]], at_most: int | None
     ) -> Iterator[dict[str, Any]]:
         """Yield uuid and index of what matches; of a few that are wanted, not more are read."""
-        fields: list[str] = ["uuid", "index"]
+        # The class finds them, and an index; whether it is ours is seen then.
+        asked = {name: demand for name, demand in criteria.items() if name != MODULE}
+        fields: list[str] = ["uuid", "index", MODULE]
         sort: Any = dict(order) or None
         size, start = at_most or 0, 0
+
+        def ours(found: dict[str, Any]) -> bool:
+            return bool(found["output"].get("@module") == criteria[MODULE])
+
         while size:
-            block = list(self._store.query(criteria, fields, sort=sort, skip=start, limit=size))
-            yield from block
+            block = list(self._store.query(asked, fields, sort=sort, skip=start, limit=size))
+            yield from filter(ours, block)
             if len(block) < size:
                 return
             start += size
-        yield from self._store.query(criteria, fields, sort=sort)
+        yield from filter(ours, self._store.query(asked, fields, sort=sort))
 
     def _current(
         self,
@@ -277,12 +402,42 @@ def _criteria(
     metadata = {"campaign": campaign, "candidate": candidate, "stage": stage}
     criteria: dict[str, Any] = {
         "output.@class": kind.__name__,
-        "output.@module": kind.__module__,
+        MODULE: kind.__module__,
         **{f"metadata.{name}": value for name, value in metadata.items() if value is not None},
     }
-    if where:
-        criteria["$and"] = [_below_output(where)]
-    return criteria
+    # Side by side, so that one index may answer all of it.
+    return {**criteria, **_below_output(where or {})}
+
+
+def _check(kind: str, sort: str | None) -> None:
+    if kind == "candidates":
+        if sort is not None:
+            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
+    elif kind not in KINDS:
+        known = ", ".join(("candidates", *KINDS))
+        raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
+    elif sort is not None and sort not in SORTS[kind]:
+        raise DataError(
+            f"{kind.capitalize()} cannot be sorted by {sort!r}; known: {', '.join(SORTS[kind])}."
+        )
+
+
+def _order(kind: str, sort: str | None, *, reverse: bool) -> list[tuple[str, int]]:
+    if sort is None:
+        return []
+    field, direction = SORTS[kind][sort]
+    direction = -direction if reverse else direction
+    return [(f"output.{field}", direction), ("uuid", direction)]
+
+
+def _of_formula(ask: Ask) -> Ask:
+    return Ask(
+        formula=ask.formula,
+        system=ask.system,
+        elements=ask.elements,
+        without=ask.without,
+        campaign=ask.campaign,
+    )
 
 
 def _below_output(where: Mapping[str, Any]) -> dict[str, Any]:

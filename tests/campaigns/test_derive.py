@@ -4,9 +4,17 @@ import shutil
 
 import pytest
 
+from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.derive import derive
-from ssefw.documents import Barrier, Estimate, Outcome
+from ssefw.campaigns.feedback import ingest, stored_label_set
+from ssefw.documents import Barrier, Estimate, LabelSet, Outcome
+from ssefw.errors import StoreError
 from ssefw.store import connect
+from ssefw.store.query import Ask
+from ssefw.store.reanalysis import reanalyzed
+from tests.outcomes import conductivity, outcome, value
+
+EMT = {"EMT": "mlip"}
 
 
 @pytest.fixture
@@ -22,11 +30,11 @@ def test_derived_conductivities_are_those_of_the_outcomes(connection):
     documents = {item["candidate_id"]: item for item in connection.database.conductivities.find({})}
     outcomes = list(connection.results.find(Outcome))
     assert len(documents) == len(outcomes) == 2
-    for outcome in outcomes:
-        derived = documents[outcome.candidate_id]
-        assert derived["analysis_version"]
-        assert derived["conductivity"]["conductivity"]["upper"] == pytest.approx(
-            outcome.conductivity.conductivity.upper
+    for concluded in outcomes:
+        found = documents[concluded.candidate_id]
+        assert found["analysis_version"]
+        assert found["conductivity"]["conductivity"]["upper"] == pytest.approx(
+            concluded.conductivity.conductivity.upper
         )
 
 
@@ -51,3 +59,93 @@ def test_barriers_are_collected_once(connection):
     connection.results.add(barrier, candidate="c", campaign="small")
     assert [(item.computed, item.present) for item in derive(connection)][-1] == (1, 0)
     assert [(item.computed, item.present) for item in derive(connection)][-1] == (0, 1)
+
+
+def test_outcomes_say_the_version_of_their_analysis(connection):
+    for found in connection.results.find(Outcome):
+        assert found.provenance.versions["analysis"] == ANALYSIS_VERSION
+
+
+def test_deriving_with_the_same_analysis_changes_no_label(connection):
+    before = ingest(connection, specie="Cu", methods=EMT)
+    derive(connection)
+    assert ingest(connection, specie="Cu", methods=EMT).key == before.key
+    assert len(before.labels.labels) == 2
+
+
+def test_a_better_analysis_makes_new_labels_and_the_old_ones_stay(connection, monkeypatch):
+    """No physics is run: the frames are those of the campaign, and no job is added."""
+    before = ingest(connection, specie="Cu", methods=EMT)
+    jobs = connection.launchpad.fireworks.count_documents({})
+
+    from ssefw.makers import DiffusivityMaker
+
+    ordinary = DiffusivityMaker.estimate
+
+    def sharper(self, ledger, store):
+        found = ordinary(self, ledger, store)
+        closer = {"upper": found.tracer.upper / 4.0}
+        return found.model_copy(update={"tracer": found.tracer.model_copy(update=closer)})
+
+    monkeypatch.setattr(DiffusivityMaker, "estimate", sharper)
+    derive(connection, version="2")
+    after = ingest(connection, specie="Cu", methods=EMT)
+    assert after.is_new
+    assert connection.launchpad.fireworks.count_documents({}) == jobs
+    for old, new in zip(before.labels.labels, after.labels.labels, strict=True):
+        assert new.row_id == old.row_id
+        assert new.conductivity.upper < 0.5 * old.conductivity.upper
+        assert new.reference == f"{old.reference}, analysis 2"
+    kept = stored_label_set(connection, f"{before.labels.name} {before.labels.version}")
+    assert kept == before.labels
+    assert ingest(connection, specie="Cu", methods=EMT).key == after.key
+    assert connection.results.count(LabelSet) == 2
+    found = list(connection.results.ask("conductivities", Ask(), sort="sigma"))
+    assert {item.analysis_version for item in found} == {"2"}
+    assert len(found) == 2
+
+
+def derived(fit, *, version="2", problems=()):
+    return {
+        "x/id-Li2O": {
+            "analysis_version": version,
+            "conductivity": fit and fit.as_dict(),
+            "diffusivities": [],
+            "problems": [{"trajectory": "", "reason": text} for text in problems],
+        }
+    }
+
+
+def test_an_outcome_has_the_status_of_its_newest_analysis():
+    before = outcome("Li2O", 1e-3)
+    assert reanalyzed(before, {}) is before
+    assert reanalyzed(before, derived(conductivity(value(1e-6)), version="1")) is before
+    now = reanalyzed(before, derived(conductivity(value(1e-6))))
+    assert (now.status, now.conductivity.conductivity.value) == ("determined", 1e-6)
+    now = reanalyzed(before, derived(conductivity(Estimate.below(1e-9, unit="S/cm", reason="x"))))
+    assert now.status == "bound"
+    now = reanalyzed(before, derived(None, problems=["two temperatures are too few"]))
+    assert (now.status, now.reason) == ("undetermined", "two temperatures are too few")
+
+
+def test_conductivities_are_asked_for_by_what_the_newest_analysis_says(tmp_path):
+    with connect(tmp_path / "st") as connection:
+        for formula, sigma in (("Li2O", 1e-3), ("LiCl", 1e-5)):
+            item = outcome(formula, sigma)
+            connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        record = derived(conductivity(value(1e-7)))["x/id-Li2O"]
+        connection.database["conductivities"].insert_one({"key": "x/id-Li2O", **record})
+
+        def formulas(**asked):
+            found = connection.results.ask("conductivities", Ask(**asked), sort="sigma")
+            return [item.formula for item in found]
+
+        assert formulas() == ["LiCl", "Li2O"]
+        assert formulas(min_sigma=1e-4) == []
+        assert formulas(max_sigma=1e-6) == ["Li2O"]
+        assert formulas(max_sigma=1e-6, elements=["Cl"]) == []
+
+
+def test_a_label_set_that_is_not_kept_is_named(connection):
+    with pytest.raises(StoreError, match="no label set 'computed 12'"):
+        stored_label_set(connection, "computed 12")

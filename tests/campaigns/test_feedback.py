@@ -1,16 +1,15 @@
 """Outcomes become one label set whoever reads them, and labels re-rank what is left."""
 
 import json
-import multiprocessing
-import os
-import signal
 
 import pytest
 import yaml
 
 from ssefw.campaigns.acquisition import acquisition_order, framework_of
+from ssefw.campaigns.budget import lift_budget
 from ssefw.campaigns.control import Part
 from ssefw.campaigns.feedback import import_outcomes, ingest
+from ssefw.campaigns.holds import add_spending
 from ssefw.campaigns.launch import submit
 from ssefw.campaigns.loop import advance
 from ssefw.campaigns.plan import make_plan
@@ -28,16 +27,7 @@ from ssefw.errors import ConfigurationError, DataError, StoreError
 from ssefw.store import connect
 from ssefw.store.query import Ask
 from tests.outcomes import bound, outcome
-
-ROCK_SALTS = {"LiF": 4.026, "LiCl": 5.14, "LiBr": 5.50, "LiI": 6.0, "LiH": 4.08}
-
-
-def poscar(formula, length):
-    anion = formula.removeprefix("Li")
-    return (
-        f"{formula}\n1.0\n0 {length / 2} {length / 2}\n{length / 2} 0 {length / 2}\n"
-        f"{length / 2} {length / 2} 0\nLi {anion}\n1 1\ndirect\n0 0 0\n0.5 0.5 0.5\n"
-    )
+from tests.rock_salts import ROCK_SALTS, poscar
 
 
 @pytest.fixture
@@ -108,52 +98,6 @@ def test_the_order_of_outcomes_does_not_matter(tmp_path):
 def test_a_campaign_without_outcomes_is_named(store):
     with pytest.raises(StoreError, match="no outcomes of campaign 'y'; it has none"):
         ingest(store, campaigns=["y"])
-
-
-def _ingest_in(folder, ready):
-    with connect(folder) as connection:
-        ready.wait()
-        ingest(connection)
-
-
-def _ingest_for_ever(folder, began):
-    with connect(folder) as connection:
-        while True:
-            ingest(connection)
-            began.set()
-
-
-def test_ingesting_concurrently_is_one_label_set(tmp_path):
-    with connect(tmp_path / "store") as connection:
-        for formula in ("Li2O", "LiCl", "LiF"):
-            connection.results.add(outcome(formula, 1e-5), candidate=formula, campaign="x")
-    context = multiprocessing.get_context("spawn")
-    ready = context.Event()
-    crew = [context.Process(target=_ingest_in, args=(tmp_path / "store", ready)) for _ in range(2)]
-    for process in crew:
-        process.start()
-    ready.set()
-    for process in crew:
-        process.join(120)
-    assert [process.exitcode for process in crew] == [0, 0]
-    with connect(tmp_path / "store") as connection:
-        assert connection.results.count(LabelSet) == 1
-
-
-def test_a_killed_ingest_leaves_a_store_that_ingests_to_the_same_set(tmp_path):
-    with connect(tmp_path / "store") as connection:
-        connection.results.add(outcome("Li2O", 1e-5), candidate="a", campaign="x")
-        before = ingest(connection).labels.version
-    context = multiprocessing.get_context("spawn")
-    began = context.Event()
-    victim = context.Process(target=_ingest_for_ever, args=(tmp_path / "store", began))
-    victim.start()
-    assert began.wait(120)
-    os.kill(victim.pid, signal.SIGKILL)
-    victim.join()
-    with connect(tmp_path / "store") as connection:
-        assert ingest(connection).labels.version == before
-        assert connection.results.count(LabelSet) == 1
 
 
 def test_outcomes_from_elsewhere_are_added_once_and_bad_lines_named(store, tmp_path):
@@ -292,6 +236,33 @@ def test_a_loop_ends_when_the_next_batch_promises_too_little(store, campaign):
     turn = advance(store, record)
     assert turn.is_over
     assert "fewer than 2" in turn.reason
+
+
+def test_a_loop_ends_when_its_budget_is_spent(store, campaign):
+    record = submitted(store, campaign(batch=2))
+    rich = record.model_copy(update={"spec": {**record.spec, "budget": {"core_hours": 100.0}}})
+    poor = record.model_copy(update={"spec": {**record.spec, "budget": {"core_hours": 1.0}}})
+    add_spending(store, "salts", core_hours=2.0)
+    turn = advance(store, poor)
+    assert turn.is_over
+    assert "core-hours" in turn.reason
+    assert not turn.released
+    lift_budget(store, rich)
+    assert len(advance(store, rich).released) == 2
+
+
+def test_a_loop_takes_what_promises_most_for_a_predicted_core_hour(store, campaign):
+    record = submitted(store, campaign(batch=1))
+    order = {entry.formula: entry for entry in rerank(store, record).ranking.entries}
+    best, second = list(order)[:2]
+    costs = tuple(
+        item.model_copy(update={"core_hours": 0.1 if item.formula == second else 1000.0})
+        for item in record.candidates
+    )
+    (first,) = advance(store, record.model_copy(update={"candidates": costs})).released
+    assert first.formula == second != best
+    hope = order[second].score + 0.5 * (order[second].spread or 0.0)
+    assert first.gain == pytest.approx(min(1.0, hope) / 0.1)
 
 
 def test_candidates_are_found_by_their_elements(store, campaign):

@@ -72,7 +72,6 @@ def test_frames_are_exported_with_forces_of_a_calculator(finished_loop, ssefw, t
     assert len(frames) == 3  # 20, 30 and 40; equilibration ends with frame 20
     from ase.calculators.emt import EMT
 
-    frames[0].info.pop("stress", None)
     stored = frames[0].get_forces()
     frames[0].calc = EMT()
     assert abs(frames[0].get_forces() - stored).max() < 1e-5
@@ -92,3 +91,74 @@ def test_energies_of_exported_frames_are_those_of_the_run(finished_loop, ssefw, 
     stored = frame.get_potential_energy()
     frame.calc = EMT()
     assert abs(frame.get_potential_energy() - stored) < 1e-3
+
+
+def test_the_frames_that_potentials_disagree_on_are_exported(finished_loop, ssefw, tmp_path):
+    """EMT against a potential that is another one only where atoms are close."""
+    import ase.io
+    import numpy as np
+    from ase.calculators.emt import EMT
+    from ase.calculators.morse import MorsePotential
+
+    folder, _ = finished_loop
+    export = ("results", "export", "Cu", "--store", folder / "st", "--no-structures", "-o")
+    members = ("ase.calculators.emt.EMT", "ase.calculators.morse.MorsePotential")
+    committee = [word for path in members for word in ("--committee", path)]
+    done = ssefw(*export, tmp_path / "some", "--frames", 2, "--select", "uncertain", *committee)
+    all_ = ssefw(*export, tmp_path / "all", "--frames", 1000, *committee)
+    assert "decorrelated frames, not 1000" in all_.stderr
+    (path,), (whole,) = done.stdout.split(), all_.stdout.split()
+    assert path.endswith("-uncertain.extxyz")
+    chosen, pool = ase.io.read(path, ":"), ase.io.read(whole, ":")
+    assert len(chosen) == min(2, len(pool))
+    said = [frame.info["force_deviation"] for frame in pool]
+    assert said == sorted(said, reverse=True)
+    assert [frame.info["frame"] for frame in chosen] == [f.info["frame"] for f in pool[:2]]
+    for frame, deviation in zip(pool, said, strict=True):
+        energy, forces, stress = (
+            frame.get_potential_energy(), frame.get_forces(), frame.get_stress()
+        )  # fmt: skip
+        assert frame.info["level_of_theory"] == "EMT"
+        frame.calc = EMT()
+        assert abs(frame.get_potential_energy() - energy) < 1e-6
+        assert abs(frame.get_forces() - forces).max() < 1e-6
+        assert abs(frame.get_stress() - stress).max() < 1e-6
+        frame.calc = MorsePotential()
+        half = np.linalg.norm(frame.get_forces() - forces, axis=1).max() / 2
+        assert deviation == pytest.approx(half, rel=1e-4)
+
+
+def test_diverse_frames_have_forces_of_chgnet(finished_loop, ssefw, tmp_path):
+    import ase.io
+
+    folder, _ = finished_loop
+    done = ssefw(
+        "results", "export", "Cu", "--store", folder / "st", "-o", tmp_path / "out", "--frames", 3,
+        "--select", "diverse", "--no-structures",
+    )  # fmt: skip
+    frames = ase.io.read(done.stdout.split()[0], ":")
+    assert frames[0].info["distance"] == 0.0
+    assert len({frame.info["frame"] for frame in frames}) == len(frames)
+    assert all(frame.info["level_of_theory"] == "chgnet-0.3.0" for frame in frames)
+    assert all(frame.get_forces().shape == (len(frame), 3) for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--frames", "Cu"), "no number of frames"),
+        (("--frames", "0"), "no number of frames"),
+        (("--frames", "--select", "diverse"), "need --frames with a number"),
+        (("--frames", "2", "--stride", "5"), "leave out stride"),
+        (("--frames", "2", "--committee", "ase.calculators.emt.EMT"), "cannot disagree"),
+        (("--frames", "2", "--select", "diverse", "--committee", "x.Y"), "without a committee"),
+    ],
+)
+def test_frames_that_cannot_be_chosen_so_are_refused(finished_loop, ssefw, tmp_path, options, said):
+    folder, _ = finished_loop
+    done = ssefw(
+        "results", "export", "Cu", "--store", folder / "st", "-o", tmp_path, *options, check=False
+    )
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -24,6 +24,12 @@ def test_bands_without_dynamics_have_no_ladder(tmp_path):
     assert maker.neb.settings.path == "bvse"
 
 
+def test_interstitials_of_a_campaign_carry_the_opposite_charge(tmp_path):
+    maker = candidate_maker(spec_of(tmp_path, BARRIERS + "neb: {mechanism: concerted}\n"))
+    assert maker.neb.settings.mechanism == "concerted"
+    assert maker.neb.settings.cell_charge == 1.0
+
+
 def test_another_engine_for_bands_relaxes_the_crystal_anew(tmp_path):
     text = f"neb: {{engine: {QE}, first: {{code: ase}}, end_fmax: 0.0003}}\n"
     maker = candidate_maker(spec_of(tmp_path, CAMPAIGN + text))
@@ -47,8 +53,7 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
     ("text", "message"),
     [
         (BARRIERS, "'neb' for barriers without dynamics"),
-        (CAMPAIGN + "neb: {engine: {code: vasp}}\n", "relaxes no bands"),
-        (CAMPAIGN + "neb: {first: {code: vasp}}\n", "relaxes no bands"),
+        (CAMPAIGN + "neb: {engine: {code: vasp, preset: hull}}\n", "has no bands"),
         (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
         (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
         (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),

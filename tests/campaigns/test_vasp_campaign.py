@@ -31,6 +31,17 @@ def campaign(tmp_path, li2o):
     return tmp_path, {"SSEFW_VASP_CMD": program, "SSEFW_VASP_GAMMA_CMD": program}
 
 
+def potcars(folder, symbols):
+    """Make POTCARs with nothing inside; return their folder."""
+    sys.path.insert(0, str(REPOSITORY / "tests/fake_vasp"))
+    try:
+        from potcars import write_potcars
+    finally:
+        sys.path.pop(0)
+    write_potcars(folder / "potcars", symbols)
+    return str(folder / "potcars")
+
+
 def test_a_vasp_campaign_runs_to_its_outcome(campaign):
     folder, environment = campaign
     run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
@@ -43,6 +54,26 @@ def test_a_vasp_campaign_runs_to_its_outcome(campaign):
     for ledger in ledgers:
         assert ledger.n_steps == 100
         assert ledger.n_frames == 51
+
+
+def test_a_campaign_of_bands_runs_on_vasp_alone(campaign, copper):
+    folder, environment = campaign
+    (folder / "pool/li2o.cif").unlink()
+    copper.to(folder / "pool/cu.cif")
+    text = CAMPAIGN[: CAMPAIGN.index("md:")].replace(", potcar_spec: true", "")
+    bands = "neb: {min_length: 3, max_hop: 2.8, images: 3, charge: 0, end_fmax: 0.05}\n"
+    (folder / "c.yaml").write_text(f"specie: Cu\n{text}{bands}")
+    environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Cu_pv"])
+    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    with connect(folder / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+    assert outcome.reason == ""
+    assert outcome.status == "determined"
+    (band,) = outcome.barrier.bands
+    assert band.climbed
+    assert band.forward == pytest.approx(band.reverse, abs=0.002)
+    assert band.provenance.engine == "vasp-kang2022"
+    assert outcome.cost.wall_time > band.wall_time > 0.0
 
 
 def test_a_killed_program_costs_nothing_but_a_segment(campaign):
@@ -78,13 +109,7 @@ def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
     )
     text = CAMPAIGN.replace(", potcar_spec: true", "").replace("[300, 600]", "[300]")
     (folder / "c.yaml").write_text(text)
-    sys.path.insert(0, str(REPOSITORY / "tests/fake_vasp"))
-    try:
-        from potcars import write_potcars
-    finally:
-        sys.path.pop(0)
-    write_potcars(folder / "potcars", ["Li", "O"])
-    environment["SSEFW_POTCAR_DIR"] = str(folder / "potcars")
+    environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Li", "O"])
     run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}

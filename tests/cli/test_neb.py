@@ -1,11 +1,13 @@
 """``ssefw neb`` with a quick calculator."""
 
 import json
+import sys
 
 import pytest
 from click.testing import CliRunner
 
 from ssefw.cli.neb import command
+from tests.conftest import REPOSITORY
 
 QUICK = ["--specie", "Cu", "--max-length", "2.8", "--min-length", "5", "--images", "3"]
 EMT = ["--option", "calculator=ase.calculators.emt.EMT"]
@@ -74,3 +76,29 @@ def test_hops_may_be_chosen_by_the_site_energy(li2o, ssefw, tmp_path):
     done = ssefw("neb", "Li2O.cif", "--dry-run", "--hops", "bvse")
     (line,) = done.stdout.splitlines()
     assert line.startswith("2.309 A")  # along the edge of the cube of lithium
+
+
+@pytest.mark.filterwarnings("ignore:No POTCAR file", "ignore:Set OLD_ERROR_HANDLING")
+def test_vasp_relaxes_crystal_ends_and_band(file, tmp_path, monkeypatch):
+    program = REPOSITORY / "tests/fake_vasp/vasp_std"
+    monkeypatch.setenv("SSEFW_VASP_CMD", f"{sys.executable} {program}")
+    monkeypatch.setenv("SSEFW_POTCAR_DIR", str(tmp_path / "none"))
+    arguments = [file, *QUICK, "--engine", "vasp", "--charge", "0"]
+    options = ["--option", "potcar_spec=true", "--option", "incar={NCORE: 2}", "--no-plot"]
+    result = CliRunner().invoke(command, [*arguments, *options, "--json"], catch_exceptions=False)
+    hop, barrier = (json.loads(line) for line in result.stdout.splitlines())
+    assert hop["climbed"]
+    assert hop["provenance"]["versions"]["vtst"] == "4.2"
+    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "line"),
+    [("interstitial", "3.266 A, 24 in the cell"), ("concerted", "4.000 A, 48 in the cell")],
+)
+def test_interstitial_hops_of_antifluorite_go_between_octahedra(
+    li2o, ssefw, tmp_path, mechanism, line
+):
+    li2o.to(filename=str(tmp_path / "Li2O.cif"))
+    done = ssefw("neb", "Li2O.cif", "--dry-run", "--mechanism", mechanism, "--min-length", "9")
+    assert done.stdout.splitlines() == [f"{line}, symmetric, 97 atoms"]

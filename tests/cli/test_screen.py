@@ -143,6 +143,9 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
     assert (
         run(screen, "explain", path, "Li6PS5Cl", "--top", 3, "--json").stdout.count("feature") == 3
     )
+    lines = run(screen, "explain", path, "--top", 3).stdout.splitlines()
+    assert len(lines) == 3
+    assert all("labels)" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +154,13 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
         ("layer=v1", "no structure"),
         ("source=magnet", "chgnet, megnet"),
         ("networks=[{width: 3}]", "no setting 'width'"),
+        ("networks=[{dropout: a}]", "dropout of a network is a number, got 'a'"),
+        ("networks=abc", "how many different ones"),
+        ("networks=[3]", "how many different ones"),
+        ("runs=abc", "whole number from 1"),
+        ("test_share=2", "between 0 and 1"),
+        ("members=net", "a list of"),
+        ("pretrain=pool.jsonl", "none among the members et, gb"),
         ("{source: megnet", "no setting"),
     ],
 )

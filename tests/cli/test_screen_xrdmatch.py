@@ -104,6 +104,34 @@ def test_votes_on_labels_are_drawn(model, folder, tmp_path):
     assert figure.read_text().startswith("<?xml")
 
 
+def test_a_structure_is_explained_by_ranges_of_angles(model, tmp_path):
+    cif = tmp_path / "candidate.cif"
+    rock_salt("Li3NaS4").to(filename=str(cif))
+    result = run("explain", model, "--structure", cif, "--top", 3, "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert len(lines) == 3
+    assert all(line["feature"].endswith("degrees") for line in lines)
+
+
+def test_a_formula_alone_or_beside_a_structure_is_not_explained(model, tmp_path):
+    with pytest.raises(DataError, match="has no structure"):
+        CliRunner().invoke(screen, ["explain", str(model), "Li2S"], catch_exceptions=False)
+    both = ["explain", str(model), "Li2S", "--structure", str(tmp_path)]
+    result = CliRunner().invoke(screen, both)
+    assert result.exit_code == 2
+    assert "not both" in result.output
+
+
+def test_machines_vote_and_rank_as_networks_do(folder, tmp_path):
+    path = tmp_path / "svm.model"
+    labels = ("--labels", folder / "labels.json")
+    run("train", "--system", "xrdmatch", *labels, "--out", path, "--set", "model=svm")
+    lines = run("rank", folder / "pool.jsonl", "--model", path, "--json").stdout.splitlines()
+    entries = [json.loads(line) for line in lines]
+    assert {entry["n_votes"] for entry in entries} == {10}
+    assert entries[-1]["source"] == "Li2KO3"  # the only oxide
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [

@@ -1,16 +1,17 @@
 """Hops between sites of a crystal, against what is known of simple lattices."""
 
+import math
+
 import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
+from ssefw.data.defects import carry_over, hop_cell
 from ssefw.data.hops import (
-    carry_over,
     find_hops,
     hops_to_cross,
     percolation_levels,
     symmetry_operations,
-    vacancy_cell,
 )
 from ssefw.errors import DataError
 
@@ -82,7 +83,7 @@ def test_barrier_counts_from_the_lowest_site_on_the_way():
 
 def test_vacancy_cell_is_as_long_as_asked(li2s):
     (first, *_) = find_hops(li2s.get_primitive_structure(), max_length=3.0)
-    cell = vacancy_cell(li2s.get_primitive_structure(), first.hop, min_length=10.0)
+    cell = hop_cell(li2s.get_primitive_structure(), first.hop, min_length=10.0)
     matrix = cell.start.lattice.matrix
     volume = abs(np.linalg.det(matrix))
     for k in range(3):
@@ -92,11 +93,11 @@ def test_vacancy_cell_is_as_long_as_asked(li2s):
 
 def test_ends_of_a_hop_differ_in_the_mover_alone(li2s):
     (first, *_) = find_hops(li2s, max_length=3.0)
-    cell = vacancy_cell(li2s, first.hop, min_length=5.0)
+    cell = hop_cell(li2s, first.hop, min_length=5.0)
     moved = np.linalg.norm(cell.end.cart_coords - cell.start.cart_coords, axis=1)
     assert np.flatnonzero(moved > 0.1).tolist() == [cell.mover]
     assert moved.max() == pytest.approx(first.hop.length)
-    assert len(cell.start) == len(cell.host) - 1
+    assert len(cell.start) == len(li2s) * math.prod(cell.size) - 1
     assert cell.end.is_valid(tol=1.0)
 
 
@@ -104,13 +105,13 @@ def test_a_hop_onto_its_own_image_is_refused(lif):
     primitive = lif.get_primitive_structure()
     (first,) = find_hops(primitive, max_length=3.0)
     with pytest.raises(DataError, match="image of its own start"):
-        vacancy_cell(primitive, first.hop, min_length=1.0)
+        hop_cell(primitive, first.hop, min_length=1.0)
 
 
 def test_symmetry_carries_the_relaxed_start_to_the_relaxed_end(li2s):
     """Neighbors of the vacancy move outwards; so they do around the other vacancy."""
     (first, *_) = find_hops(li2s, max_length=3.0)
-    cell = vacancy_cell(li2s, first.hop, min_length=10.0)
+    cell = hop_cell(li2s, first.hop, min_length=10.0)
     operations = symmetry_operations(li2s)
 
     def relaxed(ideal, vacancy):

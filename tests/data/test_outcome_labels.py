@@ -57,13 +57,23 @@ def test_another_temperature_is_refused():
         label_from_outcome(outcome("Li2O", 1e-3, temperature=600.0))
 
 
-def test_a_fit_that_reaches_a_melted_run_is_refused():
-    with pytest.raises(DataError, match="melted at 750 K"):
-        label_from_outcome(outcome("Li2O", 1e-3, melted=(750.0,)))
+@pytest.mark.parametrize("melted", [(500.0,), (600.0,), (700.0,), (900.0,), (800.0, 1200.0)])
+def test_a_melt_within_what_was_fitted_is_refused(melted):
+    """The fit rests on 600, 750 and 900 K; what melts at 500 K is no solid at 600 K."""
+    with pytest.raises(DataError, match=f"melted at {min(melted):g} K, which the fit reaches"):
+        label_from_outcome(outcome("Li2O", 1e-3, melted=melted))
 
 
-def test_a_melt_above_all_that_was_fitted_does_not_matter():
-    assert label_from_outcome(outcome("Li2O", 1e-3, melted=(1200.0,)))
+@pytest.mark.parametrize("melted", [(950.0,), (1200.0,), (1000.0, 1200.0)])
+def test_a_melt_above_all_that_was_fitted_does_not_matter(melted):
+    """Runs that were fitted were solid, and so is the crystal at 300 K."""
+    label = label_from_outcome(outcome("Li2O", 1e-3, melted=melted))
+    assert label.conductivity == value(1e-3)
+
+
+def test_a_melt_without_a_fitted_temperature_is_refused():
+    with pytest.raises(DataError, match="conductivity is that of a liquid"):
+        label_from_outcome(outcome("Li2O", 1e-3, melted=(1200.0,), used=()))
 
 
 @pytest.mark.parametrize(

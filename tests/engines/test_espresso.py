@@ -30,7 +30,7 @@ from ssefw.engines.espresso.jobs import (
     WalltimeHandler,
     end_orphan,
 )
-from ssefw.engines.espresso.launch import ParallelLayout, rank_count
+from ssefw.engines.espresso.launch import ParallelLayout
 from ssefw.engines.espresso.neb_output import parse_path
 from ssefw.engines.espresso.pseudopotentials import (
     electron_count,
@@ -38,6 +38,7 @@ from ssefw.engines.espresso.pseudopotentials import (
     find_pseudopotentials,
     recommended_cutoffs,
 )
+from ssefw.engines.ranks import rank_count
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
 FAKE = Path(__file__).with_name("fake_espresso.py")

@@ -5,7 +5,8 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ssefw.bvse import site_energy_landscape
-from ssefw.data.hops import Hop, distinct_sites, find_hops, vacancy_cell
+from ssefw.data.defects import distinct_sites, hop_cell
+from ssefw.data.hops import Hop, find_hops
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.band import linear_images, path_lengths
@@ -140,7 +141,7 @@ def test_a_supercell_less_symmetric_than_the_crystal_has_more_distinct_vacancies
     sites = [[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
     crystal = Structure(Lattice.orthorhombic(4.02, 4.0, 4.0), ["Cl", "Li", "Li", "Li"], sites)
     kinds = find_hops(crystal, max_length=3.1)
-    cell = vacancy_cell(crystal, kinds[0].hop, min_length=4.01)
+    cell = hop_cell(crystal, kinds[0].hop, min_length=4.01)
     assert cell.size == (1, 2, 2)
     assert len(set(distinct_sites(crystal, kinds, min_length=4.01).values())) == 2
     assert len(set(distinct_sites(crystal, kinds, min_length=4.0).values())) == 1

@@ -84,6 +84,34 @@ def _thermostat(run, number, energy):
     )  # fmt: skip
 
 
+def vtst_banner():
+    """Return what a program with the VTST tools says of itself in the OUTCAR of each image."""
+    lines = (
+        " VTST: version 4.2, (05/19/21)", "", " CHAIN: initializing optimizer",
+        " OPT: Using Fast-Inertial-Relaxation-Engine optimizer", " CHAIN: Read ICHAIN            0",
+        " CHAIN: Running the NEB", "",
+    )  # fmt: skip
+    return "\n".join(lines) + "\n"
+
+
+def vtst_step(forces, along):
+    """Return what VTST adds to an ionic step of an image."""
+    sizes = np.linalg.norm(forces, axis=1)
+    return (
+        f" NEB: projections on to tangent (spring, REAL) {0.0:12.6f} {along:12.6f}\n\n"
+        f"  FORCES: max atom, RMS {sizes.max():12.6f} {np.sqrt((sizes**2).mean()):12.6f}\n"
+    )
+
+
+def chain_step(forces, along):
+    """Return what VASP adds of its own elastic band, without VTST."""
+    rule = " " + "-" * 46 + "\n"
+    rows = "".join("".join(f"{x:13.5f}" for x in row) + "\n" for row in forces)
+    text = f"  energy of chain is (eV) {0.0:16.6f} for this image {0.0:16.6f}\n"
+    text += f"  tangential force (eV/A) {along:16.6f}\n"
+    return text + " CHAIN + TOTAL  (eV/Angst)\n" + rule + rows + rule
+
+
 def oszicar(run, number, n_scf, energy):
     """Return one ionic step of OSZICAR, which VASP also prints."""
     title = "       N       E                     dE             d eps       ncg     rms"

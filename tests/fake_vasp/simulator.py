@@ -1,5 +1,6 @@
 """The run itself: input files in, ionic steps, output files out, misbehavior on request."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import formats
 import numpy as np
 import outcar
+from band import Band
 from physics import MASSES, VALENCE, Dynamics, LennardJones
 
 KBAR = 1602.1766  # eV/A^3 in kBar
@@ -94,12 +96,13 @@ def read_kpoints():
 
 
 class Simulation:
-    """One run of the program in the working directory."""
+    """One run of the program: input files of the working directory, all else in a folder."""
 
-    def __init__(self):
+    def __init__(self, folder=Path()):
+        self.folder = folder
         self.script = Script()
         self.incar = formats.read_incar(Path("INCAR"))
-        poscar = formats.read_poscar(Path("POSCAR"))
+        poscar = formats.read_poscar(folder / "POSCAR")
         self.symbols, self.counts, self.cell, frac, velocities, nose = poscar
         if self.script.get("ignore_velocities", False):
             velocities, nose = None, (0.0, 0.0)
@@ -114,7 +117,7 @@ class Simulation:
         self.n_bands = int(self.electrons // 2 + max(4, len(self.names) // 2))
         self.tags = DEFAULTS | {"NELECT": self.electrons, "NBANDS": self.n_bands} | self.incar
         self.nsw, self.nelm = int(self.tags["NSW"]), int(self.tags["NELM"])
-        self.comment = Path("POSCAR").read_text().splitlines()[0]
+        self.comment = (folder / "POSCAR").read_text().splitlines()[0]
         self.stopped = False
         self.dynamics = None
         if int(self.tags["IBRION"]) == 0 and self.nsw > 0:
@@ -134,24 +137,34 @@ class Simulation:
     def run(self):
         """Go through all ionic steps; return the exit code."""
         say(" running on    1 total cores\n vasp.6.4.2 20Jul23 (fake) complex\n")
-        with (
-            Path("OUTCAR").open("w") as self.outcar,
-            Path("OSZICAR").open("w") as self.oszicar,
-            Path("vasprun.xml").open("w") as self.vasprun,
-            Path("XDATCAR").open("w") as self.xdatcar,
-        ):
+        with self.opened():
             self.write_heads()
             say(" entering main loop")
             for step in range(1, max(1, self.nsw) + 1):
                 if self.ionic_step(step):
                     break
             if self.stopped:
-                self.outcar.write("\n\n soft stop encountered!  aborting job ...\n\n")
                 Path("STOPCAR").unlink(missing_ok=True)
-            self.outcar.write(outcar.end())
-            self.vasprun.write(formats.vasprun_tail(self.cell, self.frac))
+            self.write_tails()
         time.sleep(self.script.get("linger", 0.0))
         return 0
+
+    @contextlib.contextmanager
+    def opened(self):
+        """Open the output files."""
+        with (
+            (self.folder / "OUTCAR").open("w") as self.outcar,
+            (self.folder / "OSZICAR").open("w") as self.oszicar,
+            (self.folder / "vasprun.xml").open("w") as self.vasprun,
+            (self.folder / "XDATCAR").open("w") as self.xdatcar,
+        ):
+            yield
+
+    def write_tails(self):
+        if self.stopped:
+            self.outcar.write("\n\n soft stop encountered!  aborting job ...\n\n")
+        self.outcar.write(outcar.end())
+        self.vasprun.write(formats.vasprun_tail(self.cell, self.frac))
 
     def flush(self):
         for file in (self.outcar, self.oszicar, self.vasprun, self.xdatcar):
@@ -255,7 +268,7 @@ class Simulation:
         text = formats.contcar(
             self.comment, self.symbols, self.counts, self.cell, self.frac, self.dynamics
         )
-        Path("CONTCAR").write_text(text)
+        (self.folder / "CONTCAR").write_text(text)
 
     def misbehave(self, event, step):
         """Do what an event asks for before ionic step `step` is written."""
@@ -278,10 +291,13 @@ class Simulation:
         if action == "torn":
             self.vasprun.write(" <calculation>\n  <scstep>\n")
             self.flush()
-            Path("CONTCAR").write_text(Path("CONTCAR").read_text()[:500] if step > 1 else "")
+            contcar = self.folder / "CONTCAR"
+            contcar.write_text(contcar.read_text()[:500] if step > 1 else "")
             os._exit(9)
 
 
 def main():
     """Run in the working directory."""
+    if "IMAGES" in formats.read_incar(Path("INCAR")):
+        return Band(Simulation).run()
     return Simulation().run()

@@ -11,6 +11,7 @@ from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
+from ssefw.data.defects import mark_interstitials
 from ssefw.documents import Barrier, Candidate, Estimate, Failure, NebPath, Outcome, RelaxResult
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
@@ -95,6 +96,26 @@ def test_vacancies_that_symmetry_does_not_join_are_relaxed_each(site):
         "neb end Cu3",
     ]
     assert sum(name.startswith("neb hop") for name in found) == 2
+
+
+def test_an_interstitial_that_pushes_another_is_a_band_of_jobs(site, copper, monkeypatch):
+    marks = [[0.5, 0.5, 0.5], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]
+    monkeypatch.setattr(  # the site energy knows no metals
+        neb_module,
+        "prepared_for",
+        lambda _, crystal, *, specie: mark_interstitials(crystal, marks, ion=specie),
+    )
+    settings = QUICK.model_copy(update={"mechanism": "concerted", "path": "idpp"})
+    maker = NebMaker(engine=EMT, settings=settings, specie="Cu", max_hop=3.7)
+    barrier, records = run(maker, copper)
+    ends = [name for name in names(records) if name.startswith("neb end")]
+    assert len(ends) == 1
+    assert ends[0].startswith("neb end X")
+    first = barrier.bands[0]
+    assert first.hop.via is not None
+    assert first.climbed
+    assert first.forward == pytest.approx(first.reverse, abs=0.002)
+    assert barrier.formula == "Cu"
 
 
 @pytest.mark.parametrize("how", ["stop", "kill"])

@@ -34,6 +34,10 @@ class Rule(Screener):
         if self.kind == "wrong":
             p = 1 - p
         problems = {}
+        if self.kind == "half":
+            blind = [k for k, m in enumerate(materials) if sum(map(ord, m.formula)) % 2]
+            p[blind] = np.nan
+            problems = dict.fromkeys(blind, "no structure")
         if self.kind == "structures":
             p, problems = np.full(len(p), np.nan), dict.fromkeys(range(len(p)), "no structure")
         return Scores(
@@ -87,6 +91,44 @@ def test_a_system_that_is_wrong_gets_none(toy):
     screener = consensus("sulfur", "wrong").fit(toy)
     assert screener.weights["wrong"] == 0.0
     assert ((screener.score(toy.materials).probability > 0.5) == (toy.y == 1)).all()
+
+
+def test_it_is_never_worse_by_choice_than_its_best_part(toy):
+    screener = consensus("sulfur", "coin").fit(toy)
+    best = min(screener.losses_, key=screener.losses_.get)
+    assert set(screener.losses_) == {"/stack", "/mean", "sulfur", "coin"}
+    assert screener.losses_[best] <= screener.losses_["sulfur"]
+    assert screener.losses_["sulfur"] < screener.losses_["coin"]
+
+
+def test_where_the_stack_is_not_better_the_best_part_speaks_alone(toy, monkeypatch):
+    monkeypatch.setattr(
+        "ssefw.screening.consensus._loss_without",
+        lambda logits, y, fold: -np.corrcoef(logits[:, 0], y)[0, 1] + logits.shape[1],
+    )
+    screener = consensus("sulfur", "coin").fit(toy)
+    scores = screener.score(toy.materials)
+    assert "sulfur alone, since on labels not seen the stack was not better" in scores.meaning
+    assert screener.weights["coin"] == 0.0 < screener.weights["sulfur"]
+    alone = consensus("sulfur").fit(toy).score(toy.materials)
+    assert scores.probability == pytest.approx(alone.probability)
+
+
+def test_labels_that_a_part_cannot_score_teach_the_others(toy):
+    screener = consensus("sulfur", "half").fit(toy)
+    assert screener.weights["sulfur"] > 0.0
+    scores = screener.score(toy.materials)
+    assert not scores.problems
+    assert ((scores.probability > 0.5) == (toy.y == 1)).all()
+    few = consensus("sulfur", "half", fewest=1000).fit(toy)
+    assert np.isfinite(few.score(toy.materials).probability).all()
+
+
+def test_a_part_that_can_score_no_label_is_named(toy):
+    with pytest.raises(DataError, match="'structures' can score none"):
+        consensus("sulfur", "structures").fit(toy)
+    with pytest.raises(DataError, match="by no part of the consensus"):
+        consensus("half").fit(toy)
 
 
 def test_with_few_labels_ranks_are_averaged_and_it_says_so(toy):

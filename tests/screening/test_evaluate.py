@@ -21,6 +21,7 @@ from ssefw.screening.evaluate import (
 )
 from ssefw.screening.metrics import (
     chance,
+    difference_with_intervals,
     expected_calibration_error,
     measure,
     measure_with_intervals,
@@ -87,6 +88,26 @@ def test_rows_of_one_group_widen_the_interval(rng):
     alone = measure_with_intervals(y, p, groups=np.arange(200), n=200)["accuracy"]
     together = measure_with_intervals(y, p, groups=np.repeat(np.arange(20), 10), n=200)["accuracy"]
     assert together.upper - together.lower > 1.5 * (alone.upper - alone.lower)
+
+
+def test_a_model_does_not_differ_from_itself(rng):
+    y, p = rng.integers(0, 2, 60), rng.uniform(0, 1, 60)
+    for gap in difference_with_intervals(y, p, p, groups=np.arange(60), n=50).values():
+        assert gap.lower == gap.value == gap.upper == 0
+
+
+def test_a_paired_interval_tells_models_apart_whose_own_intervals_overlap(rng):
+    """Two models err on the same hard rows; one of them errs on a few more."""
+    y = rng.integers(0, 2, 300)
+    hard = rng.uniform(size=300) < 0.3
+    more = hard | (rng.uniform(size=300) < 0.05)
+    p, other = (np.where(wrong == (y == 1), 0.1, 0.9) for wrong in (hard, more))
+    groups = np.arange(300)
+    gap = difference_with_intervals(y, p, other, groups=groups, n=300)["mcc"]
+    one, two = (measure_with_intervals(y, q, groups=groups, n=300)["mcc"] for q in (p, other))
+    assert gap.lower > 0
+    assert gap.value == pytest.approx(one.value - two.value)
+    assert one.lower < two.upper
 
 
 def test_chance_is_where_it_must_be(rng):

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
+from ssefw.documents import CampaignRecord, Gate, Label, LabelSet, PlannedCandidate
 from ssefw.errors import DataError
 from ssefw.store import connect
 from ssefw.store.query import Ask, matching_formulas
-from tests.outcomes import bound, outcome, value
+from tests.outcomes import bound, diffusivity, outcome, value
 
 FOUND = {
     "Li6PS5Cl": value(2e-3),
@@ -130,3 +131,113 @@ def test_many_formulas_give_what_few_give(results, monkeypatch):
     few = formulas(results, elements=["S"], min_sigma=1e-3)
     monkeypatch.setattr("ssefw.store.query.MANY_FORMULAS", 0)
     assert formulas(results, elements=["S"], min_sigma=1e-3) == few
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory):
+    """Outcomes with temperatures and gates, runs, and the labels that were made of them."""
+    with connect(tmp_path_factory.mktemp("mixed") / "store") as connection:
+        for formula, sigma in FOUND.items():
+            item = outcome(formula, sigma, campaign="salts", candidate_id=f"id-{formula}")
+            connection.results.add(item, candidate=item.candidate_id, campaign="salts")
+        gate = Gate(name="relaxation", passed=False, code="volume_change", message="it grew")
+        rejected = outcome("LiH", status="rejected").model_copy(update={"gates": (gate,)})
+        connection.results.add(rejected, candidate="id-LiH", campaign="salts")
+        run = diffusivity(600.0)
+        planned = [
+            PlannedCandidate(candidate_id=f"id-{formula}", formula=formula, n_atoms=1, md_steps=1)
+            for formula in FOUND
+        ]
+        record = CampaignRecord(campaign="salts", plan_key="p", spec={}, candidates=tuple(planned))
+        connection.results.add(record, candidate="", campaign="salts")
+        connection.results.add(run, candidate="id-LiCl", campaign="salts")
+        labels = [
+            Label(
+                candidate_id=formula,
+                formula=formula,
+                conductivity=sigma if not isinstance(sigma, float) else value(sigma),
+                temperature=300.0,
+                kind=kind,
+                reference=reference,
+                row_id=row,
+            )
+            for formula, sigma, kind, reference, row in (
+                ("Li6PS5Cl", 2e-3, "experiment", "10.1016/j.ssi.2012.06.008", "a1"),
+                ("Li6PS5Cl", 5e-3, "mlip", "campaign salts", "salts/id-Li6PS5Cl"),
+                ("Li2O", bound(1e-9), "aimd", "campaign dft", "dft/id-Li2O"),
+            )
+        ]
+        first = LabelSet(name="starter", labels=tuple(labels[:1]))
+        for labels_ in (first, LabelSet(name="starter+computed", labels=tuple(labels))):
+            connection.results.add(labels_, candidate="", campaign="")
+        yield connection.results
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({}, ["Li10GeP2S12", "Li6PS5Cl", "Li3YCl6", "Li3PS4", "LiCl", "Li2O"]),
+        ({"min_sigma": 1e-3}, ["Li10GeP2S12", "Li6PS5Cl"]),
+        ({"min_sigma": 5e-5, "certain": True}, ["Li10GeP2S12", "Li6PS5Cl", "Li3YCl6"]),
+        ({"max_sigma": 1e-8, "certain": True}, ["Li2O"]),
+        ({"elements": ["Cl"], "without": ["S"]}, ["Li3YCl6", "LiCl"]),
+        ({"campaign": "nobody"}, []),
+    ],
+)
+def test_conductivities_are_a_kind_of_their_own(mixed, asked, expected):
+    found = list(mixed.ask("conductivities", Ask(**asked), sort="sigma"))
+    assert {item.formula for item in found} == set(expected)
+    values = [item.conductivity.value for item in found if item.conductivity.value is not None]
+    assert values == sorted(values, reverse=True)
+    assert all(item.temperature == 300.0 for item in found)
+
+
+def test_conductivities_at_the_temperature_of_a_run(mixed):
+    found = list(mixed.ask("conductivities", Ask(temperature=750.0, min_sigma=1e-3), sort="sigma"))
+    assert [item.formula for item in found] == ["Li10GeP2S12", "Li6PS5Cl"]
+    assert all(item.is_simulated and item.temperature == 750.0 for item in found)
+    assert list(mixed.ask("conductivities", Ask(temperature=123.0))) == []
+
+
+def test_outcomes_are_found_by_the_code_of_their_gate(mixed):
+    assert [o.formula for o in mixed.ask("outcomes", Ask(gate="volume_change"))] == ["LiH"]
+    assert list(mixed.ask("outcomes", Ask(gate="not_relaxed"))) == []
+
+
+def test_runs_are_found_by_the_formula_of_their_candidate(mixed):
+    assert len(list(mixed.ask("diffusivities", Ask(elements=["Cl"], temperature=600.0)))) == 1
+    assert len(list(mixed.ask("diffusivities", Ask(formula="LiCl")))) == 1
+    assert list(mixed.ask("diffusivities", Ask(elements=["S"]))) == []
+    assert list(mixed.ask("diffusivities", Ask(formula="LiCl", candidate="id-Li2O"))) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "rows"),
+    [
+        ({}, ["salts/id-Li6PS5Cl", "a1", "dft/id-Li2O"]),
+        ({"kind_of_label": "mlip"}, ["salts/id-Li6PS5Cl"]),
+        ({"source": "10.1016/J.SSI"}, ["a1"]),
+        ({"source": "campaign"}, ["salts/id-Li6PS5Cl", "dft/id-Li2O"]),
+        ({"campaign": "dft"}, ["dft/id-Li2O"]),
+        ({"elements": ["S"], "max_sigma": 3e-3}, ["a1"]),
+        ({"max_sigma": 1e-8, "certain": True}, ["dft/id-Li2O"]),
+        ({"formula": "Li2O", "temperature": 300.0}, ["dft/id-Li2O"]),
+    ],
+)
+def test_labels_are_found_in_their_sets_each_once(mixed, asked, rows):
+    found = mixed.ask("labels", Ask(**asked), sort="sigma")
+    assert [label.row_id for label in found] == rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "asked", "message"),
+    [
+        ("labels", {"gate": "volume_change"}, "no gates"),
+        ("conductivities", {"kind_of_label": "mlip"}, "ask for labels"),
+        ("outcomes", {"source": "x"}, "have no 'sources'"),
+        ("candidates", {"source": "x"}, "no 'source' yet"),
+    ],
+)
+def test_what_another_kind_has_is_refused(mixed, kind, asked, message):
+    with pytest.raises(DataError, match=message):
+        list(mixed.ask(kind, Ask(**asked)))

@@ -53,9 +53,9 @@ class CampaignSpec(Block):
             raise ValueError(
                 "the code 'espresso' does no molecular dynamics; give it to neb.engine"
             )
-        codes = [engine.code for engine in self._neb_engines()]
-        if "vasp" in codes:
-            raise ValueError("the code 'vasp' relaxes no bands here; give neb.engine another")
+        for engine in self._neb_engines():
+            if engine.code == "vasp" and engine.preset == "hull":
+                raise ValueError("the preset 'hull' is for energies and has no bands")
         return self
 
     def _neb_engines(self) -> list[EngineSpec]:

@@ -12,10 +12,12 @@ __all__ = ["NebSpec"]
 
 
 class NebSpec(Block):
-    """Barriers of vacancy hops, before dynamics or instead of them.
+    """Barriers of hops, before dynamics or instead of them.
 
     Attributes
     ----------
+    mechanism
+        Whether vacancies hop, interstitial ions, or these with an ion that they push on.
     engine
         What relaxes ends and bands, where it is not the campaign's; it then also relaxes the
         crystal.
@@ -31,13 +33,14 @@ class NebSpec(Block):
     fmax, end_fmax
         Largest force (eV/A) of converged bands and of relaxed ends.
     charge
-        Of a cell with a vacancy, for engines that know charge.
+        Of a cell with the defect, for engines that know charge; by default that of Li+.
     max_barrier
         A candidate with a higher barrier gets no dynamics.
     """
 
     engine: EngineSpec | None = None
     first: EngineSpec | None = None
+    mechanism: Literal["vacancy", "interstitial", "concerted"] = "vacancy"
     hops: Literal["shortest", "bvse", "all"] = "shortest"
     max_hop: Length = Field(6.0, gt=0)
     max_hops: int = Field(20, ge=1)
@@ -50,5 +53,5 @@ class NebSpec(Block):
     climb: bool = True
     end_fmax: Pure = Field(0.01, gt=0)
     end_steps: int = Field(500, ge=1)
-    charge: Pure = -1.0
+    charge: Pure | None = None
     max_barrier: Energy | None = Field(None, gt=0)

@@ -21,7 +21,7 @@ from ssefw.engines.espresso.inputs import (
     kpoint_grid,
     pw_input,
 )
-from ssefw.engines.espresso.launch import ParallelLayout, command_words, rank_count
+from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.neb_run import NebRun
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import (
@@ -33,6 +33,7 @@ from ssefw.engines.espresso.pseudopotentials import (
 )
 from ssefw.engines.espresso.pw_output import PwRun, parse_pw
 from ssefw.engines.espresso.symptoms import read_text
+from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
 from ssefw.errors import DataError, EngineError

@@ -1,6 +1,5 @@
 """The command that starts a program of Quantum ESPRESSO, and whether its parallel layout fits."""
 
-import itertools
 import os
 import shlex
 import shutil
@@ -8,10 +7,7 @@ from dataclasses import dataclass
 
 from ssefw.errors import EngineError
 
-__all__ = ["ParallelLayout", "command_words", "rank_count"]
-
-RANK_OPTIONS = ("-np", "-n", "--ntasks", "-c")
-RANK_VARIABLES = ("SLURM_NTASKS", "PBS_NP", "LSB_DJOB_NUMPROC")
+__all__ = ["ParallelLayout", "command_words"]
 
 
 @dataclass(frozen=True)
@@ -77,18 +73,3 @@ def command_words(command: str, *, setting: str) -> list[str]:
             f"{msg}{command!r}. Install or load Quantum ESPRESSO, or set SSEFW_{setting.upper()}."
         )
     return words
-
-
-def rank_count(words: list[str]) -> int:
-    """Return the number of MPI ranks a command starts: what it says, else the allocation's."""
-    for option, value in itertools.pairwise(words):
-        if option in RANK_OPTIONS and value.isdigit():
-            return int(value)
-    for word in words:
-        if word.startswith("--ntasks=") and word.partition("=")[2].isdigit():
-            return int(word.partition("=")[2])
-    if words and os.path.basename(words[0]) in ("mpirun", "mpiexec", "srun"):  # noqa: PTH119
-        for name in RANK_VARIABLES:
-            if os.environ.get(name, "").isdigit():
-                return int(os.environ[name])
-    return 1

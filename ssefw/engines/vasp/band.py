@@ -12,12 +12,9 @@ from pymatgen.io.vasp import Incar
 from ssefw.engines.band import check_images
 from ssefw.engines.base import NebSettings
 from ssefw.engines.vasp.engine import VaspEngine
-from ssefw.engines.vasp.inputs import VaspCell, poscar_text
+from ssefw.engines.vasp.inputs import VaspCell, band_tags, poscar_text
 
 __all__ = ["band_files"]
-
-FIRE = 7
-"""VTST's number of the optimizer FIRE."""
 
 
 def band_files(
@@ -25,8 +22,7 @@ def band_files(
 ) -> dict[str, str]:
     """Return path and text of each input file of a band, both ends in ``00`` and the last folder.
 
-    The ends must be relaxed with VASP first, and their OUTCARs be put beside their POSCARs. The
-    cell is neutral: NELECT of a charged vacancy follows from the POTCAR.
+    The cell is neutral where no POTCAR is at hand: NELECT of a charged one follows from it.
 
     Raises
     ------
@@ -37,17 +33,8 @@ def band_files(
     files = engine.input_files(
         images[0], "relax", fmax=settings.fmax, max_steps=settings.max_steps, relax_cell=False
     )
-    incar = Incar.from_str(files["INCAR"]) | {
-        "IMAGES": len(images) - 2,
-        "ICHAIN": 0,
-        "LCLIMB": settings.climb,
-        "SPRING": -settings.spring,
-        "IBRION": 3,
-        "POTIM": 0,
-        "IOPT": FIRE,
-        "ISYM": 0,
-    }
-    files["INCAR"] = str(Incar(incar)) + "\n"
+    tags = band_tags(settings, n_images=len(images), climb=settings.climb)
+    files["INCAR"] = str(Incar(Incar.from_str(files["INCAR"]) | tags)) + "\n"
     del files["POSCAR"]
     for k, image in enumerate(images):
         cell = VaspCell.of(image)

@@ -1,10 +1,11 @@
 """The engine for VASP: relaxation, single points, and dynamics that survive supercomputers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,16 @@ from ase import units
 from pymatgen.core import Structure
 from pymatgen.io.vasp.sets import VaspInputSet
 
-from ssefw.documents import EndReason, Provenance, RelaxResult, StaticResult
-from ssefw.engines.base import Engine, MDSettings, settings_hash
+from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
+from ssefw.engines.band import check_images
+from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.dynamics import draw_momenta
+from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.vasp import process
+from ssefw.engines.vasp.band_folder import BandFolder, End
+from ssefw.engines.vasp.band_run import VaspBand
 from ssefw.engines.vasp.harvest import Start, start_point
 from ssefw.engines.vasp.inputs import (
     VaspCell,
@@ -32,7 +37,7 @@ from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs, pack_closed_legs
 from ssefw.engines.vasp.policy import dynamics_handlers
 from ssefw.engines.vasp.presets import Preset, Task, load_preset
 from ssefw.engines.vasp.single import SingleResult, run_single, write_inputs
-from ssefw.errors import EngineError
+from ssefw.errors import ConfigurationError, EngineError
 from ssefw.settings import Settings
 
 __all__ = ["VaspEngine"]
@@ -61,6 +66,8 @@ class VaspEngine(Engine):
         Element to POTCAR symbol in place of the preset's.
     potcar_spec
         Write ``POTCAR.spec`` in place of POTCAR: for dry runs and stand-ins of VASP.
+    charge
+        Of the cell in e, with a uniform background; sets NELECT from the POTCARs.
 
     Examples
     --------
@@ -74,6 +81,14 @@ class VaspEngine(Engine):
     kpoints: dict[str, Any] = field(default_factory=dict)
     potcar: dict[str, str] = field(default_factory=dict)
     potcar_spec: bool = False
+    charge: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields; a neutral engine is what it was before there was a charge."""
+        content: dict[str, Any] = super().as_dict()
+        if not self.charge:
+            del content["charge"]
+        return content
 
     @property
     def name(self) -> str:
@@ -92,6 +107,10 @@ class VaspEngine(Engine):
         VASP's own version is in the provenance of each result.
         """
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
+
+    def charged(self, charge: float) -> Self:
+        """Return this engine for cells of another charge (e)."""
+        return replace(self, charge=charge)
 
     def relax(
         self,
@@ -190,6 +209,52 @@ class VaspEngine(Engine):
                         directory=leg.folder,
                     )
 
+    def neb(
+        self,
+        images: Sequence[Structure],
+        settings: NebSettings,
+        directory: Path,
+        *,
+        stop: StopCheck = never_stop,
+    ) -> NebPath:
+        """Relax a band with VASP and its VTST tools; see `Engine.neb`.
+
+        Raises
+        ------
+        EngineError
+            If the program has no VTST, or its MPI ranks cannot be divided between the images.
+        """
+        check_images(images)
+        if self._preset.input_sets != "own":
+            raise ConfigurationError(
+                f"Preset {self.preset!r} is for energies and has no bands; use another for them."
+            )
+        site = process.site_settings()
+        _check_ranks(site.vasp_cmd, n_images=len(images) - 2)
+        tags = relaxation_tags(
+            fmax=settings.fmax, max_steps=settings.max_steps, relax_cell=False
+        ) | {"ISYM": 0}
+        ends = [
+            self._single("relax", image, tags | {"NSW": 0}, {"end of a band": settings.fmax})
+            for image in (images[0], images[-1])
+        ]
+        first, last = (End(end.energy, end.max_force) for end in ends)
+        vasp_set = self._checked_set("relax", VaspCell.of(images[0]), tags, site)
+        band = VaspBand(
+            files=BandFolder(directory, list(images), (first, last)),
+            vasp_set=vasp_set,
+            settings=settings,
+            site=site,
+            key=settings_hash(self, settings, *images),
+            potcar_spec=self.potcar_spec,
+        )
+        path = band.execute(stop)
+        provenance = self.provenance(settings)
+        versions = provenance.versions | band.versions
+        return path.model_copy(
+            update={"provenance": provenance.model_copy(update={"versions": versions})}
+        )
+
     def input_files(
         self,
         structure: Structure,
@@ -276,24 +341,41 @@ class VaspEngine(Engine):
     ) -> SingleResult:
         site = process.site_settings()
         cell = VaspCell.of(structure)
-        vasp_set = self._input_set(task, cell, tags)
         key = settings_hash(self, task, parts, cell.structure.as_dict())
-        folder = site.scratch_folder() / "vasp" / f"{task}-{key}"
-        self._check_site(vasp_set, site)
         return run_single(
-            folder,
+            site.scratch_folder() / "vasp" / f"{task}-{key}",
             cell,
-            vasp_set,
+            self._checked_set(task, cell, tags, site),
             site=site,
             potcar_spec=self.potcar_spec,
             metals=self._preset.metals,
         )
 
-    def _check_site(self, vasp_set: VaspInputSet, site: Settings) -> None:
-        """Check program and POTCARs before anything is written, and that spin is not missed."""
+    def _checked_set(
+        self,
+        task: Task,
+        cell: VaspCell,
+        tags: Mapping[str, Any],
+        site: Settings,
+        **corrections: Any,
+    ) -> VaspInputSet:
+        """Return the input set, after a look at program, POTCARs and electrons.
+
+        Raises
+        ------
+        EngineError
+            If a program or POTCAR is missing, or spin would be missed.
+        """
         process.require_command(site.vasp_cmd, setting="vasp_cmd")
+        vasp_set = self._input_set(task, cell, tags, **corrections)
         if self.potcar_spec:
-            return
+            if self.charge:
+                raise EngineError(
+                    f"The number of electrons of a cell with charge {self.charge:+g} follows from "
+                    "the POTCARs, and potcar_spec goes without them. Drop potcar_spec, or set the "
+                    "charge to 0."
+                )
+            return vasp_set
         poscar = vasp_set.poscar
         electrons = process.electron_count(
             vasp_set.potcar_symbols,
@@ -301,6 +383,7 @@ class VaspEngine(Engine):
             functional=str(vasp_set.user_potcar_functional),
             settings=site,
         )
+        electrons -= self.charge
         spin = vasp_set.incar.get("ISPIN", 1)
         if spin == 1 and round(electrons) % 2 and "ISPIN" not in self.incar:
             formula = poscar.structure.composition.reduced_formula
@@ -309,6 +392,9 @@ class VaspEngine(Engine):
                 "is magnetic or a metal, and no spin was planned. Check the composition, or set "
                 "ISPIN in incar."
             )
+        if not self.charge:
+            return vasp_set
+        return self._input_set(task, cell, tags, **corrections, NELECT=electrons)
 
     def _recover(self, run: RunDirectory, cell: VaspCell, settings: MDSettings) -> dict[str, Any]:
         """Gather what a killed process left, and return the corrections in force."""
@@ -334,8 +420,7 @@ class VaspEngine(Engine):
         """Write the input files of the next leg, and its line on the ledger."""
         begin, end, last = _stretch(settings, start.last_step, until)
         tags = dynamics_tags(settings, cell, steps=last - start.step + 1, begin=begin, end=end)
-        vasp_set = self._input_set("md", cell, tags, **corrections)
-        self._check_site(vasp_set, site)
+        vasp_set = self._checked_set("md", cell, tags, site, **corrections)
         folder = run.path / f"vasp-{len(latest_legs(run)):04d}"
         frac = start.positions @ np.linalg.inv(cell.structure.lattice.matrix)
         poscar = start.poscar or poscar_text(cell, frac_coords=frac, velocities=start.velocities)
@@ -345,6 +430,15 @@ class VaspEngine(Engine):
         run.begin_segment(segment, velocities="drawn" if start.is_new else "continued")
         plan = LegPlan(start=start, until=last, set_points=(begin, end), corrections=corrections)
         return Leg.begin(run, folder, cell, settings, plan=plan, segment=segment)
+
+
+def _check_ranks(command: str, *, n_images: int) -> None:
+    ranks = rank_count(shlex.split(command))
+    if ranks > 1 and ranks % n_images:
+        raise EngineError(
+            f"{ranks} MPI ranks of {command!r} cannot be divided between {n_images} images that "
+            f"move: VASP wants a multiple of {n_images}."
+        )
 
 
 def _stretch(settings: MDSettings, first: int, until: int) -> tuple[float, float, int]:

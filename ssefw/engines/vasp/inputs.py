@@ -13,12 +13,13 @@ from pymatgen.core import Element, PeriodicSite, Structure
 from pymatgen.io.vasp import Incar, Kpoints, Poscar
 from pymatgen.io.vasp.sets import MPRelaxSet, MPScanRelaxSet, MPStaticSet, VaspInputSet
 
-from ssefw.engines.base import MDSettings
+from ssefw.engines.base import MDSettings, NebSettings
 from ssefw.engines.vasp.presets import Preset, Task
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
 __all__ = [
     "VaspCell",
+    "band_tags",
     "check_tags",
     "dynamics_tags",
     "input_files",
@@ -44,6 +45,9 @@ RESERVED: dict[Task, frozenset[str]] = {
     "md": frozenset({"IBRION", "ISIF", "MDALGO", "NBLOCK", "NSW", "POTIM", "TEBEG", "TEEND"}),
 }
 """Tags that the task itself decides, from its own settings."""
+
+FIRE = 7
+"""VTST's number of the optimizer FIRE."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,26 @@ def check_tags(tags: Mapping[str, Any], task: Task) -> None:
 def relaxation_tags(*, fmax: float, max_steps: int, relax_cell: bool) -> dict[str, Any]:
     """Return the tags of a relaxation to `fmax` (eV/A)."""
     return {"EDIFFG": -abs(fmax), "NSW": max_steps, "ISIF": 3 if relax_cell else 2}
+
+
+def band_tags(settings: NebSettings, *, n_images: int, climb: bool) -> dict[str, Any]:
+    """Return the tags that make a relaxation one of a band, by VTST's FIRE.
+
+    Parameters
+    ----------
+    n_images
+        Both ends included.
+    """
+    return {
+        "IMAGES": n_images - 2,
+        "ICHAIN": 0,
+        "LCLIMB": climb,
+        "SPRING": -settings.spring,
+        "IBRION": 3,
+        "POTIM": 0,
+        "IOPT": FIRE,
+        "ISYM": 0,
+    }
 
 
 def dynamics_tags(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atomate2.vasp.run import run_vasp
+from atomate2.vasp.run import JobType, run_vasp
 from custodian.custodian import CustodianError, ErrorHandler, ReturnCodeError
 from pymatgen.io.vasp import Incar, Kpoints
 
@@ -291,8 +291,15 @@ def call_vasp(
     max_errors: int,
     handlers: list[Any] | None = None,
     validators: list[Any] | None = None,
+    job_type: JobType = JobType.NORMAL,
+    job_options: Mapping[str, Any] | None = None,
 ) -> Exception | None:
     """Run VASP in a folder under custodian; return the error that ended it, if one did.
+
+    Parameters
+    ----------
+    job_type, job_options
+        Which of custodian's jobs, and arguments for it.
 
     Raises
     ------
@@ -307,7 +314,8 @@ def call_vasp(
             scratch_dir=None,  # type: ignore[arg-type]
             handlers=[watch, *(handlers or [])],
             validators=validators or [EndCheck(watch)],
-            vasp_job_kwargs={"terminate_timeout": process.HARD},
+            job_type=job_type,
+            vasp_job_kwargs={"terminate_timeout": process.HARD, **(job_options or {})},
             custodian_kwargs={
                 "directory": str(folder),
                 "polling_time_step": POLL,

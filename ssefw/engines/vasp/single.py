@@ -3,6 +3,7 @@
 import gzip
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -105,7 +106,9 @@ def run_single(
     """
     record = RunDirectory(folder, key=folder.name)
     began = time.monotonic()
-    with record.lock():
+    with record.lock(), warnings.catch_warnings():
+        # A charged cell of plain elements: pymatgen misses their oxidation states.
+        warnings.filterwarnings("ignore", message="Structure charge")
         if not (folder / "task.json.gz").exists():
             _run(folder, vasp_set, site, potcar_spec=potcar_spec)
         task = _parse(folder)

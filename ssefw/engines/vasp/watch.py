@@ -164,7 +164,9 @@ class Watch(ErrorHandler):
                 self._tell_to_stop(folder, "LSTOP")
 
     def _tell_to_stop(self, folder: Path, how: str) -> None:
-        (folder / "STOPCAR").write_text(f"{how} = .TRUE.\n")
+        # Of a band, some versions look into the folders of the images.
+        for place in (folder, *folder.glob("[0-9][0-9]")):
+            (place / "STOPCAR").write_text(f"{how} = .TRUE.\n")
         self._told_at = time.monotonic()
 
     def _must_be_killed(self, folder: Path) -> bool:

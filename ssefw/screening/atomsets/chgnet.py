@@ -52,7 +52,18 @@ class ChgnetSource:
         mixed = sites.occupancy @ self.embedding
         if layer == 0:
             return mixed
-        return _atom_features(sites, mixed, layer)
+        if sites.lattice is None or sites.fractional is None:
+            raise ValueError("a composition has no graph")
+        # The graph needs positions only; the main element of a site stands in for it there.
+        species = [Element.from_Z(int(z)) for z in sites.occupancy.argmax(axis=1)]
+        structure = Structure(Lattice(sites.lattice), species, sites.fractional)
+        own = torch.from_numpy(mixed).float()
+        features = _first_layer(structure, own) if layer == 1 else _layer(structure, own, layer)
+        if not np.isfinite(features).all():
+            raise DataError(
+                "CHGNet gives no finite features: sites of the structure lie too close."
+            )
+        return features
 
 
 @cache
@@ -70,21 +81,32 @@ class _DoneError(Exception):
     """The layer asked for has been reached; the rest of the network need not run."""
 
 
-def _atom_features(
-    sites: Sites, mixed: npt.NDArray[np.float64], layer: int
-) -> npt.NDArray[np.float64]:
-    """Return what a convolution gives for the sites.
+def _first_layer(structure: Structure, own: torch.Tensor) -> npt.NDArray[np.float64]:
+    """Return the atom features after the first convolution, which sees distances only.
 
-    The graph needs positions only; the main element of a site stands in for it there, and its
-    embedding is exchanged for the mix on the way in.
+    CHGNet prepares angles between bonds before it convolves; they matter from the second
+    convolution on, and cost several times what this one does.
     """
     network = _network()
-    if sites.lattice is None or sites.fractional is None:
-        raise ValueError("a composition has no graph")
-    species = [Element.from_Z(int(z)) for z in sites.occupancy.argmax(axis=1)]
-    structure = Structure(Lattice(sites.lattice), species, sites.fractional)
+    center, neighbor, _, distance = structure.get_neighbor_list(
+        r=network.graph_converter.atom_graph_cutoff, sites=structure.sites, numerical_tol=1e-8
+    )
+    with torch.no_grad():
+        basis = network.bond_basis_expansion.rbf_expansion_ag(torch.from_numpy(distance).float())
+        features: torch.Tensor = network.atom_conv_layers[0](
+            atom_feas=own,
+            bond_feas=network.bond_embedding(basis),
+            bond_weights=network.bond_weights_ag(basis),
+            atom_graph=torch.from_numpy(np.column_stack([center, neighbor]).astype(np.int64)),
+            directed2undirected=torch.arange(len(distance)),
+        )
+    return features.double().numpy()
+
+
+def _layer(structure: Structure, own: torch.Tensor, layer: int) -> npt.NDArray[np.float64]:
+    """Return the atom features after a convolution, the embeddings exchanged on the way in."""
+    network = _network()
     found: list[npt.NDArray[np.float64]] = []
-    own = torch.from_numpy(mixed).float()
 
     def exchange(_module: Any, _inputs: Any, _output: Any) -> torch.Tensor:
         return own
@@ -108,6 +130,4 @@ def _atom_features(
     finally:
         for hook in hooks:
             hook.remove()
-    if not np.isfinite(found[0]).all():
-        raise DataError("CHGNet gives no finite features: sites of the structure lie too close.")
     return found[0]

@@ -5,10 +5,7 @@ labels that stop them. With a folder for finished groups, an ensemble that was i
 where it was.
 """
 
-import hashlib
-import json
 import logging
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +16,7 @@ import numpy.typing as npt
 import torch
 from sklearn.utils.parallel import Parallel, delayed
 
+from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
 from ssefw.screening.atomsets.network import Batch, NetworkConfig, Parameters, predict
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, one_thread, train_networks
@@ -75,7 +73,7 @@ def fit_groups(
     learns: Bools,
     *,
     seed: int,
-    start: Start | None = None,
+    starts: Sequence[Start] = (),
     workers: int = 1,
     folder: Path | None = None,
 ) -> list[NetworkGroup]:
@@ -85,18 +83,19 @@ def fit_groups(
     ----------
     learns
         Which labels a run learns from; the others stop it. Shape (runs, n).
-    start
-        A pretrained network to begin with.
+    starts
+        A pretrained network for each configuration to begin with, or none.
+    workers
+        Processes; groups that are done are said and kept one by one.
     folder
         Where finished groups are kept and looked for.
     """
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
+    first: list[Start | None] = list(starts) or [None] * len(configs)
     jobs = Parallel(n_jobs=workers, return_as="generator")(
         delayed(_fitted)(
             config, sets, y, learns, seed=seed * 7919 + number, start=start, folder=folder
         )
-        for number, config in enumerate(configs)
+        for number, (config, start) in enumerate(zip(configs, first, strict=True))
     )
     groups = []
     for group in jobs:
@@ -117,9 +116,11 @@ def _fitted(
 ) -> NetworkGroup:
     path = None
     if folder is not None:
-        path = folder / f"{_key(config, sets, y, learns, seed=seed, start=start)}.npz"
-        if (kept := _read(path, config)) is not None:
-            return kept
+        first = {} if start is None else {k: v.numpy() for k, v in start.parameters.items()}
+        key = fingerprint([config.settings(), seed], sets, {"y": y, "learns": learns, **first})
+        path = folder / f"{key}.npz"
+        if (kept := read_arrays(path)) is not None:
+            return NetworkGroup(config, kept)
     center, scale = (start.center, start.scale) if start else feature_scale(sets)
     trained = train_networks(
         Batch.of(sets, center=center, scale=scale),
@@ -134,36 +135,5 @@ def _fitted(
     }
     arrays |= {"center": center, "scale": scale, "best_epoch": trained.best_epoch}
     if path is not None:
-        # Under another name first: a file that was cut off must never be taken for a result.
-        partial = path.with_suffix(".part")
-        with partial.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
+        write_arrays(path, arrays)
     return NetworkGroup(config, arrays)
-
-
-def _read(path: Path, config: NetworkConfig) -> NetworkGroup | None:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return NetworkGroup(config, {key: content[key] for key in content.files})
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        return None
-
-
-def _key(
-    config: NetworkConfig,
-    sets: Sequence[WeightedSet],
-    y: npt.NDArray[np.int64],
-    learns: Bools,
-    *,
-    seed: int,
-    start: Start | None,
-) -> str:
-    """Return a hash of everything that a group depends on."""
-    digest = hashlib.sha256(json.dumps([config.settings(), seed], sort_keys=True).encode())
-    for one in sets:
-        digest.update(one.vectors.tobytes() + one.weight.tobytes())
-    digest.update(y.tobytes() + learns.tobytes())
-    for name, value in sorted((start.parameters if start else {}).items()):
-        digest.update(name.encode() + value.numpy().tobytes())
-    return digest.hexdigest()[:24]

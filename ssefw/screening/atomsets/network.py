@@ -7,7 +7,7 @@ Chen and Ong, npj Comput. Mater. 7, 173 (2021), https://doi.org/10.1038/s41524-0
 Vinyals et al. (2016), https://arxiv.org/abs/1511.06391
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -25,12 +25,28 @@ __all__ = [
     "Parameters",
     "initial_parameters",
     "logits",
+    "network_configs",
     "predict",
     "varied_configs",
 ]
 
 Parameters = dict[str, Tensor]
 READOUT_STEPS = 3
+COUNTS = {
+    "layers": 1,
+    "neurons": 1,
+    "site_layers": 0,
+    "readout": 1,
+    "batch": 1,
+    "epochs": 1,
+    "patience": 1,
+}
+SHARES = {"dropout", "dropout_final", "smoothing"}
+WORDS = {
+    "optimizer": ("adam", "lamb"),
+    "pooling": ("set2set", "mean", "statistics"),
+    "stop": ("loss", "auc_pr"),
+}
 
 
 @dataclass(frozen=True)
@@ -41,36 +57,53 @@ class NetworkConfig:
     ----------
     layers, neurons
         Dense layers before and after the readout, and their width.
+    site_layers
+        Dense layers before the readout where they are not as many as after it; 0 reads out the
+        site vectors themselves.
     readout
         Width of the set2set readout (512 in the paper's code).
+    pooling
+        ``set2set`` is the paper's readout; ``mean`` the weighted mean; ``statistics`` weighted
+        mean, standard deviation, smallest and largest of each component, as the trees see them.
     dropout, dropout_final
         Share of activations that is dropped before and after the readout.
     l2, l2_final
         Weight of the squared weights before and after the readout.
+    noise
+        Standard deviation of what is added to scaled site vectors in training.
+    smoothing
+        Share by which a class is drawn to one half in training.
     optimizer
         ``lamb`` is the paper's: LAMB with Lookahead under a triangular-2 cyclic rate between
-        `rate` and `rate_max`; ``adamw`` has a constant `rate`.
+        `rate` and `rate_max`; ``adam`` has a constant `rate`.
     batch
         Materials in a step.
     epochs
         Largest number.
     patience
-        Epochs without a better validation loss after which a member stops.
+        Epochs without a better validation after which a member stops.
+    stop
+        What is better: a smaller ``loss``, or a larger ``auc_pr`` as in the paper's code.
     """
 
     layers: int = 2
     neurons: int = 32
+    site_layers: int | None = None
     readout: int = 16
+    pooling: Literal["set2set", "mean", "statistics"] = "set2set"
     dropout: float = 0.1
     dropout_final: float = 0.2
     l2: float = 1e-4
     l2_final: float = 1e-4
-    optimizer: Literal["adamw", "lamb"] = "adamw"
+    noise: float = 0.0
+    smoothing: float = 0.0
+    optimizer: Literal["adam", "lamb"] = "adam"
     rate: float = 3e-3
     rate_max: float = 5e-3
     batch: int = 128
     epochs: int = 120
     patience: int = 30
+    stop: Literal["loss", "auc_pr"] = "loss"
 
     @classmethod
     def from_settings(cls, settings: dict[str, Any]) -> "NetworkConfig":
@@ -87,19 +120,45 @@ class NetworkConfig:
             raise ConfigurationError(
                 f"A network has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
             )
-        config = cls(**settings)
-        counts = ("layers", "neurons", "readout", "batch", "epochs", "patience")
-        if any(not isinstance(getattr(config, c), int) or getattr(config, c) < 1 for c in counts):
-            raise ConfigurationError(f"{', '.join(counts)} of a network are whole numbers from 1.")
-        if not (0 <= config.dropout < 1 and 0 <= config.dropout_final < 1):
-            raise ConfigurationError("The dropout of a network lies from 0 to below 1.")
-        if config.optimizer not in {"adamw", "lamb"}:
-            raise ConfigurationError(f"Unknown optimizer {config.optimizer!r}. Known: adamw, lamb.")
+        config = cls(**{name: _read(value) for name, value in settings.items()})
+        for name, value in config.settings().items():
+            if name in WORDS or (name == "site_layers" and value is None):
+                continue
+            is_count = name in COUNTS
+            if isinstance(value, bool) or not isinstance(value, int if is_count else (int, float)):
+                kind = "a whole number" if is_count else "a number"
+                raise ConfigurationError(f"{name} of a network is {kind}, got {value!r}.")
+            low, below = COUNTS.get(name, 0), 1.0 if name in SHARES else np.inf
+            if not low <= value < below:
+                upper = " and below 1" if name in SHARES else ""
+                raise ConfigurationError(
+                    f"{name} of a network is at least {low}{upper}, got {value!r}."
+                )
+        for name, words in WORDS.items():
+            if (word := getattr(config, name)) not in words:
+                raise ConfigurationError(
+                    f"Unknown {name} {word!r} of a network. Known: {', '.join(words)}."
+                )
         return config
+
+    @property
+    def layers_before(self) -> int:
+        """Dense layers before the readout."""
+        return self.layers if self.site_layers is None else self.site_layers
 
     def settings(self) -> dict[str, Any]:
         """Return the configuration as JSON values."""
         return asdict(self)
+
+
+def _read(value: Any) -> Any:
+    """Return a number for the text of one: YAML takes 6e-5, without a point, for text."""
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
 
 
 def varied_configs(n: int) -> list[NetworkConfig]:
@@ -121,6 +180,28 @@ def varied_configs(n: int) -> list[NetworkConfig]:
         if config not in configs:
             configs.append(config)
     return configs
+
+
+def network_configs(networks: int | Sequence[Mapping[str, Any]]) -> list[NetworkConfig]:
+    """Return configurations from JSON values, or so many different ones.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or one makes no network.
+    """
+    if isinstance(networks, int) and networks >= 1:
+        return varied_configs(networks)
+    if (
+        isinstance(networks, Sequence)
+        and networks
+        and all(isinstance(one, Mapping) for one in networks)
+    ):
+        return [NetworkConfig.from_settings(dict(one)) for one in networks]
+    raise ConfigurationError(
+        "networks must be how many different ones to take, or at least one configuration such as "
+        f"[{{neurons: 64, dropout: 0.2}}], got {networks!r}."
+    )
 
 
 @dataclass(frozen=True)
@@ -181,12 +262,15 @@ def initial_parameters(
     """Return random parameters of an ensemble for site vectors of a width."""
     n, h = config.neurons, config.readout
     shapes: dict[str, tuple[int, int]] = {}
-    for k in range(config.layers):
+    for k in range(config.layers_before):
         shapes[f"site_{k}"] = (width if k == 0 else n, n)
-    shapes["memory"] = (n, h)
-    shapes["recurrent"] = (2 * h, 4 * h)
+    before = n if config.layers_before else width
+    read = {"set2set": 2 * h, "mean": before, "statistics": 4 * before}[config.pooling]
+    if config.pooling == "set2set":
+        shapes["memory"] = (before, h)
+        shapes["recurrent"] = (2 * h, 4 * h)
     for k in range(config.layers):
-        shapes[f"whole_{k}"] = (2 * h if k == 0 else n, n)
+        shapes[f"whole_{k}"] = (read if k == 0 else n, n)
     shapes["out"] = (n, 1)
     parameters: Parameters = {}
     for name, (rows, columns) in shapes.items():
@@ -212,10 +296,16 @@ def logits(
         Draws what is dropped in training; without one nothing is.
     """
     x = batch.vectors[None]
-    for k in range(config.layers):
+    members = len(parameters["out/weight"])
+    if generator is not None and config.noise:
+        x = x + config.noise * torch.randn((members, *x.shape[1:]), generator=generator)
+    for k in range(config.layers_before):
         x = _dense(parameters, f"site_{k}", x).relu()
         x = _dropped(x, config.dropout, generator)
-    x = _set2set(parameters, x, batch)
+    if config.pooling == "set2set":
+        x = _set2set(parameters, x, batch)
+    else:
+        x = _pooled(x.expand(members, -1, -1), batch, statistics=config.pooling == "statistics")
     for k in range(config.layers):
         x = _dense(parameters, f"whole_{k}", x).relu()
         x = _dropped(x, config.dropout_final, generator)
@@ -237,6 +327,22 @@ def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tens
         return x
     kept = torch.rand(x.shape, generator=generator) >= share
     return x * kept / (1 - share)
+
+
+def _pooled(x: Tensor, batch: Batch, *, statistics: bool) -> Tensor:
+    members, _, width = x.shape
+    owner, zeros = batch.owner, x.new_zeros(members, batch.size, width)
+    weight = batch.weight[:, None]
+    mean = zeros.index_add(1, owner, weight * x)
+    if not statistics:
+        return mean
+    variance = zeros.index_add(1, owner, weight * (x - mean[:, owner]) ** 2)
+    index = owner[None, :, None].expand_as(x)
+    low, high = (
+        zeros.scatter_reduce(1, index, x, how, include_self=False) for how in ("amin", "amax")
+    )
+    # The root of zero has no slope.
+    return torch.cat([mean, (variance + 1e-6).sqrt(), low, high], dim=-1)
 
 
 def _set2set(parameters: Parameters, x: Tensor, batch: Batch) -> Tensor:

@@ -11,7 +11,6 @@ McHaffie et al., Digital Discovery 4, 1518 (2025), https://doi.org/10.1039/D5DD0
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -20,14 +19,18 @@ import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.parallel import Parallel, delayed
 
-from ssefw.data.compositions import fractions, parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import NetworkGroup, fit_groups
-from ssefw.screening.atomsets.network import NetworkConfig, varied_configs
+from ssefw.screening.atomsets.explanation import (
+    component_reasons,
+    element_importances,
+    element_reasons,
+)
+from ssefw.screening.atomsets.network import network_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
 from ssefw.screening.atomsets.sources import (
@@ -83,6 +86,8 @@ class AtomSetsScreener(Screener):
         Pool with band gaps or formation energies that the networks see first.
     pretrain_rows
         So many of its rows.
+    tune_seconds
+        Wall time after which a search starts no further trial.
     checkpoints
         Folder in which finished groups of networks, and trials of a search, are kept.
     workers
@@ -106,36 +111,37 @@ class AtomSetsScreener(Screener):
         weights: str | None = None,
         pretrain: str | None = None,
         pretrain_rows: int = 4000,
+        tune_seconds: float = 3600.0,
         checkpoints: str | None = None,
         seed: int = 0,
         workers: int = 1,
     ) -> None:
         unknown = sorted(set(members) - {NET, *CLASSIFIERS})
-        if unknown or not members:
+        if unknown or not members or isinstance(members, str):
             raise ConfigurationError(
-                f"Unknown members {unknown}. Known: {', '.join(sorted({NET, *CLASSIFIERS}))}."
+                f"members must be a list of {', '.join(sorted({NET, *CLASSIFIERS}))}, got "
+                f"{members!r}."
             )
         if layer not in LAYERS:
             raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        if not networks or (isinstance(networks, int) and networks < 1):
-            raise ConfigurationError("Networks need at least one configuration, got none.")
-        if runs < 1:
-            raise ConfigurationError(f"runs must be at least 1, got {runs}.")
+        _check_numbers({"runs": runs, "pretrain_rows": pretrain_rows}, test_share)
+        if pretrain is not None and NET not in members:
+            raise ConfigurationError(
+                "Pre-training is for networks, and there are none among the members "
+                f"{', '.join(members)}. Add them: --set 'members=[net, et, gb]'."
+            )
         self.members = tuple(members)
         self.source = source
         self.layer: Layer = layer
         self.representation: Representation = representation
-        self.networks = (
-            varied_configs(networks)
-            if isinstance(networks, int)
-            else [NetworkConfig.from_settings(dict(one)) for one in networks]
-        )
+        self.networks = network_configs(networks)
         self.runs = runs
         self.test_share = test_share
         self.grouped = grouped
         self.weights = weights
         self.pretrain = pretrain
         self.pretrain_rows = pretrain_rows
+        self.tune_seconds = tune_seconds
         self.checkpoints = checkpoints
         self.seed = seed
         self.workers = workers
@@ -181,14 +187,17 @@ class AtomSetsScreener(Screener):
         self.frozen_, self.kinds_ = self._fit_classifiers(sets, labeled.y, learns)
         self.groups_: list[NetworkGroup] = []
         if NET in self.members:
-            start = None
+            folder = None if self.checkpoints is None else Path(self.checkpoints)
+            starts = []
             if self.pretrain is not None:
-                start = pretrained(
+                starts = pretrained(
                     Path(self.pretrain),
                     self._set,
-                    self.networks[0],
+                    self.networks,
+                    sites=f"{self._source.fingerprint} {self._sites}",
                     rows=self.pretrain_rows,
                     seed=self.seed,
+                    folder=folder,
                 )
             self.groups_ = fit_groups(
                 self.networks,
@@ -196,9 +205,9 @@ class AtomSetsScreener(Screener):
                 labeled.y,
                 learns,
                 seed=self.seed,
-                start=start,
+                starts=starts,
                 workers=self.workers,
-                folder=None if self.checkpoints is None else Path(self.checkpoints),
+                folder=folder,
             )
         each = self._each(sets)
         unseen = np.where(np.tile(~learns, (len(each) // self.runs, 1)), each, np.nan)
@@ -231,6 +240,7 @@ class AtomSetsScreener(Screener):
             labeled,
             trials=trials,
             seed=self.seed,
+            seconds=self.tune_seconds,
             folder=None if self.checkpoints is None else Path(self.checkpoints),
         )
         settings: Any = {
@@ -275,7 +285,7 @@ class AtomSetsScreener(Screener):
             meaning=(
                 f"probability of sigma >= {self._trained_on['threshold']:g} S/cm near room "
                 f"temperature: {n_members} members ({', '.join(self.members)}) on "
-                f"{self.source} {self.layer} {self.representation}, calibrated on unseen labels"
+                f"{self._sites}, calibrated on unseen labels"
             ),
             votes=(each >= 0.5).sum(axis=0),
             n_votes=n_members,
@@ -289,29 +299,23 @@ class AtomSetsScreener(Screener):
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
         """Return what moves the score most: an element left out, a component put to its median."""
         self._check_fitted()
-        own = self._set(material)
-        mean = own.weight @ own.vectors
-        trials: list[WeightedSet] = [own]
-        named: list[tuple[str, float, float]] = []
-        shares = fractions(material.composition)
-        for symbol, share in shares.items():
-            rest = {other: amount for other, amount in shares.items() if other != symbol}
-            if self.layer == "elements" and rest and not self._leaves_out(symbol):
-                formula = "".join(f"{key}{value:.6f}" for key, value in rest.items())
-                trials.append(self._set(Material(name=formula, formula=formula)))
-                named.append((f"share of {symbol}", share, self._typical_share(symbol)))
-        typical = np.median(self.distance_.points, axis=0)
-        for k in range(len(mean)):
-            shifted = own.vectors.copy()
-            shifted[:, k] += typical[k] - mean[k]
-            trials.append(replace(own, vectors=shifted))
-            named.append((f"{self.source} mean[{k}]", float(mean[k]), float(typical[k])))
-        score = calibrated(self._middle(self._each(trials)), self.calibration_)
-        reasons = [
-            Reason(name, value, middle, float(score[0] - other))
-            for (name, value, middle), other in zip(named, score[1:], strict=True)
-        ]
+        points = self.distance_.points
+        reasons = component_reasons(self._set(material), points, self._score, source=self.source)
+        if self.layer == "elements":
+            reasons += element_reasons(
+                material, self.formulas_, self._set, self._score, ion=self._sees_ion
+            )
         return sorted(reasons, key=lambda reason: -abs(reason.effect))[:top]
+
+    def importances(self, *, top: int = 20) -> list[tuple[str, float]]:
+        """Return the elements that move the labels' scores most.
+
+        A model of structures does not keep those of its labels, and has none.
+        """
+        self._check_fitted()
+        if self.layer != "elements":
+            return []
+        return element_importances(self.formulas_, self._set, self._score, ion=self._sees_ion)[:top]
 
     @property
     def trained_on(self) -> dict[str, Any]:
@@ -439,12 +443,25 @@ class AtomSetsScreener(Screener):
             means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
         return np.asarray(np.mean(means, axis=0))
 
-    def _leaves_out(self, symbol: str) -> bool:
-        return symbol == "Li" and "M" not in self.representation
+    def _score(self, sets: list[WeightedSet]) -> Floats:
+        """Return the calibrated probability of each set, shape (n,)."""
+        return calibrated(self._middle(self._each(sets)), self.calibration_)
 
-    def _typical_share(self, symbol: str) -> float:
-        shares = [fractions(parse_formula(formula)).get(symbol, 0.0) for formula in self.formulas_]
-        return float(np.median(shares))
+    @property
+    def _sites(self) -> str:
+        return f"{self.source} {self.layer} {self.representation}"
+
+    @property
+    def _sees_ion(self) -> bool:
+        return "M" in self.representation
+
+
+def _check_numbers(counts: Mapping[str, Any], test_share: Any) -> None:
+    for name, value in counts.items():
+        if not isinstance(value, int) or value < 1:
+            raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}.")
+    if not isinstance(test_share, float) or not 0 < test_share < 1:
+        raise ConfigurationError(f"test_share must lie between 0 and 1, got {test_share!r}.")
 
 
 def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:

@@ -7,6 +7,7 @@ least. Rows that a caller holds out to report on are in neither.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ from ssefw.screening.atomsets.network import (
 )
 from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet
+from ssefw.screening.metrics import METRICS
 
 __all__ = ["Start", "Trained", "feature_scale", "one_thread", "train_networks"]
 
@@ -42,9 +44,10 @@ class Trained:
     best_epoch
         Shape (members,).
     loss
-        Validation loss at that epoch, shape (members,).
+        What stops a member, at that epoch: validation loss, or the negative area under
+        precision-recall; shape (members,).
     curve
-        Validation loss of each member at each epoch, shape (epochs, members).
+        The same at each epoch, shape (epochs, members).
     """
 
     parameters: Parameters
@@ -126,20 +129,20 @@ def train_networks(
     mask = torch.from_numpy(learns)
     target = torch.from_numpy(y).float()
     values = list(parameters.values())
-    lamb = LookaheadLamb(values) if config.optimizer == "lamb" else None
-    adam = torch.optim.Adam(values, lr=config.rate) if lamb is None else None
-    per_epoch = -(-batch.size // config.batch)
+    advance = _stepper(values, config, per_epoch=-(-batch.size // config.batch))
     best = {name: value.detach().clone() for name, value in parameters.items()}
     best_loss = torch.full((members,), torch.inf)
     best_epoch = torch.zeros(members, dtype=torch.int64)
     curve: list[Tensor] = []
-    step = 0
     for epoch in range(1, config.epochs + 1):
         order = torch.randperm(batch.size, generator=generator)
         for rows in order.split(config.batch):
             part = batch.take(rows)
             out = logits(parameters, part, config, generator=generator)
-            each = _losses(out, target[rows], regression=regression)
+            aim = target[rows]
+            if not regression:
+                aim = aim + config.smoothing * (0.5 - aim)
+            each = _losses(out, aim, regression=regression)
             used = mask[:, rows]
             # Means over a member's own rows, summed over members: none feels the others.
             loss = ((each * used).sum(1) / used.sum(1).clamp(min=1)).sum()
@@ -147,15 +150,11 @@ def train_networks(
             for value in values:
                 value.grad = None
             loss.backward()
-            if adam is not None:
-                adam.step()
-            elif lamb is not None:
-                half = CYCLE_EPOCHS * per_epoch
-                lamb.step(triangular2(step, low=config.rate, high=config.rate_max, half_cycle=half))
-            step += 1
+            advance()
         now = _validation(parameters, batch, target, mask, config, regression=regression)
         curve.append(now)
-        better = now < best_loss
+        # A member without rows to stop it goes on to the end, and its last epoch counts.
+        better = (now < best_loss) | mask.all(1)
         best_loss = torch.where(better, now, best_loss)
         best_epoch[better] = epoch
         for name, value in parameters.items():
@@ -169,6 +168,19 @@ def train_networks(
         best_epoch=best_epoch.numpy(),
         loss=best_loss.double().numpy(),
         curve=torch.stack(curve).double().numpy(),
+    )
+
+
+def _stepper(
+    values: list[Tensor], config: NetworkConfig, *, per_epoch: int
+) -> Callable[[], object]:
+    """Return what changes the parameters once their gradients are there."""
+    if config.optimizer == "adam":
+        return torch.optim.Adam(values, lr=config.rate).step
+    lamb, steps = LookaheadLamb(values), count()
+    half = CYCLE_EPOCHS * per_epoch
+    return lambda: lamb.step(
+        triangular2(next(steps), low=config.rate, high=config.rate_max, half_cycle=half)
     )
 
 
@@ -198,13 +210,28 @@ def _validation(
     *,
     regression: bool,
 ) -> Tensor:
-    """Return each member's loss on the rows it does not learn from, shape (members,)."""
+    """Return what stops each member, of the rows it does not learn from, shape (members,)."""
     with torch.no_grad():
-        each = _losses(logits(parameters, batch, config), target, regression=regression)
+        out = logits(parameters, batch, config)
     rest = ~mask
+    each = _losses(out, target, regression=regression)
     loss = (each * rest).sum(1) / rest.sum(1).clamp(min=1)
-    # Without such rows every epoch counts as better, so the last one is kept.
-    return torch.where(rest.any(1), loss, -torch.arange(1.0, 2.0).expand(len(mask)))
+    if config.stop == "auc_pr" and not regression:
+        area = _areas(out, target, rest)
+        # A side of one class has no area, at no epoch: its loss stands in throughout.
+        loss = torch.where(area.isfinite(), -area, loss)
+    return loss
+
+
+def _areas(out: Tensor, target: Tensor, rest: Tensor) -> Tensor:
+    """Return each member's area under precision-recall on the rows of `rest`, shape (members,)."""
+    y, scores = target.long().numpy(), out.double().numpy()
+    return torch.tensor(
+        [
+            METRICS["auc_pr"](y[side], one[side]) if side.any() else np.nan
+            for one, side in zip(scores, rest.numpy(), strict=True)
+        ]
+    ).float()
 
 
 def _take_over(parameters: Parameters, start: Start | None) -> None:

@@ -21,7 +21,15 @@ from ssefw.data.structures import content_id
 from ssefw.documents import Label, LabelSet
 from ssefw.errors import DataError
 
-__all__ = ["LabeledPool", "Match", "label_pool", "labeled_rows", "match_labels", "with_structures"]
+__all__ = [
+    "LabeledPool",
+    "Match",
+    "label_pool",
+    "labeled_rows",
+    "match_labels",
+    "space_group",
+    "with_structures",
+]
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,15 @@ class LabeledPool:
         Rows with labels, and log10 of sigma (S/cm).
     counts
         How many labels were found in which way, and how many not.
+    families
+        Of each labeled row, what its labels call the family of the material.
     """
 
     materials: tuple[Material, ...]
     rows: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]
     counts: dict[str, int]
+    families: tuple[frozenset[str], ...] = ()
 
 
 def label_pool(materials: Sequence[Material], labels: Sequence[Label]) -> LabeledPool:
@@ -91,7 +102,12 @@ def label_pool(materials: Sequence[Material], labels: Sequence[Label]) -> Labele
             "group, and none has a structure. Give --structures, or a pool that lists ICSD codes."
         )
     found, values = labeled_rows(matches, labels)
-    return LabeledPool(tuple(rows), found, values, dict(counts))
+    stated: dict[int, set[str]] = defaultdict(set)
+    for match in matches:
+        if family := labels[match.label].group.strip().lower():
+            stated[match.row].add(family)
+    families = tuple(frozenset(stated[int(row)]) for row in found)
+    return LabeledPool(tuple(rows), found, values, dict(counts), families)
 
 
 def with_structures(labels: LabelSet, materials: Sequence[Material]) -> LabelSet:
@@ -134,7 +150,7 @@ def match_labels(labels: Sequence[Label], materials: Sequence[Material]) -> list
             rows = by_formula.get(composition_id(parse_formula(label.formula)), [])
             for row in rows:
                 if row not in groups:
-                    groups[row] = _space_group(materials[row])
+                    groups[row] = space_group(materials[row])
             same = [row for row in rows if groups[row] == label.cell.space_group]
             if len(same) == 1:
                 matches.append(Match(place, same[0], "formula and space group"))
@@ -164,7 +180,8 @@ def _codes(material: Material) -> list[str]:
     return [str(int(float(code))) for code in listed if str(code).strip()]
 
 
-def _space_group(material: Material) -> int | None:
+def space_group(material: Material) -> int | None:
+    """Return the number of the space group, None where it is not known."""
     try:
         cell = material.cell
     except DataError:

@@ -27,7 +27,7 @@ from ssefw.screening.features.simplify import SIMPLIFICATIONS, simplified
 
 __all__ = ["FeatureCache", "Features", "Representation", "all_representations", "represent"]
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised when a descriptor or a simplification changes, so that old rows are not read."""
 
 BATCH: Final = 64

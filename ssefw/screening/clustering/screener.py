@@ -4,7 +4,8 @@ Pool and labels are clustered together without looking at conductivities (Laskow
 2023). A material belongs to the clusters of the row nearest to it. From one cluster down to the
 deepest clustering, the share of superionic labels in its cluster is drawn towards that of the
 cluster around it, the more so the fewer labels there are. The score is the mean over all depths,
-and the depths are the members that vote.
+and the depths are the members that vote. It is calibrated on labels that were hidden with all their
+near-duplicates and scored as if they were new.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
@@ -21,15 +21,18 @@ from sklearn.exceptions import NotFittedError
 from ssefw.data.dataset import Dataset
 from ssefw.data.labels import log_conductivities
 from ssefw.data.materials import Material
+from ssefw.data.splits import k_fold
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores, Screener
+from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
 from ssefw.screening.clustering.representations import (
     FeatureCache,
     Features,
     Representation,
     represent,
 )
+from ssefw.screening.clustering.shares import nearest_rows, shrunk_shares, surroundings
 from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, cut
 
 __all__ = ["ClusteringScreener"]
@@ -37,6 +40,9 @@ __all__ = ["ClusteringScreener"]
 Matrix = npt.NDArray[np.float32]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+FOLDS = 5
+"""Parts of the labels that are hidden in turn to calibrate the score."""
 
 BLOCKS = 16
 SOAP_BLOCKS = tuple(
@@ -65,7 +71,7 @@ class ClusteringScreener(Screener):
     cache
         File for descriptors; an empty string keeps none. The result does not depend on it.
     seed
-        Kept for the common interface; nothing here is random.
+        Of the folds that calibrate the score; clusters and shares have nothing random.
     workers
         Processes that compute descriptors; the result does not depend on it.
     """
@@ -152,7 +158,33 @@ class ClusteringScreener(Screener):
             "formulas": [labeled.materials[row].formula for row in known],
         }
         self._prepare()
+        unseen = self._unseen(labeled.take(known))
+        self.is_calibrated_ = bool(np.isfinite(unseen).any())
+        self.calibration_ = calibrate(unseen, self.y_) if self.is_calibrated_ else (1.0, 0.0)
         return self
+
+    def _unseen(self, labeled: Dataset) -> FloatArray:
+        """Return the share around each label with its fold hidden, shape (n,), NaN without folds.
+
+        A hidden label is placed as a new material is: at the nearest row that is not hidden.
+        """
+        n = len(labeled)
+        unseen = np.full(n, np.nan)
+        smaller = int(np.bincount(labeled.y, minlength=2).min())
+        folds = min(FOLDS, smaller, len(set(labeled.groups.tolist())))
+        if folds < 2:
+            return unseen
+        for split in k_fold(labeled, k=folds, seed=self.seed):
+            hidden = np.zeros(len(self.rows_), dtype=bool)
+            hidden[split.test] = True
+            shown = ~hidden[:n]
+            if len(set(labeled.y[shown].tolist())) < 2:
+                continue
+            shares = shrunk_shares(self.clusters_, self.y_, self.strength, shown=shown)[1:]
+            others = np.flatnonzero(~hidden)
+            nearest, _ = nearest_rows(self.rows_[split.test], self.rows_[others])
+            unseen[split.test] = shares[:, others[nearest]].mean(axis=0)
+        return unseen
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return the share of superionic labels around each material, over all depths."""
@@ -166,14 +198,12 @@ class ClusteringScreener(Screener):
         details = {name: empty.copy() for name in ("log_sigma", "log_sigma_spread", "n_labels")}
         details["cluster"] = empty.copy()
         if len(good):
-            nearest, _ = _nearest(rows, self.rows_)
-            _, away = _nearest(rows, self.rows_[: len(self.y_)])
+            nearest, _ = nearest_rows(rows, self.rows_)
+            _, away = nearest_rows(rows, self.rows_[: len(self.y_)])
             shares = self.shares_[:, nearest]
-            middle[good] = shares.mean(axis=0)
-            spread[good] = shares.std(axis=0)
-            low, high = np.quantile(shares, [0.025, 0.975], axis=0)
-            lower[good] = np.minimum(low, middle[good])
-            upper[good] = np.maximum(high, middle[good])
+            middle[good], spread[good], lower[good], upper[good] = ensemble_summary(
+                shares.mean(axis=0), shares, self.calibration_
+            )
             votes[good] = (shares >= 0.5).sum(axis=0)
             distance[good] = away / self._mean_distance
             for name, values in self._around.items():
@@ -187,7 +217,8 @@ class ClusteringScreener(Screener):
             meaning=(
                 f"share of labels with sigma >= {self._trained_on['threshold']:g} S/cm in the "
                 f"clusters of {self.representation} that a material falls into, mean of "
-                f"{len(self.shares_)} depths; not calibrated"
+                f"{len(self.shares_)} depths, "
+                + ("calibrated on unseen labels" if self.is_calibrated_ else "not calibrated")
             ),
             votes=votes,
             n_votes=len(self.shares_),
@@ -211,8 +242,8 @@ class ClusteringScreener(Screener):
         trials = np.repeat(rows, len(names) + 1, axis=0)
         for number, (start, stop) in enumerate(pairwise(edges.tolist())):
             trials[number, start:stop] = typical[start:stop]
-        nearest, _ = _nearest(trials, self.rows_)
-        score = self.shares_[:, nearest].mean(axis=0)
+        nearest, _ = nearest_rows(trials, self.rows_)
+        score = calibrated(self.shares_[:, nearest].mean(axis=0), self.calibration_)
         reasons = [
             Reason(
                 feature=f"{self.representation}: {name}",
@@ -245,6 +276,8 @@ class ClusteringScreener(Screener):
             "widths": self.widths_,
             "columns": self.columns_,
             "scale": self.scale_,
+            "calibration": list(self.calibration_),
+            "is_calibrated": self.is_calibrated_,
             "trained_on": self._trained_on,
         }
         return ModelState(meta, arrays)
@@ -254,6 +287,11 @@ class ClusteringScreener(Screener):
         self.widths_ = [int(width) for width in state.meta["widths"]]
         self.columns_ = [list(names) for names in state.meta["columns"]]
         self.scale_ = float(state.meta["scale"])
+        self.calibration_ = (
+            float(state.meta["calibration"][0]),
+            float(state.meta["calibration"][1]),
+        )
+        self.is_calibrated_ = bool(state.meta["is_calibrated"])
         self._trained_on = dict(state.meta["trained_on"])
         self.rows_ = np.ascontiguousarray(state.arrays["rows"], dtype=np.float32)
         self.ids_ = [str(key) for key in state.arrays["ids"]]
@@ -333,8 +371,8 @@ class ClusteringScreener(Screener):
         self._place = {key: row for row, key in reversed(list(enumerate(self.ids_)))}
         depths = range(1, min(self.deepest, self.tree_.n) + 1)
         self.clusters_ = cut(self.tree_, depths)
-        self.shares_ = _shrunk_shares(self.clusters_, self.y_, self.strength)[1:]
-        self._around = _surroundings(self.clusters_, self.log_sigma_)
+        self.shares_ = shrunk_shares(self.clusters_, self.y_, self.strength)[1:]
+        self._around = surroundings(self.clusters_, self.log_sigma_)
         known = self.rows_[:n_labels].astype(float)
         gap = np.linalg.norm(known - known.mean(axis=0), axis=1)
         self._mean_distance = float(gap.mean()) or 1.0
@@ -365,67 +403,3 @@ def _aligned(part: Features, names: Sequence[str], width: int) -> Matrix:
         if name in place:
             result[:, column] = part.values[:, place[name]]
     return result
-
-
-def _shrunk_shares(clusters: IntArray, y: IntArray, strength: float) -> FloatArray:
-    """Return the share of positive labels around each row at each depth, shape of `clusters`.
-
-    The first rows are labels. A new cluster's share counts its own labels and `strength` times that
-    of the cluster it came out of.
-    """
-    n = len(y)
-    share = np.full(clusters.shape[1], float(y.mean()))
-    result = np.empty(clusters.shape)
-    result[0] = share
-    for depth in range(1, len(clusters)):
-        new = np.setdiff1d(clusters[depth], clusters[depth - 1])
-        for name in new:
-            members = clusters[depth] == name
-            inside = members[:n]
-            # All of them shared one cluster before, so any tells what that had.
-            around = share[np.argmax(members)]
-            share[members] = (y[inside].sum() + strength * around) / (inside.sum() + strength)
-        result[depth] = share
-    return result
-
-
-def _surroundings(clusters: IntArray, log_sigma: FloatArray) -> dict[str, FloatArray]:
-    """Return mean and spread of log10 sigma in the smallest cluster of a row with two labels.
-
-    And how many labels that cluster has, and the row's cluster at the deepest clustering.
-    """
-    n_rows, n = clusters.shape[1], len(log_sigma)
-    mean = np.full(n_rows, float(log_sigma.mean()))
-    spread = np.full(n_rows, float(log_sigma.std()))
-    count = np.full(n_rows, float(n))
-    for depth in range(1, len(clusters)):
-        for name in np.setdiff1d(clusters[depth], clusters[depth - 1]):
-            members = clusters[depth] == name
-            inside = log_sigma[members[:n]]
-            if len(inside) > 1:
-                mean[members], spread[members] = inside.mean(), inside.std()
-                count[members] = len(inside)
-    deepest = np.unique(clusters[-1], return_inverse=True)[1].astype(float)
-    return {"log_sigma": mean, "log_sigma_spread": spread, "n_labels": count, "cluster": deepest}
-
-
-@numba.njit(cache=True, fastmath=True)
-def _nearest(rows: Matrix, known: Matrix) -> tuple[IntArray, FloatArray]:
-    """Return for each row the first of the nearest known rows, and its distance.
-
-    Differences, not products: equal rows are at distance zero, whatever else is scored with them.
-    """
-    index = np.zeros(len(rows), dtype=np.int64)
-    distance = np.empty(len(rows))
-    for row in range(len(rows)):
-        best = np.inf
-        for other in range(len(known)):
-            total = np.float32(0.0)
-            for axis in range(rows.shape[1]):
-                gap = rows[row, axis] - known[other, axis]
-                total += gap * gap
-            if total < best:
-                best = float(total)
-                index[row] = other
-        distance[row] = np.sqrt(best)
-    return index, distance

@@ -3,25 +3,34 @@
 A descriptor takes one structure with oxidation states and returns numbers: an array of fixed
 length, an array whose length grows with the cell (to be filled with zeros), or numbers by name (to
 be joined over a pool). SOAP, the diffraction pattern, densities and cavities are computed here and
-take shared sites; the others are matminer's with the paper's settings, which ask for ordered
-structures.
+take shared sites. The others are those of matminer with the paper's settings and ask for ordered
+structures; what is slow there (Voronoi cells, neighbors, angles) is computed here too.
 """
 
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from pymatgen.core import Element, Structure
+from pymatgen.core import Composition, Element, Structure
 
 from ssefw.errors import ConfigurationError, DataError, MissingDependencyError
 from ssefw.screening.features.cavity import cavity_radii
+from ssefw.screening.features.force_field import distributions
 from ssefw.screening.features.modified_xrd import modified_xrd
+from ssefw.screening.features.pairs import instability, radial_distribution, sine_coulomb
 from ssefw.screening.features.soap import SOAP
+from ssefw.screening.features.voronoi import (
+    bond_fractions,
+    chemical_ordering,
+    heterogeneity,
+    orbital_field,
+    packing_efficiency,
+)
 
 __all__ = ["DESCRIPTORS", "Descriptor", "density_features", "describe", "descriptor"]
 
@@ -41,15 +50,12 @@ class Descriptor:
         As a table or a figure calls it.
     of_simplified, of_unperturbed
         What computes it; most do not tell the two apart.
-    slow
-        Whether it takes more than some ten milliseconds.
     """
 
     name: str
     title: str
     of_simplified: Callable[[Structure], Values]
     of_unperturbed: Callable[[Structure], Values] | None = None
-    slow: bool = False
 
 
 def density_features(structure: Structure) -> FloatArray:
@@ -130,50 +136,60 @@ def _of_structure(kind: str, **settings: Any) -> Callable[[Structure], Values]:
 
 def _of_composition(kind: str, **settings: Any) -> Callable[[Structure], Values]:
     def compute(structure: Structure) -> Values:
-        featurizer = _featurizer("composition", kind, settings)
-        return _numbers(featurizer.featurize(structure.composition))
+        amounts = structure.composition.as_dict()
+        return _featurized(kind, tuple(sorted(settings.items())), tuple(amounts.items()))
 
     return compute
 
 
 def _of_elements(kind: str, **settings: Any) -> Callable[[Structure], Values]:
     def compute(structure: Structure) -> Values:
-        featurizer = _featurizer("composition", kind, settings)
-        return _numbers(featurizer.featurize(structure.composition.element_composition))
+        amounts = structure.composition.get_el_amt_dict()
+        return _featurized(kind, tuple(sorted(settings.items())), tuple(amounts.items()))
 
     return compute
 
 
-def _fitted_to_itself(kind: str, **settings: Any) -> Callable[[Structure], Values]:
-    """Return what names its numbers after the bonds or atoms of the structure at hand."""
-
-    def compute(structure: Structure) -> Values:
-        featurizer = _package("structure", kind)(**settings)
-        bare = _ordered(structure).copy()
-        bare.remove_oxidation_states()
-        featurizer.fit([bare])
-        values = _numbers(featurizer.featurize(bare))
-        return dict(zip(featurizer.feature_labels(), values.tolist(), strict=True))
-
-    return compute
+@lru_cache(maxsize=4096)
+def _featurized(
+    kind: str, settings: tuple[tuple[str, Any], ...], amounts: tuple[tuple[str, float], ...]
+) -> FloatArray:
+    """Return a descriptor of a composition; those of simplified structures come again and again."""
+    composition = Composition(dict(amounts))
+    return _numbers(_cached("composition", kind, settings).featurize(composition))
 
 
-def _sine_coulomb(structure: Structure) -> Values:
-    """Return the eigenvalues of the sine Coulomb matrix, largest magnitude first."""
-    matrix = _featurizer("structure", "SineCoulombMatrix", {"flatten": False})
-    values = np.linalg.eigvalsh(np.array(matrix.featurize(_ordered(structure))[0], dtype=float))
-    return np.asarray(values[np.argsort(-np.abs(values), kind="stable")])
+def _of_ordered(compute: Callable[[Structure], Values]) -> Callable[[Structure], Values]:
+    def checked(structure: Structure) -> Values:
+        return compute(_ordered(structure))
+
+    return checked
 
 
-def _radial(structure: Structure) -> Values:
-    found = _featurizer("structure", "RadialDistributionFunction", {"cutoff": 10, "bin_size": 0.1})
-    return _numbers(found.featurize(_ordered(structure)))
+def _orbital_field(structure: Structure) -> Values:
+    shells = _featurizer("structure", "OrbitalFieldMatrix", {"period_tag": True}).ohvs
+    return orbital_field(_ordered(structure), shells)
+
+
+def _instability(structure: Structure) -> Values:
+    table = _featurizer("structure", "GlobalInstabilityIndex", {})
+
+    def parameters(
+        cation: str, anion: str, cation_charge: float, anion_charge: float
+    ) -> tuple[float, float]:
+        row = table.get_bv_params(cation, anion, cation_charge, anion_charge)
+        return float(row["Ro"]), float(row["B"])
+
+    # Bonds beyond 6 A have valences under 1e-5; the paper's 20 A add nothing.
+    return instability(_ordered(structure), parameters, cutoff=6.0)
 
 
 def _jarvis(structure: Structure) -> Values:
+    featurizer = _featurizer("structure", "JarvisCFID", {})
+    featurizer.get_distributions = distributions
     bare = _ordered(structure).copy()
     bare.remove_oxidation_states()
-    return _numbers(_featurizer("structure", "JarvisCFID", {}).featurize(bare))
+    return _numbers(featurizer.featurize(bare))
 
 
 def _numbers(values: Any) -> FloatArray:
@@ -205,36 +221,24 @@ _ALL = (
     Descriptor("density", "Density", density_features),
     Descriptor("cavity", "CAVD", cavity_radii),
     Descriptor("band_center", "Band center", _of_elements("BandCenter")),
-    Descriptor("bond_fraction", "Bond fraction", _fitted_to_itself("BondFractions"), slow=True),
-    Descriptor(
-        "chemical_ordering", "Chemical ordering", _of_structure("ChemicalOrdering"), slow=True
-    ),
+    Descriptor("bond_fraction", "Bond fraction", _of_ordered(bond_fractions)),
+    Descriptor("chemical_ordering", "Chemical ordering", _of_ordered(chemical_ordering)),
     Descriptor(
         "electronegativity",
         "Electronegativity difference",
         _of_composition("ElectronegativityDiff"),
     ),
     Descriptor("ewald", "Ewald energy", _of_structure("EwaldEnergy")),
-    # Bonds beyond 6 A have valences under 1e-5; the paper's 20 A take minutes a structure.
-    Descriptor(
-        "instability", "Global instability", _of_structure("GlobalInstabilityIndex", r_cut=6.0)
-    ),
-    Descriptor("jarvis", "Jarvis", _jarvis, slow=True),
-    Descriptor("packing", "Maximum packing", _of_structure("MaximumPackingEfficiency"), slow=True),
+    Descriptor("instability", "Global instability", _instability),
+    Descriptor("jarvis", "Jarvis", _jarvis),
+    Descriptor("packing", "Maximum packing", _of_ordered(packing_efficiency)),
     Descriptor("meredig", "Meredig", _of_elements("Meredig")),
-    Descriptor(
-        "orbital_field",
-        "Orbital field",
-        _of_structure("OrbitalFieldMatrix", period_tag=True),
-        slow=True,
-    ),
+    Descriptor("orbital_field", "Orbital field", _orbital_field),
     Descriptor("oxidation", "Oxidation states", _of_composition("OxidationStates")),
-    Descriptor("rdf", "RDF", _radial),
-    Descriptor("sine_coulomb", "Sine Coulomb", _sine_coulomb),
+    Descriptor("rdf", "RDF", _of_ordered(radial_distribution)),
+    Descriptor("sine_coulomb", "Sine Coulomb", _of_ordered(sine_coulomb)),
     Descriptor("complexity", "Complexity", _of_structure("StructuralComplexity")),
-    Descriptor(
-        "heterogeneity", "Structure variance", _of_structure("StructuralHeterogeneity"), slow=True
-    ),
+    Descriptor("heterogeneity", "Structure variance", _of_ordered(heterogeneity)),
     Descriptor("valence_orbital", "Valence orbital", _of_elements("ValenceOrbital")),
 )
 DESCRIPTORS: Final = {entry.name: entry for entry in _ALL}

@@ -30,7 +30,8 @@ def fingerprint(settings: dict[str, Any], arrays: Sequence[npt.NDArray[Any]]) ->
 def write_checkpoint(path: Path, arrays: Arrays, *, belongs_to: str) -> None:
     """Write arrays to a file; a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    # A process whose parent was killed may still write when the next run does: each has its own.
+    part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
         np.savez(file, __belongs_to__=np.array(belongs_to), **arrays)  # type: ignore[arg-type]
     os.replace(part, path)  # noqa: PTH105 - replaces on every platform, as the name says

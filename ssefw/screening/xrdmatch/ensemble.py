@@ -1,8 +1,9 @@
-"""Ten networks that vote, each taught by another draw of labels and of unlabeled patterns.
+"""Ten members that vote, each taught by another draw of labels and of unlabeled patterns.
 
-A member sees ten labels of each class and 80 % of the unlabeled patterns. Members are independent:
-they train in as many processes as there are, each on one core, which makes the result the same
-for any number of processes.
+A member sees ten labels of each class and 80 % of the unlabeled patterns. It is a network, or a
+support vector machine that leaves unlabeled patterns aside. Members are independent: they train in
+as many processes as there are, each on one core, which makes the result the same for any number of
+processes.
 """
 
 import logging
@@ -19,15 +20,25 @@ from sklearn.utils.parallel import Parallel, delayed
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.xrdmatch.augment import AUGMENTATIONS, make_augmentation
 from ssefw.screening.xrdmatch.checkpoints import fingerprint, read_checkpoint, write_checkpoint
+from ssefw.screening.xrdmatch.machine import fit_machine, machine_probabilities
 from ssefw.screening.xrdmatch.networks import make_network
-from ssefw.screening.xrdmatch.training import METHODS, Method, Trainer, TrainingSettings
+from ssefw.screening.xrdmatch.training import (
+    METHODS,
+    Method,
+    Trainer,
+    TrainingSettings,
+    training_device,
+)
 
 __all__ = [
+    "MODELS",
     "EnsembleSettings",
     "Member",
     "check_patterns",
     "compare_methods",
+    "ensemble_probabilities",
     "member_probabilities",
+    "train_member",
     "train_members",
 ]
 
@@ -35,16 +46,19 @@ logger = logging.getLogger(__name__)
 
 Arrays = dict[str, npt.NDArray[Any]]
 Patterns = npt.NDArray[np.float32]
+MODELS = ("networks", "svm")
 SAVE_EVERY = 100
 CHUNK = 256
 
 
 @dataclass(frozen=True)
 class EnsembleSettings:
-    """How members differ, and the grid their patterns lie on.
+    """What members are, how they differ, and the grid their patterns lie on.
 
     Attributes
     ----------
+    model
+        ``networks`` or ``svm``; `training` and `augmentation` are of networks.
     per_class
         Labels of each class that a member learns from.
     unlabeled_share
@@ -54,6 +68,7 @@ class EnsembleSettings:
     """
 
     training: TrainingSettings
+    model: str = "networks"
     members: int = 10
     per_class: int = 10
     unlabeled_share: float = 0.8
@@ -73,6 +88,10 @@ class EnsembleSettings:
                 "unlabeled_share is the share of unlabeled patterns that a member sees, above 0 "
                 f"and up to 1, got {self.unlabeled_share:g}."
             )
+        if self.model not in MODELS:
+            raise ConfigurationError(
+                f"Unknown model {self.model!r} of a member. Known: {', '.join(MODELS)}."
+            )
         if self.augmentation not in AUGMENTATIONS:
             raise ConfigurationError(
                 f"Unknown augmentation {self.augmentation!r}. Known: {', '.join(AUGMENTATIONS)}."
@@ -81,7 +100,7 @@ class EnsembleSettings:
 
 @dataclass(frozen=True)
 class Member:
-    """A trained network.
+    """A trained network or machine.
 
     Attributes
     ----------
@@ -156,6 +175,9 @@ def train_members(
         check_patterns(unlabeled, size=patterns.shape[1])
     else:
         unlabeled = patterns
+    if workers > 1 and settings.model == "networks" and training_device() != "cpu":
+        logger.warning("members share one GPU and train one after another")
+        workers = 1
     found = Parallel(n_jobs=workers, return_as="generator")(
         delayed(train_member)(
             patterns, y, unlabeled, settings, number=number, checkpoints=checkpoints
@@ -228,6 +250,8 @@ def train_member(
             for kind in (0, 1)
         ]
     )
+    if settings.model == "svm":
+        return Member(fit_machine(patterns[rows], y[rows], step=settings.step), rows, 0.0)
     seed = int(rng.integers(2**31))
     n_seen = max(1, round(settings.unlabeled_share * len(unlabeled)))
     seen = np.sort(rng.choice(len(unlabeled), n_seen, replace=False))
@@ -245,7 +269,7 @@ def train_member(
             settings=settings.training,
             augmentation=augmentation,
             seed=seed,
-            device="cuda" if torch.cuda.is_available() else "cpu",
+            device=training_device(),
         )
         accepted = _train(trainer, number, data, checkpoints, settings)
     finally:
@@ -289,10 +313,19 @@ def _train(
     return accepted
 
 
+def ensemble_probabilities(
+    members: Sequence[Arrays], patterns: Patterns, settings: EnsembleSettings
+) -> npt.NDArray[np.float64]:
+    """Return what each member of an ensemble says of class 1, shape (members, n)."""
+    if settings.model == "svm":
+        return machine_probabilities(members, patterns, step=settings.step)
+    return member_probabilities(members, patterns, network=settings.training.network)
+
+
 def member_probabilities(
     members: Sequence[Arrays], patterns: Patterns, *, network: str
 ) -> npt.NDArray[np.float64]:
-    """Return the probability of class 1 by each member, shape (members, n).
+    """Return the probability of class 1 by each network, shape (members, n).
 
     In double precision, so that a score does not depend on which other patterns are asked about.
     """

@@ -1,11 +1,12 @@
 """The fourth system: networks that learn from few labeled and many unlabeled powder patterns.
 
 Ten networks, each taught by another ten labels of each class and 80 % of the unlabeled patterns of
-a pool, vote on the calculated powder pattern of a material. Beside the vote stand the mean
+a pool, vote on the calculated powder pattern of a material. Beside the vote stand the members' mean
 probability and the labeled conductor whose pattern is nearest.
 
-A probability is that of a network that saw as many conductors as others; where conductors are rare
-it is too high as a share of hits, and serves to order.
+A member saw as many conductors as others, so what it says is no share of hits. The score is the
+members' mean, calibrated on labels of which a member had not seen a near-duplicate; votes and
+`mean_probability` are the members' own.
 """
 
 import logging
@@ -21,13 +22,15 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores, Screener
+from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
 from ssefw.screening.features import PatternGrid, bin_patterns, xrd_pattern
 from ssefw.screening.xrdmatch.ensemble import (
     EnsembleSettings,
     check_patterns,
-    member_probabilities,
+    ensemble_probabilities,
     train_members,
 )
+from ssefw.screening.xrdmatch.settings import VARIANTS, check_kinds
 from ssefw.screening.xrdmatch.similarity import directions, nearest
 from ssefw.screening.xrdmatch.training import TrainingSettings
 
@@ -37,22 +40,6 @@ logger = logging.getLogger(__name__)
 
 Patterns = npt.NDArray[np.float32]
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "fast": {"network": "small", "augmentation": "paper", "bin_width": 0.5},
-    "paper": {"network": "vgg11", "augmentation": "paper", "bin_width": 0.02},
-    "code": {
-        "network": "vgg11_code",
-        "augmentation": "code",
-        "bin_width": 0.02,
-        "convex": True,
-        "warm_up": True,
-    },
-}
-"""What each variant sets: our default, the paper's definition, and the authors' program's."""
-
-_COUNTS = ("members", "per_class", "iterations", "batch", "ratio", "seed")
-_NUMBERS = ("unlabeled_share", "learning_rate", "tau", "fwhm", "bin_width")
-_SWITCHES = ("convex", "warm_up")
 WINDOW = 5.0  # degrees 2 theta that an explanation takes away at once
 POINT = 0.02
 
@@ -64,6 +51,9 @@ class XRDMatchScreener(Screener):
     ----------
     variant
         ``fast``, ``paper`` or ``code``; see `VARIANTS`. Other settings go before it.
+    model
+        Of a member: ``networks``, or ``svm``, a support vector machine on smoothed patterns, which
+        needs no training settings and does not look at the pool.
     method
         ``flexmatch``, ``fixmatch``, or ``supervised``, which does not look at the pool.
     members
@@ -92,6 +82,7 @@ class XRDMatchScreener(Screener):
         self,
         *,
         variant: str = "fast",
+        model: Literal["networks", "svm"] = "networks",
         method: Literal["supervised", "fixmatch", "flexmatch"] = "flexmatch",
         members: int = 10,
         per_class: int = 10,
@@ -118,6 +109,7 @@ class XRDMatchScreener(Screener):
             )
         self._given = {
             "variant": variant,
+            "model": model,
             "method": method,
             "members": members,
             "per_class": per_class,
@@ -136,7 +128,7 @@ class XRDMatchScreener(Screener):
             "convex": convex,
             "seed": seed,
         }
-        _check_kinds(self._given)
+        check_kinds(self._given)
         chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
         for key in ("network", "augmentation", "bin_width", "convex", "warm_up"):
             if self._given[key] is not None:
@@ -160,6 +152,7 @@ class XRDMatchScreener(Screener):
                 convex=bool(chosen["convex"]),
                 warm_up=bool(chosen["warm_up"]),
             ),
+            model=model,
             members=members,
             per_class=per_class,
             unlabeled_share=unlabeled_share,
@@ -177,7 +170,8 @@ class XRDMatchScreener(Screener):
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
         """Train the members on labels that have structures, and on the patterns of a pool.
 
-        Without a pool the labels' own patterns serve as unlabeled ones.
+        Without a pool the labels' own patterns serve as unlabeled ones. Members that learn from
+        labels alone leave a pool aside, with a warning.
 
         Raises
         ------
@@ -198,6 +192,9 @@ class XRDMatchScreener(Screener):
                 f"{len(problems)} of {len(labeled)} labels have no powder pattern, the first being "
                 f"{labeled.materials[row].formula}: {reason}"
             )
+        if pool and not self.learns_from_pool:
+            logger.warning("%s do not look at the pool", self._members_name())
+            pool = ()
         unlabeled, skipped = self.patterns(pool)
         if skipped:
             logger.warning(
@@ -219,6 +216,7 @@ class XRDMatchScreener(Screener):
         self.accepted_ = [member.accepted for member in members]
         self.patterns_, self.y_ = patterns, labeled.y
         self.formulas_ = [material.formula for material in labeled.materials]
+        self._calibrate(labeled)
         self._trained_on = {
             "label_set": data.name,
             "label_version": data.version,
@@ -227,6 +225,22 @@ class XRDMatchScreener(Screener):
         }
         self._set_neighbors()
         return self
+
+    def _calibrate(self, labeled: Dataset) -> None:
+        """Learn from each label's score by the members that saw no near-duplicate of it."""
+        each = ensemble_probabilities(self.members_, self.patterns_, self.ensemble)
+        strange = np.array([~np.isin(labeled.groups, labeled.groups[r]) for r in self.seen_])
+        count = strange.sum(axis=0)
+        total = np.where(strange, each, 0.0).sum(axis=0)
+        unseen = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
+        self.calibration_ = calibrate(unseen, labeled.y)
+        self.calibrated_on_ = int((count > 0).sum())
+        if not self.calibrated_on_:
+            logger.warning(
+                "every member saw all %d labels or their like, so that probabilities are not "
+                "calibrated; give more labels",
+                len(labeled),
+            )
 
     def patterns(self, materials: Sequence[Material]) -> tuple[Patterns, dict[int, str]]:
         """Return the patterns of the rows that have one, and the reasons of the others."""
@@ -243,40 +257,57 @@ class XRDMatchScreener(Screener):
         return np.array(rows, dtype=np.float32).reshape(len(rows), size), problems
 
     def score(self, materials: Sequence[Material]) -> Scores:
-        """Return mean probabilities, votes, and the nearest labeled conductor."""
+        """Return calibrated probabilities, votes, and the nearest labeled conductor."""
         self._check_fitted()
         n = len(materials)
         patterns, problems = self.patterns(materials)
         good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
         each = np.full((len(self.members_), n), np.nan)
         each[:, good] = self.probabilities(patterns)
-        middle, spread, lower, upper, distance, similarity = np.full((6, n), np.nan)
+        middle, distance, similarity = np.full((3, n), np.nan)
+        summary = np.full((4, n), np.nan)
         conductor = np.full(n, "", dtype=object)
         if len(good):
             middle[good] = each[:, good].mean(axis=0)
-            spread[good] = each[:, good].std(axis=0)
-            low, high = np.quantile(each[:, good], [0.025, 0.975], axis=0)
-            lower[good] = np.minimum(low, middle[good])
-            upper[good] = np.maximum(high, middle[good])
+            summary[:, good] = ensemble_summary(middle[good], each[:, good], self.calibration_)
             distance[good] = self._distances(directions(patterns, step=self.bin_width))
             rows, similarity[good] = self.nearest_conductors(patterns)
             conductor[good] = [self.formulas_[self._conductors[row]] for row in rows]
         return Scores(
             names=tuple(material.name for material in materials),
-            probability=middle,
-            spread=spread,
-            lower=lower,
-            upper=upper,
+            probability=summary[0],
+            spread=summary[1],
+            lower=summary[2],
+            upper=summary[3],
             meaning=(
-                f"mean probability of sigma >= {self._trained_on['threshold']:g} S/cm by "
-                f"{len(self.members_)} networks that saw both classes equally often"
+                f"probability of sigma >= {self._trained_on['threshold']:g} S/cm by "
+                f"{len(self.members_)} {self._members_name()}, {self._told()}"
             ),
             votes=(each >= 0.5).sum(axis=0),
             n_votes=len(self.members_),
             distance=distance,
             problems=problems,
-            details={"similarity": similarity, "nearest_conductor": conductor},
+            details={
+                "mean_probability": middle,
+                "similarity": similarity,
+                "nearest_conductor": conductor,
+            },
         )
+
+    @property
+    def learns_from_pool(self) -> bool:
+        """Whether unlabeled patterns change what is learned."""
+        return self.ensemble.model == "networks" and self.ensemble.training.method != "supervised"
+
+    def _members_name(self) -> str:
+        if self.ensemble.model == "svm":
+            return "support vector machines"
+        return "networks" if self.learns_from_pool else "supervised networks"
+
+    def _told(self) -> str:
+        if self.calibrated_on_:
+            return f"calibrated on {self.calibrated_on_} unseen labels"
+        return "which saw both classes equally often; not calibrated"
 
     def nearest_conductors(
         self, patterns: Patterns
@@ -287,7 +318,7 @@ class XRDMatchScreener(Screener):
         return nearest(own, self._directions[self._conductors])
 
     def probabilities(self, patterns: Patterns) -> npt.NDArray[np.float64]:
-        """Return the probability by each member, shape (members, n), of patterns (n, points).
+        """Return what each member says of patterns (n, points), shape (members, n).
 
         Raises
         ------
@@ -296,7 +327,7 @@ class XRDMatchScreener(Screener):
         """
         self._check_fitted()
         check_patterns(patterns, size=self.patterns_.shape[1])
-        return member_probabilities(self.members_, patterns, network=self.ensemble.training.network)
+        return ensemble_probabilities(self.members_, patterns, self.ensemble)
 
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
         """Return the ranges of 2 theta that move the score most when put to the labels' median."""
@@ -312,9 +343,8 @@ class XRDMatchScreener(Screener):
         for row, first in enumerate(starts):
             trials[row, first : first + width] = typical[first : first + width]
         # A pattern whose only peaks were taken away is no pattern, but here it is asked about.
-        score = member_probabilities(
-            self.members_, trials, network=self.ensemble.training.network
-        ).mean(axis=0)
+        each = ensemble_probabilities(self.members_, trials, self.ensemble)
+        score = calibrated(each.mean(axis=0), self.calibration_)
         effect = score[-1] - score[:-1]
         order = np.argsort(-np.abs(effect), kind="stable")[:top]
         return [
@@ -353,6 +383,8 @@ class XRDMatchScreener(Screener):
             arrays.update({f"member{number}/{name}": array for name, array in weights.items()})
         meta = {
             "accepted": self.accepted_,
+            "calibrated_on": self.calibrated_on_,
+            "calibration": list(self.calibration_),
             "formulas": self.formulas_,
             "trained_on": self._trained_on,
         }
@@ -374,6 +406,8 @@ class XRDMatchScreener(Screener):
             self.members_.append(weights)
         self.seen_ = list(arrays["seen"])
         self.accepted_ = [float(value) for value in meta["accepted"]]
+        self.calibrated_on_ = int(meta["calibrated_on"])
+        self.calibration_ = (float(meta["calibration"][0]), float(meta["calibration"][1]))
         self.patterns_, self.y_ = arrays["patterns"], arrays["y"]
         self.formulas_ = list(meta["formulas"])
         self._trained_on = dict(meta["trained_on"])
@@ -396,20 +430,3 @@ class XRDMatchScreener(Screener):
         rows, _ = nearest(own, self._directions)
         gap = np.linalg.norm(own - self._directions[rows], axis=1)
         return np.asarray(gap / self._mean_distance, dtype=np.float64)
-
-
-def _check_kinds(given: dict[str, Any]) -> None:
-    """Refuse a setting of the wrong kind, which a command line can hand over."""
-    for names, kind, word in (
-        (_COUNTS, int, "a whole number"),
-        (_NUMBERS, (int, float), "a number"),
-        (_SWITCHES, bool, "true or false"),
-        (("wavelength",), (str, int, float), "the name of a line or angstrom"),
-    ):
-        for name in names:
-            value = given[name]
-            right = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-            if value is not None and not right:
-                raise ConfigurationError(f"{name} is {word}, got {value!r}.")
-    if given["learning_rate"] <= 0:
-        raise ConfigurationError(f"learning_rate is above 0, got {given['learning_rate']:g}.")

@@ -18,12 +18,21 @@ FWHM = 1.0  # degrees
 Floats = npt.NDArray[np.float64]
 
 
-def directions(patterns: npt.NDArray[np.float32], *, step: float) -> Floats:
-    """Return patterns smoothed and scaled to length 1; `step` is the grid's in degrees."""
+def directions(patterns: npt.NDArray[np.float32], *, step: float, fwhm: float = FWHM) -> Floats:
+    """Return patterns smoothed and scaled to length 1; one without a peak has no direction, zeros.
+
+    Parameters
+    ----------
+    step
+        Spacing of the points in degrees.
+    fwhm
+        Full width at half maximum of the Gaussian in degrees.
+    """
     smooth = gaussian_filter1d(
-        patterns.astype(float), FWHM / FWHM_PER_SIGMA / step, axis=1, mode="constant"
+        patterns.astype(float), fwhm / FWHM_PER_SIGMA / step, axis=1, mode="constant"
     )
-    result: Floats = smooth / np.linalg.norm(smooth, axis=1, keepdims=True)
+    length = np.linalg.norm(smooth, axis=1, keepdims=True)
+    result: Floats = np.divide(smooth, length, out=np.zeros_like(smooth), where=length > 0)
     return result
 
 

@@ -25,7 +25,7 @@ from ssefw.screening.xrdmatch.augment import Augmentation
 from ssefw.screening.xrdmatch.networks import NETWORKS, make_network
 from ssefw.screening.xrdmatch.thresholds import class_thresholds
 
-__all__ = ["METHODS", "Method", "Progress", "Trainer", "TrainingSettings"]
+__all__ = ["METHODS", "Method", "Progress", "Trainer", "TrainingSettings", "training_device"]
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,11 @@ METHODS: tuple[Method, ...] = ("supervised", "fixmatch", "flexmatch")
 Arrays = dict[str, npt.NDArray[Any]]
 EPOCH = 10
 """Iterations between two reports: the paper's 100 epochs are 1,000 iterations."""
+
+
+def training_device() -> str:
+    """Return where networks are trained: on a GPU where torch finds one, else on the processor."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @dataclass(frozen=True)

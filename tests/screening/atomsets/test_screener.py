@@ -2,15 +2,21 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from pymatgen.core import Lattice, Structure
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.atomsets.network import NetworkConfig
+from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.screener import AtomSetsScreener
+from ssefw.screening.atomsets.search import GRID, search_networks
+from ssefw.screening.atomsets.sources import make_source, material_set
 from ssefw.screening.base import load_screener, save_screener
 
 QUICK = {"runs": 2, "networks": [{"epochs": 4, "neurons": 8, "readout": 4}]}
@@ -91,30 +97,89 @@ def test_a_pool_with_gaps_or_energies_can_come_first(toy, tmp_path):
         AtomSetsScreener(members=["net"], pretrain=str(pool), **QUICK).fit(toy)
 
 
-def test_a_search_returns_networks_of_the_grid_and_goes_on(toy, tmp_path):
-    optuna = pytest.importorskip("optuna")
-    from ssefw.screening.atomsets import search
+def test_networks_of_one_shape_share_a_first_task_and_it_is_kept(toy, tmp_path):
+    pool = tmp_path / "pool.jsonl"
+    rows = [
+        {"formula": m.formula, "id": str(k), "band_gap": float(k % 2)}
+        for k, m in enumerate(toy.materials)
+    ]
+    pool.write_text("\n".join(json.dumps(row) for row in rows))
+    source = make_source("chgnet")
+    make_set = partial(material_set, source=source, layer="elements", representation="CAMN")
+    small = NetworkConfig(neurons=8, readout=4)
+    configs = [small, replace(small, dropout=0.4, l2=1e-2), replace(small, neurons=6)]
+    first = partial(
+        pretrained, pool, make_set, configs, sites="x", rows=60, seed=0, folder=tmp_path / "kept"
+    )
+    one, same, other = first()
+    assert one is same
+    assert other.parameters["site_0/weight"].shape == (1, 64, 6)
+    files = sorted((tmp_path / "kept").iterdir())
+    assert len(files) == 2
+    written = {file: file.stat().st_mtime_ns for file in files}
+    again = first()[0]
+    assert {file: file.stat().st_mtime_ns for file in files} == written
+    for name, value in one.parameters.items():
+        assert torch.equal(value, again.parameters[name])
+    pool.write_text(pool.read_text() + "\n")
+    first()
+    assert len(list((tmp_path / "kept").iterdir())) == 4
 
+
+@pytest.fixture
+def searched(toy):
     small = toy.take(range(0, 60, 2))
-    screener = AtomSetsScreener(members=["net"], checkpoints=str(tmp_path), runs=2)
-    sets = screener.fit(small) and [screener._set(m) for m in small.materials]
-    found = search.search_networks(sets, small, trials=2, folder=tmp_path, epochs=3)
-    assert found
-    for settings in found:
-        assert settings["neurons"] in search.GRID["neurons"]
-    search.search_networks(sets, small, trials=3, folder=tmp_path, epochs=3)
+    source = make_source("chgnet")
+    sets = [
+        material_set(m, source, layer="elements", representation="CAMN") for m in small.materials
+    ]
+    return sets, small
+
+
+def test_a_search_returns_networks_of_the_grid_and_goes_on(searched, tmp_path):
+    """What a killed search left running does not count, and no trial is made twice."""
+    optuna = pytest.importorskip("optuna")
+    find = partial(search_networks, *searched, folder=tmp_path, epochs=3)
+    for settings in find(trials=2):
+        assert settings["neurons"] in GRID["neurons"]
     storage = f"sqlite:///{tmp_path / 'search.db'}"
-    (study,) = optuna.get_all_study_summaries(storage)
-    assert study.n_trials == 3
+    (name,) = optuna.get_all_study_names(storage)
+    study = optuna.load_study(study_name=name, storage=storage)
+    study.ask()
+    assert len(find(trials=4)) == 4
+    ended = [t for t in study.trials if t.state == optuna.trial.TrialState.COMPLETE]
+    assert len(ended) == 4
+    assert len({json.dumps(t.params, sort_keys=True) for t in ended}) == 4
+
+
+def test_a_search_on_other_labels_begins_anew(searched, tmp_path):
+    optuna = pytest.importorskip("optuna")
+    sets, data = searched
+    search_networks(sets, data, trials=1, folder=tmp_path, epochs=2)
+    turned = replace(data, y=1 - data.y)
+    search_networks(sets, turned, trials=1, folder=tmp_path, epochs=2)
+    assert len(optuna.get_all_study_names(f"sqlite:///{tmp_path / 'search.db'}")) == 2
+
+
+def test_the_elements_that_make_the_rule_are_the_most_important(toy):
+    screener = AtomSetsScreener(members=["lr"], runs=2).fit(toy)
+    found = [name for name, _ in screener.importances(top=50)]
+    assert {name.split()[0] for name in found} >= {"S", "O", "Li"}
+    assert next(n for n in found if n.startswith("S ")).startswith("S (raises")
+    assert next(n for n in found if n.startswith("O ")).startswith("O (lowers")
+
+
+def test_a_model_of_structures_has_no_importances(crystals):
+    assert AtomSetsScreener(members=["lr"], layer="v0", runs=2).fit(crystals).importances() == []
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"members": ["forest"]}, "Unknown members"),
+        ({"members": ["forest"]}, "members must be a list of"),
         ({"layer": "v9"}, "elements, v0, v1, v2, v3"),
         ({"networks": []}, "at least one configuration"),
-        ({"runs": 0}, "at least 1"),
+        ({"runs": 0}, "whole number from 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message):

@@ -5,12 +5,12 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from pymatgen.core import Lattice, Structure, SymmOp
+from pymatgen.core import Element, Lattice, Structure, SymmOp
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.atomsets import megnet
+from ssefw.screening.atomsets import chgnet, megnet
 from ssefw.screening.atomsets.megnet import (
     MegnetSource,
     find_megnet_weights,
@@ -94,6 +94,23 @@ def test_chgnet_vectors_do_not_depend_on_the_description(change, disordered):
     one = as_set(disordered, source, "v1")
     other = as_set(change(disordered), source, "v1")
     np.testing.assert_allclose(pooled([one]), pooled([other]), rtol=1e-3, atol=1e-3)
+
+
+def test_the_first_layer_of_chgnet_needs_no_angles(disordered):
+    """Computed without the graph of bonds, it is what the whole network passes on."""
+    source = make_source("chgnet")
+    sites = structure_sites(disordered)
+    species = [Element.from_Z(int(z)) for z in sites.occupancy.argmax(axis=1)]
+    cell = Structure(Lattice(sites.lattice), species, sites.fractional)
+    own = torch.from_numpy(sites.occupancy @ source.embedding).float()
+    np.testing.assert_allclose(
+        source.vectors(sites, layer=1), chgnet._layer(cell, own, 1), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_a_lone_atom_keeps_a_finite_chgnet_vector():
+    wide = Structure(Lattice.cubic(12), ["Li"], [[0, 0, 0]])
+    assert np.isfinite(as_set(wide, make_source("chgnet"), "v1").vectors).all()
 
 
 def test_a_mixed_site_is_the_mix_of_the_embeddings(disordered, random_megnet):

@@ -340,7 +340,13 @@ def test_descriptors_are_compared_from_the_command_line(files, tmp_path):
     assert lines[0]["w_mean"] < lines[0]["w_shuffled"]
     assert len(out.read_text().splitlines()) == 5
     assert "Control" in figure.read_text()
-    assert "held-out labels" in result.stderr
+    # Two frameworks make two groups: too few to choose honestly, and the table stands without.
+    assert "no representation is chosen: 5 folds need 5 groups" in result.stderr
+    plain = run(
+        *("descriptors", files / "pool.jsonl", "--labels", files / "labels.csv", "--json"),
+        *("--descriptors", "density", "--simplifications", "CAN", "--split", "random"),
+    )
+    assert "held-out labels" in plain.stderr
 
 
 def test_a_shortlist_is_a_pool(files, tmp_path):
@@ -368,6 +374,15 @@ def test_a_model_is_trained_on_labels_that_take_their_structure_from_the_pool(fi
     ranked = run("rank", files / "pool.jsonl", "--model", model, "--top", 20, "--json")
     entries = [json.loads(line) for line in ranked.stdout.splitlines()]
     assert {entry["formula"] for entry in entries} == {"Li2S"}
+    table, record = tmp_path / "more.csv", tmp_path / "e.json"
+    table.write_text((files / "labels.csv").read_text() + "9,Li3N,1e-5\n")
+    measured = run(
+        *("evaluate", model, "--labels", table, "--pool", files / "pool.jsonl", "--json", record)
+    )
+    assert "1 labels have no structure and are left out: the measures are of 95%" in measured.stderr
+    found = json.loads(record.read_text())
+    assert found["n"] == 20
+    assert found["record"]["coverage"] == pytest.approx(20 / 21, abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The system as a whole: pools, problems, similarity, variants."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -31,12 +32,52 @@ def test_the_nearest_conductor_of_a_conductor_is_itself(fitted, toy_crystals):
     assert scores.details["similarity"][1] < 0.7
 
 
+def test_votes_and_mean_are_the_members_own_and_the_score_is_calibrated(fitted, toy_crystals):
+    scores = fitted.score(toy_crystals.materials)
+    each = fitted.probabilities(fitted.patterns(toy_crystals.materials)[0])
+    np.testing.assert_allclose(scores.details["mean_probability"], each.mean(axis=0))
+    np.testing.assert_array_equal(scores.votes, (each >= 0.5).sum(axis=0))
+    order = np.argsort(scores.details["mean_probability"])
+    assert (np.diff(scores.probability[order]) >= 0).all()
+
+
+def test_scores_of_members_that_learned_nothing_are_pulled_to_the_share_of_conductors(toy_crystals):
+    """Twenty of forty-eight labels are drawn from noise: what a member says of the rest is air."""
+    rows = np.concatenate(
+        [np.flatnonzero(toy_crystals.y == 1)[:12], np.flatnonzero(toy_crystals.y == 0)]
+    )
+    data = toy_crystals.take(rows)
+    noise = replace(data, y=np.random.default_rng(2).permutation(data.y))
+    scores = XRDMatchScreener(model="svm").fit(noise).score(noise.materials)
+    assert scores.probability.mean() == pytest.approx(noise.y.mean(), abs=0.1)
+    assert scores.details["mean_probability"].mean() > scores.probability.mean()
+
+
+def test_labels_that_all_members_saw_calibrate_nothing_and_that_is_said(toy_crystals, caplog):
+    few = toy_crystals.take([*range(10), *range(30, 40)])
+    with caplog.at_level(logging.WARNING):
+        model = XRDMatchScreener(model="svm", members=2).fit(few)
+    assert "are not calibrated" in caplog.text
+    scores = model.score(few.materials)
+    assert "not calibrated" in scores.meaning
+    np.testing.assert_allclose(scores.probability, scores.details["mean_probability"])
+
+
 def test_the_pool_is_counted_and_what_has_no_pattern_is_said(toy_crystals, caplog):
     pool = [crystal("Li2NaS3"), Material(name="bare", formula="LiCl")]
     with caplog.at_level(logging.WARNING):
         model = XRDMatchScreener(**QUICK).fit(toy_crystals, pool=pool)
     assert model.trained_on["unlabeled"] == 1
     assert "1 of 2 materials of the pool have no powder pattern" in caplog.text
+
+
+@pytest.mark.parametrize("setting", [{"model": "svm"}, {"method": "supervised"}])
+def test_members_taught_by_labels_alone_say_that_they_leave_the_pool(setting, toy_crystals, caplog):
+    bare = [Material(name="bare", formula="LiCl")]
+    with caplog.at_level(logging.WARNING):
+        model = XRDMatchScreener(**QUICK, **setting).fit(toy_crystals, pool=bare)
+    assert "do not look at the pool" in caplog.text
+    assert model.trained_on["unlabeled"] == 0
 
 
 def test_the_pool_changes_what_is_learned_unless_supervised(fitted, toy_crystals):

@@ -1,10 +1,17 @@
 """Thresholds by hand, training that learns, repeats itself and survives interruptions."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.xrdmatch import ensemble as ensemble_module
+from ssefw.screening.xrdmatch import training
 from ssefw.screening.xrdmatch.augment import make_augmentation
 from ssefw.screening.xrdmatch.checkpoints import read_checkpoint, write_checkpoint
 from ssefw.screening.xrdmatch.ensemble import (
@@ -114,10 +121,8 @@ def test_progress_says_how_much_is_accepted_and_at_which_thresholds(problem):
 
 
 def test_a_stopped_ensemble_goes_on_from_its_folder(problem, tmp_path, monkeypatch):
-    from ssefw.screening.xrdmatch import ensemble as module
-
     whole = train_members(*problem, ensemble(iterations=30))
-    monkeypatch.setattr(module, "SAVE_EVERY", 10)
+    monkeypatch.setattr(ensemble_module, "SAVE_EVERY", 10)
     real_step, calls = Trainer._step, []
 
     def step(self):
@@ -135,6 +140,75 @@ def test_a_stopped_ensemble_goes_on_from_its_folder(problem, tmp_path, monkeypat
         np.testing.assert_array_equal(one.rows, other.rows)
         for name, array in one.weights.items():
             np.testing.assert_array_equal(other.weights[name], array)
+
+
+def test_members_are_the_same_whatever_the_number_of_processes(problem):
+    alone, together = (train_members(*problem, ensemble(), workers=n) for n in (1, 2))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.rows, other.rows)
+        for name, array in one.weights.items():
+            np.testing.assert_array_equal(other.weights[name], array)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from ssefw.screening.xrdmatch import checkpoints, ensemble
+from ssefw.screening.xrdmatch.training import TrainingSettings
+
+ensemble.SAVE_EVERY = 10
+data = np.load(sys.argv[1])
+real, written = ensemble.write_checkpoint, []
+
+def write(path, arrays, *, belongs_to):
+    real(path, arrays, belongs_to=belongs_to)
+    written.append(path)
+    if len(written) == 5:  # the second member is at iteration 20 of 30
+        path.with_suffix(".0.part").write_bytes(b"half a checkp")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+ensemble.write_checkpoint = write
+settings = ensemble.EnsembleSettings(TrainingSettings(iterations=30, batch=8), members=2)
+ensemble.train_members(
+    data["patterns"], data["y"], data["unlabeled"], settings, checkpoints=Path(sys.argv[2])
+)
+"""
+
+
+def test_an_ensemble_killed_outright_goes_on_and_ends_the_same(problem, tmp_path):
+    data, folder = tmp_path / "data.npz", tmp_path / "members"
+    np.savez(data, patterns=problem[0], y=problem[1], unlabeled=problem[2])
+    done = subprocess.run([sys.executable, "-c", KILLED, data, folder], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in folder.glob("*.npz")) == ["member-00.npz", "member-01.npz"]
+    again = train_members(*problem, ensemble(iterations=30), workers=2, checkpoints=folder)
+    whole = train_members(*problem, ensemble(iterations=30))
+    for one, other in zip(whole, again, strict=True):
+        for name, array in one.weights.items():
+            np.testing.assert_array_equal(other.weights[name], array)
+
+
+def test_where_networks_train_is_asked_in_one_place(problem, monkeypatch):
+    """All of the package goes by `training_device`; nothing else asks torch for a GPU."""
+    folder = Path(training.__file__).parent
+    asking = [path.name for path in folder.glob("*.py") if "cuda.is_available" in path.read_text()]
+    assert asking == ["training.py"]
+    assert Path(training.__file__).read_text().count("is_available") == 1
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    asked = []
+
+    class StoppedError(Exception):
+        pass
+
+    def trainer(*_, device, **__):
+        asked.append(device)
+        raise StoppedError
+
+    monkeypatch.setattr(ensemble_module, "Trainer", trainer)
+    with pytest.raises(StoppedError):
+        train_members(*problem, ensemble(), workers=2)  # one after another, in this process
+    assert asked == ["cuda"]
 
 
 def test_a_checkpoint_of_another_training_is_refused(problem, tmp_path):

@@ -1,0 +1,106 @@
+"""The typed records that cross a boundary: between rooms, into the store, onto disk.
+
+Every record is frozen and closed (an unknown field is an error), every float carries its unit, and
+what is uncertain is an `Estimate`. The import path of a class is part of the database schema, since
+monty stores it with each record: it is `ssefw.documents` whatever module of this package holds the
+class, and no class is renamed without a migration.
+
+    pool --> Candidate --> Ranking --> campaign --> Trajectory (Segments), RelaxResult
+                                                --> Diffusivity, Conductivity, Barrier --> Outcome
+    Outcome --> Label --> the next Ranking
+"""
+
+from ssefw.documents.bands import (
+    Barrier,
+    Convergence,
+    ConvergencePoint,
+    HopRecord,
+    NebIterationRecord,
+    NebPath,
+    NebStatus,
+)
+from ssefw.documents.base import Document, Estimate, Provenance
+from ssefw.documents.campaigns import (
+    CampaignRecord,
+    ExcludedCandidate,
+    FoundConductivity,
+    Outcome,
+    OutcomeStatus,
+    PlannedCandidate,
+)
+from ssefw.documents.materials import (
+    Candidate,
+    Cell,
+    Conflict,
+    KindOffset,
+    Label,
+    LabelKind,
+    LabelSet,
+)
+from ssefw.documents.rankings import (
+    CascadeStep,
+    Evaluation,
+    Gate,
+    RankChange,
+    RankedCandidate,
+    Ranking,
+    Reranking,
+)
+from ssefw.documents.runs import (
+    Cost,
+    EndReason,
+    Failure,
+    RelaxResult,
+    Segment,
+    StaticResult,
+    Trajectory,
+)
+from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+
+__all__ = [
+    "ArrheniusPoint",
+    "Barrier",
+    "CampaignRecord",
+    "Candidate",
+    "CascadeStep",
+    "Cell",
+    "Conductivity",
+    "Conflict",
+    "Convergence",
+    "ConvergencePoint",
+    "Cost",
+    "Diffusivity",
+    "Document",
+    "EndReason",
+    "Estimate",
+    "Evaluation",
+    "ExcludedCandidate",
+    "Failure",
+    "FoundConductivity",
+    "Gate",
+    "HopRecord",
+    "KindOffset",
+    "Label",
+    "LabelKind",
+    "LabelSet",
+    "NebIterationRecord",
+    "NebPath",
+    "NebStatus",
+    "Outcome",
+    "OutcomeStatus",
+    "PlannedCandidate",
+    "Provenance",
+    "RankChange",
+    "RankedCandidate",
+    "Ranking",
+    "RelaxResult",
+    "Reranking",
+    "Segment",
+    "StaticResult",
+    "Trajectory",
+]
+
+# Stored records name this path, so that a class can change its module without a migration.
+for _record in list(globals().values()):
+    if isinstance(_record, type) and issubclass(_record, Document):
+        _record.__module__ = __name__

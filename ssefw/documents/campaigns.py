@@ -1,0 +1,119 @@
+"""A campaign as it was submitted, and what became of its candidates."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ssefw.documents.bands import Barrier
+from ssefw.documents.base import Document, Estimate, Provenance
+from ssefw.documents.rankings import Gate
+from ssefw.documents.runs import Cost, Failure, RelaxResult
+from ssefw.documents.transport import Conductivity, Diffusivity
+from ssefw.units import CoreHours, Temperature
+
+OutcomeStatus = Literal["determined", "bound", "undetermined", "rejected", "failed"]
+
+
+class Outcome(Document):
+    """What became of a candidate in a campaign.
+
+    Attributes
+    ----------
+    status
+        ``determined`` has a conductivity with an interval, or the barrier where the campaign asked
+        for nothing else; ``bound`` has only a bound on the conductivity,
+        ``undetermined`` ran but the data do not say; ``rejected`` by a gate; ``failed`` to compute.
+        Only the first two may become labels: neither a rejection nor a failure is a negative.
+    barrier
+        From NEB, where the campaign asks for it.
+    """
+
+    candidate_id: str
+    formula: str
+    campaign: str
+    status: OutcomeStatus
+    reason: str = ""
+    conductivity: Conductivity | None = None
+    barrier: Barrier | None = None
+    diffusivities: tuple[Diffusivity, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    relaxed: RelaxResult | None = None
+    trajectory_keys: tuple[str, ...] = ()
+    cost: Cost = Field(default_factory=Cost)
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class FoundConductivity(Document):
+    """Conductivity of a candidate at one temperature, as an answer to a question.
+
+    Attributes
+    ----------
+    temperature
+        Of `conductivity`.
+    is_simulated
+        Whether it is that of a run at this temperature; else it is read off the Arrhenius fit.
+    analysis_version
+        Of the analysis that gave it; empty where the outcome does not say.
+    fit
+        All of the fit, with its other temperatures.
+    """
+
+    candidate_id: str
+    formula: str
+    campaign: str
+    engine: str = ""
+    temperature: Temperature
+    conductivity: Estimate
+    activation_energy: Estimate
+    is_simulated: bool = False
+    is_used: bool = True
+    analysis_version: str = ""
+    fit: Conductivity
+
+
+class PlannedCandidate(Document):
+    """A candidate of a campaign as it was submitted, in order of priority.
+
+    Attributes
+    ----------
+    core_hours
+        What it was predicted to use, where the engine's speed is known.
+    """
+
+    candidate_id: str
+    formula: str
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    reference: str = ""
+    n_atoms: int
+    md_steps: int
+    core_hours: CoreHours | None = None
+
+
+class ExcludedCandidate(Document):
+    """An entry of the pool that a campaign did not submit: unreadable or filtered out."""
+
+    source: str
+    formula: str = ""
+    candidate_id: str = ""
+    code: str
+    reason: str
+
+
+class CampaignRecord(Document):
+    """A campaign as it was submitted.
+
+    Attributes
+    ----------
+    plan_key
+        Hash of all settings that change the numbers of a candidate.
+    spec
+        The campaign file, inline structures left out.
+    """
+
+    campaign: str
+    plan_key: str
+    spec: dict[str, Any]
+    candidates: tuple[PlannedCandidate, ...]
+    excluded: tuple[ExcludedCandidate, ...] = ()

@@ -1,0 +1,46 @@
+"""Finished pieces of a long training on disk, found again by what they were made from."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.screening.atomsets.sources import WeightedSet
+
+__all__ = ["fingerprint", "read_arrays", "write_arrays"]
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+
+def fingerprint(settings: Any, sets: Sequence[WeightedSet], arrays: Arrays) -> str:
+    """Return a hash of JSON values, materials and arrays: 24 hexadecimal digits."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for one in sets:
+        digest.update(one.vectors.tobytes() + one.weight.tobytes())
+    for name, array in sorted(arrays.items()):
+        digest.update(name.encode() + array.tobytes())
+    return digest.hexdigest()[:24]
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays to an .npz that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Under another name first: a file that was cut off must never be taken for a result.
+    partial = path.with_suffix(".part")
+    with partial.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    partial.replace(path)
+
+
+def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
+    """Return what `write_arrays` wrote; None where there is no such file, or not a whole one."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            return {key: content[key] for key in content.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
