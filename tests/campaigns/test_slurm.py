@@ -263,3 +263,23 @@ def test_a_check_looks_around_on_a_compute_node(tmp_path):
     found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
     assert found["queue"]["state"] == "ok"
     assert found["compute node: store"]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_site_without_database_is_set_up_and_proved_through_its_queue(tmp_path):
+    run_ssefw(
+        "init-site", "slurm", "--offline", "--to", "site", "--store", tmp_path / "st",
+        "--scratch", tmp_path / "scratch", "--walltime", "0:10:00", folder=tmp_path,
+    )  # fmt: skip
+    site = tmp_path / "site/queue.yaml"
+    setup = f"export PYTHONPATH={REPOSITORY}\n  export CUDA_VISIBLE_DEVICES=\n"
+    text = site.read_text().replace("# module load vasp/6.4\n", setup)
+    site.write_text(text.replace("directives: []", 'directives: ["--mem=900M"]'))
+    (tmp_path / "fleet.yaml").write_text(campaign_text(n=1, length=0.5))
+    settings = {"SSEFW_SETTINGS": str(tmp_path / "site/settings.yaml")}
+    run_ssefw("submit", "fleet.yaml", folder=tmp_path, env=settings)
+    done = run_ssefw("config", "check", "--queue", "--json", folder=tmp_path, env=settings)
+    found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert found["queue"]["state"] == "ok"
+    assert found["compute node: store"]["message"].startswith("no database here")
+    assert found["compute node: scratch"]["state"] == "ok"
