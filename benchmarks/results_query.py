@@ -5,6 +5,9 @@
 Makes outcomes of random compositions with three temperatures of 40 lags each (about 10 kB), stores
 them, and asks as `ssefw results find` does, each question in a fresh process-local connection. The
 time of a question is the smaller of two askings; nothing is cached between them but SQLite's pages.
+
+Of a server, each `find` that was sent is explained: the index that answers it, or SCAN where the
+server reads the collection. How many records came back says what the network carries.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pymongo import monitoring
 
 from ssefw.documents import (
     ArrheniusPoint,
@@ -144,6 +148,42 @@ def fill(address: str, n: int) -> float:
     return time.perf_counter() - began
 
 
+class Sent(monitoring.CommandListener):
+    """Notes what is asked of the jobs of a server, and how many records come back."""
+
+    def __init__(self) -> None:
+        self.finds: list[dict] = []
+        self.records = 0
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """Note a question."""
+        if event.command_name == "find" and event.command["find"] == "jobs":
+            keep = ("find", "filter", "sort", "projection", "limit")
+            self.finds.append({key: event.command[key] for key in keep if key in event.command})
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Count what came."""
+        cursor = event.reply.get("cursor") or {}
+        self.records += len(cursor.get("firstBatch", cursor.get("nextBatch", ())))
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing came."""
+
+    def explained(self, database) -> str:
+        """Return the indices that answered the last question, in the order of its finds."""
+        found = []
+        for command in self.finds:
+            plan = database.command({"explain": command})["queryPlanner"]["winningPlan"]
+            while "inputStage" in plan:
+                plan = plan["inputStage"]
+            found.append(_short(plan.get("indexName", "SCAN")))
+        return ", ".join(dict.fromkeys(found))
+
+
+def _short(name: str) -> str:
+    return name.replace("output.", "").replace("conductivity.conductivity", "sigma")
+
+
 def main() -> None:
     """Fill a store, ask, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -151,6 +191,8 @@ def main() -> None:
     parser.add_argument("--store", help="address of an empty store; by default a folder")
     parser.add_argument("--keep", help="folder of a store that is kept and used again")
     arguments = parser.parse_args()
+    sent = Sent()
+    monitoring.register(sent)
     with tempfile.TemporaryDirectory() as folder:
         address = arguments.store or arguments.keep or folder
         if not (arguments.keep and (Path(arguments.keep) / "store.sqlite").exists()):
@@ -161,11 +203,15 @@ def main() -> None:
             walls, cpus, n = [], [], 0
             for _ in range(2):
                 with connect(address, read_only=True) as connection:
+                    sent.finds, sent.records = [], 0
                     wall, cpu = time.perf_counter(), time.process_time()
                     n = len(list(connection.results.ask("outcomes", ask, sort=sort, limit=50)))
                     walls.append(time.perf_counter() - wall)
                     cpus.append(time.process_time() - cpu)
-            print(f"{name:36s} {n:6d} {min(walls):8.3f} {min(cpus):8.3f}")
+                    came = sent.records
+                    how = sent.explained(connection.database) if sent.finds else ""
+            said = f"  {came} came; {how}" if how else ""
+            print(f"{name:36s} {n:6d} {min(walls):8.3f} {min(cpus):8.3f}{said}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,26 @@
 """Conductivities and barriers of a store, derived again from its trajectories where need be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.watch import campaigns_in, latest_record
+from ssefw.data.hops import HopClass, find_hops
+from ssefw.documents import Barrier, NebPath, RelaxResult
+from ssefw.engines.migration import percolation_barrier
+from ssefw.errors import DataError
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection
 from ssefw.store.builder import BarrierBuilder, ConductivityBuilder
 from ssefw.store.trajectories import TrajectoryStore
 
-__all__ = ["Derived", "derive"]
+__all__ = ["Derived", "derive", "rebuilt_barrier"]
+
+MAX_HOP = 6.0
+"""Longest hop where a campaign does not say, angstrom."""
+
+SAME_LENGTH = 1e-3
+"""Hops whose lengths (angstrom) differ less are the same."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +60,79 @@ def derive(
             version=version,
         )
         found.append(_run(builder, f"conductivities of {name}"))
-    found.append(_run(BarrierBuilder(connection, version=version), "barriers"))
+    reaches = {
+        name: float((latest_record(connection, name).spec.get("neb") or {}).get("max_hop", MAX_HOP))
+        for name in campaigns_in(connection)
+    }
+
+    def rebuild(barrier: Barrier) -> Barrier:
+        return rebuilt_barrier(connection, barrier, reaches)
+
+    builder_of_barriers = BarrierBuilder(connection, rebuild=rebuild, version=version)
+    found.append(_run(builder_of_barriers, "barriers"))
     return found
+
+
+def rebuilt_barrier(
+    connection: Connection, barrier: Barrier, reaches: Mapping[str, float]
+) -> Barrier:
+    """Return a barrier whose bands are joined anew in the crystal in which they were relaxed.
+
+    A barrier that is not of bands stays as it is.
+
+    Parameters
+    ----------
+    reaches
+        Longest hop of each campaign, angstrom.
+
+    Raises
+    ------
+    DataError
+        If no relaxed structure of the candidate has the hops of the bands.
+    """
+    bands = {
+        (band.hop.start, band.hop.end, band.hop.image): band for band in barrier.bands if band.hop
+    }
+    if barrier.method != "neb" or not bands:
+        return barrier
+    for campaign, reach in reversed(list(reaches.items())):
+        results = connection.results.find(
+            RelaxResult, campaign=campaign, candidate=barrier.candidate_id
+        )
+        for relaxed in results:
+            structure = relaxed.structure
+            if structure.composition.reduced_formula != barrier.formula:
+                continue
+            classes = find_hops(structure, specie=barrier.specie, max_length=reach)
+            kinds = {(kind.hop.start, kind.hop.end, kind.hop.image): kind for kind in classes}
+            if not _are_alike(bands, kinds):
+                continue
+            again = percolation_barrier(
+                structure,
+                {kinds[key]: band for key, band in bands.items()},
+                specie=barrier.specie,
+                missing=[kind for key, kind in kinds.items() if key not in bands],
+                candidate_id=barrier.candidate_id,
+                provenance=barrier.provenance,
+            )
+            return again.model_copy(update={"wall_time": barrier.wall_time})
+    raise DataError(
+        f"No relaxed structure of {barrier.candidate_id} has the {len(bands)} hops of its bands, "
+        "so they cannot be joined anew."
+    )
+
+
+def _are_alike(
+    bands: Mapping[tuple[int, int, tuple[int, int, int]], NebPath],
+    kinds: Mapping[tuple[int, int, tuple[int, int, int]], HopClass],
+) -> bool:
+    """Return whether the hops of bands are hops of a structure, of the same length."""
+    return all(
+        key in kinds
+        and band.hop is not None
+        and abs(band.hop.length - kinds[key].hop.length) < SAME_LENGTH
+        for key, band in bands.items()
+    )
 
 
 def _run(builder: ConductivityBuilder | BarrierBuilder, what: str) -> Derived:

@@ -10,7 +10,7 @@ import click
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
-    from ssefw.documents import Barrier, Outcome, Trajectory
+    from ssefw.documents import Barrier, FoundConductivity, Outcome, Trajectory
     from ssefw.report.training_frames import Select
 
 KINDS = (
@@ -212,6 +212,9 @@ def _print_rows(kind: str, found: "list[Any]") -> None:
     if kind == "outcomes":
         _print_table(found)
         return
+    if kind == "conductivities" and found:
+        _print_conductivities(found)
+        return
     from rich.table import Table
 
     from ssefw.cli.console import console
@@ -226,6 +229,28 @@ def _print_rows(kind: str, found: "list[Any]") -> None:
         table.add_column(name.replace("_", " "), overflow="fold")
     for item in rows:
         table.add_row(*(_cell(value) for value in item.values()))
+    console().print(table)
+
+
+def _print_conductivities(found: "list[FoundConductivity]") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table(caption="intervals and bounds at the confidence level of the campaign")
+    for title in ("formula", "campaign", "T (K)", "sigma (S/cm)", "E_a (eV)", "from", "analysis"):
+        table.add_column(title, overflow="fold")
+    for item in found:
+        used = ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used)
+        table.add_row(
+            item.formula,
+            item.campaign,
+            f"{item.temperature:g}",
+            show_estimate(item.conductivity),
+            show_estimate(item.activation_energy),
+            "run" if item.is_simulated else f"fit of {used or 'no'} K",
+            item.analysis_version,
+        )
     console().print(table)
 
 

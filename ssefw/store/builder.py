@@ -20,11 +20,9 @@ from ssefw.errors import SsefwError
 from ssefw.store.connection import Connection
 from ssefw.store.database import EmbeddedDatabase
 from ssefw.store.embedded import EmbeddedStore
-from ssefw.store.reanalysis import CONDUCTIVITIES
+from ssefw.store.reanalysis import BARRIERS, CONDUCTIVITIES
 
 __all__ = ["BarrierBuilder", "ConductivityBuilder", "derived_store"]
-
-BARRIERS = "barriers"
 
 
 def derived_store(connection: Connection, name: str) -> Store:
@@ -126,10 +124,23 @@ class ConductivityBuilder(Builder):
 
 
 class BarrierBuilder(Builder):
-    """Collect the barriers of all campaigns: the last of each candidate, ion and method."""
+    """Collect the barriers of all campaigns: the last of each candidate, ion and method.
 
-    def __init__(self, connection: Connection, *, version: str = ANALYSIS_VERSION) -> None:
+    Parameters
+    ----------
+    rebuild
+        Joins the bands of a barrier anew; it may return the barrier as it is.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        rebuild: Callable[[Barrier], Barrier] | None = None,
+        version: str = ANALYSIS_VERSION,
+    ) -> None:
         self._connection = connection
+        self._rebuild = rebuild or (lambda barrier: barrier)
         self._version = version
         self.skipped = 0
         super().__init__(
@@ -149,12 +160,21 @@ class BarrierBuilder(Builder):
             if _is_there(self.targets[0], key, digest, self._version):
                 self.skipped += 1
             else:
-                yield {"key": key, "input": digest, "barrier": record, "formula": barrier.formula}
+                yield {"key": key, "input": digest, "found": barrier, "formula": barrier.formula}
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
-        """Return the document of a barrier."""
+        """Return the document of a barrier; one that cannot be joined stays, with the reason."""
+        found, problems = item["found"], []
+        try:
+            found = self._rebuild(found)
+        except SsefwError as error:
+            problems.append({"trajectory": "", "reason": str(error)})
         return {
-            **item,
+            "key": item["key"],
+            "input": item["input"],
+            "formula": item["formula"],
+            "barrier": found.as_dict(),
+            "problems": problems,
             "analysis_version": self._version,
             "last_updated": datetime.now(UTC).isoformat(),
         }

@@ -12,7 +12,7 @@ __all__ = ["CLASS", "folder_indices", "server_indices"]
 Fields = list[tuple[str, int]]
 
 CLASS = "output.@class"
-PLAIN = ("uuid", "index", "name", CLASS)
+PLAIN = ("uuid", "index", "name")
 """What jobflow, and the newest output of a job, are looked up by."""
 
 RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
@@ -48,7 +48,7 @@ def server_indices() -> list[Fields]:
 def folder_indices() -> list[Fields]:
     """Return the indices of a folder: each field by itself, and the orders of outcomes."""
     sigma, energy = RANGES["outcomes"]
-    fields = [*PLAIN, "metadata.campaign", "metadata.candidate"]
+    fields = [*PLAIN, CLASS, "metadata.campaign", "metadata.candidate"]
     fields += [f"output.{field}" for field in FILTERED.values()]
     fields += [f"output.{sigma}.{end}" for end in ("value", "lower", "upper")]
     fields.append(f"output.{energy}.value")

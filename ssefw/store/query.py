@@ -4,6 +4,7 @@ An `Ask` is plain values as a person would state them; `where` turns it into Mon
 fields of the records of one kind.
 """
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,7 +22,17 @@ from ssefw.documents import (
 )
 from ssefw.errors import DataError
 
-__all__ = ["KINDS", "RANGES", "SORTS", "Ask", "behind", "lies_in", "matching_formulas"]
+__all__ = [
+    "KINDS",
+    "RANGES",
+    "SORTS",
+    "Ask",
+    "behind",
+    "check_question",
+    "lies_in",
+    "matching_formulas",
+    "order_of",
+]
 
 KINDS: dict[str, type[Document]] = {
     "outcomes": Outcome,
@@ -67,6 +78,8 @@ RANGES = {
 """Where the conductivity and the energy of a kind are."""
 
 MANY_FORMULAS = 200
+
+A_NUMBER = {"$gte": -math.inf}
 
 _ELEMENT = re.compile(r"[A-Z][a-z]?")
 
@@ -129,6 +142,16 @@ class Ask:
         if only:
             parts += rf"(?:[^A-Za-z]*(?:{'|'.join(only)})(?![a-z]))+[^A-Za-z]*$"
         return f"^{parts}"
+
+    def about_composition(self) -> "Ask":
+        """Return the part of the question that candidates of a campaign can answer."""
+        return Ask(
+            formula=self.formula,
+            system=self.system,
+            elements=self.elements,
+            without=self.without,
+            campaign=self.campaign,
+        )
 
     def refuse_results(self) -> None:
         """Refuse what only a result has, where candidates are asked for.
@@ -246,15 +269,19 @@ def behind(
     (field, direction), _ = order
     beyond = "$lt" if direction < 0 else "$gt"
     asked = criteria.get(field, {})
-    alike = {**criteria, field: value, "uuid": {beyond: uuid}}
+    # Not {field: None}, by which mongomock does not find what has no parent of the field either.
+    nothing = {**criteria, "$nor": [{field: A_NUMBER}]}
+    like = nothing if value is None else {**criteria, field: value}
+    alike = {**like, "uuid": {beyond: uuid}}
     if not isinstance(asked, dict):
         return [alike]
     if value is not None:
         further = [{**criteria, field: {**asked, beyond: value}}]
-        # What has no value comes last where the highest is first, and first otherwise.
-        nothing = [] if direction > 0 or asked else [{**criteria, field: None}]
-        return [alike, *further, *nothing]
-    return [alike] if direction < 0 else [alike, {**criteria, field: {"$ne": None}}]
+        # What has no value comes last where the highest is first, and first otherwise. Texts are
+        # always there.
+        is_last = direction < 0 and not asked and not isinstance(value, str)
+        return [alike, *further, *([nothing] if is_last else [])]
+    return [alike] if direction < 0 else [alike, {**criteria, field: A_NUMBER}]
 
 
 def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certain: bool) -> bool:
@@ -265,3 +292,32 @@ def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certai
     return (low is None or (ends[0] is not None and ends[0] >= low)) and (
         high is None or (ends[1] is not None and ends[1] <= high)
     )
+
+
+def check_question(kind: str, sort: str | None) -> None:
+    """Refuse a kind of results that there is not, or an order that it does not have.
+
+    Raises
+    ------
+    DataError
+        If there is none.
+    """
+    if kind == "candidates":
+        if sort is not None:
+            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
+    elif kind not in KINDS:
+        known = ", ".join(("candidates", *KINDS))
+        raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
+    elif sort is not None and sort not in SORTS[kind]:
+        raise DataError(
+            f"{kind.capitalize()} cannot be sorted by {sort!r}; known: {', '.join(SORTS[kind])}."
+        )
+
+
+def order_of(kind: str, sort: str | None, *, reverse: bool) -> list[tuple[str, int]]:
+    """Return the fields and directions of an order; records of equal value are told by uuid."""
+    if sort is None:
+        return []
+    field, direction = SORTS[kind][sort]
+    direction = -direction if reverse else direction
+    return [(f"output.{field}", direction), ("uuid", direction)]

@@ -9,11 +9,11 @@ from typing import Any
 
 from monty.json import MontyDecoder
 
-from ssefw.documents import Conductivity, Diffusivity, Outcome, OutcomeStatus
+from ssefw.documents import Barrier, Conductivity, Diffusivity, Outcome, OutcomeStatus
 
-__all__ = ["ANALYSIS", "CONDUCTIVITIES", "newer_analyses", "reanalyzed", "version_of"]
+__all__ = ["ANALYSIS", "BARRIERS", "CONDUCTIVITIES", "newer_analyses", "reanalyzed", "version_of"]
 
-CONDUCTIVITIES = "conductivities"
+CONDUCTIVITIES, BARRIERS = "conductivities", "barriers"
 ANALYSIS = "analysis"
 """Under which an outcome's provenance says the version of its analysis."""
 
@@ -34,15 +34,23 @@ def version_of(outcome: Outcome) -> str:
 
 
 def newer_analyses(database: Any) -> dict[str, dict[str, Any]]:
-    """Return what was derived anew, by campaign and candidate, with a slash between."""
-    return {record["key"]: record for record in database[CONDUCTIVITIES].find({})}
+    """Return what was derived anew, by its key.
+
+    That is campaign/candidate of a conductivity, candidate/ion/method of a barrier.
+    """
+    return {
+        record["key"]: record for name in (CONDUCTIVITIES, BARRIERS) for record in
+        database[name].find({})
+    }  # fmt: skip
 
 
 def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
-    """Return an outcome with the conductivity of another version of the analysis, if it has one.
+    """Return an outcome with what another version of the analysis says of it, if there is any.
 
-    One without dynamics, and one whose analysis is of the same version, stays as it is.
+    One whose analysis is of the same version stays as it is.
     """
+    if outcome.conductivity is None and outcome.barrier is not None:
+        return _with_barrier(outcome, outcome.barrier, derived)
     record = derived.get(f"{outcome.campaign}/{outcome.candidate_id}")
     if record is None or record["analysis_version"] == version_of(outcome):
         return outcome
@@ -64,6 +72,16 @@ def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
             "provenance": outcome.provenance.model_copy(update={"versions": versions}),
         }
     )
+
+
+def _with_barrier(outcome: Outcome, barrier: Barrier, derived: Mapping[str, Any]) -> Outcome:
+    record = derived.get(f"{outcome.candidate_id}/{barrier.specie}/{barrier.method}")
+    if record is None or record["analysis_version"] == version_of(outcome):
+        return outcome
+    found = MontyDecoder().process_decoded(record["barrier"])
+    versions = {**outcome.provenance.versions, ANALYSIS: record["analysis_version"]}
+    provenance = outcome.provenance.model_copy(update={"versions": versions})
+    return outcome.model_copy(update={"barrier": found, "provenance": provenance})
 
 
 def _checked(fit: Any) -> Conductivity | None:

@@ -31,7 +31,7 @@ from ssefw.store.answers import (
     labels_among,
     ordered,
 )
-from ssefw.store.query import KINDS, SORTS, Ask, behind, matching_formulas
+from ssefw.store.query import KINDS, Ask, behind, check_question, matching_formulas, order_of
 from ssefw.store.reanalysis import newer_analyses, reanalyzed
 
 __all__ = ["Page", "ResultStore"]
@@ -166,7 +166,7 @@ class ResultStore:
         DataError
             If records of this kind do not have what is asked for.
         """
-        _check(kind, sort)
+        check_question(kind, sort)
         end = None if limit is None else skip + limit
         if kind == "candidates":
             ask.refuse_results()
@@ -178,7 +178,7 @@ class ResultStore:
             yield from islice(self._conductivities(ask, sort, reverse=reverse), skip, end)
         else:
             for criteria in self._criteria(kind, ask):
-                order = _order(kind, sort, reverse=reverse)
+                order = order_of(kind, sort, reverse=reverse)
                 for record in self._page(criteria, order, skip=skip, limit=limit):
                     yield _decoded(record, KINDS[kind])
 
@@ -203,10 +203,10 @@ class ResultStore:
         StoreError
             If there is no record with that key.
         """
-        _check(kind, sort)
+        check_question(kind, sort)
         if kind in PUT_TOGETHER:
             raise DataError(f"{kind.capitalize()} have no keys to go on behind; give a page.")
-        order = _order(kind, sort, reverse=reverse)
+        order = order_of(kind, sort, reverse=reverse)
         records: list[dict[str, Any]] = []
         for criteria in self._criteria(kind, ask):
             for part in [criteria] if after is None else self._behind(criteria, order, after):
@@ -233,7 +233,7 @@ class ResultStore:
         is_by_formula = ask.asks_composition or ask.formula is not None
         if is_by_formula and "formula" not in KINDS[kind].model_fields:
             # Runs know their candidate, and campaigns the candidates' formulas.
-            within = sorted({item.candidate_id for item in self._planned(_of_formula(ask))})
+            within = sorted({item.candidate_id for item in self._planned(ask.about_composition())})
             asked = replace(ask, formula=None, system=None, elements=(), without=())
         formulas = None
         if asked.asks_composition and asked.formula is None:
@@ -376,7 +376,8 @@ class ResultStore:
     ) -> Iterator[dict[str, int]]:
         """Yield the indices, by uuid, of matches that no higher index of the job outdates."""
         matches = self._matches(criteria, order, at_most)
-        while batch := [(match["uuid"], match["index"]) for match in islice(matches, BATCH)]:
+        size = min(BATCH, at_most or BATCH)
+        while batch := [(match["uuid"], match["index"]) for match in islice(matches, size)]:
             latest: dict[str, int] = {}
             for other in self._store.query(
                 {"uuid": {"$in": [uuid for uuid, _ in batch]}}, properties=["uuid", "index"]
@@ -407,37 +408,6 @@ def _criteria(
     }
     # Side by side, so that one index may answer all of it.
     return {**criteria, **_below_output(where or {})}
-
-
-def _check(kind: str, sort: str | None) -> None:
-    if kind == "candidates":
-        if sort is not None:
-            raise DataError("Candidates come in the order of their ranking; leave out the sort.")
-    elif kind not in KINDS:
-        known = ", ".join(("candidates", *KINDS))
-        raise DataError(f"There is no kind {kind!r} of results; known: {known}.")
-    elif sort is not None and sort not in SORTS[kind]:
-        raise DataError(
-            f"{kind.capitalize()} cannot be sorted by {sort!r}; known: {', '.join(SORTS[kind])}."
-        )
-
-
-def _order(kind: str, sort: str | None, *, reverse: bool) -> list[tuple[str, int]]:
-    if sort is None:
-        return []
-    field, direction = SORTS[kind][sort]
-    direction = -direction if reverse else direction
-    return [(f"output.{field}", direction), ("uuid", direction)]
-
-
-def _of_formula(ask: Ask) -> Ask:
-    return Ask(
-        formula=ask.formula,
-        system=ask.system,
-        elements=ask.elements,
-        without=ask.without,
-        campaign=ask.campaign,
-    )
 
 
 def _below_output(where: Mapping[str, Any]) -> dict[str, Any]:

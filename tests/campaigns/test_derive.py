@@ -7,7 +7,17 @@ import pytest
 from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.derive import derive
 from ssefw.campaigns.feedback import ingest, stored_label_set
-from ssefw.documents import Barrier, Estimate, LabelSet, Outcome
+from ssefw.data.hops import find_hops
+from ssefw.documents import (
+    Barrier,
+    CampaignRecord,
+    Estimate,
+    LabelSet,
+    NebPath,
+    Outcome,
+    RelaxResult,
+)
+from ssefw.engines.migration import hop_record, percolation_barrier
 from ssefw.errors import StoreError
 from ssefw.store import connect
 from ssefw.store.query import Ask
@@ -144,6 +154,60 @@ def test_conductivities_are_asked_for_by_what_the_newest_analysis_says(tmp_path)
         assert formulas(min_sigma=1e-4) == []
         assert formulas(max_sigma=1e-6) == ["Li2O"]
         assert formulas(max_sigma=1e-6, elements=["Cl"]) == []
+
+
+def band(kind, forward):
+    return NebPath(
+        energies=(0.0, forward, 0.0),
+        lengths=(0.0, 1.0, 2.0),
+        max_forces=(0.0, 0.0, 0.0),
+        status="converged",
+        climbed=True,
+        forward=forward,
+        reverse=forward,
+        hop=hop_record(kind),
+    )
+
+
+def test_barriers_are_joined_anew_from_their_bands(tmp_path, li2o):
+    """A barrier on record that its bands do not give is put right, and makes another label."""
+    kinds = find_hops(li2o, specie="Li", max_length=3.5)
+    bands = {kind: band(kind, 0.3 + 0.1 * number) for number, kind in enumerate(kinds)}
+    right = percolation_barrier(li2o, bands, specie="Li", candidate_id="id-Li2O")
+    wrong = right.model_copy(
+        update={"barrier_3d": Estimate(value=0.9, lower=0.8, upper=1.0, unit="eV")}
+    )
+    relaxed = RelaxResult(
+        structure=li2o, energy=0.0, energy_per_atom=0.0, converged=True, n_steps=1, max_force=0.0,
+        volume_change=0.0, wall_time=0.0,
+    )  # fmt: skip
+    concluded = outcome("Li2O", status="determined", engine="espresso")
+    concluded = concluded.model_copy(update={"barrier": wrong, "relaxed": relaxed})
+    spec = {"specie": "Li", "neb": {"max_hop": 3.5}}
+    record = CampaignRecord(campaign="x", plan_key="p", spec=spec, candidates=())
+    with connect(tmp_path / "st") as connection:
+        for item in (record, relaxed, wrong, concluded):
+            candidate = "" if item is record else "id-Li2O"
+            connection.results.add(item, candidate=candidate, campaign="x")
+        before = ingest(connection).labels.labels[0]
+        derive(connection, version="2")
+        (document,) = connection.database["barriers"].find({})
+        assert document["barrier"]["barrier_3d"]["value"] == pytest.approx(right.barrier_3d.value)
+        assert document["problems"] == []
+        after = ingest(connection).labels.labels[0]
+    assert after.kind == before.kind == "neb"
+    assert after.conductivity.value > 1e3 * before.conductivity.value
+
+
+def test_a_barrier_whose_crystal_is_gone_stays_and_says_why(tmp_path, li2o):
+    kind = find_hops(li2o, specie="Li", max_length=3.5)[0]
+    barrier = percolation_barrier(li2o, {kind: band(kind, 0.3)}, specie="Li", candidate_id="c")
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(barrier, candidate="c", campaign="x")
+        derive(connection)
+        (document,) = connection.database["barriers"].find({})
+        assert "cannot be joined anew" in document["problems"][0]["reason"]
+        assert document["barrier"]["barrier_3d"]["value"] == barrier.barrier_3d.value
 
 
 def test_a_label_set_that_is_not_kept_is_named(connection):

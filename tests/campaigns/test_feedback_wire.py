@@ -29,10 +29,7 @@ def address(request, tmp_path):
     if request.param == "folder":
         yield str(tmp_path / "store")
         return
-    server = os.environ.get("SSEFW_TEST_MONGO")
-    if not server:
-        pytest.skip("SSEFW_TEST_MONGO names no server")
-    name = f"ssefw_{uuid.uuid4().hex[:8]}"
+    server, name = request.getfixturevalue("mongo"), f"ssefw_{uuid.uuid4().hex[:8]}"
     yield f"{server}/{name}?blobs={tmp_path / 'blobs'}"
     with pymongo.MongoClient(server) as client:
         client.drop_database(name)

@@ -47,7 +47,7 @@ def test_parquet_without_pyarrow_is_one_line(ssefw, store, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     done = ssefw("results", "find", "--store", store, "--parquet", "x.parquet", check=False)
     assert done.returncode == 1
-    assert "pip install pyarrow" in done.stderr
+    assert "pip install 'ssefw[tables]'" in done.stderr
     assert done.stderr.count("\n") == 1
 
 
@@ -64,6 +64,10 @@ def test_parquet_is_read_back(ssefw, store, tmp_path):
         (("results", "find", "trajectories", "--min-sigma", "1"), "no such range"),
         (("results", "find", "--sort", "beauty"), "'beauty'"),
         (("results", "export", "Xe", "-o", "out"), "'Xe'"),
+        (("results", "find", "--after", "record-1"), "--after needs --sort"),
+        (("results", "find", "--sort", "sigma", "--after", "record-1"), "no record 'record-1'"),
+        (("results", "find", "labels", "--sort", "sigma", "--after", "x"), "have no keys"),
+        (("results", "find", "--source", "x"), "have no 'sources'"),
         (("feedback", "ingest", "nobody"), "no outcomes of campaign 'nobody'"),
         (("feedback", "ingest", "--outcomes", "nothing.jsonl"), "Cannot read"),
         (("feedback", "ingest", "--method", "EMT"), "ENGINE=KIND"),
@@ -88,3 +92,34 @@ def test_ingest_lists_labels_and_refusals_and_writes_the_set(ssefw, store, tmp_p
     assert [json.loads(line)["kind"] for line in shown] == ["mlip"] * 3
     again = json.loads(ssefw("feedback", "ingest", "--store", store, "--json").stdout)
     assert (again["version"], again["is_new"]) == (record["version"], False)
+
+
+def test_conductivities_and_labels_are_listed(ssefw, store):
+    asked = ("results", "find", "conductivities", "--store", store, "--sort", "sigma", "--csv")
+    rows = list(csv.DictReader(io.StringIO(ssefw(*asked, "--min-sigma", 1e-3).stdout)))
+    assert [(row["formula"], row["from"]) for row in rows] == [("Li6PS5Cl", "fit")]
+    rows = list(csv.DictReader(io.StringIO(ssefw(*asked, "--temperature", 750).stdout)))
+    assert {row["from"] for row in rows} == {"run"}
+    assert {row["temperature_k"] for row in rows} == {"750.0"}
+    ssefw("feedback", "ingest", "--store", store)
+    done = ssefw("results", "find", "labels", "--store", store, "--source", "campaign x",
+                 "--element", "S", "--json")  # fmt: skip
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {item["formula"] for item in found} == {"Li3PS4", "Li6PS5Cl"}
+    shown = ssefw("results", "find", "conductivities", "--store", store).stdout
+    assert "Li6PS5Cl" in shown
+    assert "fit of" in shown
+
+
+def test_a_page_says_behind_which_key_the_next_one_lies(ssefw, store):
+    asked = ("results", "find", "--store", store, "--sort", "sigma", "--limit", 1, "--csv")
+    found, key = [], ()
+    for _ in range(5):
+        done = ssefw(*asked, *key)
+        rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        found += [row["formula"] for row in rows]
+        if "--after" not in done.stderr:
+            break
+        key = ("--after", done.stderr.split()[-1])
+    assert found[:2] == ["Li6PS5Cl", "Li3PS4"]
+    assert sorted(found[2:]) == ["Li2O", "LiH"]

@@ -133,6 +133,9 @@ def results(tmp_path_factory):
             sigma = [1e-3, 1e-4, bound(1e-9)][number % 3]
             item = outcome(f"Li{number + 1}O", sigma, campaign="x")
             connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        for formula in ("LiH", "LiD"):
+            failed = outcome(formula, status="failed")
+            connection.results.add(failed, candidate=formula, campaign="x")
         yield connection.results
 
 
@@ -140,7 +143,7 @@ def results(tmp_path_factory):
 @pytest.mark.parametrize("asked", [{}, {"min_sigma": 5e-4}, {"status": "determined"}])
 @pytest.mark.parametrize("sort", ["sigma", "formula", "status", "cost"])
 def test_pages_behind_a_key_are_the_whole_without_overlap(results, sort, asked, reverse):
-    """Eight of the twelve share a value with others, and four have none."""
+    """Eight share a value with others, four have a bound and no value, two no conductivity."""
     whole = [
         item.formula for item in results.ask("outcomes", Ask(**asked), sort=sort, reverse=reverse)
     ]
