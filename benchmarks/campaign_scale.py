@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from pymatgen.core import Lattice, Structure
+from pymongo import monitoring
 
 CAMPAIGN = """\
 campaign: scale
@@ -70,6 +72,21 @@ def put_in_full_swing(connection):
                              "output": output})  # fmt: skip
 
 
+class Commands(monitoring.CommandListener):
+    """Counts what is asked of a server; unlike seconds, this is the same on any machine."""
+
+    def __init__(self):
+        self.counts = Counter()
+
+    def started(self, event):  # noqa: D102 -- pymongo's
+        self.counts[event.command_name] += 1
+
+    def succeeded(self, event):  # noqa: D102 -- pymongo's
+        pass
+
+    failed = succeeded
+
+
 def ask(store, folder):
     """Return the seconds, wall and CPU, of a ``ssefw status`` and what it says."""
     start, used = time.perf_counter(), cpu_of_children()
@@ -95,6 +112,8 @@ def main():
     from ssefw.campaigns.spec import read_campaign
     from ssefw.store import connect
 
+    commands = Commands()
+    monitoring.register(commands)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = options.store or folder / "st"
@@ -108,9 +127,11 @@ def main():
 
         marks = {0: time.perf_counter()}
         with connect(store) as connection:
+            commands.counts.clear()
             began, spent = time.perf_counter(), time.process_time()
             submit(plan, connection, progress=lambda n: marks.update({n: time.perf_counter()}))
             submitted, spent = time.perf_counter() - began, time.process_time() - spent
+            asked = commands.counts.copy()
             half = min(marks, key=lambda n: abs(n - n_candidates / 2))
             slowing = (marks[n_candidates] - marks[half]) / (marks[half] - marks[0])
             slowing *= half / (n_candidates - half)
@@ -124,6 +145,10 @@ def main():
     print(f"candidates                     {n_candidates}")
     print(f"plan                           {planned:.1f} s")
     print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
+    if options.store:
+        kinds = ", ".join(f"{count} {name}" for name, count in asked.most_common())
+        print(f"commands of submission         {asked.total()}: {kinds}")
+        print(f"commands a candidate           {asked.total() / n_candidates:.3f}")
     print(f"second half over first half    {slowing:.2f}")
     print(f"peak memory                    {memory:.2f} GiB")
     if not options.store:

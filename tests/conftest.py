@@ -68,6 +68,7 @@ class MongoServer:
 
     def freeze(self):
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED)
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)

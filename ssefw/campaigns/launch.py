@@ -177,8 +177,9 @@ def _add(connection: Connection, batch: Sequence[Entry]) -> None:
             first += len(entry.fireworks)
         launchpad.workflows.insert_many([entry.workflow for entry in numbered])
         # Those that run first come last: a job never runs before all of its workflow is there.
-        for entry in numbered:
-            launchpad.fireworks.insert_many(list(entry.fireworks.values())[::-1])
+        launchpad.fireworks.insert_many(
+            [job for entry in numbered for job in list(entry.fireworks.values())[::-1]]
+        )
 
 
 def work(

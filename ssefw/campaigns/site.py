@@ -166,7 +166,11 @@ def write_settings(folder: Path, settings: Settings, *, offline: bool = False) -
         mode="json", exclude_defaults=True, exclude={"category", "threads"}
     )
     address = Address(settings.store)
-    values |= {"store": str.__str__(address.without_server() if offline else address)}
+    if offline:
+        address = address.without_server()
+        if address.blob_folder is not None:  # made here, it proves on a node that this is the disk
+            address.blob_folder.mkdir(parents=True, exist_ok=True)
+    values |= {"store": str.__str__(address)}
     values |= {"scratch": str(settings.scratch_folder())}
     path = folder / "settings.yaml"
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,7 @@
 """The files of a new site, with comments for whoever opens them first."""
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import yaml
 
 from ssefw.campaigns.site import write_private
 from ssefw.errors import LaunchError
+from ssefw.store import Address
 
 __all__ = ["SiteAnswers", "site_files", "write_site"]
 
@@ -26,8 +29,8 @@ limits:
   jobs: {jobs}                # in the queue at a time, waiting and running
   waiting: {waiting}              # of these, waiting
   per_job: 1              # ready calculations for which one queue job is submitted
-idle: 30                  # seconds a worker waits for new work before it ends its queue job
-offline: false            # true: compute nodes reach no database, jobs go there as files
+idle: {idle}                  # seconds a worker waits for new work before it ends its queue job
+offline: {offline}            # true: compute nodes reach no database, jobs go there as files
 setup: |                  # shell lines before the worker starts
   # module load vasp/6.4
 """
@@ -52,6 +55,36 @@ RUN_EXPIRATION_SECS: 1200
 """
 
 
+TMUX = """\
+#!/bin/bash
+# Keep the launcher running after you log out: bash launcher.sh. Look at it: tmux attach -t ssefw
+tmux new-session -d -s ssefw "{variables} {command} --stay 2>&1 | tee -a {log}"
+"""
+
+CRON = """\
+# A line for `crontab -e` on a login node without tmux or systemd: one look every five minutes.
+# cron starts few programs of its own: a login shell finds those of the queue.
+*/5 * * * * /bin/bash -lc '{variables} {command} --once' >> {log} 2>&1
+"""
+
+SERVICE = """\
+# Copy to ~/.config/systemd/user/ssefw.service, then:
+#   systemctl --user enable --now ssefw; loginctl enable-linger
+[Unit]
+Description=Keep the queue fed with jobs of ssefw
+
+[Service]
+ExecStart=/bin/bash -lc 'exec env {variables} {command} --stay'
+Restart=on-failure
+RestartSec=60
+# What is in the queue goes on without the launcher.
+KillMode=process
+
+[Install]
+WantedBy=default.target
+"""
+
+
 @dataclass(frozen=True)
 class SiteAnswers:
     """What must be known of a site; None leaves it to the queue or to the defaults."""
@@ -72,10 +105,24 @@ class SiteAnswers:
     pw_cmd: str | None = None
     potcar_dir: str | None = None
     pseudo_dir: str | None = None
+    offline: bool = False
 
 
-def site_files(answers: SiteAnswers) -> dict[str, str]:
-    """Return the files by name."""
+def site_files(answers: SiteAnswers, folder: Path) -> dict[str, str]:
+    """Return the files by name.
+
+    Parameters
+    ----------
+    folder
+        Where they will be.
+
+    Raises
+    ------
+    StoreError
+        If compute nodes reach no database and the frames would be in it.
+    """
+    if answers.offline:
+        Address(answers.store).without_server()
     queue = QUEUE.format(
         scheduler=answers.scheduler,
         nodes=answers.nodes,
@@ -87,6 +134,9 @@ def site_files(answers: SiteAnswers) -> dict[str, str]:
         account=_word(answers.account),
         jobs=answers.jobs,
         waiting=answers.waiting,
+        # Offline, the next job comes with the next look of the launcher only.
+        idle=90 if answers.offline else 30,
+        offline=str(answers.offline).lower(),
     )
     names = ("store", "scratch", "vasp_cmd", "pw_cmd", "potcar_dir", "pseudo_dir")
     settings = {name: value for name in names if (value := getattr(answers, name)) is not None}
@@ -98,7 +148,21 @@ def site_files(answers: SiteAnswers) -> dict[str, str]:
         name = answers.store.partition("?")[0].rpartition("/")[2] or "ssefw"
         files["my_launchpad.yaml"] = LAUNCHPAD.format(host=_word(answers.store), name=name)
         files["FW_config.yaml"] = FW_CONFIG
-    return files
+    return files | _keepers(folder.absolute())
+
+
+def _keepers(folder: Path) -> dict[str, str]:
+    """Return what keeps a launcher running on a login node."""
+    words = {
+        "variables": f"SSEFW_SETTINGS={shlex.quote(str(folder / 'settings.yaml'))}",
+        "command": shlex.join([sys.executable, "-m", "ssefw", "launch"]),
+        "log": shlex.quote(str(folder / "launcher.log")),
+    }
+    return {
+        "launcher.sh": TMUX.format(**words),
+        "launcher.cron": CRON.format(**words),
+        "launcher.service": SERVICE.format(**words),
+    }
 
 
 def write_site(folder: Path, files: dict[str, str], *, overwrite: bool) -> list[Path]:

@@ -30,6 +30,7 @@ EXAMPLE = (
 @click.option("--pw-cmd", help="Command that runs pw.x.")
 @click.option("--potcar-dir", help="Folder of VASP's POTCARs.")
 @click.option("--pseudo-dir", help="Folder of UPF pseudopotentials.")
+@click.option("--offline", is_flag=True, help="Compute nodes reach no database: jobs go as files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the files; write nothing.")
 def command(
@@ -40,13 +41,15 @@ def command(
     tasks: int,
     threads: int,
     gpus: int,
+    offline: bool,
     overwrite: bool,
     dry_run: bool,
     **answers: str | int | None,
 ) -> None:
-    """Write queue.yaml and settings.yaml of a site, and what FireWorks' own commands want.
+    """Write queue.yaml and settings.yaml of a site, and what keeps a launcher running there.
 
-    Then `ssefw config check` tries them, and `ssefw launch` feeds the queue.
+    With a server also what FireWorks' own commands want. Then `ssefw config check` tries them, and
+    `ssefw launch` feeds the queue.
     """
     from ssefw.campaigns.site import read_site, site_folder
     from ssefw.campaigns.site_files import SiteAnswers, site_files, write_site
@@ -60,14 +63,15 @@ def command(
         tasks_per_node=tasks,
         cpus_per_task=threads,
         gpus_per_node=gpus,
+        offline=offline,
         **answers,  # type: ignore[arg-type]  # click has checked them
     )
-    files = site_files(given)
+    folder = to or site_folder()
+    files = site_files(given, folder)
     if dry_run:
         for name, text in files.items():
             click.echo(f"--- {name}\n{text}")
         return
-    folder = to or site_folder()
     for path in write_site(folder, files, overwrite=overwrite):
         click.echo(f"wrote {path}")
     read_site(folder)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import time
 
 import pytest
@@ -328,6 +329,24 @@ def test_the_files_of_a_site_can_be_read_by_their_owner_only(ssefw, tmp_path, sc
         assert path.stat().st_mode & 0o077 == 0
     assert "secret" in (tmp_path / "site/settings.yaml").read_text()
     assert "secret" not in (tmp_path / "site/queue.yaml").read_text()
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "pbs", "lsf"])
+def test_the_files_of_a_site_without_database_on_its_nodes(ssefw, tmp_path, scheduler):
+    init = ("init-site", scheduler, "--to", "site", "--offline", "--store")
+    refused = ssefw(*init, "mongodb://anna:secret@host/db", check=False)
+    assert refused.returncode == 1
+    assert "blobs=" in refused.stderr
+    assert "secret" not in refused.stderr
+    assert not (tmp_path / "site").exists()
+    ssefw(*init, "mongodb://anna:secret@host/db?blobs=/shared/frames")
+    assert read_site(tmp_path / "site").offline
+    for name in ("launcher.sh", "launcher.cron", "launcher.service"):
+        text = (tmp_path / "site" / name).read_text()
+        assert f"SSEFW_SETTINGS={tmp_path}/site/settings.yaml" in text
+        assert "secret" not in text
+    script = tmp_path / "site/launcher.sh"
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
 
 
 def test_a_site_is_not_overwritten_unasked(ssefw, tmp_path):

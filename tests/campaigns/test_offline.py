@@ -151,5 +151,7 @@ def test_frames_in_a_database_are_refused(tmp_path):
     settings = Settings(store="mongodb://u:secret@host/db", scratch=tmp_path)
     with pytest.raises(StoreError, match="blobs="):
         write_settings(tmp_path, settings, offline=True)
-    with_files = Settings(store="mongodb://u:secret@host/db?blobs=/frames", scratch=tmp_path)
+    with_files = Settings(
+        store=f"mongodb://u:secret@host/db?blobs={tmp_path}/frames", scratch=tmp_path
+    )
     assert "secret" not in write_settings(tmp_path, with_files, offline=True).read_text()

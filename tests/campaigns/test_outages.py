@@ -1,18 +1,47 @@
 """Stores and workers that fall silent: what waits, what is given back, and that nothing is lost."""
 
+import functools
 import sqlite3
 import threading
+import uuid
 
+import pymongo
 import pytest
+from pymongo import monitoring
 
 from ssefw.campaigns import heartbeat, launch
 from ssefw.campaigns.heartbeat import Lookout, beating
 from ssefw.campaigns.lost import release_lost
+from ssefw.campaigns.plan import make_plan
+from ssefw.campaigns.spec import read_campaign
+from ssefw.campaigns.watch import latest_record, snapshot
 from ssefw.campaigns.worker_names import Worker
 from ssefw.errors import StoreError
 from ssefw.settings import Settings
-from ssefw.store import connect, sqlite
+from ssefw.store import connect, server, sqlite
 from tests.campaigns.test_control import feeder, start_elsewhere, states
+
+CELL = """\
+    - name: cell-{number}
+      poscar: |
+        Cu4
+        1.0
+        {length} 0 0
+        0 {length} 0
+        0 0 {length}
+        Cu
+        4
+        direct
+        0 0 0
+        0.5 0.5 0
+        0.5 0 0.5
+        0 0.5 0.5
+"""
+REST = """\
+engine: {calculator: ase.calculators.emt.EMT}
+supercell: {min_length: 3, max_atoms: 40}
+md: {temperatures: [500], length: 1.0, equilibration: 0.2}
+"""
 
 
 @pytest.fixture
@@ -127,3 +156,43 @@ def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeyp
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
     with pytest.raises(StoreError, match="gone"):
         launch.work(connection, settings, stop=threading.Event(), patience=0.0)
+
+
+class Counter(monitoring.CommandListener):
+    """Counts what is asked of a server."""
+
+    def __init__(self):
+        self.commands = []
+
+    def started(self, event):
+        self.commands.append(event.command_name)
+
+    def succeeded(self, event):
+        pass
+
+    failed = succeeded
+
+
+def test_a_submission_asks_a_server_once_for_many_candidates(tmp_path, mongo, monkeypatch):
+    """What a look costs does not grow either; only then do thousands of candidates work."""
+    counter = Counter()
+    plain = functools.partial(pymongo.MongoClient, event_listeners=[counter])
+    monkeypatch.setattr(server, "MongoClient", plain)
+    asked = {}
+    for count in (2, 40):
+        path = tmp_path / f"{count}.yaml"
+        cells = "".join(
+            CELL.format(number=number, length=3.6 + 0.01 * number) for number in range(count)
+        )
+        path.write_text(f"campaign: n{count}\nspecie: Cu\npool:\n  structures:\n{cells}{REST}")
+        with connect(f"{mongo}/count_{uuid.uuid4().hex[:8]}") as connection:
+            counter.commands.clear()
+            launch.submit(make_plan(read_campaign(path)), connection)
+            submitted = len(counter.commands)
+            record = latest_record(connection, f"n{count}")
+            counter.commands.clear()
+            snapshot(connection, record, tmp_path)
+            asked[count] = submitted, len(counter.commands)
+            connection.database.client.drop_database(connection.database.name)
+    assert asked[2] == asked[40]
+    assert asked[40][0] < 20

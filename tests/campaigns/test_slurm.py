@@ -6,24 +6,24 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from ssefw.documents import Outcome, RelaxResult
-from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect
+from tests.campaigns.fleet import (
+    Launcher,
+    assert_complete_and_computed_once,
+    campaign_text,
+    incidents,
+    running,
+    wait_for,
+)
 from tests.conftest import REPOSITORY, MongoServer, run_ssefw
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
-
-METALS = {"Cu": 3.61, "Au": 4.08, "Ag": 4.09, "Ni": 3.52, "Pd": 3.89, "Pt": 3.92}
-PAIRS = [("Cu", other) for other in ("Au", "Ag", "Ni", "Pd", "Pt")]
 
 # The workers get another host name, so that only the queue can tell that they are gone.
 SITE = """\
@@ -61,37 +61,6 @@ def slurm():
         pytest.skip("workers cannot be given another host name here")
 
 
-def unit_cell(name, a, b, length):
-    return f"""\
-    - name: {name}
-      poscar: |
-        {name}
-        1.0
-        {length} 0 0
-        0 {length} 0
-        0 0 {length}
-        {a} {b}
-        1 3
-        direct
-        0 0 0
-        0.5 0.5 0
-        0.5 0 0.5
-        0 0.5 0.5
-"""
-
-
-def campaign_text(name="fleet", *, n=10, length=1.0):
-    cells = [unit_cell(f"{a}-{b}", a, b, (METALS[a] + 3 * METALS[b]) / 4) for a, b in PAIRS]
-    cells += [unit_cell(f"{b}-{a}", b, a, (METALS[b] + 3 * METALS[a]) / 4) for a, b in PAIRS]
-    return (
-        f"campaign: {name}\nspecie: Cu\npool:\n  structures:\n{''.join(cells[:n])}"
-        "engine: {calculator: ase.calculators.emt.EMT}\n"
-        "supercell: {min_length: 3, max_atoms: 40}\n"
-        f"md: {{temperatures: [500], length: {length}, equilibration: 0.2, timestep: 2, "
-        "steps_per_frame: 5}\n"
-    )
-
-
 def prepare(folder, *, setup=None, store="st", **campaign):
     folder.mkdir(exist_ok=True)
     (folder / "fleet.yaml").write_text(campaign_text(**campaign))
@@ -100,62 +69,6 @@ def prepare(folder, *, setup=None, store="st", **campaign):
         text = text.partition("setup:")[0] + setup
     (folder / "queue.yaml").write_text(text)
     run_ssefw("submit", "fleet.yaml", "--store", store, folder=folder)
-
-
-class Launcher:
-    """``ssefw launch`` in a process of its own."""
-
-    def __init__(self, folder, *options, store="st", env=None):
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-        self.log = folder / f"launcher-{time.monotonic_ns()}.log"
-        command = [sys.executable, "-m", "ssefw", "launch", "--store", store, "--site", "."]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                [*command, "--interval", "2", *options],
-                cwd=folder,
-                env=clean | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"} | (env or {}),
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def wait(self, timeout):
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            pytest.fail(f"the launcher did not end: {self.log.read_text()}")
-        return self.process.returncode
-
-
-def wait_for(condition, timeout=120, what="condition"):
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.3)
-    return pytest.fail(f"{what} did not come in {timeout} s")
-
-
-def running(store):
-    """Return (queue job, process id) of the launches that run now."""
-    with connect(store, read_only=True) as connection:
-        launchpad = connection.launchpad
-        ids = [
-            firework["launches"][-1]
-            for firework in launchpad.fireworks.find({"state": "RUNNING"}, {"launches": True})
-        ]
-        found = launchpad.launches.find({"launch_id": {"$in": ids}}, {"fworker": True})
-        env = [launch["fworker"]["env"] for launch in found]
-    return [(item["job_id"], item["pid"]) for item in env]
-
-
-def incidents(folder):
-    with connect(folder / "st", read_only=True) as connection:
-        return list(connection.database["incidents"].find())
 
 
 def restart_slurmd():
@@ -182,30 +95,6 @@ def keep_frozen(pid):
         time.sleep(0.005)
 
 
-def assert_complete_and_computed_once(store, n):
-    with connect(store, read_only=True) as connection:
-        assert set(connection.launchpad.fireworks.distinct("state")) == {"COMPLETED"}
-        assert connection.results.count(Outcome) == n
-        assert connection.results.count(RelaxResult) == n
-        ledgers = list(connection.results.find(Ledger))
-        queue_jobs = list(connection.database["queue_jobs"].find())
-        losses = Counter(item["fw_id"] for item in connection.database["incidents"].find())
-        begun = Counter(
-            launch["fw_id"]
-            for launch in connection.launchpad.launches.find({}, {"fw_id": 1, "state_history": 1})
-            if any(entry["state"] == "RUNNING" for entry in launch["state_history"])
-        )
-        for firework in connection.launchpad.fireworks.find({}):
-            assert begun[firework["fw_id"]] == 1 + losses[firework["fw_id"]], firework["name"]
-    assert len(ledgers) == n
-    assert all(ledger.is_complete for ledger in ledgers)
-    for ledger in ledgers:
-        steps = [(segment.first_step, segment.last_step) for segment in ledger.segments]
-        assert all(one[1] == two[0] for one, two in pairwise(steps))
-    assert all(job["state"] == "ended" for job in queue_jobs)
-    return queue_jobs
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_a_disturbed_campaign_ends_complete(tmp_path):
@@ -228,7 +117,7 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), 200, "the end at the time limit")
     killed = time.time()
     lost = wait_for(
-        lambda: [item for item in incidents(folder) if f"slurm.{job}" in item["worker"]],
+        lambda: [item for item in incidents(folder / "st") if f"slurm.{job}" in item["worker"]],
         what="the discovery of the lost run",
     )
     assert lost[0]["time"] - killed < 120
@@ -305,7 +194,7 @@ def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
     again = Launcher(folder)
     assert again.wait(300) == 0, again.log.read_text()
     assert_complete_and_computed_once(folder / "st", 2)
-    assert any(f"slurm.{job}" in item["worker"] for item in incidents(folder))
+    assert any(f"slurm.{job}" in item["worker"] for item in incidents(folder / "st"))
     assert "mongodb://offline" in (folder / "st/scratch/queue/settings.yaml").read_text()
 
 
@@ -374,3 +263,23 @@ def test_a_check_looks_around_on_a_compute_node(tmp_path):
     found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
     assert found["queue"]["state"] == "ok"
     assert found["compute node: store"]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("slurm")
+def test_a_site_without_database_is_set_up_and_proved_through_its_queue(tmp_path):
+    run_ssefw(
+        "init-site", "slurm", "--offline", "--to", "site", "--store", tmp_path / "st",
+        "--scratch", tmp_path / "scratch", "--walltime", "0:10:00", folder=tmp_path,
+    )  # fmt: skip
+    site = tmp_path / "site/queue.yaml"
+    setup = f"export PYTHONPATH={REPOSITORY}\n  export CUDA_VISIBLE_DEVICES=\n"
+    text = site.read_text().replace("# module load vasp/6.4\n", setup)
+    site.write_text(text.replace("directives: []", 'directives: ["--mem=900M"]'))
+    (tmp_path / "fleet.yaml").write_text(campaign_text(n=1, length=0.5))
+    settings = {"SSEFW_SETTINGS": str(tmp_path / "site/settings.yaml")}
+    run_ssefw("submit", "fleet.yaml", folder=tmp_path, env=settings)
+    done = run_ssefw("config", "check", "--queue", "--json", folder=tmp_path, env=settings)
+    found = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert found["queue"]["state"] == "ok"
+    assert found["compute node: store"]["message"].startswith("no database here")
+    assert found["compute node: scratch"]["state"] == "ok"

@@ -1,7 +1,6 @@
 """A server that goes away in the middle of an operation: each is done once all the same."""
 
 import threading
-import time
 import uuid
 
 import pytest
@@ -37,7 +36,7 @@ def mongo_server(tmp_path_factory):
 @pytest.fixture
 def connection(mongo_server):
     name = f"test_{uuid.uuid4().hex[:8]}"
-    with connect(f"{mongo_server.uri}/{name}", patience=30.0, timeout=0.5) as found:
+    with connect(f"{mongo_server.uri}/{name}", patience=120.0, timeout=0.5, at_once=False) as found:
         yield found
 
 
@@ -67,7 +66,7 @@ def failing(*answers):
 
 def test_what_fails_for_want_of_a_server_is_tried_again():
     attempt = failing(AutoReconnect("gone"), ServerSelectionTimeoutError("gone"), 7)
-    assert Patience(10.0).keep_trying(attempt) == 7
+    assert Patience(100.0).keep_trying(attempt) == 7
 
 
 def test_patience_ends():
@@ -89,11 +88,10 @@ def test_who_is_asked_to_stop_does_not_wait_long(monkeypatch):
 
 
 def test_an_outage_is_logged_once_and_so_is_its_end(caplog):
-    Patience(10.0).keep_trying(failing(*[AutoReconnect("gone")] * 5, 7))
-    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == [
-        "The database does not answer",
-        "The database answers again after 0 s.",
-    ]
+    Patience(100.0).keep_trying(failing(*[AutoReconnect("gone")] * 5, 7))
+    first, last = (record.getMessage() for record in caplog.records)
+    assert first.startswith("The database does not answer")
+    assert last.startswith("The database answers again")
 
 
 def test_an_insertion_whose_reply_is_lost_is_done_once(connection, lose):
@@ -173,17 +171,17 @@ def test_a_server_that_is_killed_and_started_again_is_waited_for(connection, mon
 def test_a_server_that_freezes_is_waited_for(connection, mongo_server):
     things = connection.database["things"]
     mongo_server.freeze()
-    back = threading.Timer(1.0, mongo_server.thaw)
-    back.start()
-    began = time.monotonic()
-    things.insert_one({"_id": 1})
-    assert time.monotonic() - began > 0.5
+    insertion = threading.Thread(target=things.insert_one, args=({"_id": 1},))
+    insertion.start()
+    insertion.join(0.5)
+    assert insertion.is_alive()
+    mongo_server.thaw()
+    insertion.join()
     assert things.count_documents({}) == 1
-    back.join()
 
 
 def test_without_patience_an_outage_is_an_error_of_one_line(mongo_server):
-    with connect(f"{mongo_server.uri}/test", timeout=0.2) as connection:
+    with connect(f"{mongo_server.uri}/test", timeout=2.0) as connection:
         mongo_server.kill()
         with (
             pytest.raises(StoreError, match="does not answer"),
@@ -200,7 +198,7 @@ def test_a_server_that_is_not_there_from_the_start_is_an_error_unless_waited_for
         connect(address, timeout=0.2, patience=30.0)
     back = threading.Timer(0.5, mongo_server.start)
     back.start()
-    with connect(address, timeout=0.2, patience=30.0, at_once=False) as connection:
+    with connect(address, timeout=0.5, patience=120.0, at_once=False) as connection:
         assert connection.launchpad.get_fw_ids() == []
     assert open_blobs(address).exists("a") is False
     back.join()
