@@ -12,6 +12,7 @@ from pymatgen.core import Structure
 from ssefw.bvse.barrier import site_energy_barrier
 from ssefw.documents import Barrier
 from ssefw.errors import SsefwError
+from ssefw.processes import end_with_parent
 
 __all__ = ["BatchItem", "barriers_of_many"]
 
@@ -47,7 +48,7 @@ def barriers_of_many(
     queue = iter(structures)
     # Fresh processes: a forked one could inherit a lock of a thread that does not exist in it.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
         pending: set[Future[BatchItem]] = set()
         while True:
             for name, structure in islice(queue, 4 * workers - len(pending)):

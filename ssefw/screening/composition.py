@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pymatgen.core import Composition
 from scipy.spatial.distance import cdist
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import Dataset
@@ -35,6 +35,7 @@ from ssefw.screening.features import (
     composition_features,
 )
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
+from ssefw.screening.parallel import run_tasks
 from ssefw.screening.tuning import search_settings
 
 __all__ = ["CellFeatures", "CompositionScreener"]
@@ -136,7 +137,7 @@ class CompositionScreener(Screener):
             for kind in self.members
             for number, split in enumerate(splits)
         ]
-        fitted = Parallel(n_jobs=self.workers)(
+        tasks = (
             delayed(fit_classifier)(
                 kind,
                 features[split.train],
@@ -146,6 +147,7 @@ class CompositionScreener(Screener):
             )
             for kind, split, seed in jobs
         )
+        fitted = run_tasks(tasks, workers=self.workers)
         self.kinds_ = [kind for kind, _, _ in jobs]
         self.frozen_: list[Frozen] = [frozen for frozen, _ in fitted]
         self.importances_ = {

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
 from ssefw.screening.atomsets.network import Batch, NetworkConfig, Parameters, predict
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, one_thread, train_networks
+from ssefw.screening.parallel import run_tasks
 
 __all__ = ["NetworkGroup", "fit_groups"]
 
@@ -91,14 +92,14 @@ def fit_groups(
         Where finished groups are kept and looked for.
     """
     first: list[Start | None] = list(starts) or [None] * len(configs)
-    jobs = Parallel(n_jobs=workers, return_as="generator")(
+    tasks = (
         delayed(_fitted)(
             config, sets, y, learns, seed=seed * 7919 + number, start=start, folder=folder
         )
         for number, (config, start) in enumerate(zip(configs, first, strict=True))
     )
     groups = []
-    for group in jobs:
+    for group in run_tasks(tasks, workers=workers):
         groups.append(group)
         logger.info("%d of %d groups of %d networks", len(groups), len(configs), group.members)
     return groups

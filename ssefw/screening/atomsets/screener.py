@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from sklearn.exceptions import NotFittedError
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
@@ -47,6 +47,7 @@ from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
 from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
 from ssefw.screening.features.sites import Representation
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
+from ssefw.screening.parallel import run_tasks
 
 __all__ = ["AtomSetsScreener"]
 
@@ -412,11 +413,12 @@ class AtomSetsScreener(Screener):
         if not kinds:
             return [], []
         features = set_statistics(sets)
-        fitted = Parallel(n_jobs=self.workers)(
+        tasks = (
             delayed(fit_classifier)(kind, features[side], y[side], seed=self.seed * 100_003 + run)
             for kind in dict.fromkeys(kinds)
             for run, side in enumerate(learns)
         )
+        fitted = run_tasks(tasks, workers=self.workers)
         return [frozen for frozen, _ in fitted], kinds
 
     def _member_kinds(self) -> list[str]:

@@ -18,12 +18,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.features.descriptors import DESCRIPTORS, describe, descriptor
 from ssefw.screening.features.simplify import SIMPLIFICATIONS, simplified
+from ssefw.screening.parallel import run_tasks
 
 __all__ = ["FeatureCache", "Features", "Representation", "all_representations", "represent"]
 
@@ -191,7 +192,7 @@ def represent(
     batches = list(_batches(missing))
     for start in range(0, len(batches), 4 * workers):
         part = batches[start : start + 4 * workers]
-        done = Parallel(n_jobs=workers)(delayed(_compute)(batch, mobile) for batch in part)
+        done = run_tasks((delayed(_compute)(batch, mobile) for batch in part), workers=workers)
         fresh: dict[Representation, dict[str, Row]] = {}
         for rows in done:
             for key, representation, row in rows:

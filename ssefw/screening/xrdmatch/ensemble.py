@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.parallel import delayed
 
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.parallel import run_tasks
 from ssefw.screening.xrdmatch.augment import AUGMENTATIONS, make_augmentation
 from ssefw.screening.xrdmatch.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from ssefw.screening.xrdmatch.machine import fit_machine, machine_probabilities
@@ -178,14 +179,14 @@ def train_members(
     if workers > 1 and settings.model == "networks" and training_device() != "cpu":
         logger.warning("members share one GPU and train one after another")
         workers = 1
-    found = Parallel(n_jobs=workers, return_as="generator")(
+    tasks = (
         delayed(train_member)(
             patterns, y, unlabeled, settings, number=number, checkpoints=checkpoints
         )
         for number in range(settings.members)
     )
     members = []
-    for member in found:
+    for member in run_tasks(tasks, workers=workers):
         members.append(member)
         logger.info("member %d of %d is trained", len(members), settings.members)
     return members
