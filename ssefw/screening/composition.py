@@ -147,7 +147,7 @@ class CompositionScreener(Screener):
             )
             for kind, split, seed in jobs
         )
-        fitted = run_tasks(tasks, workers=self.workers)
+        fitted = list(run_tasks(tasks, workers=self.workers))
         self.kinds_ = [kind for kind, _, _ in jobs]
         self.frozen_: list[Frozen] = [frozen for frozen, _ in fitted]
         self.importances_ = {

@@ -418,7 +418,7 @@ class AtomSetsScreener(Screener):
             for kind in dict.fromkeys(kinds)
             for run, side in enumerate(learns)
         )
-        fitted = run_tasks(tasks, workers=self.workers)
+        fitted = list(run_tasks(tasks, workers=self.workers))
         return [frozen for frozen, _ in fitted], kinds
 
     def _member_kinds(self) -> list[str]:
