@@ -396,8 +396,8 @@ def run_summary(args):
             print(f"| {method} | {iterations} | {n} | {len(each)} | " + " | ".join(columns) + " |")
         print("gains at the same labels (paired, macro-F1 / AUC-ROC):")
         for (method, iterations, n), each in sorted(scores.items(), key=str):
-            base = scores.get(("supervised", iterations, n))
-            if method in list(MODELS)[1:] and base:
+            base = scores.get(("supervised", iterations or args.iterations, n))
+            if (method in list(MODELS)[1:] or "model=svm" in method) and base:
                 shared = sorted(set(each) & set(base))
                 gain = [interval([each[s][k] - base[s][k] for s in shared]) for k in (0, 2)]
                 print(
