@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from pymongo import monitoring
+from pymongo.errors import OperationFailure
 
 from ssefw.documents import (
     ArrheniusPoint,
@@ -173,7 +174,10 @@ class Sent(monitoring.CommandListener):
         """Return the indices that answered the last question, in the order of its finds."""
         found = []
         for command in self.finds:
-            plan = database.command({"explain": command})["queryPlanner"]["winningPlan"]
+            try:
+                plan = database.command({"explain": command})["queryPlanner"]["winningPlan"]
+            except OperationFailure:
+                return "the server explains nothing"
             while "inputStage" in plan:
                 plan = plan["inputStage"]
             found.append(_short(plan.get("indexName", "SCAN")))
