@@ -1,6 +1,7 @@
 """How long questions to a store of many outcomes take.
 
     python benchmarks/results_query.py [--outcomes 100000] [--store ADDRESS] [--keep FOLDER]
+    python benchmarks/results_query.py --outcomes 0 --store ADDRESS   # one that is filled
 
 Makes outcomes of random compositions with three temperatures of 40 lags each (about 10 kB), stores
 them, and asks as `ssefw results find` does, each question in a fresh process-local connection. The
@@ -192,14 +193,16 @@ def main() -> None:
     """Fill a store, ask, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--outcomes", type=int, default=5000)
-    parser.add_argument("--store", help="address of an empty store; by default a folder")
+    parser.add_argument("--store", help="address of an empty store (or a filled one); by default a "
+                        "folder")  # fmt: skip
     parser.add_argument("--keep", help="folder of a store that is kept and used again")
     arguments = parser.parse_args()
     sent = Sent()
     monitoring.register(sent)
     with tempfile.TemporaryDirectory() as folder:
         address = arguments.store or arguments.keep or folder
-        if not (arguments.keep and (Path(arguments.keep) / "store.sqlite").exists()):
+        is_kept = arguments.keep and (Path(arguments.keep) / "store.sqlite").exists()
+        if arguments.outcomes and not is_kept:
             seconds = fill(address, arguments.outcomes)
             print(f"{arguments.outcomes} outcomes stored in {seconds:.0f} s")
         print(f"{'question':36s} {'found':>6s} {'wall s':>8s} {'CPU s':>8s}")
