@@ -225,6 +225,8 @@ class Plan:
             strays = [] if direction is None else self._strays(index)
             if direction is not None and self._are_no_answers(strays, spec):
                 found.append(Walk(index.table, within, direction < 0, has_strays=bool(strays)))
+        if not found:
+            return None
         if len(found) == 1 and all(lookup.covers <= found[0].covers for lookup in lookups):
             return found[0]
         narrowest = self._compared(list(lookups))[0].size if lookups else None
