@@ -46,6 +46,7 @@ QUESTIONS = {
         Ask(elements=["S"], without=["Ge"], min_sigma=1e-4),
         "sigma",
     ),
+    "with S and Ge": (Ask(elements=["S", "Ge"]), "sigma"),
     "chemical system Li-P-S": (Ask(system="Li-P-S"), "sigma"),
     "one formula": (Ask(formula="Li3PS4"), None),
     "between 1e-5 and 2e-5, by formula": (Ask(min_sigma=1e-5, max_sigma=2e-5), "formula"),
