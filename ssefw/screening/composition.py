@@ -22,7 +22,8 @@ from sklearn.utils.parallel import delayed
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
-from ssefw.data.splits import cumulative_fractions, repeated_random
+from ssefw.data.pettifor import cumulative_fractions
+from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores
 from ssefw.screening.calibration import calibrate, calibrated
