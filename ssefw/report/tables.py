@@ -88,6 +88,7 @@ def _label(item: Label) -> dict[str, Any]:
         "level_of_theory": item.level_of_theory,
         "temperature_k": item.temperature,
         **_numbers("sigma", "s_per_cm", item.conductivity),
+        **_numbers("sigma_as_computed", "s_per_cm", item.as_computed),
         "reference": item.reference,
     }
 
