@@ -14,6 +14,7 @@ from ssefw.campaigns.holds import Hold, Kind, hold, jobs_query
 from ssefw.campaigns.queues import SCHEDULERS
 from ssefw.campaigns.watch import latest_record
 from ssefw.campaigns.worker_names import Worker, worker_of
+from ssefw.data.compositions import spellings
 from ssefw.errors import LaunchError
 from ssefw.store import Connection
 
@@ -44,8 +45,9 @@ class Part:
         planned = latest_record(connection, campaign).candidates
         ids: list[str] = []
         for word in candidates:
+            names = set(spellings(word))
             found = [item.candidate_id for item in planned
-                     if word in {item.candidate_id, item.formula}]  # fmt: skip
+                     if names & {item.candidate_id, item.formula}]  # fmt: skip
             if not found:
                 raise LaunchError(
                     f"Campaign {campaign!r} has no candidate {word!r}: give an id or a formula, "
