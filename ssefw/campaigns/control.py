@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 from ssefw.campaigns.causes import FailedJob, failed_jobs
 from ssefw.campaigns.holds import Hold, Kind, hold, jobs_query
 from ssefw.campaigns.queues import SCHEDULERS
-from ssefw.campaigns.watch import latest_record
+from ssefw.campaigns.watch import STAGES, latest_record
 from ssefw.campaigns.worker_names import Worker, worker_of
 from ssefw.data.compositions import spellings
 from ssefw.errors import LaunchError
@@ -54,8 +53,11 @@ class Part:
                     f"such as {planned[0].candidate_id} or {planned[0].formula}."
                 )
             ids += found
-        if stage and not re.match(r"^[a-z]+( [\d.]+ K)?$", stage):
-            raise LaunchError(f"{stage!r} is no stage: such as relax, md, or 'md 600 K'.")
+        if stage and stage.partition(" ")[0] not in STAGES:
+            raise LaunchError(
+                f"{stage!r} is no stage: such as relax, md, or 'md 600 K'. "
+                f"Known: {', '.join(STAGES)}."
+            )
         return cls(campaign, tuple(dict.fromkeys(ids)), stage)
 
     @property
