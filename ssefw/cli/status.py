@@ -128,6 +128,8 @@ def _stuck_first(
             yield f"  and {len(group.jobs) - SHOWN} more", "red"
     formulas = {item.candidate_id: item.formula for item in record.candidates}
     for item in now.holds:
+        if item.kind == "loop" and now.is_done and now.concluded == now.n_candidates:
+            continue
         named = [f"{formulas.get(key, '?')} ({key})" for key in item.candidates[:SHOWN]]
         if len(item.candidates) > SHOWN:
             named.append(f"{len(item.candidates) - SHOWN} more")

@@ -44,13 +44,11 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
     yield from _block(
         "labels", (f"{label['kind']} in {label['label_set']}" for label in story["labels"])
     )
-    yield from _block(
-        "rankings",
-        (
-            f"place {place['before'] or '-'} to {place['after'] or '-'}: {place['why']}"
-            for place in story["rankings"]
-        ),
+    places = (
+        f"place {place['before'] or '-'} to {place['after'] or '-'}: {place['why']}"
+        for place in story["rankings"]
     )
+    yield from _block("rankings", iter(dict.fromkeys(places)))
 
 
 def _origin(story: dict[str, Any]) -> Iterator[str]:

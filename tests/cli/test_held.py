@@ -4,6 +4,8 @@ import io
 
 import pytest
 
+from ssefw.cli.progress import _resume
+from ssefw.settings import Settings
 from tests.conftest import CAMPAIGN
 
 LOOP = CAMPAIGN + "feedback: {batch: 1, target: 1}\n"
@@ -50,3 +52,15 @@ def test_without_a_yes_nothing_is_cancelled(ssefw, submit, monkeypatch, answer):
     assert done.returncode == 1
     assert "give --yes" in done.stderr
     assert "cancelled" not in ssefw("status", "--store", "st").stdout
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        ("st", "ssefw resume small --store st"),
+        ("my store", "ssefw resume small --store 'my store'"),
+        ("mongodb://user:secret@host/x", "ssefw resume small --store ..."),
+    ],
+)
+def test_the_command_that_goes_on_can_be_copied_and_holds_no_password(store, said):
+    assert _resume("small", Settings(store=store)) == said
