@@ -23,7 +23,7 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
-import scipy.stats
+import scipy.special
 
 from ssefw.analysis.msd import LagSums
 
@@ -461,4 +461,4 @@ def _joint_covariance(
 def quantile(level: float, dof: float, *, sides: int = 2) -> float:
     """Return how many standard errors hold the truth with probability `level`."""
     tail = (1.0 - level) / sides
-    return float(scipy.stats.t.ppf(1.0 - tail, dof))
+    return float(scipy.special.stdtrit(dof, 1.0 - tail))

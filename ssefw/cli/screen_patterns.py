@@ -171,5 +171,5 @@ def _draw_panels(
         )
         for line, row in zip(lines, nearest, strict=True)
     ]
-    angles = screener.grid.start + screener.bin_width * (np.arange(own.shape[1]) + 0.5)
+    angles = screener.grid.start + screener.ensemble.step * (np.arange(own.shape[1]) + 0.5)
     draw_similar(titles, own, known[nearest], angles=angles, path=figure)

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import t as student_t
+from scipy.special import gammaincinv, stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels import SUPERIONIC, class_of
@@ -58,8 +57,9 @@ def _offset(
         offset = spread = Estimate.undetermined(reason, unit=DECADES)
     else:
         middle, sd = float(gaps.mean()), float(gaps.std(ddof=1))
-        half = float(student_t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
-        tails = chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+        half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+        # Quantiles of chi squared with n - 1 degrees of freedom.
+        tails = 2 * gammaincinv((n - 1) / 2, [(1 + level) / 2, (1 - level) / 2])
         offset = Estimate(
             value=middle,
             lower=middle - half,
@@ -97,7 +97,7 @@ def corrected(label: Label, offsets: Sequence[KindOffset]) -> Label:
     if item is None or item.offset.value is None or item.spread.value is None:
         return label
     shift, sigma = item.offset.value, label.conductivity
-    quantile = float(student_t.ppf((1 + sigma.level) / 2, max(1, len(item.pairs) - 1)))
+    quantile = float(stdtrit(max(1, len(item.pairs) - 1), (1 + sigma.level) / 2))
     half = quantile * item.spread.value * math.sqrt(1 + 1 / len(item.pairs))
 
     def moved(number: float | None, side: int) -> float | None:

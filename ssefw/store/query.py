@@ -12,6 +12,7 @@ from typing import Any
 
 from pymatgen.core import Element
 
+from ssefw.data.compositions import spellings
 from ssefw.documents import (
     Barrier,
     Diffusivity,
@@ -92,6 +93,8 @@ class Ask:
 
     Attributes
     ----------
+    formula
+        In any order and with any brackets.
     system
         Chemical system, such as ``Li-P-S``: these elements and no others.
     elements, without
@@ -129,6 +132,12 @@ class Ask:
     gate: str | None = None
     kind_of_label: str | None = None
     source: str | None = None
+
+    def __post_init__(self) -> None:
+        named = (*self.elements, *self.without, *(self.system.split("-") if self.system else ()))
+        for symbol in named:
+            if not Element.is_valid_symbol(symbol):
+                raise DataError(f"{symbol!r} is no element. Write symbols such as Li, and Li-P-S.")
 
     @property
     def asks_composition(self) -> bool:
@@ -186,7 +195,8 @@ class Ask:
         """
         demands: dict[str, Any] = {}
         if self.formula is not None:
-            demands["formula"] = self.formula
+            written = spellings(self.formula)
+            demands["formula"] = {"$in": list(written)} if written[1:] else self.formula
         elif formulas is not None:
             # Of many, each record is sooner asked than looked up.
             many = len(formulas) > MANY_FORMULAS
@@ -207,22 +217,17 @@ class Ask:
             demands["sources"] = self.source
         self._refuse_foreign(demands, kind)
         sigma, energy = RANGES[kind]
-        self._range(demands, kind, sigma, self.min_sigma, self.max_sigma)
-        self._range(demands, kind, energy, self.min_ea, self.max_ea)
+        self._range(demands, sigma, self.min_sigma, self.max_sigma)
+        self._range(demands, energy, self.min_ea, self.max_ea)
         return demands
 
     def _range(
-        self,
-        demands: dict[str, Any],
-        kind: str,
-        field: str,
-        low: float | None,
-        high: float | None,
+        self, demands: dict[str, Any], field: str, low: float | None, high: float | None
     ) -> None:
         if low is None and high is None:
             return
         if not field:
-            raise DataError(f"There is no such range of {kind}; ask for outcomes.")
+            raise DataError("Records of this kind have no such range; ask for outcomes.")
         if self.certain:
             if low is not None:
                 demands[f"{field}.lower"] = {"$gte": low}
@@ -247,7 +252,7 @@ def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
     wanted = set(ask.elements)
     only = set(ask.system.split("-")) if ask.system else None
     unknown = [symbol for symbol in (*wanted, *ask.without, *(only or ())) if not
-               Element.is_valid_symbol(symbol)]  # fmt: skip
+               _ELEMENT.fullmatch(symbol)]  # fmt: skip
     if unknown:
         raise DataError(f"{unknown[0]!r} is no element; write symbols, and a system as Li-P-S.")
     unwanted = set(ask.without)

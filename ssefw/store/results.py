@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from jobflow import JobStore
 
+from ssefw.data.compositions import spellings
 from ssefw.documents import (
     CampaignRecord,
     Document,
@@ -265,12 +266,13 @@ class ResultStore:
 
     def _planned(self, ask: Ask) -> Iterator[PlannedCandidate]:
         seen: set[str] = set()
+        called = {None} if ask.formula is None else set(spellings(ask.formula))
         for record in self.find(CampaignRecord, campaign=ask.campaign):
             fits = set(matching_formulas((item.formula for item in record.candidates), ask))
             for item in record.candidates:
                 if (
                     item.formula in fits
-                    and ask.formula in {None, item.formula}
+                    and not called.isdisjoint({None, item.formula})
                     and ask.candidate in {None, item.candidate_id}
                     and item.candidate_id not in seen
                 ):

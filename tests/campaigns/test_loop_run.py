@@ -99,7 +99,7 @@ def test_resuming_a_loop_that_is_over_computes_nothing(finished_loop):
 
 def test_the_story_of_a_candidate_has_its_places_in_rankings(finished_loop, ssefw):
     folder, _ = finished_loop
-    story = json.loads(ssefw("results", "show", "Cu", "--store", folder / "st").stdout)
+    story = json.loads(ssefw("results", "show", "Cu", "--json", "--store", folder / "st").stdout)
     assert story["rankings"][-1]["after"] in {1, 2}
     assert story["trajectories"][0]["segments"]
     assert story["planned"]["formula"] == "Cu"
