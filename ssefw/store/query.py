@@ -217,17 +217,22 @@ class Ask:
             demands["sources"] = self.source
         self._refuse_foreign(demands, kind)
         sigma, energy = RANGES[kind]
-        self._range(demands, sigma, self.min_sigma, self.max_sigma)
-        self._range(demands, energy, self.min_ea, self.max_ea)
+        self._range(demands, kind, sigma, self.min_sigma, self.max_sigma)
+        self._range(demands, kind, energy, self.min_ea, self.max_ea)
         return demands
 
     def _range(
-        self, demands: dict[str, Any], field: str, low: float | None, high: float | None
+        self,
+        demands: dict[str, Any],
+        kind: str,
+        field: str,
+        low: float | None,
+        high: float | None,
     ) -> None:
         if low is None and high is None:
             return
         if not field:
-            raise DataError("Records of this kind have no such range; ask for outcomes.")
+            raise DataError(f"There is no such range of {kind}; ask for outcomes.")
         if self.certain:
             if low is not None:
                 demands[f"{field}.lower"] = {"$gte": low}
@@ -251,10 +256,6 @@ def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
     """Return the formulas with the elements that are asked for, sorted."""
     wanted = set(ask.elements)
     only = set(ask.system.split("-")) if ask.system else None
-    unknown = [symbol for symbol in (*wanted, *ask.without, *(only or ())) if not
-               _ELEMENT.fullmatch(symbol)]  # fmt: skip
-    if unknown:
-        raise DataError(f"{unknown[0]!r} is no element; write symbols, and a system as Li-P-S.")
     unwanted = set(ask.without)
     found = []
     for formula in formulas:
