@@ -84,8 +84,6 @@ MANY_FORMULAS = 2000
 
 A_NUMBER = {"$gte": -math.inf}
 
-_ELEMENT = re.compile(r"[A-Z][a-z]?")
-
 
 @dataclass(frozen=True)
 class Ask:
@@ -254,15 +252,8 @@ class Ask:
 
 def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
     """Return the formulas with the elements that are asked for, sorted."""
-    wanted = set(ask.elements)
-    only = set(ask.system.split("-")) if ask.system else None
-    unwanted = set(ask.without)
-    found = []
-    for formula in formulas:
-        symbols = set(_ELEMENT.findall(formula))
-        if wanted <= symbols and not unwanted & symbols and (only is None or symbols == only):
-            found.append(formula)
-    return sorted(found)
+    fits = re.compile(ask.pattern).match
+    return sorted(formula for formula in formulas if fits(formula))
 
 
 def behind(
