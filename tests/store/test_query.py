@@ -256,3 +256,15 @@ def test_labels_are_found_in_their_sets_each_once(mixed, asked, rows):
 def test_what_another_kind_has_is_refused(mixed, kind, asked, message):
     with pytest.raises(DataError, match=message):
         list(mixed.ask(kind, Ask(**asked)))
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"temperature": 750.0}])
+def test_a_page_of_conductivities_is_a_part_of_all(mixed, asked, reverse):
+    whole = list(mixed.ask("conductivities", Ask(**asked), sort="sigma", reverse=reverse))
+    assert len(whole) == len(FOUND)
+    for skip, limit in ((0, 2), (2, 2), (3, 5), (6, 1)):
+        page = mixed.ask(
+            "conductivities", Ask(**asked), sort="sigma", reverse=reverse, skip=skip, limit=limit
+        )
+        assert list(page) == whole[skip : skip + limit]
