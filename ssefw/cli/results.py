@@ -215,8 +215,10 @@ def find(
             write_json_lines(found, sys.stdout)
         elif as_csv:
             write_csv(found, sys.stdout, kind=kind)
+        elif not (rows := list(found)) and page > 1:
+            click.echo(f"Page {page} is empty: fewer {kind} fit.", err=True)
         else:
-            _print_rows(kind, list(found))
+            _print_rows(kind, rows)
 
 
 def _print_rows(kind: str, found: "list[Any]") -> None:

@@ -86,6 +86,11 @@ def test_bad_input_is_one_line(ssefw, store, arguments, said):
     assert "Traceback" not in done.stderr
 
 
+def test_a_page_behind_the_last_says_so(ssefw, store):
+    done = ssefw("results", "find", "--store", store, "--page", 9)
+    assert "Page 9 is empty" in done.stderr
+
+
 def test_labels_that_were_moved_show_what_was_computed(ssefw, store):
     with connect(store) as connection:
         label = label_from_outcome(outcome("Li3PS4", 1e-4))
