@@ -10,7 +10,7 @@ as the data are.
 The conductivity is that of Nernst and Einstein, sigma = (n / V) (z e)^2 D / (k_B T).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -125,7 +125,11 @@ def fit_conductivity(
         n_mobile=base.n_mobile,
         volume=base.volume,
         curvature_p=fit.curvature_p,
-        warnings=(*fit.warnings, *_density_warnings(ordered)),
+        warnings=(
+            *fit.warnings,
+            *_density_warnings(ordered),
+            *_melt_warnings(ordered, arrhenius_points),
+        ),
     )
 
 
@@ -247,6 +251,18 @@ def _density_warnings(points: Sequence[Diffusivity]) -> list[str]:
         )
         return [warning]
     return []
+
+
+def _melt_warnings(given: Sequence[Diffusivity], points: Sequence[ArrheniusPoint]) -> Iterator[str]:
+    """Doubt what was fitted at or above a temperature at which the framework melted."""
+    melted = min((d.temperature for d in given if d.regime == "melted"), default=np.inf)
+    if above := [
+        point.temperature for point in points if point.is_used and point.temperature >= melted
+    ]:
+        yield (
+            f"the framework melted at {melted:g} K: what was taken from {above[0]:g} K is hardly "
+            "that of a crystal, and the fit may be that of a liquid"
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from typing import Any
 from ssefw.campaigns.causes import FailedJob, failed_jobs
 from ssefw.campaigns.holds import Hold, Kind, hold, jobs_query
 from ssefw.campaigns.queues import SCHEDULERS
-from ssefw.campaigns.watch import latest_record
+from ssefw.campaigns.watch import STAGES, latest_record
 from ssefw.campaigns.worker_names import Worker, worker_of
+from ssefw.data.compositions import spellings
 from ssefw.errors import LaunchError
 from ssefw.store import Connection
 
@@ -44,16 +44,20 @@ class Part:
         planned = latest_record(connection, campaign).candidates
         ids: list[str] = []
         for word in candidates:
+            names = set(spellings(word))
             found = [item.candidate_id for item in planned
-                     if word in {item.candidate_id, item.formula}]  # fmt: skip
+                     if names & {item.candidate_id, item.formula}]  # fmt: skip
             if not found:
                 raise LaunchError(
                     f"Campaign {campaign!r} has no candidate {word!r}: give an id or a formula, "
                     f"such as {planned[0].candidate_id} or {planned[0].formula}."
                 )
             ids += found
-        if stage and not re.match(r"^[a-z]+( [\d.]+ K)?$", stage):
-            raise LaunchError(f"{stage!r} is no stage: such as relax, md, or 'md 600 K'.")
+        if stage and stage.partition(" ")[0] not in STAGES:
+            raise LaunchError(
+                f"{stage!r} is no stage: such as relax, md, or 'md 600 K'. "
+                f"Known: {', '.join(STAGES)}."
+            )
         return cls(campaign, tuple(dict.fromkeys(ids)), stage)
 
     @property

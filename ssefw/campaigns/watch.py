@@ -13,11 +13,11 @@ from ssefw.errors import StoreError
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
+__all__ = ["STAGES", "RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
 
 STALE_SECONDS = 300.0
-STAGES = ("bvse", "relax", "candidate", "ladder", "md", "diffusivity")
-"""In the order in which they come; others follow."""
+STAGES = ("bvse", "relax", "hops", "neb", "candidate", "ladder", "md", "diffusivity")
+"""The first words of the names of jobs, in the order in which they come; others follow."""
 
 
 @dataclass(frozen=True)

@@ -121,9 +121,8 @@ def main(args: list[str] | None = None) -> None:
         if "--debug" in arguments:
             raise
         sys.exit(_say(str(error)))
-    except click.exceptions.Abort:
-        sys.stderr.write("Interrupted.\n")
-        sys.exit(130)
+    except click.exceptions.Abort as error:
+        sys.exit(_aborted(error))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -139,6 +138,16 @@ def main(args: list[str] | None = None) -> None:
         name = f" {error.filename}" if error.filename else ""
         sys.exit(_say(f"{error.strerror or error}{name}. Check the path, its rights and the disk."))
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _aborted(error: click.exceptions.Abort) -> int:
+    """Say which it was: click aborts at Ctrl-C, at a no, and where a file ends too early."""
+    if isinstance(error.__cause__, EOFError):
+        return _say(f"A file ends too early ({error.__cause__}); copy it again.")
+    if error.__cause__ is None:
+        return _say("Not confirmed, nothing was done. Where nobody can answer, give --yes.")
+    sys.stderr.write("Interrupted.\n")
+    return 130
 
 
 def _say(message: str) -> int:

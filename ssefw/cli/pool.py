@@ -51,8 +51,12 @@ def show(path: Path, *, as_json: bool) -> None:
 @json_option
 def check(path: Path, *, strict: bool, as_json: bool) -> int:
     """Say what of a pool cannot be read and what is there twice; exit code 1 if anything."""
+    import logging
+
     from ssefw.data import read_pool
 
+    # What cannot be read is the answer here; elsewhere it is a warning.
+    logging.getLogger("ssefw.data.pools").setLevel(logging.ERROR)
     pool = read_pool(path, strict=strict)
     if as_json:
         for reject in pool.rejects:

@@ -1,6 +1,7 @@
 """Progress on a terminal while a campaign is submitted and worked."""
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -143,19 +144,23 @@ def _work(
             click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
     now = snapshot(connection, record, scratch)
     if stop.is_set():
-        click.echo(
-            f"Interrupted; `ssefw resume {campaign} --store {settings.store}` goes on.", err=True
-        )
+        click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
         return INTERRUPTED
     if not now.is_done:
         path = write_report(connection, campaign, settings)
         click.echo(_summary(now, path), err=True)
         raise LaunchError(
             f"The workers ended with {now.count('READY', 'RUNNING', 'RESERVED')} jobs left "
-            f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; `ssefw resume "
-            f"{campaign} --store {settings.store}` goes on."
+            f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; "
+            f"`{_resume(campaign, settings)}` goes on."
         )
     return 0
+
+
+def _resume(campaign: str, settings: "Settings") -> str:
+    """Return the command that goes on, to be copied; a server's address may hold a password."""
+    store = "..." if "://" in settings.store else settings.store
+    return shlex.join(["ssefw", "resume", campaign, "--store", store])
 
 
 def _last_words(log: Path, start: int) -> str:

@@ -30,7 +30,7 @@ STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 @click.option("--csv", "as_csv", is_flag=True, help="A table with one row for each candidate.")
 @click.option("--campaign", help="Only this campaign.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only outcomes of this status.")
-@click.option("--formula", help="Only this reduced formula.")
+@click.option("--formula", help="Only this formula, however it is written.")
 @click.option("--min-sigma", type=float, help="Only conductivities of at least so much (S/cm).")
 @click.pass_context
 def command(
@@ -46,10 +46,13 @@ def command(
     """List outcomes, best conductor first."""
     if context.invoked_subcommand is not None:
         return
+    from ssefw.data.compositions import spellings
     from ssefw.documents import Outcome
     from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary, with_sigma_above
 
-    where = {key: value for key, value in (("status", status), ("formula", formula)) if value}
+    where: dict[str, object] = {"status": status} if status else {}
+    if formula:
+        where["formula"] = {"$in": list(spellings(formula))}
     with opened(read_only=True) as connection:
         outcomes = list(connection.results.find(Outcome, campaign=campaign, where=where))
     if min_sigma is not None:
@@ -113,16 +116,21 @@ def _bands(barrier: "Barrier | None") -> str:
 @command.command("show", epilog="Example: ssefw results show 3f2a --store demo")
 @click.argument("candidate")
 @store_option
-def show(candidate: str) -> None:
+@json_option
+def show(candidate: str, *, as_json: bool) -> None:
     """Show everything that is known of a candidate, by id (or its beginning) or formula.
 
     Gates, segments of its trajectories, figures, cost, provenance, and its places in rankings.
     """
     from ssefw.report.story import candidate_stories
+    from ssefw.report.story_text import story_lines
 
     with opened(read_only=True) as connection:
         for story in candidate_stories(connection, candidate):
-            print_json(story)
+            if as_json:
+                print_json(story)
+            else:
+                click.echo("\n".join(story_lines(story)))
 
 
 @command.command(
@@ -131,7 +139,7 @@ def show(candidate: str) -> None:
 )
 @click.argument("kind", type=click.Choice(KINDS), default="outcomes")
 @store_option
-@click.option("--formula", help="This reduced formula.")
+@click.option("--formula", help="This formula, however it is written.")
 @click.option("--system", metavar="Li-P-S", help="These elements and no others.")
 @click.option("--element", "elements", multiple=True, help="Must be in it; may be repeated.")
 @click.option("--without", multiple=True, help="Must not be in it; may be repeated.")

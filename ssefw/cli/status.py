@@ -15,6 +15,19 @@ if TYPE_CHECKING:
 
 SHOWN = 3
 
+HELD = {
+    "pause": "is paused",
+    "cancel": "is cancelled",
+    "budget": "is held by its budget",
+    "loop": "computes a batch at a time",
+}
+RELEASES = {
+    "pause": "`ssefw resume` goes on",
+    "cancel": "`ssefw resume` goes on",
+    "budget": "submit it again with a larger one",
+    "loop": "`ssefw resume` and `ssefw feedback next` release the next",
+}
+
 
 @click.command(epilog="Example: ssefw status --watch --store demo")
 @click.argument("campaign", required=False)
@@ -65,7 +78,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                     }
                 )
             else:
-                for line, style in _stuck_first(moment, queued):
+                for line, style in _stuck_first(moment, queued, record):
                     console().print(line, style=style, highlight=False)
                 console().print(view(moment, record))
                 for line in _spending(moment, queued):
@@ -103,7 +116,9 @@ def _looks(
             time.sleep(interval)
 
 
-def _stuck_first(now: "Snapshot", queued: "Fleet") -> Iterator[tuple[str, str]]:
+def _stuck_first(
+    now: "Snapshot", queued: "Fleet", record: "CampaignRecord"
+) -> Iterator[tuple[str, str]]:
     """Yield what wants a person's attention."""
     for group in queued.failures:
         yield f"{len(group.jobs)} failed: {group.cause.name}. {group.cause.action}", "bold red"
@@ -111,11 +126,16 @@ def _stuck_first(now: "Snapshot", queued: "Fleet") -> Iterator[tuple[str, str]]:
             yield f"  {job.name} of {job.candidate_id}: {job.message[:120]}", "red"
         if len(group.jobs) > SHOWN:
             yield f"  and {len(group.jobs) - SHOWN} more", "red"
+    formulas = {item.candidate_id: item.formula for item in record.candidates}
     for item in now.holds:
-        what = {"pause": "paused", "cancel": "cancelled", "budget": "held by its budget"}[item.kind]
-        parts = ", ".join([*item.candidates[:SHOWN], *([item.stage] if item.stage else [])])
-        reason = f": {item.reason}" if item.reason else ""
-        yield f"{parts or now.campaign} is {what}{reason} (`ssefw resume` goes on)", "yellow"
+        if item.kind == "loop" and now.is_done and now.concluded == now.n_candidates:
+            continue
+        named = [f"{formulas.get(key, '?')} ({key})" for key in item.candidates[:SHOWN]]
+        if len(item.candidates) > SHOWN:
+            named.append(f"{len(item.candidates) - SHOWN} more")
+        part = " of ".join(filter(None, [item.stage, ", ".join(named)])) or now.campaign
+        reason = f": {item.reason}" if item.reason and item.kind != "loop" else ""
+        yield f"{part} {HELD[item.kind]}{reason} ({RELEASES[item.kind]})", "yellow"
 
 
 def _spending(now: "Snapshot", queued: "Fleet") -> Iterator[str]:

@@ -16,7 +16,14 @@ from pymatgen.core import Composition, Element
 
 from ssefw.errors import DataError
 
-__all__ = ["SIMILAR_FRACTION", "are_similar", "composition_id", "parse_formula", "similar_groups"]
+__all__ = [
+    "SIMILAR_FRACTION",
+    "are_similar",
+    "composition_id",
+    "parse_formula",
+    "similar_groups",
+    "spellings",
+]
 
 SIMILAR_FRACTION = 0.05
 """Largest difference of an atomic fraction between near-duplicates (McHaffie et al. 2025)."""
@@ -56,6 +63,19 @@ def parse_formula(formula: str) -> Composition:
     if not amounts:
         raise DataError(f"The formula {formula!r} holds no atoms.")
     return Composition(amounts)
+
+
+def spellings(formula: str) -> tuple[str, ...]:
+    """Return a formula as it was written and, if that differs, as records carry it.
+
+    A candidate is called by pymatgen's reduced formula: Li10GeP2S12 is Li10Ge(PS6)2 there. What is
+    no formula stands for itself.
+    """
+    try:
+        reduced = parse_formula(formula).reduced_formula
+    except DataError:
+        return (formula,)
+    return (formula,) if reduced == formula else (formula, reduced)
 
 
 def _part(text: str, formula: str) -> dict[str, float]:

@@ -90,7 +90,7 @@ def corrected(label: Label, offsets: Sequence[KindOffset]) -> Label:
 
     The value moves by the offset; the spread of the kind and the uncertainty of the offset join the
     interval, all in decades as independent errors. A bound moves by the offset and is loosened by
-    the spread.
+    the spread. What was computed stays on record in `as_computed`.
     """
     known = {(item.kind, item.level_of_theory): item for item in offsets}
     item = known.get((label.kind, label.level_of_theory))
@@ -116,7 +116,7 @@ def corrected(label: Label, offsets: Sequence[KindOffset]) -> Label:
             "method": f"{sigma.method}; less {shift:+.2f} decades, spread {item.spread.value:.2f}",
         }
     )
-    return label.model_copy(update={"conductivity": conductivity})
+    return label.model_copy(update={"conductivity": conductivity, "as_computed": sigma})
 
 
 def resolve_labels(

@@ -6,7 +6,6 @@ fractional coordinates), from tables with a formula, and from labels.
 """
 
 import csv
-import gzip
 import json
 import sys
 import warnings
@@ -22,6 +21,7 @@ from pymatgen.core import Composition, Lattice, Structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.pools import Reject, candidate_from_text, flat_structure, read_pool
 from ssefw.data.structures import content_id
+from ssefw.data.text_files import text_lines
 from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
 
@@ -218,7 +218,7 @@ def merge_materials(materials: Iterable[Material]) -> tuple[list[Material], int]
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    with _open(path) as lines:
+    with text_lines(path) as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield number, line
@@ -226,7 +226,7 @@ def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
 
 def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
     csv.field_size_limit(sys.maxsize)
-    with _open(path) as lines:
+    with text_lines(path) as lines:
         reader = csv.DictReader(lines)
         names = reader.fieldnames or ()
         if not {*FORMULA_COLUMNS, "cif"} & set(names):
@@ -234,12 +234,6 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 f"The table {path} needs a column 'formula' or 'cif'; it has {', '.join(names)}."
             )
         yield from enumerate(reader, start=2)
-
-
-def _open(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | Reject]:

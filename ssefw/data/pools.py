@@ -5,7 +5,6 @@ asked to be strict, stops the reading); crystals that are one and the same are m
 """
 
 import csv
-import gzip
 import json
 import logging
 import sys
@@ -16,10 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from monty.json import MontyDecoder
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 
 from ssefw.data.structures import content_id, same_structure
+from ssefw.data.text_files import read_structure_text, text_lines
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
 
@@ -35,7 +36,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
+STRUCTURE_NAMES = ("POSCAR", "CONTCAR")
 MIN_DISTANCE = 0.5
+MAX_ATOM_VOLUME = 500.0
 FLAT_KEYS = {"lattice", "species", "frac"}
 STRUCTURE_KEYS = {"structure", "cif", *FLAT_KEYS}
 
@@ -60,6 +63,9 @@ class Pool:
 def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     """Read a folder of CIF/POSCAR files, a .jsonl(.gz), a .csv(.gz) or one structure file.
 
+    Of a folder the files ``*.cif``, ``*.vasp``, ``*.poscar``, ``*.json``, ``POSCAR*`` and
+    ``CONTCAR*`` are taken, compressed by gzip or not; folders within are not entered.
+
     A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
     ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
     ``cif``. Other columns become properties of the candidate.
@@ -77,10 +83,11 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
             if strict:
                 raise
             pool.rejects.append(Reject(source, str(error)))
-            logger.warning("%s", error)
     if not pool.candidates:
         why = f": {pool.rejects[0].reason}" if pool.rejects else ""
         raise DataError(f"The pool {path} holds no readable structure{why}")
+    for reject in pool.rejects:
+        logger.warning("%s", reject.reason)
     if merge:
         pool.candidates, pool.merged = merge_candidates(pool.candidates)
     return pool
@@ -132,23 +139,27 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
             f"There is no pool at {path}. Give a folder of CIFs, a .jsonl, a .csv or a CIF."
         )
     if path.is_dir():
-        for file in sorted(path.iterdir()):
-            if file.suffix.lower() in STRUCTURE_SUFFIXES or file.name.startswith("POSCAR"):
-                yield file.name, file
+        files = [file for file in sorted(path.iterdir()) if _holds_structure(file)]
+        if not files:
+            raise DataError(
+                f"The pool {path} holds no readable structure: of the folder's files none is "
+                "called *.cif, *.vasp, *.poscar, *.json, POSCAR* or CONTCAR*; folders within are "
+                "not entered."
+            )
+        yield from ((file.name, file) for file in files)
         return
     stem = path.name.removesuffix(".gz")
     if stem.endswith((".jsonl", ".csv")):
-        with _open_text(path) as lines:
-            rows = _json_lines(path, lines) if stem.endswith(".jsonl") else _table(path, lines)
-            yield from rows
+        with text_lines(path) as lines:
+            yield from _json_lines(path, lines) if stem.endswith(".jsonl") else _table(path, lines)
         return
     yield path.name, path
 
 
-def _open_text(path: Path) -> TextIO:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return path.open(encoding="utf-8", newline="")
+def _holds_structure(file: Path) -> bool:
+    stem = Path(file.name.removesuffix(".gz"))
+    named = stem.suffix.lower() in STRUCTURE_SUFFIXES or stem.name.startswith(STRUCTURE_NAMES)
+    return named and not file.is_dir()
 
 
 def _json_lines(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
@@ -170,11 +181,8 @@ def _table(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
 
 def _candidate(source: str, entry: Any) -> Candidate:
     if isinstance(entry, Path):
-        try:
-            text = entry.read_text()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{source}: cannot be read ({error})") from error
-        suffix = entry.suffix.lower().lstrip(".")
+        text = read_structure_text(entry)
+        suffix = Path(entry.name.removesuffix(".gz")).suffix.lower().lstrip(".")
         fmt = suffix if suffix in {"cif", "json"} else "poscar"
         return _checked(_parse_text(text, fmt=fmt, source=source), source=source, properties={})
     if isinstance(entry, str):
@@ -246,6 +254,18 @@ def _line(error: Exception) -> str:
 def _checked(structure: Structure, *, source: str, properties: dict[str, Any]) -> Candidate:
     if len(structure) == 0:
         raise DataError(f"{source}: has no atoms")
+    unknown = [str(kind) for kind in structure.composition if isinstance(kind, DummySpecies)]
+    if unknown:
+        raise DataError(f"{source}: {unknown[0]} is no element")
+    if not np.isfinite(structure.frac_coords).all() or not np.isfinite(structure.volume):
+        raise DataError(f"{source}: has a coordinate or a cell length that is no number")
+    if structure.volume < MIN_DISTANCE**3:
+        raise DataError(f"{source}: its cell has a volume of {structure.volume:.3g} A^3")
+    if structure.volume > MAX_ATOM_VOLUME * len(structure):
+        raise DataError(
+            f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
+            "in another unit than angstrom?"
+        )
     if structure.is_ordered and len(structure) > 1 and not structure.is_valid(tol=MIN_DISTANCE):
         raise DataError(f"{source}: has atoms closer than {MIN_DISTANCE} A")
     return Candidate(

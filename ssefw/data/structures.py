@@ -47,13 +47,26 @@ def _elements(site: object) -> list[tuple[str, float]]:
 @cache
 def _matcher() -> "StructureMatcher":
     # Half a second to import, and commands that only look at a campaign need none of it.
-    from pymatgen.analysis.structure_matcher import StructureMatcher  # noqa: PLC0415
+    from pymatgen.analysis.structure_matcher import (  # noqa: PLC0415
+        ElementComparator,
+        StructureMatcher,
+    )
 
-    return StructureMatcher(primitive_cell=True, scale=False, ltol=0.02, stol=0.05, angle_tol=1.0)
+    # Oxidation states say how a file was written: content_id does not look at them either.
+    return StructureMatcher(
+        primitive_cell=True,
+        scale=False,
+        ltol=0.02,
+        stol=0.05,
+        angle_tol=1.0,
+        comparator=ElementComparator(),
+    )
 
 
 def same_structure(one: Structure, other: Structure) -> bool:
     """Return whether two structures are one crystal, whatever cell and origin describe it.
+
+    Oxidation states do not matter.
 
     Tight tolerances and no rescaling: two refinements of one compound stay two candidates.
     """

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ssefw.data.compositions import spellings
 from ssefw.documents import CampaignRecord, Label, LabelSet, Outcome, Reranking, Trajectory
 from ssefw.errors import StoreError
 from ssefw.report.rows import summary
@@ -19,7 +20,7 @@ def find_outcomes(connection: Connection, word: str) -> list[Outcome]:
         If there is none.
     """
     # An id or a formula is looked up; only the beginning of an id asks for all.
-    for where in ({"candidate_id": word}, {"formula": word}):
+    for where in ({"candidate_id": word}, {"formula": {"$in": list(spellings(word))}}):
         if found := list(connection.results.find(Outcome, where=where)):
             return found
     prefix = {"candidate_id": {"$gte": word, "$lt": word + "\uffff"}}

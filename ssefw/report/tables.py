@@ -112,6 +112,7 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
         _text("level_of_theory"),
         _number("temperature_k", "temperature"),
         *_estimate("sigma", "s_per_cm", "conductivity"),
+        *_estimate("sigma_as_computed", "s_per_cm", "as_computed"),
         _text("reference"),
     ),
     FoundConductivity: (

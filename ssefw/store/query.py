@@ -10,6 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pymatgen.core import Element
+
+from ssefw.data.compositions import spellings
 from ssefw.documents import (
     Barrier,
     Diffusivity,
@@ -77,7 +80,7 @@ RANGES = {
 }
 """Where the conductivity and the energy of a kind are."""
 
-MANY_FORMULAS = 200
+MANY_FORMULAS = 2000
 
 A_NUMBER = {"$gte": -math.inf}
 
@@ -90,6 +93,8 @@ class Ask:
 
     Attributes
     ----------
+    formula
+        In any order and with any brackets.
     system
         Chemical system, such as ``Li-P-S``: these elements and no others.
     elements, without
@@ -127,6 +132,12 @@ class Ask:
     gate: str | None = None
     kind_of_label: str | None = None
     source: str | None = None
+
+    def __post_init__(self) -> None:
+        named = (*self.elements, *self.without, *(self.system.split("-") if self.system else ()))
+        for symbol in named:
+            if not Element.is_valid_symbol(symbol):
+                raise DataError(f"{symbol!r} is no element. Write symbols such as Li, and Li-P-S.")
 
     @property
     def asks_composition(self) -> bool:
@@ -184,7 +195,8 @@ class Ask:
         """
         demands: dict[str, Any] = {}
         if self.formula is not None:
-            demands["formula"] = self.formula
+            written = spellings(self.formula)
+            demands["formula"] = {"$in": list(written)} if written[1:] else self.formula
         elif formulas is not None:
             # Of many, each record is sooner asked than looked up.
             many = len(formulas) > MANY_FORMULAS

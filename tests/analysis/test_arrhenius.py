@@ -243,3 +243,11 @@ def test_the_pellets_of_li6asse5i_give_their_conductivities_and_one_energy():
     y = [np.log(t / ohm) for t, ohm in resistances.items()]
     assert fit.activation_energy.value == pytest.approx(-np.polyfit(x, y, 1)[0], rel=1e-6)
     assert fit.conductivity.lower < published[298] < fit.conductivity.upper
+
+
+@pytest.mark.parametrize(("melted_at", "doubted"), [(500.0, True), (800.0, True), (1200.0, False)])
+def test_a_melt_at_or_below_a_fitted_temperature_is_said(melted_at, doubted):
+    nothing = Estimate.undetermined("melted", unit="cm^2/s")
+    points = [measured(t) for t in (600.0, 800.0, 1000.0) if t != melted_at]
+    fit = fit_conductivity([*points, point(melted_at, nothing, regime="melted")])
+    assert any(f"melted at {melted_at:g} K" in warning for warning in fit.warnings) is doubted

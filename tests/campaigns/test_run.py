@@ -102,8 +102,8 @@ def test_results_show_finds_a_candidate_by_formula_and_by_the_start_of_its_id(
     finished_campaign, ssefw
 ):
     folder, _ = finished_campaign
-    record = json.loads(ssefw("results", "show", "Cu", "--store", folder / "st").stdout)
-    again = ssefw("results", "show", record["candidate_id"][:8], "--store", folder / "st")
+    record = json.loads(ssefw("results", "show", "Cu", "--json", "--store", folder / "st").stdout)
+    again = ssefw("results", "show", record["candidate_id"][:8], "--json", "--store", folder / "st")
     assert json.loads(again.stdout) == record
 
 

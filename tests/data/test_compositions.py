@@ -10,6 +10,7 @@ from ssefw.data.compositions import (
     fractions,
     parse_formula,
     similar_groups,
+    spellings,
 )
 from ssefw.errors import DataError
 
@@ -83,3 +84,17 @@ def test_a_solid_solution_series_is_one_group_through_its_members():
     groups = similar_groups([*series, parse_formula("LiCl")])
     assert len(set(groups[:5])) == 1
     assert groups[5] != groups[0]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("Li10GeP2S12", ("Li10GeP2S12", "Li10Ge(PS6)2")),
+        ("Li10Ge(PS6)2", ("Li10Ge(PS6)2",)),
+        ("LiTi2P3O12", ("LiTi2P3O12", "LiTi2(PO4)3")),
+        ("ClLi", ("ClLi", "LiCl")),
+        ("52d3e3a58a689e67", ("52d3e3a58a689e67",)),
+    ],
+)
+def test_a_formula_is_looked_for_as_written_and_as_candidates_are_called(written, found):
+    assert spellings(written) == found

@@ -41,6 +41,8 @@ def formulas(results, sort="sigma", **asked):
     ("asked", "expected"),
     [
         ({"formula": "Li3PS4"}, ["Li3PS4"]),
+        ({"formula": "S4PLi3"}, ["Li3PS4"]),
+        ({"formula": "Li6(PS4)2"}, ["Li3PS4"]),
         ({"system": "Li-P-S"}, ["Li3PS4"]),
         ({"elements": ["S"]}, ["Li10GeP2S12", "Li6PS5Cl", "Li3PS4"]),
         ({"elements": ["S"], "without": ["Ge", "Cl"]}, ["Li3PS4"]),
@@ -97,6 +99,12 @@ def test_only_the_last_output_of_a_job_is_an_answer(tmp_path):
             )
         found = list(connection.results.ask("outcomes", Ask(), sort="sigma", limit=1))
         assert [item.conductivity.conductivity.value for item in found] == [1e-3]
+
+
+@pytest.mark.parametrize("asked", [{"elements": ["Zz"]}, {"without": ["s"]}, {"system": "Li,P"}])
+def test_what_is_no_element_is_said(asked):
+    with pytest.raises(DataError, match="is no element"):
+        Ask(**asked)
 
 
 def test_elements_are_whole_symbols():

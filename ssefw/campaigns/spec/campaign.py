@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
+from pymatgen.core import Element
 
 from ssefw.campaigns.spec.block import Block
 from ssefw.campaigns.spec.dynamics import ConductivitySpec, MDSpec, SupercellSpec
@@ -44,6 +45,13 @@ class CampaignSpec(Block):
     )
     budget: BudgetSpec | None = None
     feedback: FeedbackSpec | None = None
+
+    @field_validator("specie")
+    @classmethod
+    def _element(cls, specie: str) -> str:
+        if not Element.is_valid_symbol(specie):
+            raise ValueError("give the symbol of an element, such as Li")
+        return specie
 
     @model_validator(mode="after")
     def _something_to_do(self) -> Self:

@@ -60,6 +60,10 @@ class AdaptiveSpec(Block):
     max_core_hours: CoreHours | None = Field(None, gt=0)
 
 
+SHORTEST_STEP = 0.05
+LONGEST_STEP = 20.0
+"""What no dynamics of ions need or bear, fs: beyond it a unit was mistaken."""
+
 ADAPTIVE_RANGE = tuple(float(t) for t in range(600, 1501, 100))
 
 
@@ -105,6 +109,22 @@ class MDSpec(Block):
             raise ValueError(
                 f"equilibration ({self.equilibration:g} ps) must be shorter than length "
                 f"({self.length:g} ps)"
+            )
+        if self.triage is not None and self.equilibration >= self.triage.length:
+            raise ValueError(
+                f"equilibration ({self.equilibration:g} ps) must be shorter than triage.length "
+                f"({self.triage.length:g} ps)"
+            )
+        if self.heating is not None and self.heating.length > self.equilibration:
+            raise ValueError(
+                f"the heating ({self.heating.length:g} ps) would be analyzed as if it were at the "
+                f"set point: give an equilibration of at least {self.heating.length:g} ps, not "
+                f"{self.equilibration:g}"
+            )
+        if not SHORTEST_STEP <= self.timestep <= LONGEST_STEP:
+            raise ValueError(
+                f"the timestep is in fs, between {SHORTEST_STEP:g} and {LONGEST_STEP:g}, got "
+                f"{self.timestep:g}"
             )
         return self
 

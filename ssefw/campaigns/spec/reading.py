@@ -39,6 +39,11 @@ def read_campaign(path: Path) -> CampaignSpec:
             f"{path} is not a campaign: it must have the keys campaign, pool and md (or neb). "
             "Start from workflows/quickstart.yaml."
         )
+    if (twice := _twice(node)) is not None:
+        raise ConfigurationError(
+            f"{path}:{twice.start_mark.line + 1}: the key {twice.value!r} occurs twice in its "
+            "block; YAML would take the last one only."
+        )
     try:
         spec = CampaignSpec.model_validate(content)
     except ValidationError as error:
@@ -65,6 +70,21 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
     return spec.model_copy(update={"pool": pool, "screen": screen, "feedback": feedback})
 
 
+def _twice(node: yaml.Node | None) -> yaml.Node | None:
+    """Return the first key that its block has twice."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                return key  # type: ignore[no-any-return]
+            seen.add(key.value)
+            if (found := _twice(value)) is not None:
+                return found
+    elif isinstance(node, yaml.SequenceNode):
+        return next((found for item in node.value if (found := _twice(item)) is not None), None)
+    return None
+
+
 def _explain(error: ValidationError, path: Path, node: Any) -> str:
     """Say in one line what the first of the errors is, and how many there are."""
     errors = error.errors()
@@ -80,7 +100,7 @@ def _explain(error: ValidationError, path: Path, node: Any) -> str:
         return f"{where}: unknown key {key!r}; {hint}{more}"
     if first["type"] == "missing":
         return f"{where}: the key {key!r} is missing.{more}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list, [...]")
     got = first["input"]
     shown = f", got {got!r}" if isinstance(got, str | int | float | bool) else ""
     return f"{where}: {key or 'campaign'}: {message}{shown}.{more}"

@@ -1,0 +1,100 @@
+"""The story of a candidate as lines of text, for who reads it on a terminal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["story_lines"]
+
+INDENT = "  "
+
+
+def story_lines(story: dict[str, Any]) -> Iterator[str]:
+    """Yield a story of `ssefw.report.story.candidate_stories`, the answer first."""
+    yield f"{story['formula']}  {story['candidate_id']}  in campaign {story['campaign']}"
+    yield _entry("outcome", ": ".join(filter(None, (story["status"], story["reason"]))))
+    if story["sigma_s_per_cm"]:
+        name = f"sigma({story['temperature_k']:g} K)"
+        yield _entry(name, _estimate(story["sigma_s_per_cm"], "S/cm"))
+        yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
+    for warning in story["warnings"]:
+        yield _entry("warning", warning)
+    yield from _origin(story)
+    yield from _block("gates", (_gate(gate) for gate in story["gates"]))
+    if relaxed := story["relaxation"]:
+        state = "converged" if relaxed["converged"] else "not converged"
+        yield _entry(
+            "relaxation",
+            f"{state} in {relaxed['n_steps']} steps, {relaxed['energy_per_atom']:.4f} eV/atom, "
+            f"volume {relaxed['volume_change']:+.1%}",
+        )
+    yield from _block("runs", (_run(run) for run in story["trajectories"]))
+    yield from _block("diffusivities", (_point(point) for point in story["diffusivities"]))
+    if barrier := story["barrier_ev"]:
+        levels = (
+            f"{key} {_estimate(value, 'eV')}"
+            for key, value in barrier.items()
+            if isinstance(value, dict) and "kind" in value
+        )
+        yield from _block("barriers", levels)
+    yield from _block(
+        "failures", (f"{item['stage']}: {item['message']}" for item in story["failures"])
+    )
+    cost = story["cost"]
+    yield _entry("cost", f"{cost['core_hours']:.3g} core-hours, {cost['md_steps']} steps")
+    yield from _block(
+        "labels", (f"{label['kind']} in {label['label_set']}" for label in story["labels"])
+    )
+    places = (
+        f"place {place['before'] or '-'} to {place['after'] or '-'}: {place['why']}"
+        for place in story["rankings"]
+    )
+    yield from _block("rankings", iter(dict.fromkeys(places)))
+
+
+def _origin(story: dict[str, Any]) -> Iterator[str]:
+    if planned := story["planned"]:
+        named = [planned["source"], *planned["aliases"], planned["reference"]]
+        yield _entry("from", ", ".join(filter(None, named)))
+    provenance = story["provenance"]
+    versions = ", ".join(f"{name} {number}" for name, number in provenance["versions"].items())
+    yield _entry("computed", f"{provenance['created'][:16]} by {provenance['engine']} ({versions})")
+
+
+def _entry(name: str, text: str) -> str:
+    return f"{INDENT}{name:<14} {text}"
+
+
+def _block(name: str, rows: Iterator[str]) -> Iterator[str]:
+    for number, row in enumerate(rows):
+        yield _entry("" if number else name, row)
+
+
+def _gate(gate: dict[str, Any]) -> str:
+    return f"{gate['name']} {'passed' if gate['passed'] else 'failed'}: {gate['message']}"
+
+
+def _run(run: dict[str, Any]) -> str:
+    ends = ", ".join(segment["ended"] for segment in run["segments"])
+    return (
+        f"{run['temperature_k']:g} K: {run['steps']} of {run['target_steps']} steps, "
+        f"{run['frames']} frames, {len(run['segments'])} segments ({ends}), {run['key']}"
+    )
+
+
+def _point(point: dict[str, Any]) -> str:
+    found = _estimate(point["diffusivity_cm2_per_s"], "cm^2/s")
+    return f"{point['temperature_k']:g} K: {found}, {point['regime']}, {point['n_hops']:.3g} hops"
+
+
+def _estimate(estimate: dict[str, Any] | None, unit: str) -> str:
+    if estimate is None or estimate["kind"] == "undetermined":
+        why = estimate["reason"] if estimate else ""
+        return f"undetermined ({why})" if why else "undetermined"
+    level = f"({estimate['level']:.0%})"
+    if estimate["kind"] == "upper_bound":
+        return f"< {estimate['upper']:.2g} {unit} {level}"
+    if estimate["kind"] == "lower_bound":
+        return f"> {estimate['lower']:.2g} {unit} {level}"
+    return (
+        f"{estimate['value']:.2g} [{estimate['lower']:.2g}, {estimate['upper']:.2g}] {unit} {level}"
+    )

@@ -1,0 +1,58 @@
+"""Values of a campaign file that would be taken without a word and mean something else."""
+
+import pytest
+
+from ssefw.campaigns.spec import read_campaign
+from ssefw.errors import ConfigurationError
+
+PLAIN = """\
+campaign: c
+pool: {path: pool}
+md:
+  temperatures: [600, 800]
+  length: 10
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text):
+        (tmp_path / "c.yaml").write_text(text)
+        return read_campaign(tmp_path / "c.yaml")
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("length: 10", "length: .inf", r"c\.yaml:5: md\.length.*finite"),
+        ("[600, 800]", "[600, .nan]", r"c\.yaml:4: md\.temperatures\.1.*finite"),
+        ("[600, 800]", "600", r"md\.temperatures: Input should be a list, \[\.\.\.\], got 600"),
+        ("pool:", "campaign: d\npool:", r"c\.yaml:2: the key 'campaign' occurs twice"),
+        ("length: 10", "length: 10\n  length: 50", r"c\.yaml:6: the key 'length' occurs twice"),
+        ("pool:", "specie: Lithium\npool:", r"c\.yaml:2: specie: give the symbol"),
+        ("pool:", "specie: Li+\npool:", r"c\.yaml:2: specie: give the symbol"),
+        ("length: 10", "length: 10\n  timestep: 0.002", r"timestep is in fs.*got 0\.002"),
+        ("length: 10", "length: 10\n  timestep: 2000", r"timestep is in fs.*got 2000"),
+        ("length: 10", "length: 10\n  heating: {}", r"heating \(2 ps\) would be analyzed"),
+        (
+            "length: 10",
+            "length: 10\n  triage: {temperature: 900, length: 0.5}",
+            r"equilibration \(1 ps\) must be shorter than triage\.length",
+        ),
+    ],
+)
+def test_it_is_refused_with_its_place(read, old, new, words):
+    with pytest.raises(ConfigurationError, match=words):
+        read(PLAIN.replace(old, new, 1))
+
+
+def test_a_heating_within_the_equilibration_is_taken(read):
+    heated = read(PLAIN.replace("length: 10", "length: 10\n  equilibration: 2\n  heating: {}"))
+    assert heated.md.heating.length == 2.0
+
+
+def test_two_structures_may_have_the_same_keys(read):
+    inline = "pool: {structures: [{name: a, cif: x}, {name: b, cif: y}]}"
+    assert len(read(PLAIN.replace("pool: {path: pool}", inline)).pool.structures) == 2

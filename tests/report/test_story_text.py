@@ -1,0 +1,28 @@
+"""The story of a candidate is text that names every number's unit."""
+
+import pytest
+
+from ssefw.report.story import candidate_stories
+from ssefw.report.story_text import story_lines
+from ssefw.store import connect
+from tests.outcomes import bound, outcome
+
+
+@pytest.mark.parametrize(
+    ("sigma", "words"),
+    [
+        (1e-3, ["determined", "sigma(300 K)", "0.001 [0.0005, 0.002] S/cm (95%)"]),
+        (bound(1e-9), ["bound", "< 1e-09 S/cm (95%)", "undetermined (made up)"]),
+        (None, ["rejected: too large", "chgnet-0.3.0", "core-hours"]),
+    ],
+)
+def test_what_is_known_is_said(tmp_path, sigma, words):
+    status = "rejected" if sigma is None else None
+    item = outcome("Li10Ge(PS6)2", sigma, status=status, reason="too large" if status else "")
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        (story,) = candidate_stories(connection, "Li10GeP2S12")
+    text = "\n".join(story_lines(story))
+    assert "None" not in text
+    for word in words:
+        assert word in text
