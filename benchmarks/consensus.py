@@ -4,8 +4,11 @@
         [--splits 5] [--repeats 1]
 
 Nested: outer folds of OBELiX (train) are held out from everything; within the rest the consensus
-makes folds of its own to learn its weights. Near-duplicates are never on both sides. The difference
-to each single system comes with a bootstrap interval over groups of near-duplicates.
+makes folds of its own to learn how its parts are joined. Near-duplicates are never on both sides.
+Beside the consensus and its parts stand what it chooses from, taken always: the mean of calibrated
+logits and the stack; the part that was best on the inner folds; and the mean of the parts'
+probabilities, which learns nothing. Differences to the consensus come with a bootstrap interval
+over groups of near-duplicates.
 
 compositions   all materials; trees and logistic regression on composition descriptors, extra trees
                and boosting on statistics of AtomSets' vectors of the elements
@@ -20,6 +23,7 @@ probability would give by itself (p (1 - p)), since parts differ most where p is
 import argparse
 import os
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +33,7 @@ from ssefw.data.label_tables import read_label_table
 from ssefw.data.labels import merge_labels
 from ssefw.data.splits import k_fold
 from ssefw.screening.base import make_screener
-from ssefw.screening.evaluate import cross_validate
+from ssefw.screening.joining import MEAN, STACK, join_as
 from ssefw.screening.metrics import measure
 
 HERE = Path(__file__).resolve().parent
@@ -74,20 +78,30 @@ def labels_of(what):
     return data.take(np.flatnonzero(has))
 
 
-def of_all_folds(make, data, splits, each):
-    """Return the mean score of each label over the outer divisions, and what parts said."""
-    total, count = np.zeros(len(data)), np.zeros(len(data))
-    apart = np.zeros(len(data))
-    chosen = []
+def of_all_folds(data, splits, systems):
+    """Return the mean probability of each label by name of what gave it, and how parts differ."""
+    found, chosen = defaultdict(lambda: np.zeros(len(data))), []
+    count, apart = np.zeros(len(data)), np.zeros(len(data))
     for split in splits:
-        screener = make().fit(data.take(split.train))
-        scores = screener.score(data.take(split.test).materials)
-        total[split.test] += scores.probability
+        learned, asked = data.take(split.train), data.take(split.test).materials
+        screener = make_screener("consensus", {"systems": systems}).fit(learned)
+        scores = screener.score(asked)
+        each = np.column_stack([part.score(asked).probability for part in screener.parts_.values()])
+        said = dict(zip(systems, each.T, strict=True))
+        for way in (MEAN, STACK):
+            joint = join_as(way, screener.unseen_, learned.y, list(systems))
+            said[f"always {way[1:]}"] = joint.probability(each)
+        losses = screener.choice_.losses
+        said["part of least loss"] = said[min(systems, key=losses.get)]
+        said["consensus"] = scores.probability
+        said["mean probability"] = each.mean(axis=1)
+        for name, probability in said.items():
+            found[name][split.test] += probability
         count[split.test] += 1
-        said = np.column_stack([scores.details[f"score_{name}"] for name in each])
-        apart[split.test] += np.nanstd(said, axis=1)
+        apart[split.test] += np.nanstd(each, axis=1)
         chosen.append(scores.meaning.partition(": ")[2])
-    return total / count, apart / count, chosen
+        print("  chose:", chosen[-1], flush=True)
+    return {name: total / count for name, total in found.items()}, apart / count
 
 
 def main() -> None:
@@ -105,34 +119,21 @@ def main() -> None:
     systems = parts(arguments.what, arguments.splits, patterns=arguments.patterns)
     splits = [s for seed in range(arguments.repeats) for s in k_fold(data, k=arguments.folds,
                                                                      seed=seed)]  # fmt: skip
-    probability = {}
-    for name, settings in systems.items():
-        began = time.process_time()
-        own = {key: value for key, value in settings.items() if key != "system"}
-        found = cross_validate(lambda s=settings["system"], o=own: make_screener(s, o), data,
-                               splits)  # fmt: skip
-        total = np.bincount(found.rows, weights=found.probability, minlength=len(data))
-        probability[name] = total / np.bincount(found.rows, minlength=len(data))
-        show(name, data, probability[name], time.process_time() - began)
     began = time.process_time()
-    joint, apart, chosen = of_all_folds(
-        lambda: make_screener("consensus", {"systems": systems}), data, splits, systems
-    )
-    probability["consensus"] = joint
-    show("consensus", data, joint, time.process_time() - began)
-    mean = np.mean([probability[name] for name in systems], axis=0)
-    show("plain mean of all", data, mean, 0.0)
-    for text in chosen:
-        print("  chose:", text)
-    compare(data, probability, joint, systems)
+    probability, apart = of_all_folds(data, splits, systems)
+    print(f"{time.process_time() - began:.0f} s of CPU")
+    for name, values in probability.items():
+        show(name, data, values)
+    joint = probability["consensus"]
+    compare(data, joint, {name: p for name, p in probability.items() if name != "consensus"})
     disagreement(data, joint, apart)
 
 
-def show(name, data, probability, seconds):
+def show(name, data, probability):
     """Print the measures of some probabilities."""
     values = measure(data.y, probability)
     print(
-        f"{name:18s} " + "  ".join(f"{k} {values[k]:.3f}" for k in SHOWN) + f"  {seconds:.0f} s",
+        f"{name:18s} " + "  ".join(f"{k} {values[k]:.3f}" for k in SHOWN),
         flush=True,
     )
 
@@ -147,14 +148,13 @@ def resamples(data, n):
         yield np.concatenate([members[k] for k in drawn])
 
 
-def compare(data, probability, joint, systems):
-    """Print the difference of the consensus to each part, with intervals."""
+def compare(data, joint, others):
+    """Print the difference of the consensus to each other, with intervals."""
     drawn = list(resamples(data, 500))
-    for name in systems:
+    for name, probability in others.items():
         for metric in ("auc_pr", "brier"):
             gaps = [
-                measure(data.y[r], joint[r])[metric]
-                - measure(data.y[r], probability[name][r])[metric]
+                measure(data.y[r], joint[r])[metric] - measure(data.y[r], probability[r])[metric]
                 for r in drawn
             ]
             low, middle, high = np.nanquantile(gaps, [0.025, 0.5, 0.975])

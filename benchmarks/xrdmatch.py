@@ -1,12 +1,12 @@
 """What XRDMatch is worth: supervised, FixMatch, FlexMatch, ensembles and simple baselines.
 
-    SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py --out FOLDER [--seeds 20] [PART ...]
+    SSEFW_SHARED_DATA=... python benchmarks/xrdmatch.py [PART ...] --out FOLDER [--seeds 20]
 
-Parts: speed, baselines, machines (model=svm), authors, obelix (baselines and one
-model of each kind a seed), ensembles (ten members, of --sets), published, networks, figures,
-summary. Every finished model is a line of FOLDER/results.jsonl and is not trained again, so the
-script may be stopped and started. The reduced default is 3 seeds of 100 iterations;
-docs/xrdmatch.md states its numbers of seeds and iterations.
+Parts: speed, baselines, machines (model=svm), authors, obelix (baselines and one model of each kind
+a seed), ensembles (ten members, of --sets and --methods), published, networks, figures, summary.
+Every finished model is a line of FOLDER/results.jsonl and is not trained again, so the script may
+be stopped and started. The reduced default is 3 seeds of 100 iterations; docs/xrdmatch.md states
+its numbers of seeds and iterations.
 
 A seed draws 10 conductors and 10 others to learn from; all other rows are held out. The unlabeled
 pool are the patterns of li_pool.jsonl.gz. Nothing is chosen on held-out rows, except in
@@ -281,7 +281,7 @@ def run_obelix(args):
 
 def run_ensembles(args):
     for name in args.sets:
-        run_models(name, args, range(MEMBERS), ["supervised", "flexmatch"])
+        run_models(name, args, range(MEMBERS), args.methods)
 
 
 def run_networks(args):

@@ -147,6 +147,10 @@ class Server:
 
     def do_distinct(self, command, name):
         collection = self.database(name)[command["distinct"]]
+        # A server has the texts of a field from its index.
+        texts = None if command.get("query") else collection.texts(command["key"])
+        if texts is not None:
+            return {"values": sorted(texts)}
         return {"values": collection.distinct(command["key"], command.get("query") or {})}
 
     def do_insert(self, command, name):

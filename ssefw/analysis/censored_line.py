@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.linalg
 import scipy.optimize
-import scipy.stats
+import scipy.special
 
 from ssefw.documents import Estimate
 from ssefw.errors import AnalysisError
@@ -32,7 +32,7 @@ def log_spread(estimate: Estimate) -> float:
     """Return the standard error of ln y that an interval stands for."""
     assert estimate.lower is not None
     assert estimate.upper is not None
-    z = float(scipy.stats.norm.ppf(0.5 + 0.5 * estimate.level))
+    z = float(scipy.special.ndtri(0.5 + 0.5 * estimate.level))
     if not 0 < estimate.lower < estimate.upper:
         raise AnalysisError(
             f"the interval [{estimate.lower}, {estimate.upper}] has no width above zero; a fit "
@@ -45,7 +45,7 @@ def upper_limit(estimate: Estimate, level: float) -> float:
     """Return the one-sided upper limit of a value, or the bound itself brought to `level`."""
     if estimate.kind == "value":
         assert estimate.value is not None
-        z = float(scipy.stats.norm.ppf(level))
+        z = float(scipy.special.ndtri(level))
         return float(estimate.value * np.exp(z * log_spread(estimate)))
     assert estimate.upper is not None
     return float(estimate.upper * np.log1p(-level) / np.log1p(-estimate.level))
@@ -105,7 +105,7 @@ class CensoredLine:
             design = np.vander(x, degree + 1) / self.spread[:, None]
             solution = np.linalg.lstsq(design, self.y / self.spread, rcond=None)[0]
             chi2.append(float(((self.y / self.spread - design @ solution) ** 2).sum()))
-        return float(scipy.stats.chi2.sf(max(chi2[0] - chi2[1], 0.0), 1))
+        return float(scipy.special.chdtrc(1, max(chi2[0] - chi2[1], 0.0)))
 
     def _profiled(
         self,
@@ -121,7 +121,7 @@ class CensoredLine:
         ]
         best = self._maximize(start, design, bounds)
         peak = self._log_likelihood(best, design, bounds)
-        drop = 0.5 * float(scipy.stats.chi2.ppf(level, 1))
+        drop = 0.5 * float(2.0 * scipy.special.gammaincinv(0.5, level))
         scale = float(np.sqrt(np.linalg.inv(design.T @ (design / self.spread[:, None] ** 2))[0, 0]))
 
         def fallen(wanted: float) -> float:

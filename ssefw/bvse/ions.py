@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 from typing import Literal
 
-from pymatgen.analysis.bond_valence import BVAnalyzer
 from pymatgen.core import Element, Structure
 
 from ssefw.bvse.parameters import ion_name, mobile_charges
@@ -103,6 +102,9 @@ def assign_charges(structure: Structure, *, ion: str = "Li") -> ChargedStructure
 
 
 def _by_bond_valence(structure: Structure) -> ChargedStructure | None:
+    # Its tables take half a second to load, which most processes need not wait for.
+    from pymatgen.analysis.bond_valence import BVAnalyzer  # noqa: PLC0415
+
     analyzer = BVAnalyzer(max_permutations=_MAX_PERMUTATIONS)
     try:
         with warnings.catch_warnings():

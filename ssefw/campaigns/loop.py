@@ -13,7 +13,8 @@ from ssefw.campaigns.acquisition import Choice, acquisition_order, expected_hits
 from ssefw.campaigns.budget import hold_if_spent
 from ssefw.campaigns.control import Part, set_priority
 from ssefw.campaigns.holds import Hold, hold, holds
-from ssefw.campaigns.rerank import Reranked, feedback_of, rerank
+from ssefw.campaigns.models import feedback_of
+from ssefw.campaigns.rerank import Reranked, rerank
 from ssefw.campaigns.spec import FeedbackSpec
 from ssefw.data.labels import class_of
 from ssefw.documents import CampaignRecord, Outcome

@@ -7,7 +7,7 @@ import numpy as np
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels import chance_above, class_of
-from ssefw.data.splits import cumulative_fractions
+from ssefw.data.pettifor import cumulative_fractions
 from ssefw.documents import Label, LabelSet, RankedCandidate
 
 __all__ = ["Known", "Why"]

@@ -110,8 +110,9 @@ def rerank(
     rankings are kept under hashes; `ssefw feedback history` lists them.
     """
     from ssefw.campaigns.loop import is_loop
-    from ssefw.campaigns.rerank import feedback_of, update_priorities
+    from ssefw.campaigns.models import feedback_of
     from ssefw.campaigns.rerank import rerank as rerank_campaign
+    from ssefw.campaigns.rerank import update_priorities
     from ssefw.campaigns.watch import latest_record
 
     with opened() as connection:
@@ -203,7 +204,7 @@ def history(*, campaign: str | None, as_json: bool) -> None:
 @store_option
 def check(*, ranking: str, campaign: str | None) -> None:
     """Fit the model of a stored ranking again from its labels, and compare the scores."""
-    from ssefw.campaigns.rerank import reproduce
+    from ssefw.campaigns.models import reproduce
     from ssefw.campaigns.watch import latest_record
 
     with opened(read_only=True) as connection:

@@ -59,6 +59,10 @@ class Dataset:
             threshold=self.threshold,
         )
 
+    def labeled(self) -> "Dataset":
+        """Return the dataset of the rows that have a class."""
+        return self.take(np.flatnonzero(self.y >= 0))
+
 
 def dataset_of(labels: LabelSet, *, threshold: float = SUPERIONIC) -> Dataset:
     """Return the decided labels of a set as a dataset.

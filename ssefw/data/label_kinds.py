@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from scipy.stats import chi2
-from scipy.stats import t as student_t
+from scipy.special import gammaincinv, stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels import SUPERIONIC, class_of
@@ -58,8 +57,9 @@ def _offset(
         offset = spread = Estimate.undetermined(reason, unit=DECADES)
     else:
         middle, sd = float(gaps.mean()), float(gaps.std(ddof=1))
-        half = float(student_t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
-        tails = chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+        half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
+        # Quantiles of chi squared with n - 1 degrees of freedom.
+        tails = 2 * gammaincinv((n - 1) / 2, [(1 + level) / 2, (1 - level) / 2])
         offset = Estimate(
             value=middle,
             lower=middle - half,
@@ -90,14 +90,14 @@ def corrected(label: Label, offsets: Sequence[KindOffset]) -> Label:
 
     The value moves by the offset; the spread of the kind and the uncertainty of the offset join the
     interval, all in decades as independent errors. A bound moves by the offset and is loosened by
-    the spread.
+    the spread. What was computed stays on record in `as_computed`.
     """
     known = {(item.kind, item.level_of_theory): item for item in offsets}
     item = known.get((label.kind, label.level_of_theory))
     if item is None or item.offset.value is None or item.spread.value is None:
         return label
     shift, sigma = item.offset.value, label.conductivity
-    quantile = float(student_t.ppf((1 + sigma.level) / 2, max(1, len(item.pairs) - 1)))
+    quantile = float(stdtrit(max(1, len(item.pairs) - 1), (1 + sigma.level) / 2))
     half = quantile * item.spread.value * math.sqrt(1 + 1 / len(item.pairs))
 
     def moved(number: float | None, side: int) -> float | None:
@@ -116,7 +116,7 @@ def corrected(label: Label, offsets: Sequence[KindOffset]) -> Label:
             "method": f"{sigma.method}; less {shift:+.2f} decades, spread {item.spread.value:.2f}",
         }
     )
-    return label.model_copy(update={"conductivity": conductivity})
+    return label.model_copy(update={"conductivity": conductivity, "as_computed": sigma})
 
 
 def resolve_labels(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 from pymatgen.core import Lattice, Structure
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.label_tables import ROOM_TEMPERATURE, read_label_table
@@ -174,7 +174,7 @@ def _at(points: list[Label], temperature: float) -> Label:
     n = len(x)
     variance = float(rest @ rest) / (n - 2)
     leverage = 1 + 1 / n + (here - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum()
-    half = float(student_t.ppf(0.975, n - 2)) * float(np.sqrt(variance * leverage))
+    half = float(stdtrit(n - 2, 0.975)) * float(np.sqrt(variance * leverage))
     middle = slope * here + intercept
     low, value, high = (float(np.exp(middle + d) / temperature) for d in (-half, 0.0, half))
     return points[0].model_copy(

@@ -85,6 +85,8 @@ class Label(Document):
     conductivity
         In S/cm at `temperature`. A censored value ("< 1e-10") is a bound. Of several reports it is
         the median, with their range as the interval.
+    as_computed
+        Where `conductivity` was moved onto the scale of experiment: what was computed.
     quantity
         What was measured: the whole pellet, the grains in it, or not said.
     lowest_temperature
@@ -100,6 +102,7 @@ class Label(Document):
     candidate_id: str
     formula: str
     conductivity: Estimate
+    as_computed: Estimate | None = None
     temperature: Temperature
     kind: LabelKind
     level_of_theory: str = ""
@@ -133,10 +136,14 @@ class LabelSet(Document):
     @property
     def version(self) -> str:
         """Hash of the labels; the same labels in another order have the same version."""
-        rows = sorted(
-            json.dumps(label.model_dump(mode="json"), sort_keys=True) for label in self.labels
-        )
+        rows = sorted(json.dumps(_said(label), sort_keys=True) for label in self.labels)
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
+
+
+def _said(label: Label) -> dict[str, Any]:
+    """Return what a label says; sets of before it could say `as_computed` keep their version."""
+    unsaid = {"as_computed"} if label.as_computed is None else set()
+    return label.model_dump(mode="json", exclude=unsaid)
 
 
 Decades = Annotated[float, Unit("decades")]

@@ -60,6 +60,14 @@ def _calculator(path: str, options: tuple[tuple[str, Any], ...]) -> Calculator:
     return calculator
 
 
+@cache
+def _distributions_with(package: str) -> tuple[str, ...]:
+    """Return what was installed to have a package; looking takes most of a second."""
+    if package in {"ase", "ssefw"}:
+        return (package,)
+    return tuple(packages_distributions().get(package, []))
+
+
 @dataclass(frozen=True, kw_only=True)
 class AseEngine(Engine):
     """Run an ASE calculator, by default the ML potential CHGNet.
@@ -105,8 +113,7 @@ class AseEngine(Engine):
 
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
-        package = self.calculator.partition(".")[0]
-        names = {"ase", "ssefw", *packages_distributions().get(package, [])}
+        names = {"ase", "ssefw", *_distributions_with(self.calculator.partition(".")[0])}
         if self.calculator == DEFAULT_CALCULATOR:
             names |= {"chgnet", "torch"}
         found = {}

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy.special
 
 from ssefw.analysis import fit_conductivity, predict_conductivity
 from ssefw.analysis.censored_line import log_spread
@@ -282,7 +282,7 @@ def _expected(
         np.exp(np.mean([np.log(log_spread(d.tracer) ** 2 * d.n_hops) for d in values]))
     )
     level = nearest.tracer.level
-    z = float(scipy.stats.norm.ppf(0.5 + 0.5 * level))
+    z = float(scipy.special.ndtri(0.5 + 0.5 * level))
     duration = length - skipped
     if policy is not None:
         hops_wanted = max(ENOUGH_HOPS, variance_per_hop * (z / policy.relative_error) ** 2)

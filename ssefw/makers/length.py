@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scipy.stats import norm
+import scipy.special
 
 from ssefw.documents import Diffusivity, Document
 from ssefw.units import ANGSTROM2_PER_PS_TO_CM2_PER_S, Cm2PerS, Fraction, Pure, TimePs
@@ -102,7 +102,7 @@ class LengthPolicy(Document):
         can be, and an interval needs as many as would make it if nothing but their count mattered;
         the bound itself falls with time where nothing hops.
         """
-        z = float(norm.ppf(0.5 + 0.5 * found.tracer.level))
+        z = float(scipy.special.ndtri(0.5 + 0.5 * found.tracer.level))
         hops_wanted = max(self.min_hops, (z / self.relative_error) ** 2)
         allowed = self.max_length - found.equilibration
         error, tracer = relative_error(found), found.tracer

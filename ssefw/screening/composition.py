@@ -10,22 +10,23 @@ join those of the composition where `cell` asks for it.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Composition
 from scipy.spatial.distance import cdist
-from sklearn.exceptions import NotFittedError
 from sklearn.utils.parallel import delayed
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
-from ssefw.data.splits import cumulative_fractions, repeated_random
+from ssefw.data.pettifor import cumulative_fractions
+from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.base import ModelState, Reason, Scores, Screener
-from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
+from ssefw.screening.base import ModelState, Reason, Scores
+from ssefw.screening.calibration import calibrate, calibrated
 from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
 from ssefw.screening.features import (
     CELL_FEATURES,
@@ -37,6 +38,7 @@ from ssefw.screening.features import (
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
 from ssefw.screening.parallel import run_tasks
 from ssefw.screening.tuning import search_settings
+from ssefw.screening.voting import VotingScreener, rows_without, votes_by_kind
 
 __all__ = ["CellFeatures", "CompositionScreener"]
 
@@ -49,10 +51,11 @@ _CELL_NAMES: dict[str, tuple[str, ...]] = {
 CHUNK = 4096
 
 
-class CompositionScreener(Screener):
+@dataclass(kw_only=True, eq=False)
+class CompositionScreener(VotingScreener):
     """Votes of classifiers on composition descriptors.
 
-    Parameters
+    Attributes
     ----------
     members
         Short names of the classifiers that vote; see `CLASSIFIERS`.
@@ -74,45 +77,25 @@ class CompositionScreener(Screener):
     name: ClassVar[str] = "composition"
     needs: ClassVar[Literal["composition", "structure"]] = "composition"
 
-    def __init__(
-        self,
-        *,
-        members: Sequence[str] = ("gb", "lgbm"),
-        n_splits: int = 100,
-        test_share: float = 0.2,
-        cell: CellFeatures = "none",
-        grouped: bool = True,
-        tuned: Mapping[str, Mapping[str, Any]] | None = None,
-        seed: int = 0,
-        workers: int = 1,
-    ) -> None:
-        unknown = sorted(set(members) - set(CLASSIFIERS))
-        if unknown or not members:
+    members: Sequence[str] = ("gb", "lgbm")
+    n_splits: int = 100
+    test_share: float = 0.2
+    cell: CellFeatures = "none"
+    grouped: bool = True
+    tuned: Mapping[str, Mapping[str, Any]] | None = None
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.members) - set(CLASSIFIERS))
+        if unknown or not self.members:
             raise ConfigurationError(
                 f"Unknown classifiers {unknown}. Known: {', '.join(sorted(CLASSIFIERS))}."
             )
-        if cell not in _CELL_NAMES:
-            raise ConfigurationError(f"cell must be one of none, kang or full, got {cell!r}.")
-        self.members = tuple(members)
-        self.n_splits = n_splits
-        self.test_share = test_share
-        self.cell = cell
-        self.grouped = grouped
-        self.tuned = {key: dict(value) for key, value in (tuned or {}).items()}
-        self.seed = seed
-        self.workers = workers
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments that change the result."""
-        return {
-            "members": list(self.members),
-            "n_splits": self.n_splits,
-            "test_share": self.test_share,
-            "cell": self.cell,
-            "grouped": self.grouped,
-            "tuned": self.tuned,
-            "seed": self.seed,
-        }
+        if self.cell not in _CELL_NAMES:
+            raise ConfigurationError(f"cell must be one of none, kang or full, got {self.cell!r}.")
+        self.members = list(self.members)
+        self.tuned = {key: dict(value) for key, value in (self.tuned or {}).items()}
 
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:  # noqa: ARG002
         """Fit one member of each kind to each split; the pool is not used.
@@ -122,7 +105,7 @@ class CompositionScreener(Screener):
         DataError
             If the labels cannot be split into two sides with both classes.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
+        labeled = data.labeled()
         self.cell_names_ = _CELL_NAMES[self.cell]
         features = self._features(labeled.materials)
         splits = repeated_random(
@@ -143,7 +126,7 @@ class CompositionScreener(Screener):
                 features[split.train],
                 labeled.y[split.train],
                 seed=seed,
-                settings=self.tuned.get(kind),
+                settings=(self.tuned or {}).get(kind),
             )
             for kind, split, seed in jobs
         )
@@ -156,66 +139,45 @@ class CompositionScreener(Screener):
             )
             for kind in self.members
         }
-        self.calibration_ = calibrate(
-            _unseen_probability(self.frozen_, [s for _, s, _ in jobs], features), labeled.y
-        )
+        unseen = _unseen_probability(self.frozen_, [s for _, s, _ in jobs], features)
+        self._calibrate_by(calibrate(unseen, labeled.y))
         self.typical_ = np.median(features, axis=0)
-        self.formulas_ = [material.formula for material in labeled.materials]
-        self._trained_on = {
-            "label_set": data.name,
-            "label_version": data.version,
-            "threshold": data.threshold,
-        }
+        self._remember(data, labeled.materials)
         self._set_distances()
         return self
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "CompositionScreener":
         """Return an unfitted screener with hyper-parameters searched for each kind of member."""
-        labeled = data.take(np.flatnonzero(data.y >= 0))
+        labeled = data.labeled()
         self.cell_names_ = _CELL_NAMES[self.cell]
         features = self._features(labeled.materials)
         found = {
             kind: search_settings(kind, features, labeled, trials=trials, seed=self.seed)
             for kind in self.members
         }
-        settings: Any = {**self.settings(), "tuned": found, "workers": self.workers}
-        return CompositionScreener(**settings)
+        return replace(self, tuned=found)
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return calibrated probabilities, votes and distances to the labels' compositions."""
         self._check_fitted()
-        n = len(materials)
         features, problems = self._features_where_possible(materials)
-        good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
-        each = np.full((len(self.frozen_), n), np.nan)
+        good = rows_without(problems, len(materials))
+        each = np.full((len(self.frozen_), len(materials)), np.nan)
         for number, member in enumerate(self.frozen_):
             each[number, good] = member.probability(features)
-        votes = (each >= 0.5).sum(axis=0)
-        middle, spread = np.full(n, np.nan), np.full(n, np.nan)
-        lower, upper, distance = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+        distance = np.full(len(materials), np.nan)
         if len(good):
-            middle[good], spread[good], lower[good], upper[good] = ensemble_summary(
-                each[:, good].mean(axis=0), each[:, good], self.calibration_
-            )
             distance[good] = self._distances([materials[row].composition for row in good])
-        kinds = np.array(self.kinds_)
-        return Scores(
-            names=tuple(material.name for material in materials),
-            probability=middle,
-            spread=spread,
-            lower=lower,
-            upper=upper,
+        return self._scores(
+            materials,
+            each,
+            problems,
             meaning=(
                 f"probability of sigma >= {self._trained_on['threshold']:g} S/cm near room "
                 f"temperature: mean of {len(self.frozen_)} members, calibrated on unseen labels"
             ),
-            votes=votes,
-            n_votes=len(self.frozen_),
             distance=distance,
-            problems=problems,
-            details={
-                f"votes_{kind}": (each[kinds == kind] >= 0.5).sum(axis=0) for kind in self.members
-            },
+            details=votes_by_kind(each, self.kinds_, self.members),
         )
 
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
@@ -253,12 +215,6 @@ class CompositionScreener(Screener):
         """Names of the descriptors, in order."""
         return (*COMPOSITION_FEATURES, *self.cell_names_)
 
-    @property
-    def trained_on(self) -> dict[str, Any]:
-        """Name, version and formulas of the labels, and the threshold."""
-        self._check_fitted()
-        return {**self._trained_on, "formulas": list(self.formulas_)}
-
     def state(self) -> ModelState:
         """Return members as arrays; equal arrays of all members are joined end to end."""
         self._check_fitted()
@@ -281,17 +237,12 @@ class CompositionScreener(Screener):
         self.frozen_ = part_frozen(meta, arrays)
         self.kinds_ = list(meta["kinds"])
         self.cell_names_ = tuple(meta["cell_names"])
-        self.calibration_ = (float(meta["calibration"][0]), float(meta["calibration"][1]))
-        self._trained_on = dict(meta["trained_on"])
-        self.formulas_ = list(meta["formulas"])
+        self._calibrate_by(meta["calibration"])
+        self._recall(meta)
         self.typical_ = arrays["typical"]
         self.importances_ = {kind: arrays[f"importance_{kind}"] for kind in self.members}
         self._set_distances()
         return self
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "frozen_"):
-            raise NotFittedError("This CompositionScreener is not fitted; call fit first.")
 
     def _features(self, materials: Sequence[Material]) -> npt.NDArray[np.float64]:
         compositions = [material.composition for material in materials]

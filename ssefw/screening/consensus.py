@@ -1,12 +1,10 @@
-"""Several systems as one: stacked where there are labels enough, averaged by rank where not.
+"""Several systems as one: joined by weights where there are labels enough, else by rank.
 
 Each system is fitted on folds of the labels that keep near-duplicates together, and scores what it
-did not see. A logistic regression on the logits of these out-of-fold scores, with weights that are
-not negative, says how far each is believed; the systems are then fitted to all labels. Whether the
-stack is better than the plain mean of the logits, or the best of its parts, is asked of the same
-folds, each judged by weights that were learned without it; where it is not, the mean counts, or
-that part speaks alone. With few labels a regression would be noise: then the mean of the ranks
-among the labels' out-of-fold scores counts, each system alike.
+did not see. These out-of-fold scores say how the systems are joined: by the mean of their
+calibrated logits, unless weights or one system alone are better by more than chance (`joining`).
+The systems are then fitted to all labels. With few labels all of that would be noise: then the mean
+of the ranks among the labels' out-of-fold scores counts, each system alike.
 
 A label that a system cannot score (its structure is missing) says nothing of that system and counts
 for the others.
@@ -14,16 +12,17 @@ for the others.
 Where systems disagree the consensus is uncertain: the spread joins their own with the standard
 deviation between them. Far from all labels (distance above 1) a system's logit shrinks towards the
 share of superionic labels, since its score is an extrapolation there.
-
-Wolpert, Neural Networks 5, 241 (1992), https://doi.org/10.1016/S0893-6080(05)80023-1
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from scipy.special import expit
+from scipy.special import logit as logit_of
 from sklearn.exceptions import NotFittedError
 
 from ssefw.data.dataset import Dataset
@@ -38,6 +37,7 @@ from ssefw.screening.base import (
     make_screener,
     usable_rows,
 )
+from ssefw.screening.joining import MEAN, STACK, Choice, Joint, choose
 
 __all__ = ["ConsensusScreener"]
 
@@ -48,9 +48,6 @@ DEFAULT_SYSTEMS: dict[str, dict[str, Any]] = {
     "boosted": {"system": "composition", "members": ["gb"], "n_splits": 20},
     "leafwise": {"system": "composition", "members": ["lgbm"], "n_splits": 20},
 }
-PENALTY = 1.0
-STACK, MEAN = "/stack", "/mean"
-"""Names of the stack and of the plain mean among the parts, which have no slash."""
 
 
 class ConsensusScreener(Screener):
@@ -113,16 +110,13 @@ class ConsensusScreener(Screener):
         unseen, fold = self._out_of_fold(labeled)
         smaller = int(min(np.bincount(labeled.y, minlength=2)))
         self.rate_ = float(labeled.y.mean())
-        self.is_stacked_ = smaller >= self.fewest
-        n = len(self.systems)
-        self.weights_, self.shift_ = np.full(n, 1.0 / n), 0.0
-        self.losses_: dict[str, float] = {}
-        if self.is_stacked_:
-            # What a system cannot score counts as the labels' share: nothing is said.
-            logits = np.where(np.isfinite(unseen), _logit(unseen) - _logit(np.array(self.rate_)), 0)
-            self._choose(logits, labeled.y, fold)
-        self.unseen_ = np.sort(unseen, axis=0)
-        ranks = np.nanmean(_ranks(self.unseen_, unseen), axis=1)
+        self.unseen_, self.fold_ = unseen, fold
+        self.choice_: Choice | None = None
+        if smaller >= self.fewest:
+            _, groups = np.unique(labeled.groups, return_inverse=True)
+            names = list(self.systems)
+            self.choice_ = choose(unseen, labeled.y, names=names, fold=fold, groups=groups)
+        ranks = np.nanmean(_ranks(unseen, unseen), axis=1)
         self.slope_, self.offset_ = _line(ranks, labeled.y)
         self.parts_ = {}
         for name in self.systems:
@@ -139,19 +133,6 @@ class ConsensusScreener(Screener):
     def _part(self, name: str) -> Screener:
         settings = {"seed": self.seed, **self.systems[name]}
         return make_screener(str(settings.pop("system", name)), settings)
-
-    def _choose(self, logits: Floats, y: Ints, fold: Ints) -> None:
-        """Weigh the parts, or take their mean or the best one where that is better."""
-        each = np.eye(len(self.systems))
-        # A choice is what the parts are joined to before weights are learned, one column or more.
-        choices = {STACK: each, MEAN: each.mean(axis=1, keepdims=True)}
-        choices |= {name: each[:, [k]] for k, name in enumerate(self.systems)}
-        self.losses_ = {
-            name: _loss_without(logits @ joined, y, fold) for name, joined in choices.items()
-        }
-        best = min(self.losses_, key=lambda name: self.losses_[name])
-        weights, self.shift_ = _stack(logits @ choices[best], y)
-        self.weights_ = choices[best] @ weights
 
     def _out_of_fold(self, data: Dataset) -> tuple[Floats, Ints]:
         """Return scores of labels that a part had not seen, shape (n, n_parts), and their folds.
@@ -188,9 +169,11 @@ class ConsensusScreener(Screener):
 
     @property
     def weights(self) -> dict[str, float]:
-        """How far each system is believed; of a rank average, all are alike."""
+        """How far the joint logit moves with each system's; of a rank average, all are alike."""
         self._check_fitted()
-        return dict(zip(self.systems, self.weights_.tolist(), strict=True))
+        n = len(self.systems)
+        effect = np.full(n, 1.0 / n) if self.choice_ is None else self.choice_.joint.effect
+        return dict(zip(self.systems, effect.tolist(), strict=True))
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return the joint probability; a material that one system cannot score rests on others."""
@@ -203,7 +186,7 @@ class ConsensusScreener(Screener):
             [np.full(len(materials), np.nan) if d is None else d for d in distances]
         )
         each = self._trusted(each, far)
-        probability = self._join(each, known)
+        probability = self._join(each)
         own = np.column_stack([scores.spread for scores in found])
         spread, lower, upper = _disagreement(each, own, known, probability)
         none = ~known.any(axis=1)
@@ -232,53 +215,44 @@ class ConsensusScreener(Screener):
 
     def _told(self) -> str:
         parts = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
-        if not self.is_stacked_:
+        choice = self.choice_
+        if choice is None:
             return f"mean rank, since labels are few, of {parts}"
-        best = min(self.losses_, key=lambda name: self.losses_[name])
-        if best in {STACK, MEAN}:
-            how = "stacked with weights" if best == STACK else "mean of the logits, with weights"
-            return f"{how} {parts}"
-        return (
-            f"{best} alone, since on labels not seen the stack was not better (log loss "
-            f"{self.losses_[STACK]:.3f}, alone {self.losses_[best]:.3f})"
+        if choice.name == MEAN:
+            return f"mean of the calibrated logits, with weights {parts}{_runner_up(choice)}"
+        better = (
+            f"better than the mean on labels not seen (log loss {choice.losses[choice.name]:.3f}, "
+            f"mean {choice.losses[MEAN]:.3f}, standard error {choice.errors[choice.name]:.3f})"
         )
+        if choice.name == STACK:
+            return f"stacked with weights {parts}, {better}"
+        return f"{choice.name} alone, {better}"
 
     def _trusted(self, each: Floats, far: Floats) -> Floats:
         """Return probabilities that shrink towards the labels' share far from all labels."""
-        base = _logit(np.array(self.rate_))
+        base = logit_of(self.rate_)
         trust = 1.0 / np.maximum(1.0, np.where(np.isfinite(far), far, 1.0))
-        return _expit(base + trust * (_logit(each) - base))
+        sure = np.clip(each, 1e-6, 1 - 1e-6)
+        return np.asarray(expit(base + trust * (logit_of(sure) - base)))
 
-    def _join(self, each: Floats, known: npt.NDArray[np.bool_]) -> Floats:
-        total = self.weights_.sum()
-        weights = np.where(known, self.weights_, 0.0)
-        present = weights.sum(axis=1)
-        alone = np.where(known, 1.0, 0.0)
-        # Where only systems without weight could score, they count alike.
-        weights = np.where(present[:, None] > 0, weights, alone)
-        present = weights.sum(axis=1)
-        result = np.full(len(each), np.nan)
-        some = known.any(axis=1)
-        if self.is_stacked_:
-            base = _logit(np.array(self.rate_))
-            logits = np.where(known, _logit(each) - base, 0.0)
-            scale = np.divide(total or 1.0, present, out=np.ones(len(each)), where=present > 0)
-            joint = base + self.shift_ + scale * (weights * logits).sum(axis=1)
-            result[some] = _expit(joint[some])
-        else:
-            ranks = np.where(known, _ranks(self.unseen_, each), 0.0)
-            mean = (weights * ranks).sum(axis=1) / np.where(some, present, 1.0)
-            result[some] = _expit(self.slope_ * mean[some] + self.offset_)
-        return result
+    def _join(self, each: Floats) -> Floats:
+        if self.choice_ is not None:
+            return self.choice_.joint.probability(each)
+        known = np.isfinite(each)
+        ranks = np.where(known, _ranks(self.unseen_, each), 0.0)
+        n = known.sum(axis=1)
+        mean = ranks.sum(axis=1) / np.maximum(n, 1)
+        return np.where(n > 0, expit(self.slope_ * mean + self.offset_), np.nan)
 
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
         """Return the properties of all systems that move the score most, by weight."""
         self._check_fitted()
-        total = float(self.weights_.sum()) or 1.0
+        weights = np.array(list(self.weights.values()))
+        total = float(weights.sum()) or 1.0
         reasons = [
             Reason(f"{name}: {item.feature}", item.value, item.typical, item.effect * share)
             for (name, part), share in zip(
-                self.parts_.items(), (self.weights_ / total).tolist(), strict=True
+                self.parts_.items(), (weights / total).tolist(), strict=True
             )
             for item in part.explain(material, top=top)
         ]
@@ -306,15 +280,12 @@ class ConsensusScreener(Screener):
         meta = {
             "parts": {name: state.meta for name, state in states.items()},
             "rate": self.rate_,
-            "is_stacked": self.is_stacked_,
-            "weights": self.weights_.tolist(),
-            "shift": self.shift_,
-            "losses": self.losses_,
+            "choice": None if self.choice_ is None else asdict(self.choice_),
             "slope": self.slope_,
             "offset": self.offset_,
             "trained_on": self._trained_on,
         }
-        return ModelState(meta, {**arrays, "unseen": self.unseen_})
+        return ModelState(meta, {**arrays, "unseen": self.unseen_, "fold": self.fold_})
 
     def restore(self, state: ModelState) -> Self:
         """Take over what `state` returned."""
@@ -328,12 +299,10 @@ class ConsensusScreener(Screener):
             }
             self.parts_[name] = self._part(name).restore(ModelState(meta["parts"][name], arrays))
         self.rate_ = float(meta["rate"])
-        self.is_stacked_ = bool(meta["is_stacked"])
-        self.weights_ = np.array(meta["weights"])
-        self.shift_ = float(meta["shift"])
-        self.losses_ = dict(meta["losses"])
+        choice = meta["choice"]
+        self.choice_ = choice and Choice(**{**choice, "joint": Joint(**choice["joint"])})
         self.slope_, self.offset_ = float(meta["slope"]), float(meta["offset"])
-        self.unseen_ = state.arrays["unseen"]
+        self.unseen_, self.fold_ = state.arrays["unseen"], state.arrays["fold"]
         self._trained_on = dict(meta["trained_on"])
         return self
 
@@ -342,40 +311,27 @@ class ConsensusScreener(Screener):
             raise NotFittedError("This consensus has not been fitted; call fit or load a model.")
 
 
-def _stack(logits: Floats, y: Ints) -> tuple[Floats, float]:
-    """Return weights, none negative, and a shift that make the joint logit likeliest.
-
-    A weak pull towards the plain mean keeps equal systems equal.
-    """
-    n = logits.shape[1]
-
-    def loss(p: Floats) -> float:
-        z = logits @ p[:n] + p[n]
-        pull = PENALTY * float(((p[:n] - 1.0 / n) ** 2).sum() + p[n] ** 2)
-        return float((np.logaddexp(0.0, z + base) - y * (z + base)).sum()) + pull
-
-    base = float(_logit(np.array(y.mean())))
-    start = np.append(np.full(n, 1.0 / n), 0.0)
-    found = minimize(loss, x0=start, bounds=[(0.0, 5.0)] * n + [(-3.0, 3.0)])
-    return np.asarray(found.x[:n]), float(found.x[n])
+def _runner_up(choice: Choice) -> str:
+    """Return by how much the best other way missed what is asked of it, as words."""
+    if not choice.errors:
+        return ""
+    best = min(choice.errors, key=lambda way: choice.losses[way])
+    gain = choice.losses[MEAN] - choice.losses[best]
+    if gain <= 0:
+        return ""
+    name = "a stack" if best == STACK else f"{best} alone"
+    asked = choice.needed * choice.errors[best]
+    return (
+        f"; on labels not seen {name} was better by {gain:.3f} of log loss, which may be chance "
+        f"({choice.needed:.1f} standard errors are {asked:.3f})"
+    )
 
 
-def _loss_without(logits: Floats, y: Ints, fold: Ints) -> float:
-    """Return the mean log loss of each fold by weights that were learned on the others."""
-    lost = np.empty(len(y))
-    for number in np.unique(fold):
-        here = fold == number
-        weights, shift = _stack(logits[~here], y[~here])
-        z = logits[here] @ weights + shift + _logit(np.array(y[~here].mean()))
-        lost[here] = np.logaddexp(0.0, z) - y[here] * z
-    return float(lost.mean())
-
-
-def _ranks(sorted_columns: Floats, values: Floats) -> Floats:
+def _ranks(columns: Floats, values: Floats) -> Floats:
     """Return the share of the labels' scores below each value, column by column."""
     ranks = []
-    for column, x in zip(sorted_columns.T, values.T, strict=True):
-        known = column[np.isfinite(column)]
+    for column, x in zip(columns.T, values.T, strict=True):
+        known = np.sort(column[np.isfinite(column)])
         below = np.searchsorted(known, x, "left") + np.searchsorted(known, x, "right")
         ranks.append(np.where(np.isfinite(x), below / (2 * len(known)), np.nan))
     return np.column_stack(ranks)
@@ -383,7 +339,7 @@ def _ranks(sorted_columns: Floats, values: Floats) -> Floats:
 
 def _line(ranks: Floats, y: Ints) -> tuple[float, float]:
     """Return slope and offset of a logistic line on mean ranks, held close to the labels' share."""
-    base = float(_logit(np.array(y.mean())))
+    base = float(logit_of(y.mean()))
 
     def loss(p: Floats) -> float:
         z = p[0] * (ranks - 0.5) + p[1] + base
@@ -416,12 +372,3 @@ def _largest(far: Floats) -> Floats | None:
         return None
     largest = np.where(np.isfinite(far), far, -np.inf).max(axis=1)
     return np.where(np.isfinite(largest), largest, np.nan)
-
-
-def _logit(probability: Floats) -> Floats:
-    p = np.clip(probability, 1e-6, 1 - 1e-6)
-    return np.asarray(np.log(p / (1 - p)))
-
-
-def _expit(logit: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)))

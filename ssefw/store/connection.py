@@ -13,9 +13,9 @@ from maggma.stores import GridFSStore, MongoStore
 
 from ssefw.store.address import Address
 from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.database import EmbeddedDatabase, open_database
+from ssefw.store.database import open_database
 from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
-from ssefw.store.job_indices import folder_indices, server_indices
+from ssefw.store.job_indices import job_indices
 from ssefw.store.launchpad import ServerLaunchPad
 from ssefw.store.patience import Patience, PatientDatabase
 from ssefw.store.remote import PatientGridFSStore, documents_over
@@ -190,7 +190,6 @@ def _prepare(database: Any, launchpad: LaunchPad, data: MongoStore | GridFSStore
     launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
     launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
-    is_folder = isinstance(database, EmbeddedDatabase)
-    for fields in folder_indices() if is_folder else server_indices():
+    for fields in job_indices():
         database[JOBS].create_index(fields)
     data.ensure_index("blob_uuid")

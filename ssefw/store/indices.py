@@ -14,7 +14,9 @@ from mongomock.filtering import iter_key_candidates
 from sentinels import NOTHING  # type: ignore[import-untyped]  # mongomock's missing value
 
 from ssefw.store.keys import (
+    NUMBER,
     OUTSIDE,
+    Range,
     encode_key,
     invert_key,
     is_exact,
@@ -23,7 +25,9 @@ from ssefw.store.keys import (
     range_key,
 )
 
-__all__ = ["Condition", "Index", "conditions", "values_at"]
+__all__ = ["Condition", "Index", "Values", "conditions", "values_at"]
+
+_ENDS = {"$gt", "$gte", "$lt", "$lte"}
 
 
 @dataclass(frozen=True)
@@ -72,18 +76,36 @@ class Index:
 
     def keys(self, document: Mapping[str, Any]) -> frozenset[bytes]:
         """Return the keys under which a document is found."""
-        parts = []
-        ordered = True
-        for field, direction in self.fields:
-            values, simple = values_at(field, document)
-            ordered = ordered and simple
-            encoded = {encode_key(value) for value in values}
-            parts.append({invert_key(key) for key in encoded} if direction < 0 else encoded)
-        if len(parts) == 1:
-            keys = frozenset(parts[0])
-        else:
-            keys = frozenset(b"".join(combination) for combination in product(*parts))
-        return keys if ordered else keys | {OUTSIDE}
+        return self.keys_of(Values(document))
+
+    def keys_of(self, values: "Values") -> frozenset[bytes]:
+        """Return the keys under which the document of some values is found."""
+        if len(self.fields) == 1:
+            parts, is_simple = values.keys(*self.fields[0])
+            keys = frozenset(parts)
+            return keys if is_simple else keys | {OUTSIDE}
+        found = [values.keys(field, direction) for field, direction in self.fields]
+        keys = frozenset(map(b"".join, product(*(parts for parts, _ in found))))
+        return keys if all(is_simple for _, is_simple in found) else keys | {OUTSIDE}
+
+
+class Values:
+    """The keys of a document's fields, made once for all indices that begin or end with one."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self._document = document
+        self._keys: dict[tuple[str, int], tuple[set[bytes], bool]] = {}
+
+    def keys(self, field: str, direction: int) -> tuple[set[bytes], bool]:
+        """Return the keys of a field in a direction, and whether they are one it is sorted by."""
+        if (field, direction) not in self._keys:
+            if direction < 0:
+                keys, is_simple = self.keys(field, 1)
+                self._keys[field, direction] = {invert_key(key) for key in keys}, is_simple
+            else:
+                values, is_simple = values_at(field, self._document)
+                self._keys[field, direction] = {encode_key(value) for value in values}, is_simple
+        return self._keys[field, direction]
 
 
 def values_at(field: str, document: Mapping[str, Any]) -> tuple[list[Any], bool]:
@@ -113,14 +135,13 @@ class Condition:
         Pairs of a field and the keys of the values.
     is_exact
         Whether a document found under a key meets the condition for certain.
-    span
-        Of a range: the first key in it and the first behind it; there is one field then, without
-        keys.
+    range
+        There is one field then, without keys.
     """
 
     alternatives: tuple[tuple[str, tuple[bytes, ...]], ...]
     is_exact: bool
-    span: tuple[bytes, bytes] | None = None
+    range: Range | None = None
 
 
 def conditions(filter_: Mapping[str, Any]) -> tuple[list[Condition], bool]:
@@ -149,7 +170,7 @@ def _either(branches: Any) -> Condition | None:
     alternatives: list[tuple[str, tuple[bytes, ...]]] = []
     for branch in branches if isinstance(branches, list | tuple) else []:
         found = conditions(branch)[0] if isinstance(branch, Mapping) else []
-        found = [condition for condition in found if condition.span is None]
+        found = [condition for condition in found if condition.range is None]
         if not found:
             return None
         alternatives.extend(found[0].alternatives)
@@ -159,8 +180,8 @@ def _either(branches: Any) -> Condition | None:
 def _condition(field: str, demand: Any) -> Condition | None:
     values = None if field.startswith("$") else _values(demand)
     if values is None:
-        span = None if field.startswith("$") else _span(demand)
-        return Condition(((field, ()),), is_exact=False, span=span) if span else None
+        ends = None if field.startswith("$") else _range(demand)
+        return Condition(((field, ()),), is_exact=ends[1], range=ends[0]) if ends else None
     keys: list[bytes] = []
     for value in values:
         found = lookup_keys(value)
@@ -179,25 +200,25 @@ def _values(demand: Any) -> list[Any] | None:
     return [demand["$eq"]] if "$eq" in demand else None
 
 
-def _span(demand: Any) -> tuple[bytes, bytes] | None:
-    """Return the keys between which numbers or texts lie that meet a demand, ends included."""
+def _range(demand: Any) -> tuple[Range, bool] | None:
+    """Return between which numbers or texts what meets a demand lies, and whether all there do."""
     if not isinstance(demand, Mapping):
         return None
-    low = high = None
+    ends: dict[str, tuple[bytes, bool]] = {}
+    n_ends = 0
     for operator, value in demand.items():
-        if operator not in {"$gt", "$gte", "$lt", "$lte"}:
-            continue
-        key = range_key(value)
-        if key is None:
-            return None
-        if operator in {"$gt", "$gte"}:
-            low = key
-        else:
-            high = key + OUTSIDE
-    known = low or high
-    if known is None:
+        if operator in _ENDS:
+            key = range_key(value)
+            if key is None:
+                return None
+            n_ends += 1
+            ends[operator[1]] = key, operator.endswith("e")
+    ranks = {key[0] for key, _ in ends.values()}
+    if len(ranks) != 1:
         return None
-    rank = known[:1]
-    if low and high and low[:1] != high[:1]:
-        return None
-    return low or rank, high or bytes([rank[0] + 1])
+    (rank,) = ranks
+    low, has_low = ends.get("g", (None, True))
+    high, has_high = ends.get("l", (None, True))
+    # NaN lies before all numbers, and is not less than any.
+    is_exact = n_ends == len(demand) == len(ends) and (low is not None or rank != NUMBER[0])
+    return Range(rank, low, high, has_low, has_high), is_exact

@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
 from math import isnan
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 from bson import ObjectId
 
 __all__ = [
+    "NUMBER",
     "OUTSIDE",
+    "Range",
     "encode_key",
     "invert_key",
-    "invert_span",
     "is_exact",
     "is_sortable",
     "lookup_keys",
@@ -88,11 +89,39 @@ def split_texts(key: bytes) -> list[str] | None:
     return texts
 
 
-def invert_span(low: bytes, high: bytes) -> tuple[bytes, bytes]:
-    """Return the range of inverted keys of a range of keys, given and returned half-open."""
-    # Behind every key of a type comes what is one above the type's inverted rank.
-    end = bytes([256 - low[0]]) if len(low) == 1 else invert_key(low) + OUTSIDE
-    return invert_key(high.removesuffix(OUTSIDE)), end
+class Range(NamedTuple):
+    """Numbers, or texts, between two ends.
+
+    Attributes
+    ----------
+    rank
+        Of the type.
+    low, high
+        Keys of the ends, None where there is none.
+    has_low, has_high
+        Whether the end belongs to it.
+    """
+
+    rank: int
+    low: bytes | None
+    high: bytes | None
+    has_low: bool = True
+    has_high: bool = True
+
+    def span(self, direction: int) -> tuple[bytes, bytes]:
+        """Return its first key, and the first behind it, of keys that sort up (1) or down (-1).
+
+        Behind a key comes, in an index over several fields, whatever begins with it.
+        """
+        ends = [(self.low, self.has_low), (self.high, self.has_high)]
+        rank = self.rank
+        if direction < 0:
+            ends = [(key and invert_key(key), has) for key, has in reversed(ends)]
+            rank = 255 - rank
+        (low, has_low), (high, has_high) = ends
+        first = bytes([rank]) if low is None else low if has_low else low + OUTSIDE
+        last = bytes([rank + 1]) if high is None else high + OUTSIDE if has_high else high
+        return first, last
 
 
 def range_key(value: Any) -> bytes | None:

@@ -80,7 +80,7 @@ RANGES = {
 }
 """Where the conductivity and the energy of a kind are."""
 
-MANY_FORMULAS = 200
+MANY_FORMULAS = 2000
 
 A_NUMBER = {"$gte": -math.inf}
 

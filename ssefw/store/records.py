@@ -13,7 +13,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from ssefw.errors import StoreError
-from ssefw.store.indices import Index
+from ssefw.store.indices import Index, Values
 from ssefw.store.keys import OUTSIDE, encode_key
 from ssefw.store.sqlite import DocumentFile, Table
 
@@ -59,7 +59,8 @@ class Records:
         data.setdefault("_id", ObjectId())
         body = bson.encode(data)
         document = bson.decode(body)
-        keys = {index: index.keys(document) for index in self.table.indices.values()}
+        values = Values(document)
+        keys = {index: index.keys_of(values) for index in self.table.indices.values()}
         for index, new in keys.items():
             self._check_unique(index, new, None, document)
         try:
@@ -77,12 +78,13 @@ class Records:
         body = bson.encode(document)
         if body == old.body:
             return False
-        before, after = bson.decode(old.body), bson.decode(body)
+        before, after = Values(bson.decode(old.body)), Values(bson.decode(body))
         changes = {
-            index: (index.keys(before), index.keys(after)) for index in self.table.indices.values()
+            index: (index.keys_of(before), index.keys_of(after))
+            for index in self.table.indices.values()
         }
         for index, (_, new) in changes.items():
-            self._check_unique(index, new, old.seq, after)
+            self._check_unique(index, new, old.seq, document)
         query = f"UPDATE {self.table.name} SET body = ? WHERE seq = ?"
         self.connection.execute(query, (body, old.seq))
         for index, (known, new) in changes.items():
@@ -94,8 +96,9 @@ class Records:
         """Forget a document."""
         query = f"DELETE FROM {self.table.name} WHERE seq = ?"
         self.connection.execute(query, (record.seq,))
+        values = Values(record.document)
         for index in self.table.indices.values():
-            self._remove_keys(index, index.keys(record.document), record.seq)
+            self._remove_keys(index, index.keys_of(values), record.seq)
 
     def build(
         self, name: str, fields: Sequence[tuple[str, int]], *, is_unique: bool, is_sparse: bool
@@ -150,7 +153,8 @@ class Records:
 
     def _add_keys(self, index: Index, keys: frozenset[bytes], seq: int | None) -> None:
         query = f"INSERT INTO {index.table} (key, seq) VALUES (?, ?)"
-        self.connection.executemany(query, [(key, seq) for key in keys])
+        for key in keys:
+            self.connection.execute(query, (key, seq))
 
     def _remove_keys(self, index: Index, keys: frozenset[bytes], seq: int) -> None:
         query = f"DELETE FROM {index.table} WHERE key = ? AND seq = ?"

@@ -6,14 +6,13 @@ record without a job (a label, a ranking) in the same shape, with its content ha
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
 from jobflow import JobStore
-from monty.json import MontyDecoder
 
 from ssefw.data.compositions import spellings
 from ssefw.documents import (
@@ -32,20 +31,16 @@ from ssefw.store.answers import (
     labels_among,
     ordered,
 )
-from ssefw.store.query import KINDS, Ask, behind, check_question, matching_formulas, order_of
+from ssefw.store.current import CurrentOutputs, criteria_for, decoded
+from ssefw.store.query import KINDS, Ask, check_question, matching_formulas, order_of
 from ssefw.store.reanalysis import newer_analyses, reanalyzed
 
 __all__ = ["Page", "ResultStore"]
 
 D = TypeVar("D", bound=Document)
 
-MODULE = "output.@module"
-
 PUT_TOGETHER = ("candidates", "labels", "conductivities")
 """Kinds of answers that are parts of records, or of several."""
-
-BATCH = 100
-"""Records read at a time; those with arrays in the additional store are large."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +60,7 @@ class ResultStore:
 
     def __init__(self, job_store: JobStore, database: Any = None) -> None:
         self._store = job_store
+        self._outputs = CurrentOutputs(job_store)
         self._database = database
 
     def derived(self) -> dict[str, dict[str, Any]]:
@@ -109,7 +105,7 @@ class ResultStore:
                 f"There is no record {key!r} in the store: check the key, or list what there is "
                 "with `ssefw results`."
             )
-        return _decoded(found, Document)
+        return decoded(found, Document)
 
     def find(
         self,
@@ -135,8 +131,9 @@ class ResultStore:
         StoreError
             When a record cannot be read; the message has its key.
         """
-        for record in self._records(kind, campaign, candidate, stage, where):
-            yield _decoded(record, kind)
+        criteria = criteria_for(kind, campaign, candidate, stage, where)
+        for record in self._outputs.stream(criteria):
+            yield decoded(record, kind)
 
     def ask(
         self,
@@ -180,8 +177,8 @@ class ResultStore:
         else:
             for criteria in self._criteria(kind, ask):
                 order = order_of(kind, sort, reverse=reverse)
-                for record in self._page(criteria, order, skip=skip, limit=limit):
-                    yield _decoded(record, KINDS[kind])
+                for record in self._outputs.page(criteria, order, skip=skip, limit=limit):
+                    yield decoded(record, KINDS[kind])
 
     def page(
         self,
@@ -210,23 +207,12 @@ class ResultStore:
         order = order_of(kind, sort, reverse=reverse)
         records: list[dict[str, Any]] = []
         for criteria in self._criteria(kind, ask):
-            for part in [criteria] if after is None else self._behind(criteria, order, after):
+            parts = [criteria] if after is None else self._outputs.behind(criteria, order, after)
+            for part in parts:
                 left = limit - len(records)
-                records += self._page(part, order, skip=0, limit=left) if left else []
-        documents = tuple(_decoded(record, KINDS[kind]) for record in records)
+                records += self._outputs.page(part, order, skip=0, limit=left) if left else []
+        documents = tuple(decoded(record, KINDS[kind]) for record in records)
         return Page(documents, records[-1]["uuid"] if len(records) == limit else None)
-
-    def _behind(
-        self, criteria: dict[str, Any], order: list[tuple[str, int]], key: str
-    ) -> list[dict[str, Any]]:
-        field = order[0][0]
-        last = self._store.query_one({"uuid": key}, properties=[field], sort={"index": -1})
-        if last is None:
-            raise StoreError(f"There is no record {key!r} to go on behind; give no key to begin.")
-        value: Any = last
-        for name in field.split("."):
-            value = value.get(name) if isinstance(value, Mapping) else None
-        return behind(criteria, order, value, key)
 
     def _criteria(self, kind: str, ask: Ask) -> Iterator[dict[str, Any]]:
         """Yield the filter of a question to records; nothing where no answer is possible."""
@@ -242,7 +228,7 @@ class ResultStore:
         if formulas == [] or within == []:
             return
         where = asked.where(kind, formulas=formulas)
-        criteria = _criteria(KINDS[kind], ask.campaign, ask.candidate, None, where)
+        criteria = criteria_for(KINDS[kind], ask.campaign, ask.candidate, None, where)
         if within is not None and ask.candidate is None:
             criteria["metadata.candidate"] = {"$in": within}
         elif within is not None and ask.candidate not in within:
@@ -293,28 +279,6 @@ class ResultStore:
                     seen.add(item.candidate_id)
                     yield item
 
-    def _page(
-        self,
-        criteria: dict[str, Any],
-        order: list[tuple[str, int]],
-        *,
-        skip: int,
-        limit: int | None,
-    ) -> Iterator[dict[str, Any]]:
-        """Yield current records in order; what a job has outdated does not count."""
-        passed, given = 0, 0
-        for batch in self._current(
-            criteria, order, at_most=None if limit is None else skip + limit
-        ):
-            keys = list(batch)[max(0, skip - passed) :]
-            passed += len(batch)
-            if limit is not None:
-                keys = keys[: limit - given]
-            given += len(keys)
-            yield from self._loaded({key: batch[key] for key in keys})
-            if limit is not None and given >= limit:
-                return
-
     def count(
         self,
         kind: type[Document],
@@ -325,67 +289,7 @@ class ResultStore:
         where: Mapping[str, Any] | None = None,
     ) -> int:
         """Return how many records `find` would yield."""
-        criteria = _criteria(kind, campaign, candidate, stage, where)
-        return sum(map(len, self._current(criteria)))
-
-    def _records(
-        self,
-        kind: type[Document],
-        campaign: str | None,
-        candidate: str | None,
-        stage: str | None,
-        where: Mapping[str, Any] | None,
-    ) -> Iterator[dict[str, Any]]:
-        for batch in self._current(_criteria(kind, campaign, candidate, stage, where)):
-            yield from self._loaded(batch)
-
-    def _loaded(self, batch: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-        """Yield the records of uuids with an index, in their order."""
-        found = {
-            record["uuid"]: record
-            for record in self._store.query({"uuid": {"$in": list(batch)}}, load=True)
-            if record["index"] == batch[record["uuid"]]
-        }
-        yield from (found[uuid] for uuid in batch if uuid in found)
-
-    def _matches(
-        self, criteria: dict[str, Any], order: Sequence[tuple[str, int]], at_most: int | None
-    ) -> Iterator[dict[str, Any]]:
-        """Yield uuid and index of what matches; of a few that are wanted, not more are read."""
-        # The class finds them, and an index; whether it is ours is seen then.
-        asked = {name: demand for name, demand in criteria.items() if name != MODULE}
-        fields: list[str] = ["uuid", "index", MODULE]
-        sort: Any = dict(order) or None
-        size, start = at_most or 0, 0
-
-        def ours(found: dict[str, Any]) -> bool:
-            return bool(found["output"].get("@module") == criteria[MODULE])
-
-        while size:
-            block = list(self._store.query(asked, fields, sort=sort, skip=start, limit=size))
-            yield from filter(ours, block)
-            if len(block) < size:
-                return
-            start += size
-        yield from filter(ours, self._store.query(asked, fields, sort=sort))
-
-    def _current(
-        self,
-        criteria: dict[str, Any],
-        order: Sequence[tuple[str, int]] = (),
-        *,
-        at_most: int | None = None,
-    ) -> Iterator[dict[str, int]]:
-        """Yield the indices, by uuid, of matches that no higher index of the job outdates."""
-        matches = self._matches(criteria, order, at_most)
-        size = min(BATCH, at_most or BATCH)
-        while batch := [(match["uuid"], match["index"]) for match in islice(matches, size)]:
-            latest: dict[str, int] = {}
-            for other in self._store.query(
-                {"uuid": {"$in": [uuid for uuid, _ in batch]}}, properties=["uuid", "index"]
-            ):
-                latest[other["uuid"]] = max(other["index"], latest.get(other["uuid"], 0))
-            yield {uuid: index for uuid, index in batch if latest.get(uuid) == index}
+        return self._outputs.count(criteria_for(kind, campaign, candidate, stage, where))
 
 
 def _timeless(output: dict[str, Any]) -> dict[str, Any]:
@@ -393,49 +297,3 @@ def _timeless(output: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(provenance, dict):
         return output
     return {**output, "provenance": {**provenance, "created": None}}
-
-
-def _criteria(
-    kind: type[Document],
-    campaign: str | None,
-    candidate: str | None,
-    stage: str | None,
-    where: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    metadata = {"campaign": campaign, "candidate": candidate, "stage": stage}
-    criteria: dict[str, Any] = {
-        "output.@class": kind.__name__,
-        MODULE: kind.__module__,
-        **{f"metadata.{name}": value for name, value in metadata.items() if value is not None},
-    }
-    # Side by side, so that one index may answer all of it.
-    return {**criteria, **_below_output(where or {})}
-
-
-def _below_output(where: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name if name.startswith("$") else f"output.{name}": (
-            [_below_output(part) for part in demand] if name in {"$and", "$or", "$nor"} else demand
-        )
-        for name, demand in where.items()
-    }
-
-
-def _decoded(record: Mapping[str, Any], kind: type[D]) -> D:
-    output = record["output"]
-    try:
-        document = MontyDecoder().process_decoded(output)
-    except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise StoreError(
-            f"Record {record['uuid']!r} cannot be read as {kind.__name__}: {reason}. Read it with "
-            "the ssefw version that wrote it, or delete it and run its job again."
-        ) from error
-    if not isinstance(document, kind):
-        found = output.get("@class") if isinstance(output, Mapping) else None
-        raise StoreError(
-            f"Record {record['uuid']!r} is {found or type(document).__name__!r}, not a "
-            f"{kind.__name__}: it was not written by this ssefw, look at it with "
-            "`ssefw results show`."
-        )
-    return document

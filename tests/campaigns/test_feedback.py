@@ -12,14 +12,9 @@ from ssefw.campaigns.feedback import import_outcomes, ingest
 from ssefw.campaigns.holds import add_spending
 from ssefw.campaigns.launch import submit
 from ssefw.campaigns.loop import advance
+from ssefw.campaigns.models import campaign_materials, feedback_of, reproduce
 from ssefw.campaigns.plan import make_plan
-from ssefw.campaigns.rerank import (
-    campaign_materials,
-    feedback_of,
-    reproduce,
-    rerank,
-    update_priorities,
-)
+from ssefw.campaigns.rerank import rerank, update_priorities
 from ssefw.campaigns.spec import read_campaign
 from ssefw.campaigns.watch import latest_record
 from ssefw.documents import LabelSet, RankedCandidate, Reranking

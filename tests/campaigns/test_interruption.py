@@ -7,15 +7,12 @@ import subprocess
 import sys
 import textwrap
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ssefw.documents import Outcome, RelaxResult
-from ssefw.documents import Trajectory as Ledger
-from ssefw.store import connect, open_blobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store import connect
+from tests.campaigns.killing import kill_9, results, worker_pids
 from tests.conftest import CAMPAIGN, run_ssefw
 
 STEPS_PER_CHUNK = 50
@@ -33,11 +30,14 @@ class Counted(EMT):
 """
 
 
-def prepare(folder):
+def prepare(folder, *, min_length=7):
+    """Make a campaign; the longer the cells, the longer there is to stop it."""
     folder.mkdir()
     (folder / "counted.py").write_text(textwrap.dedent(COUNTED))
     text = CAMPAIGN.replace("ase.calculators.emt.EMT", "counted.Counted")
-    text = text.replace("min_length: 3", "min_length: 7").replace("length: 1.0", "length: 2.0")
+    text = text.replace("min_length: 3", f"min_length: {min_length}").replace(
+        "length: 1.0", "length: 2.0"
+    )
     (folder / "small.yaml").write_text(text)
     return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
 
@@ -46,45 +46,10 @@ def evaluations(folder):
     return len((folder / "evaluations").read_text().splitlines())
 
 
-def worker_pids(folder):
-    """Return the workers of a campaign: processes that work in its folder."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (process / "cmdline").read_bytes().split(b"\0")
-            if b"work" in words and (process / "cwd").resolve().is_relative_to(folder):
-                found.append(int(process.name))
-        except OSError:
-            continue
-    return found
-
-
-def results(folder):
-    """Return what a campaign found, without times and job ids."""
-    timing = {"wall_time", "core_hours", "created", "started", "job_id", "segments", "cost"}
-
-    def strip(record):
-        if isinstance(record, dict):
-            return {key: strip(value) for key, value in record.items() if key not in timing}
-        return [strip(item) for item in record] if isinstance(record, list) else record
-
-    store = TrajectoryStore(open_blobs(folder / "st"))
-    with connect(folder / "st", read_only=True) as connection:
-        outcomes = list(connection.results.find(Outcome))
-        ledgers = list(connection.results.find(Ledger))
-        n_relaxed = connection.results.count(RelaxResult)
-    frames = {
-        ledger.key: np.concatenate([chunk.positions for chunk in store.chunks(ledger)])
-        for ledger in ledgers
-    }
-    stripped = {outcome.formula: strip(outcome.as_dict()) for outcome in outcomes}
-    return stripped, ledgers, frames, (len(outcomes), len(ledgers), n_relaxed)
-
-
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "c"
-    environment = prepare(folder)
+    environment = prepare(folder, min_length=3)
     run_ssefw("run", "small.yaml", "--store", "st", folder=folder, env=environment)
     return folder
 
@@ -112,24 +77,14 @@ def kill_at_random(folder, environment, rng, *, workers_too):
         if done >= goal:
             break
         time.sleep(0.02)
-    pids = worker_pids(folder)
-    process.kill()
-    with process.stderr:
-        process.wait()
-    if workers_too:
-        for pid in pids:
-            os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while worker_pids(folder) and time.monotonic() < deadline:
-        time.sleep(0.05)  # workers that lost their parent stop at the next chunk
-    return len(pids)
+    return kill_9(process, folder, workers_too=workers_too)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers_too", [False, True], ids=["parent", "parent-and-workers"])
 def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     folder = tmp_path / "c"
-    environment = prepare(folder)
+    environment = prepare(folder, min_length=3)
     rng = random.Random(7)
     killed = [kill_at_random(folder, environment, rng, workers_too=workers_too) for _ in range(5)]
     assert sum(killed) >= 3, "the campaign ended before it was killed"

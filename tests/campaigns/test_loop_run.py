@@ -1,12 +1,19 @@
 """A closed loop from its file to its report, in the processes a user would start."""
 
 import json
+import shutil
+import time
 
+import numpy as np
 import pytest
 
-from ssefw.documents import Outcome, Reranking
+from ssefw.campaigns.feedback import ingest
+from ssefw.documents import LabelSet, Outcome, Reranking
+from ssefw.errors import StoreError
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.campaigns.fleet import assert_complete_and_computed_once
+from tests.campaigns.killing import kill_9, results
+from tests.conftest import CAMPAIGN, run_ssefw, start_ssefw
 
 FEEDBACK = """\
 feedback:
@@ -31,6 +38,46 @@ def test_batches_run_one_after_the_other_until_nobody_is_left(finished_loop):
     assert "2 of 2 candidates concluded" in done.stderr
     with connect(folder / "st", read_only=True) as connection:
         assert connection.results.count(Outcome) == 2
+
+
+def n_outcomes(store):
+    try:
+        with connect(store, read_only=True) as connection:
+            return connection.results.count(Outcome)
+    except StoreError:  # it is being made
+        return 0
+
+
+def learned(store):
+    """Return hashes of labels and rankings, and of the labels if the potential were a known one."""
+    with connect(store) as connection:
+        sets = {labels.version for labels in connection.results.find(LabelSet)}
+        rankings = [item.ranking_after for item in connection.results.find(Reranking)]
+        found = ingest(connection, specie="Cu", methods={"EMT": "mlip"})
+    return sets, rankings, found.labels.version
+
+
+def test_a_loop_killed_as_a_whole_goes_on_and_does_nothing_twice(finished_loop, tmp_path):
+    """kill -9 of all its processes about when the first batch has concluded."""
+    undisturbed, _ = finished_loop
+    folder = tmp_path / "c"
+    folder.mkdir()
+    shutil.copy(undisturbed / "small.yaml", folder)
+    store = folder / "st"
+    process = start_ssefw("run", "small.yaml", "--store", "st", "--workers", 1, folder=folder)
+    while process.poll() is None and not n_outcomes(store):
+        time.sleep(0.1)
+    kill_9(process, folder, workers_too=True)
+    done = run_ssefw("resume", "small", "--store", "st", "--workers", 1, folder=folder)
+    assert "The loop ends: no candidate is left" in done.stderr
+
+    outcomes, _, frames, counts = results(folder)
+    expected, _, expected_frames, expected_counts = results(undisturbed)
+    assert (outcomes, counts) == (expected, expected_counts)
+    for key, positions in expected_frames.items():
+        np.testing.assert_array_equal(frames[key], positions)
+    assert_complete_and_computed_once(store, 2)
+    assert learned(store) == learned(undisturbed / "st")
 
 
 def test_outcomes_of_a_toy_potential_teach_nothing_and_it_says_so(finished_loop):

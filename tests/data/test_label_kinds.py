@@ -1,5 +1,7 @@
 """Computed and measured labels together: offsets, what is kept, and what is said of the rest."""
 
+import hashlib
+import json
 import math
 
 import numpy as np
@@ -55,9 +57,19 @@ def test_two_compounds_teach_no_offset():
 def test_a_label_moves_by_the_offset_and_widens_by_the_spread():
     offsets = learn_offsets(pairs(30, offset=1.0, spread=0.2, seed=1))
     label = computed("Li2O", 1e-3)
-    moved = corrected(label, offsets).conductivity
+    found = corrected(label, offsets)
+    moved = found.conductivity
+    assert found.as_computed == label.conductivity
     assert math.log10(moved.value) == pytest.approx(-4.0, abs=0.15)
     assert moved.upper / moved.value > label.conductivity.upper / label.conductivity.value
+
+
+def test_a_set_without_moved_labels_has_the_version_it_had_before_these_were_told_apart():
+    plain = LabelSet(name="x", labels=(measured("Li2O", 1e-9),))
+    (row,) = (label.model_dump(mode="json") for label in plain.labels)
+    assert row.pop("as_computed") is None
+    text = json.dumps(row, sort_keys=True)
+    assert plain.version == hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def test_a_bound_stays_a_bound_and_is_loosened():

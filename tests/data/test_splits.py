@@ -6,9 +6,9 @@ from pymatgen.core import Composition
 
 from ssefw.data.dataset import dataset_of
 from ssefw.data.label_sources import starter_labels
+from ssefw.data.pettifor import composition_distances
 from ssefw.data.splits import (
     composition_clusters,
-    composition_distances,
     held_out,
     k_fold,
     leave_one_cluster_out,

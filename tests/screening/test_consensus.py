@@ -1,5 +1,6 @@
 """Systems together: believed as far as they were right, alike where labels are few."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening import base
 from ssefw.screening.base import ModelState, Scores, Screener
 from ssefw.screening.consensus import ConsensusScreener
+from ssefw.screening.joining import MEAN, STACK
 
 
 class Rule(Screener):
@@ -93,25 +95,34 @@ def test_a_system_that_is_wrong_gets_none(toy):
     assert ((screener.score(toy.materials).probability > 0.5) == (toy.y == 1)).all()
 
 
-def test_it_is_never_worse_by_choice_than_its_best_part(toy):
+def test_the_mean_is_taken_unless_another_way_is_better_by_more_than_chance(toy):
     screener = consensus("sulfur", "coin").fit(toy)
-    best = min(screener.losses_, key=screener.losses_.get)
-    assert set(screener.losses_) == {"/stack", "/mean", "sulfur", "coin"}
-    assert screener.losses_[best] <= screener.losses_["sulfur"]
-    assert screener.losses_["sulfur"] < screener.losses_["coin"]
+    choice = screener.choice_
+    assert set(choice.losses) == {MEAN, STACK, "sulfur", "coin"}
+    gains = {way: choice.losses[MEAN] - choice.losses[way] for way in choice.errors}
+    passed = {way for way, gain in gains.items() if gain > choice.needed * choice.errors[way]}
+    assert (choice.name in passed) if passed else (choice.name == MEAN)
+    assert choice.losses["sulfur"] < choice.losses["coin"]
 
 
-def test_where_the_stack_is_not_better_the_best_part_speaks_alone(toy, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "name", "words"),
+    [
+        (10.0, MEAN, "mean of the calibrated logits, with weights .*which may be chance"),
+        (0.0, "sulfur", "sulfur alone, better than the mean on labels not seen"),
+    ],
+)
+def test_a_ranking_says_how_the_systems_were_joined(toy, monkeypatch, error, name, words):
     monkeypatch.setattr(
-        "ssefw.screening.consensus._loss_without",
-        lambda logits, y, fold: -np.corrcoef(logits[:, 0], y)[0, 1] + logits.shape[1],
+        "ssefw.screening.joining._lost_unseen",
+        lambda way, each, y, names, fold: np.full(len(y), 0.1 if way == "sulfur" else 0.2),
     )
+    monkeypatch.setattr("ssefw.screening.joining._standard_error", lambda values, groups: error)
     screener = consensus("sulfur", "coin").fit(toy)
     scores = screener.score(toy.materials)
-    assert "sulfur alone, since on labels not seen the stack was not better" in scores.meaning
-    assert screener.weights["coin"] == 0.0 < screener.weights["sulfur"]
-    alone = consensus("sulfur").fit(toy).score(toy.materials)
-    assert scores.probability == pytest.approx(alone.probability)
+    assert screener.choice_.name == name
+    assert re.search(words, scores.meaning)
+    assert (screener.weights["coin"] == 0.0) == (name == "sulfur")
 
 
 def test_labels_that_a_part_cannot_score_teach_the_others(toy):

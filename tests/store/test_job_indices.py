@@ -7,7 +7,7 @@ import pytest
 from ssefw.documents import Label
 from ssefw.errors import DataError, StoreError
 from ssefw.store import connect
-from ssefw.store.job_indices import CLASS, folder_indices, server_indices
+from ssefw.store.job_indices import CLASS, job_indices
 from ssefw.store.query import KINDS, SORTS, Ask
 from ssefw.store.results import ResultStore
 from tests.outcomes import bound, outcome
@@ -92,38 +92,30 @@ def questions():
                         yield kind, sort, names, found
 
 
-def test_a_server_answers_every_question_from_an_index_on_more_than_the_class():
+def test_every_question_is_answered_from_an_index_on_more_than_the_class():
     count = 0
     for kind, sort, names, (criteria, order) in questions():
-        best = max(used_fields(index, criteria, order) for index in server_indices())
+        best = max(used_fields(index, criteria, order) for index in job_indices())
         assert best >= (2 if names or sort else 1), (kind, sort, names)
         count += 1
     assert count > 500
 
 
 @pytest.mark.parametrize("kind", RECORDS)
-def test_a_server_has_the_order_of_every_sort_in_an_index(kind):
+def test_the_order_of_every_sort_is_in_an_index(kind):
     for sort in SORTS[kind]:
         criteria, order = question(kind, sort)
-        assert max(used_fields(index, criteria, order) for index in server_indices()) == 3
+        assert max(used_fields(index, criteria, order) for index in job_indices()) == 3
 
 
 def test_the_formulas_that_there_are_come_from_an_index():
-    assert [("output.formula", 1)] in server_indices()
-    assert [("output.formula", 1)] in folder_indices()
+    assert [("output.formula", 1)] in job_indices()
 
 
 def test_a_server_is_not_asked_for_more_indices_than_it_takes():
-    assert len(server_indices()) < 50  # MongoDB takes 64 a collection
-    assert all(list(index) for index in server_indices())
-    assert len({str(index) for index in server_indices()}) == len(server_indices())
-
-
-def test_every_field_of_a_question_to_a_folder_has_an_index_of_its_own():
-    single = {index[0][0] for index in folder_indices() if len(index) == 1}
-    for asked in ("formula", "campaign", "candidate", "status", "engine", "gate", "sigma"):
-        criteria, _ = question("outcomes", None, **ASKED[asked])
-        assert {*criteria} - {CLASS, "output.@module"} <= single, asked
+    assert len(job_indices()) < 50  # MongoDB takes 64 a collection
+    assert all(list(index) for index in job_indices())
+    assert len({str(index) for index in job_indices()}) == len(job_indices())
 
 
 @pytest.fixture(scope="module")
@@ -165,7 +157,7 @@ def test_a_page_far_behind_asks_for_no_more_than_the_first():
     store.query_one = lambda *_, **__: {"output": {"formula": "Li3PS4"}, "uuid": "job-9"}
     ResultStore(store).page("outcomes", Ask(), sort="formula", after="job-9", limit=3)
     for criteria, order in store.questions:
-        best = max(used_fields(index, criteria, order) for index in server_indices())
+        best = max(used_fields(index, criteria, order) for index in job_indices())
         assert best == 3, criteria
 
 

@@ -12,17 +12,7 @@ from fireworks.utilities.fw_utilities import explicit_serialize
 from jobflow import Flow, Response, job
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.store import connect
 from ssefw.store.embedded import EmbeddedLaunchPad
-
-
-@pytest.fixture
-def connection(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with connect(tmp_path / "store") as connection:
-        connection.database.file.connection.execute("PRAGMA synchronous = OFF")
-        monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", connection.job_store)
-        yield connection
 
 
 @pytest.fixture

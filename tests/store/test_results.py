@@ -1,6 +1,5 @@
 """Results are found by type, campaign and candidate, and are what was stored."""
 
-import jobflow
 import pytest
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import rapidfire
@@ -9,7 +8,6 @@ from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.documents import Barrier, Diffusivity, Document, Estimate, Label
 from ssefw.errors import StoreError
-from ssefw.store import connect
 
 
 def label(number, temperature=300.0):
@@ -20,15 +18,6 @@ def label(number, temperature=300.0):
         temperature=temperature,
         kind="experiment",
     )
-
-
-@pytest.fixture
-def connection(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with connect(tmp_path / "store") as connection:
-        connection.database.file.connection.execute("PRAGMA synchronous = OFF")
-        monkeypatch.setattr(jobflow.SETTINGS, "JOB_STORE", connection.job_store)
-        yield connection
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ McHaffie et al., Digital Discovery 4, 1518 (2025), https://doi.org/10.1039/D5DD0
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.parallel import delayed
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
@@ -30,6 +29,7 @@ from ssefw.screening.atomsets.explanation import (
     element_importances,
     element_reasons,
 )
+from ssefw.screening.atomsets.members import NET, Members, arrays_under, fit_classifiers
 from ssefw.screening.atomsets.network import network_configs
 from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
@@ -40,28 +40,26 @@ from ssefw.screening.atomsets.sources import (
     make_source,
     material_set,
     pooled,
-    set_statistics,
 )
-from ssefw.screening.base import ModelState, Reason, Scores, Screener
-from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
-from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
+from ssefw.screening.base import ModelState, Reason, Scores
+from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.classifiers import CLASSIFIERS
 from ssefw.screening.features.sites import Representation
-from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.voting import VotingScreener, votes_by_kind
 
 __all__ = ["AtomSetsScreener"]
 
 logger = logging.getLogger(__name__)
 
 Floats = npt.NDArray[np.float64]
-NET = "net"
 CHUNK = 512
 
 
-class AtomSetsScreener(Screener):
+@dataclass(kw_only=True, eq=False)
+class AtomSetsScreener(VotingScreener):
     """An ensemble on the site vectors of a pretrained graph network.
 
-    Parameters
+    Attributes
     ----------
     members
         Kinds of members: ``net``, and short names of `CLASSIFIERS`.
@@ -98,70 +96,51 @@ class AtomSetsScreener(Screener):
     name: ClassVar[str] = "atomsets"
     needs: ClassVar[Literal["composition", "structure"]] = "composition"
 
-    def __init__(
-        self,
-        *,
-        members: Sequence[str] = ("et", "gb"),
-        source: str = "chgnet",
-        layer: Layer = "elements",
-        representation: Representation = "CAMN",
-        networks: int | Sequence[Mapping[str, Any]] = 1,
-        runs: int = 10,
-        test_share: float = 0.15,
-        grouped: bool = True,
-        weights: str | None = None,
-        pretrain: str | None = None,
-        pretrain_rows: int = 4000,
-        tune_seconds: float = 3600.0,
-        checkpoints: str | None = None,
-        seed: int = 0,
-        workers: int = 1,
-    ) -> None:
+    aside: ClassVar[frozenset[str]] = frozenset(
+        {"weights", "tune_seconds", "checkpoints", "workers"}
+    )
+
+    members: Sequence[str] = ("et", "gb")
+    source: str = "chgnet"
+    layer: Layer = "elements"
+    representation: Representation = "CAMN"
+    networks: int | Sequence[Mapping[str, Any]] = 1
+    runs: int = 10
+    test_share: float = 0.15
+    grouped: bool = True
+    weights: str | None = None
+    pretrain: str | None = None
+    pretrain_rows: int = 4000
+    tune_seconds: float = 3600.0
+    checkpoints: str | None = None
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        members = self.members
         unknown = sorted(set(members) - {NET, *CLASSIFIERS})
         if unknown or not members or isinstance(members, str):
             raise ConfigurationError(
                 f"members must be a list of {', '.join(sorted({NET, *CLASSIFIERS}))}, got "
                 f"{members!r}."
             )
-        if layer not in LAYERS:
-            raise ConfigurationError(f"layer must be one of {', '.join(LAYERS)}, got {layer!r}.")
-        _check_numbers({"runs": runs, "pretrain_rows": pretrain_rows}, test_share)
-        if pretrain is not None and NET not in members:
+        if self.layer not in LAYERS:
+            raise ConfigurationError(
+                f"layer must be one of {', '.join(LAYERS)}, got {self.layer!r}."
+            )
+        _check_numbers({"runs": self.runs, "pretrain_rows": self.pretrain_rows}, self.test_share)
+        if self.pretrain is not None and NET not in members:
             raise ConfigurationError(
                 "Pre-training is for networks, and there are none among the members "
                 f"{', '.join(members)}. Add them: --set 'members=[net, et, gb]'."
             )
-        self.members = tuple(members)
-        self.source = source
-        self.layer: Layer = layer
-        self.representation: Representation = representation
-        self.networks = network_configs(networks)
-        self.runs = runs
-        self.test_share = test_share
-        self.grouped = grouped
-        self.weights = weights
-        self.pretrain = pretrain
-        self.pretrain_rows = pretrain_rows
-        self.tune_seconds = tune_seconds
-        self.checkpoints = checkpoints
-        self.seed = seed
-        self.workers = workers
+        self._configs = network_configs(self.networks)
+        self.members = list(members)
+        self.networks = [config.settings() for config in self._configs]
 
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments that change the result."""
-        return {
-            "members": list(self.members),
-            "source": self.source,
-            "layer": self.layer,
-            "representation": self.representation,
-            "networks": [config.settings() for config in self.networks],
-            "runs": self.runs,
-            "test_share": self.test_share,
-            "grouped": self.grouped,
-            "pretrain": self.pretrain,
-            "pretrain_rows": self.pretrain_rows,
-            "seed": self.seed,
-        }
+    @property
+    def _folder(self) -> Path | None:
+        return None if self.checkpoints is None else Path(self.checkpoints)
 
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:  # noqa: ARG002
         """Fit the members of every kind to each inner split; the pool is not used.
@@ -185,42 +164,45 @@ class AtomSetsScreener(Screener):
         learns = np.zeros((self.runs, len(labeled)), dtype=bool)
         for run, split in enumerate(splits):
             learns[run, split.train] = True
-        self.frozen_, self.kinds_ = self._fit_classifiers(sets, labeled.y, learns)
-        self.groups_: list[NetworkGroup] = []
-        if NET in self.members:
-            folder = None if self.checkpoints is None else Path(self.checkpoints)
-            starts = []
-            if self.pretrain is not None:
-                starts = pretrained(
-                    Path(self.pretrain),
-                    self._set,
-                    self.networks,
-                    sites=f"{self._source.fingerprint} {self._sites}",
-                    rows=self.pretrain_rows,
-                    seed=self.seed,
-                    folder=folder,
-                )
-            self.groups_ = fit_groups(
-                self.networks,
-                sets,
-                labeled.y,
-                learns,
-                seed=self.seed,
-                starts=starts,
-                workers=self.workers,
-                folder=folder,
-            )
-        each = self._each(sets)
+        groups = self._fit_networks(sets, labeled.y, learns) if NET in self.members else []
+        classifiers, kinds = fit_classifiers(
+            self.members, sets, labeled.y, learns, seed=self.seed, workers=self.workers
+        )
+        self.members_ = Members(self.members, classifiers, kinds, groups)
+        each = self.members_.probability(sets)
         unseen = np.where(np.tile(~learns, (len(each) // self.runs, 1)), each, np.nan)
-        self.calibration_ = calibrate(self._middle(unseen), labeled.y)
+        self._calibrate_by(calibrate(self._middle(unseen), labeled.y))
         self.distance_ = TrainingDistance(pooled(sets))
-        self.formulas_ = [material.formula for material in labeled.materials]
-        self._trained_on = {
-            "label_set": data.name,
-            "label_version": data.version,
-            "threshold": data.threshold,
-        }
+        self._remember(data, labeled.materials)
         return self
+
+    def _fit_networks(
+        self,
+        sets: list[WeightedSet],
+        y: npt.NDArray[np.int64],
+        learns: npt.NDArray[np.bool_],
+    ) -> list[NetworkGroup]:
+        starts = []
+        if self.pretrain is not None:
+            starts = pretrained(
+                Path(self.pretrain),
+                self._set,
+                self._configs,
+                sites=f"{self._source.fingerprint} {self._sites}",
+                rows=self.pretrain_rows,
+                seed=self.seed,
+                folder=self._folder,
+            )
+        return fit_groups(
+            self._configs,
+            sets,
+            y,
+            learns,
+            seed=self.seed,
+            starts=starts,
+            workers=self.workers,
+            folder=self._folder,
+        )
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "AtomSetsScreener":
         """Return an unfitted screener with the ten best networks of a search on inner folds.
@@ -242,23 +224,17 @@ class AtomSetsScreener(Screener):
             trials=trials,
             seed=self.seed,
             seconds=self.tune_seconds,
-            folder=None if self.checkpoints is None else Path(self.checkpoints),
+            folder=self._folder,
         )
-        settings: Any = {
-            **self.settings(),
-            "networks": found,
-            "weights": self.weights,
-            "checkpoints": self.checkpoints,
-            "workers": self.workers,
-        }
-        return AtomSetsScreener(**settings)
+        return replace(self, networks=found)
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return calibrated probabilities, votes, and distances to the labels."""
         self._check_fitted()
-        n, n_members = len(materials), len(self._member_kinds())
+        n = len(materials)
+        kinds = self.members_.kinds
         problems: dict[int, str] = {}
-        each = np.full((n_members, n), np.nan)
+        each = np.full((len(kinds), n), np.nan)
         distance = np.full(n, np.nan)
         for begin in range(0, n, CHUNK):
             rows, sets = [], []
@@ -269,32 +245,19 @@ class AtomSetsScreener(Screener):
                 except DataError as error:
                     problems[row] = str(error)
             if rows:
-                each[:, rows] = self._each(sets)
+                each[:, rows] = self.members_.probability(sets)
                 distance[rows] = self.distance_(pooled(sets))
-        good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
-        summary = np.full((4, n), np.nan)
-        if len(good):
-            middle = self._middle(each[:, good])
-            summary[:, good] = ensemble_summary(middle, each[:, good], self.calibration_)
-        kinds = np.array(self._member_kinds())
-        return Scores(
-            names=tuple(material.name for material in materials),
-            probability=summary[0],
-            spread=summary[1],
-            lower=summary[2],
-            upper=summary[3],
+        return self._scores(
+            materials,
+            each,
+            problems,
             meaning=(
                 f"probability of sigma >= {self._trained_on['threshold']:g} S/cm near room "
-                f"temperature: {n_members} members ({', '.join(self.members)}) on "
+                f"temperature: {len(kinds)} members ({', '.join(self.members)}) on "
                 f"{self._sites}, calibrated on unseen labels"
             ),
-            votes=(each >= 0.5).sum(axis=0),
-            n_votes=n_members,
             distance=distance,
-            problems=problems,
-            details={
-                f"votes_{kind}": (each[kinds == kind] >= 0.5).sum(axis=0) for kind in self.members
-            },
+            details=votes_by_kind(each, kinds, self.members),
         )
 
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
@@ -318,23 +281,14 @@ class AtomSetsScreener(Screener):
             return []
         return element_importances(self.formulas_, self._set, self._score, ion=self._sees_ion)[:top]
 
-    @property
-    def trained_on(self) -> dict[str, Any]:
-        """Name, version and formulas of the labels, and the threshold."""
-        self._check_fitted()
-        return {**self._trained_on, "formulas": list(self.formulas_)}
-
     def state(self) -> ModelState:
         """Return members, and the weights of the source where they do not come with ssefw."""
         self._check_fitted()
-        layout, arrays = join_frozen(self.frozen_)
-        for number, group in enumerate(self.groups_):
-            arrays |= {f"group_{number}:{name}": value for name, value in group.arrays.items()}
+        layout, arrays = self.members_.state()
         arrays |= {f"source:{name}": value for name, value in self._source.arrays.items()}
         arrays |= self.distance_.arrays
         meta = {
             **layout,
-            "kinds": self.kinds_,
             "source": self._source.fingerprint,
             "calibration": list(self.calibration_),
             "trained_on": self._trained_on,
@@ -351,29 +305,17 @@ class AtomSetsScreener(Screener):
             If it was made with other weights of the source than those installed.
         """
         meta, arrays = state.meta, state.arrays
-        self._source = make_source(self.source, arrays=_under("source:", arrays))
+        self._source = make_source(self.source, arrays=arrays_under("source:", arrays))
         if self._source.fingerprint != meta["source"]:
             raise DataError(
                 f"The model was made with {self.source} {meta['source']}, installed is "
                 f"{self._source.fingerprint}. Train it again."
             )
-        self.frozen_ = part_frozen(meta, arrays)
-        self.kinds_ = list(meta["kinds"])
-        self.groups_ = []
-        if NET in self.members:
-            self.groups_ = [
-                NetworkGroup(config, _under(f"group_{number}:", arrays))
-                for number, config in enumerate(self.networks)
-            ]
-        self.calibration_ = (float(meta["calibration"][0]), float(meta["calibration"][1]))
+        self.members_ = Members.restored(self.members, self._configs, meta, arrays)
+        self._calibrate_by(meta["calibration"])
         self.distance_ = TrainingDistance(arrays["distance_points"])
-        self._trained_on = dict(meta["trained_on"])
-        self.formulas_ = list(meta["formulas"])
+        self._recall(meta)
         return self
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "calibration_"):
-            raise NotFittedError("This AtomSetsScreener is not fitted; call fit first.")
 
     def _learnable(self, data: Dataset) -> tuple[Dataset, list[WeightedSet]]:
         """Return the labels that can be learned from, and their sets."""
@@ -406,48 +348,12 @@ class AtomSetsScreener(Screener):
             material, self._source, layer=self.layer, representation=self.representation
         )
 
-    def _fit_classifiers(
-        self, sets: list[WeightedSet], y: npt.NDArray[np.int64], learns: npt.NDArray[np.bool_]
-    ) -> tuple[list[Frozen], list[str]]:
-        kinds = [kind for kind in self.members if kind != NET for _ in range(self.runs)]
-        if not kinds:
-            return [], []
-        features = set_statistics(sets)
-        tasks = (
-            delayed(fit_classifier)(kind, features[side], y[side], seed=self.seed * 100_003 + run)
-            for kind in dict.fromkeys(kinds)
-            for run, side in enumerate(learns)
-        )
-        fitted = list(run_tasks(tasks, workers=self.workers))
-        return [frozen for frozen, _ in fitted], kinds
-
-    def _member_kinds(self) -> list[str]:
-        """Return the kind of each member, in the order of `_each`."""
-        return self.kinds_ + [NET] * sum(group.members for group in self.groups_)
-
-    def _each(self, sets: list[WeightedSet]) -> Floats:
-        """Return what each member says of each set, shape (members, n)."""
-        parts = [group.probability(sets) for group in self.groups_]
-        if self.frozen_:
-            features = set_statistics(sets)
-            parts.insert(0, np.array([one.probability(features) for one in self.frozen_]))
-        return np.concatenate(parts)
-
     def _middle(self, each: Floats) -> Floats:
-        """Return the mean over kinds of the mean over the members of each, leaving out NaN."""
-        kinds = np.array(self._member_kinds())
-        means = []
-        for kind in self.members:
-            own = each[kinds == kind]
-            known = np.isfinite(own)
-            count = known.sum(axis=0)
-            total = np.where(known, own, 0.0).sum(axis=0)
-            means.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
-        return np.asarray(np.mean(means, axis=0))
+        return self.members_.middle(each)
 
     def _score(self, sets: list[WeightedSet]) -> Floats:
         """Return the calibrated probability of each set, shape (n,)."""
-        return calibrated(self._middle(self._each(sets)), self.calibration_)
+        return calibrated(self._middle(self.members_.probability(sets)), self.calibration_)
 
     @property
     def _sites(self) -> str:
@@ -464,11 +370,3 @@ def _check_numbers(counts: Mapping[str, Any], test_share: Any) -> None:
             raise ConfigurationError(f"{name} must be a whole number from 1, got {value!r}.")
     if not isinstance(test_share, float) or not 0 < test_share < 1:
         raise ConfigurationError(f"test_share must lie between 0 and 1, got {test_share!r}.")
-
-
-def _under(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-    return {
-        name.removeprefix(prefix): value
-        for name, value in arrays.items()
-        if name.startswith(prefix)
-    }

@@ -4,7 +4,7 @@ Sites with equal vectors are one row that weighs more: a network on sets gives t
 a primitive cell and a supercell, and a crystal of 200 atoms costs what its few kinds of sites do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
@@ -143,7 +143,7 @@ def pooled(sets: list[WeightedSet]) -> Floats:
     return np.array([one.weight @ one.vectors for one in sets])
 
 
-def set_statistics(sets: list[WeightedSet]) -> Floats:
+def set_statistics(sets: Sequence[WeightedSet]) -> Floats:
     """Return mean, standard deviation, smallest and largest of each component, shape (n, 4 d)."""
     rows = []
     for one in sets:

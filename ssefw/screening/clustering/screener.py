@@ -9,6 +9,7 @@ near-duplicates and scored as if they were new.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -16,7 +17,6 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
-from sklearn.exceptions import NotFittedError
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.labels import log_conductivities
@@ -24,8 +24,9 @@ from ssefw.data.materials import Material
 from ssefw.data.splits import k_fold
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.base import ModelState, Reason, Scores, Screener
-from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
+from ssefw.screening.base import ModelState, Reason, Scores
+from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.clustering.mixing import Mixture, blocks
 from ssefw.screening.clustering.representations import (
     FeatureCache,
     Features,
@@ -34,6 +35,7 @@ from ssefw.screening.clustering.representations import (
 )
 from ssefw.screening.clustering.shares import nearest_rows, shrunk_shares, surroundings
 from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, cut
+from ssefw.screening.voting import VotingScreener, rows_without
 
 __all__ = ["ClusteringScreener"]
 
@@ -44,17 +46,12 @@ IntArray = npt.NDArray[np.int64]
 FOLDS = 5
 """Parts of the labels that are hidden in turn to calibrate the score."""
 
-BLOCKS = 16
-SOAP_BLOCKS = tuple(
-    f"S-{kind}, l={degree}" for kind in ("Li", "Mg", "Al", "S") for degree in range(4)
-)
-SOAP_WIDTHS = (25,) * 12 + (15,) * 4
 
-
-class ClusteringScreener(Screener):
+@dataclass(kw_only=True, eq=False)
+class ClusteringScreener(VotingScreener):
     """Labels of the clusters that a material falls into.
 
-    Parameters
+    Attributes
     ----------
     representation
         Descriptor and simplification, for example ``soap-CAN``.
@@ -79,48 +76,27 @@ class ClusteringScreener(Screener):
     name: ClassVar[str] = "clustering"
     needs: ClassVar[Literal["composition", "structure"]] = "structure"
 
-    def __init__(
-        self,
-        *,
-        representation: str = "soap-CAN",
-        second: str = "",
-        second_weight: float = 0.05,
-        linkage: Linkage = "ward",
-        deepest: int = 300,
-        strength: float = 2.0,
-        mobile: str = "Li",
-        cache: str = "",
-        seed: int = 0,
-        workers: int = 1,
-    ) -> None:
-        if not (deepest >= 2 and strength > 0 and 0 <= second_weight < 1):
+    aside: ClassVar[frozenset[str]] = frozenset({"cache", "workers"})
+
+    representation: str = "soap-CAN"
+    second: str = ""
+    second_weight: float = 0.05
+    linkage: Linkage = "ward"
+    deepest: int = 300
+    strength: float = 2.0
+    mobile: str = "Li"
+    cache: str = ""
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if not (self.deepest >= 2 and self.strength > 0 and 0 <= self.second_weight < 1):
             raise ConfigurationError(
                 "deepest must be at least 2, strength positive and second_weight from 0 to below "
-                f"1; got {deepest}, {strength:g} and {second_weight:g}."
+                f"1; got {self.deepest}, {self.strength:g} and {self.second_weight:g}."
             )
-        self.representation = Representation.parse(representation)
-        self.second = Representation.parse(second) if second else None
-        self.second_weight = second_weight
-        self.linkage = linkage
-        self.deepest = deepest
-        self.strength = strength
-        self.mobile = mobile
-        self.cache = cache
-        self.seed = seed
-        self.workers = workers
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments that change the result."""
-        return {
-            "representation": str(self.representation),
-            "second": str(self.second) if self.second else "",
-            "second_weight": self.second_weight,
-            "linkage": self.linkage,
-            "deepest": self.deepest,
-            "strength": self.strength,
-            "mobile": self.mobile,
-            "seed": self.seed,
-        }
+        asked = [self.representation, *([self.second] if self.second else [])]
+        self._wanted = [Representation.parse(one) for one in asked]
 
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
         """Cluster pool and labels; rows whose descriptor fails are left out.
@@ -130,7 +106,7 @@ class ClusteringScreener(Screener):
         DataError
             If a label has no structure, or fewer than four labels of both classes can be described.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
+        labeled = data.labeled()
         rows = [material.structure for material in labeled.materials]
         rows += [material.structure for material in pool if material.build is not None]
         ids = [content_id(structure) for structure in rows]
@@ -143,24 +119,17 @@ class ClusteringScreener(Screener):
                 f"{len(known)} of {len(labeled)} labels can be described, or they are of one "
                 f"class; at least four of both are needed. First problem: {reasons[0]}"
             )
-        self.widths_ = [part.values.shape[1] for part in parts]
-        self.columns_ = [list(part.names) for part in parts]
-        self.scale_ = self._scale([part.values[usable] for part in parts])
-        self.rows_ = self._joined([part.values[usable] for part in parts])
+        self.mixture_ = Mixture.of(parts, usable, weight=self.second_weight, names=self._wanted)
+        self.rows_ = self.mixture_.rows(parts)[usable]
         self.ids_ = [ids[row] for row in np.flatnonzero(usable)]
         self.y_ = labeled.y[known]
         self.log_sigma_ = log_conductivities(labeled.labels)[known]
         self.tree_ = build_tree(self.rows_, linkage=self.linkage)
-        self._trained_on: dict[str, Any] = {
-            "label_set": data.name,
-            "label_version": data.version,
-            "threshold": data.threshold,
-            "formulas": [labeled.materials[row].formula for row in known],
-        }
+        self._remember(data, [labeled.materials[row] for row in known])
         self._prepare()
         unseen = self._unseen(labeled.take(known))
         self.is_calibrated_ = bool(np.isfinite(unseen).any())
-        self.calibration_ = calibrate(unseen, self.y_) if self.is_calibrated_ else (1.0, 0.0)
+        self._calibrate_by(calibrate(unseen, self.y_) if self.is_calibrated_ else (1.0, 0.0))
         return self
 
     def _unseen(self, labeled: Dataset) -> FloatArray:
@@ -191,39 +160,27 @@ class ClusteringScreener(Screener):
         self._check_fitted()
         n = len(materials)
         rows, problems = self._rows_where_possible(materials)
-        good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
-        empty = np.full(n, np.nan)
-        middle, spread, lower, upper, distance = (empty.copy() for _ in range(5))
-        votes = np.zeros(n, dtype=np.int64)
-        details = {name: empty.copy() for name in ("log_sigma", "log_sigma_spread", "n_labels")}
-        details["cluster"] = empty.copy()
-        if len(good):
-            nearest, _ = nearest_rows(rows, self.rows_)
-            _, away = nearest_rows(rows, self.rows_[: len(self.y_)])
-            shares = self.shares_[:, nearest]
-            middle[good], spread[good], lower[good], upper[good] = ensemble_summary(
-                shares.mean(axis=0), shares, self.calibration_
-            )
-            votes[good] = (shares >= 0.5).sum(axis=0)
-            distance[good] = away / self._mean_distance
-            for name, values in self._around.items():
-                details[name][good] = values[nearest]
-        return Scores(
-            names=tuple(material.name for material in materials),
-            probability=middle,
-            spread=spread,
-            lower=lower,
-            upper=upper,
+        good = rows_without(problems, n)
+        nearest, _ = nearest_rows(rows, self.rows_)
+        _, away = nearest_rows(rows, self.rows_[: len(self.y_)])
+        each = np.full((len(self.shares_), n), np.nan)
+        each[:, good] = self.shares_[:, nearest]
+        distance = np.full(n, np.nan)
+        distance[good] = away / self._mean_distance
+        details = {name: np.full(n, np.nan) for name in self._around}
+        for name, values in self._around.items():
+            details[name][good] = values[nearest]
+        return self._scores(
+            materials,
+            each,
+            problems,
             meaning=(
                 f"share of labels with sigma >= {self._trained_on['threshold']:g} S/cm in the "
                 f"clusters of {self.representation} that a material falls into, mean of "
                 f"{len(self.shares_)} depths, "
                 + ("calibrated on unseen labels" if self.is_calibrated_ else "not calibrated")
             ),
-            votes=votes,
-            n_votes=len(self.shares_),
             distance=distance,
-            problems=problems,
             details=details,
         )
 
@@ -237,7 +194,7 @@ class ClusteringScreener(Screener):
         if problems:
             raise DataError(problems[0])
         typical = np.median(self.rows_[: len(self.y_)], axis=0)
-        names, widths = self._blocks()
+        names, widths = blocks(self._wanted, self.mixture_, rows.shape[1])
         edges = np.cumsum([0, *widths])
         trials = np.repeat(rows, len(names) + 1, axis=0)
         for number, (start, stop) in enumerate(pairwise(edges.tolist())):
@@ -255,12 +212,6 @@ class ClusteringScreener(Screener):
         ]
         return sorted(reasons, key=lambda reason: -abs(reason.effect))[:top]
 
-    @property
-    def trained_on(self) -> dict[str, Any]:
-        """Name, version and formulas of the labels, and the threshold."""
-        self._check_fitted()
-        return dict(self._trained_on)
-
     def state(self) -> ModelState:
         """Return descriptors, tree and labels."""
         self._check_fitted()
@@ -273,26 +224,26 @@ class ClusteringScreener(Screener):
             "log_sigma": self.log_sigma_,
         }
         meta = {
-            "widths": self.widths_,
-            "columns": self.columns_,
-            "scale": self.scale_,
+            "widths": self.mixture_.widths,
+            "columns": self.mixture_.columns,
+            "scale": self.mixture_.scale,
             "calibration": list(self.calibration_),
             "is_calibrated": self.is_calibrated_,
-            "trained_on": self._trained_on,
+            "trained_on": self.trained_on,
         }
         return ModelState(meta, arrays)
 
     def restore(self, state: ModelState) -> Self:
         """Take over a saved state."""
-        self.widths_ = [int(width) for width in state.meta["widths"]]
-        self.columns_ = [list(names) for names in state.meta["columns"]]
-        self.scale_ = float(state.meta["scale"])
-        self.calibration_ = (
-            float(state.meta["calibration"][0]),
-            float(state.meta["calibration"][1]),
+        meta = state.meta
+        self.mixture_ = Mixture(
+            widths=[int(width) for width in meta["widths"]],
+            columns=[list(names) for names in meta["columns"]],
+            scale=float(meta["scale"]),
         )
-        self.is_calibrated_ = bool(state.meta["is_calibrated"])
-        self._trained_on = dict(state.meta["trained_on"])
+        self._calibrate_by(meta["calibration"])
+        self.is_calibrated_ = bool(meta["is_calibrated"])
+        self._recall(meta)
         self.rows_ = np.ascontiguousarray(state.arrays["rows"], dtype=np.float32)
         self.ids_ = [str(key) for key in state.arrays["ids"]]
         self.tree_ = Tree(state.arrays["pairs"], state.arrays["heights"])
@@ -305,30 +256,12 @@ class ClusteringScreener(Screener):
         self._prepare()
         return self
 
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "rows_"):
-            raise NotFittedError("This ClusteringScreener is not fitted; call fit first.")
-
     def _parts(self, structures: Sequence[Structure], ids: Sequence[str]) -> list[Features]:
-        wanted = [self.representation, *([self.second] if self.second else [])]
         cache = FeatureCache(Path(self.cache) if self.cache else None)
         found = represent(
-            structures, wanted, mobile=self.mobile, cache=cache, ids=ids, workers=self.workers
+            structures, self._wanted, mobile=self.mobile, cache=cache, ids=ids, workers=self.workers
         )
-        return [found[one] for one in wanted]
-
-    def _scale(self, parts: Sequence[Matrix]) -> float:
-        """Return the factor that gives the second descriptor its share of the total variance."""
-        if len(parts) == 1:
-            return 1.0
-        first, second = (float(part.var(axis=0, dtype=np.float64).sum()) for part in parts)
-        if not second > 0:
-            raise DataError(f"{self.second} is the same for every row. Mix in another.")
-        return float(np.sqrt(self.second_weight / (1 - self.second_weight) * first / second))
-
-    def _joined(self, parts: Sequence[Matrix]) -> Matrix:
-        scaled = [parts[0], *(part * np.float32(self.scale_) for part in parts[1:])]
-        return np.ascontiguousarray(np.hstack(scaled), dtype=np.float32)
+        return [found[one] for one in self._wanted]
 
     def _rows_where_possible(self, materials: Sequence[Material]) -> tuple[Matrix, dict[int, str]]:
         """Return the descriptors of the rows that have them, and the reasons of the others.
@@ -349,11 +282,7 @@ class ClusteringScreener(Screener):
             else:
                 fresh.append((row, key, material.structure))
         parts = self._parts([one for _, _, one in fresh], [key for _, key, _ in fresh])
-        aligned = [
-            _aligned(part, names, width)
-            for part, names, width in zip(parts, self.columns_, self.widths_, strict=True)
-        ]
-        joined = self._joined(aligned)
+        joined = self.mixture_.rows(parts)
         for place, (row, _, _) in enumerate(fresh):
             reason = next((p.problems[place] for p in parts if place in p.problems), None)
             if reason is None:
@@ -376,30 +305,3 @@ class ClusteringScreener(Screener):
         known = self.rows_[:n_labels].astype(float)
         gap = np.linalg.norm(known - known.mean(axis=0), axis=1)
         self._mean_distance = float(gap.mean()) or 1.0
-
-    def _blocks(self) -> tuple[list[str], list[int]]:
-        """Return names and widths of parts of the descriptor that mean something together."""
-        width = self.rows_.shape[1]
-        if self.representation.descriptor == "soap" and self.widths_[0] == sum(SOAP_WIDTHS):
-            names, widths = list(SOAP_BLOCKS), list(SOAP_WIDTHS)
-            if width > sum(SOAP_WIDTHS):
-                names.append(str(self.second))
-                widths.append(width - sum(SOAP_WIDTHS))
-            return names, widths
-        parts = np.array_split(np.arange(width), min(BLOCKS, width))
-        return [f"numbers {p[0] + 1} to {p[-1] + 1}" for p in parts], [len(p) for p in parts]
-
-
-def _aligned(part: Features, names: Sequence[str], width: int) -> Matrix:
-    """Return the columns of the training rows; what those did not have is left out."""
-    if not names:
-        padded = np.zeros((len(part.values), width), dtype=np.float32)
-        shared = min(width, part.values.shape[1])
-        padded[:, :shared] = part.values[:, :shared]
-        return padded
-    place = {name: number for number, name in enumerate(part.names)}
-    result = np.zeros((len(part.values), width), dtype=np.float32)
-    for column, name in enumerate(names):
-        if name in place:
-            result[:, column] = part.values[:, place[name]]
-    return result

@@ -21,7 +21,6 @@ from typing import Final
 
 import numpy as np
 import yaml
-from pymatgen.analysis.bond_valence import BVAnalyzer
 from pymatgen.core import Composition, Element, Lattice, Species, Structure
 
 from ssefw.errors import ConfigurationError, DataError
@@ -185,6 +184,9 @@ def _by_element(structure: Structure, charges: dict[str, float]) -> Structure:
 def _by_bond_valences(structure: Structure) -> Structure | None:
     if len(structure) > LARGEST_FOR_BOND_VALENCES or not structure.is_ordered:
         return None
+    # Its tables take half a second to load, which most processes need not wait for.
+    from pymatgen.analysis.bond_valence import BVAnalyzer  # noqa: PLC0415
+
     # As in the paper the distances are not scaled; the default is for calculated cells.
     analyzer = BVAnalyzer(distance_scale_factor=1, max_permutations=10_000)
     bare: Structure = structure.copy()

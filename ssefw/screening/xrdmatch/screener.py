@@ -11,27 +11,29 @@ members' mean, calibrated on labels of which a member had not seen a near-duplic
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import NotFittedError
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
-from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.base import ModelState, Reason, Scores, Screener
-from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
-from ssefw.screening.features import PatternGrid, bin_patterns, xrd_pattern
+from ssefw.errors import DataError
+from ssefw.screening.base import ModelState, Reason, Scores
+from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.features import PatternGrid
+from ssefw.screening.voting import VotingScreener, rows_without
 from ssefw.screening.xrdmatch.ensemble import (
     EnsembleSettings,
     check_patterns,
     ensemble_probabilities,
     train_members,
 )
-from ssefw.screening.xrdmatch.settings import VARIANTS, check_kinds
-from ssefw.screening.xrdmatch.similarity import directions, nearest
+from ssefw.screening.xrdmatch.patterns import points_in_bin, read_patterns
+from ssefw.screening.xrdmatch.settings import VARIANTS, chosen_settings
+from ssefw.screening.xrdmatch.similarity import KnownPatterns
 from ssefw.screening.xrdmatch.training import TrainingSettings
 
 __all__ = ["VARIANTS", "XRDMatchScreener"]
@@ -41,13 +43,13 @@ logger = logging.getLogger(__name__)
 Patterns = npt.NDArray[np.float32]
 
 WINDOW = 5.0  # degrees 2 theta that an explanation takes away at once
-POINT = 0.02
 
 
-class XRDMatchScreener(Screener):
+@dataclass(kw_only=True, eq=False)
+class XRDMatchScreener(VotingScreener):
     """Votes of networks on powder patterns, taught with and without labels.
 
-    Parameters
+    Attributes
     ----------
     variant
         ``fast``, ``paper`` or ``code``; see `VARIANTS`. Other settings go before it.
@@ -78,94 +80,55 @@ class XRDMatchScreener(Screener):
     name: ClassVar[str] = "xrdmatch"
     needs: ClassVar[Literal["composition", "structure"]] = "structure"
 
-    def __init__(
-        self,
-        *,
-        variant: str = "fast",
-        model: Literal["networks", "svm"] = "networks",
-        method: Literal["supervised", "fixmatch", "flexmatch"] = "flexmatch",
-        members: int = 10,
-        per_class: int = 10,
-        unlabeled_share: float = 0.8,
-        iterations: int = 1000,
-        batch: int = 32,
-        ratio: int = 3,
-        learning_rate: float = 3e-4,
-        tau: float = 0.95,
-        warm_up: bool | None = None,
-        wavelength: str | float = "CuKa",
-        fwhm: float = 0.0,
-        network: str | None = None,
-        augmentation: str | None = None,
-        bin_width: float | None = None,
-        convex: bool | None = None,
-        seed: int = 0,
-        checkpoints: str | None = None,
-        workers: int = 1,
-    ) -> None:
-        if variant not in VARIANTS:
-            raise ConfigurationError(
-                f"Unknown variant {variant!r}. Known: {', '.join(sorted(VARIANTS))}."
-            )
-        self._given = {
-            "variant": variant,
-            "model": model,
-            "method": method,
-            "members": members,
-            "per_class": per_class,
-            "unlabeled_share": unlabeled_share,
-            "iterations": iterations,
-            "batch": batch,
-            "ratio": ratio,
-            "learning_rate": learning_rate,
-            "tau": tau,
-            "warm_up": warm_up,
-            "wavelength": wavelength,
-            "fwhm": fwhm,
-            "network": network,
-            "augmentation": augmentation,
-            "bin_width": bin_width,
-            "convex": convex,
-            "seed": seed,
-        }
-        check_kinds(self._given)
-        chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
-        for key in ("network", "augmentation", "bin_width", "convex", "warm_up"):
-            if self._given[key] is not None:
-                chosen[key] = self._given[key]
-        self.bin_width = float(chosen["bin_width"])
-        self._points = round(self.bin_width / POINT)
-        if self._points < 1 or abs(self._points * POINT - self.bin_width) > 1e-9:
-            raise ConfigurationError(
-                f"bin_width is a multiple of {POINT} degrees, got {self.bin_width:g}."
-            )
-        self.grid = PatternGrid(wavelength=wavelength, fwhm=fwhm)
+    aside: ClassVar[frozenset[str]] = frozenset({"checkpoints", "workers"})
+
+    variant: str = "fast"
+    model: Literal["networks", "svm"] = "networks"
+    method: Literal["supervised", "fixmatch", "flexmatch"] = "flexmatch"
+    members: int = 10
+    per_class: int = 10
+    unlabeled_share: float = 0.8
+    iterations: int = 1000
+    batch: int = 32
+    ratio: int = 3
+    learning_rate: float = 3e-4
+    tau: float = 0.95
+    warm_up: bool | None = None
+    wavelength: str | float = "CuKa"
+    fwhm: float = 0.0
+    network: str | None = None
+    augmentation: str | None = None
+    bin_width: float | None = None
+    convex: bool | None = None
+    seed: int = 0
+    checkpoints: str | None = None
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        chosen = chosen_settings(self.settings())
+        step = float(chosen["bin_width"])
+        points_in_bin(step)
+        self.grid = PatternGrid(wavelength=self.wavelength, fwhm=self.fwhm)
         self.ensemble = EnsembleSettings(
             training=TrainingSettings(
-                method=method,
+                method=self.method,
                 network=str(chosen["network"]),
-                iterations=iterations,
-                batch=batch,
-                ratio=ratio,
-                learning_rate=learning_rate,
-                tau=tau,
+                iterations=self.iterations,
+                batch=self.batch,
+                ratio=self.ratio,
+                learning_rate=self.learning_rate,
+                tau=self.tau,
                 convex=bool(chosen["convex"]),
                 warm_up=bool(chosen["warm_up"]),
             ),
-            model=model,
-            members=members,
-            per_class=per_class,
-            unlabeled_share=unlabeled_share,
+            model=self.model,
+            members=self.members,
+            per_class=self.per_class,
+            unlabeled_share=self.unlabeled_share,
             augmentation=chosen["augmentation"],
-            seed=seed,
-            step=self.bin_width,
+            seed=self.seed,
+            step=step,
         )
-        self.checkpoints = checkpoints
-        self.workers = workers
-
-    def settings(self) -> dict[str, Any]:
-        """Return the constructor's arguments that change the result."""
-        return dict(self._given)
 
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
         """Train the members on labels that have structures, and on the patterns of a pool.
@@ -178,7 +141,7 @@ class XRDMatchScreener(Screener):
         DataError
             If labels have no structures, or a class has fewer labels than a member learns from.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
+        labeled = data.labeled()
         for material in labeled.materials:
             if material.build is None:
                 raise DataError(
@@ -214,26 +177,19 @@ class XRDMatchScreener(Screener):
         self.members_ = [member.weights for member in members]
         self.seen_ = [member.rows for member in members]
         self.accepted_ = [member.accepted for member in members]
-        self.patterns_, self.y_ = patterns, labeled.y
-        self.formulas_ = [material.formula for material in labeled.materials]
+        self.known_ = KnownPatterns(patterns, labeled.y, step=self.ensemble.step)
         self._calibrate(labeled)
-        self._trained_on = {
-            "label_set": data.name,
-            "label_version": data.version,
-            "threshold": data.threshold,
-            "unlabeled": len(unlabeled),
-        }
-        self._set_neighbors()
+        self._remember(data, labeled.materials, unlabeled=len(unlabeled))
         return self
 
     def _calibrate(self, labeled: Dataset) -> None:
         """Learn from each label's score by the members that saw no near-duplicate of it."""
-        each = ensemble_probabilities(self.members_, self.patterns_, self.ensemble)
+        each = ensemble_probabilities(self.members_, self.known_.patterns, self.ensemble)
         strange = np.array([~np.isin(labeled.groups, labeled.groups[r]) for r in self.seen_])
         count = strange.sum(axis=0)
         total = np.where(strange, each, 0.0).sum(axis=0)
         unseen = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        self.calibration_ = calibrate(unseen, labeled.y)
+        self._calibrate_by(calibrate(unseen, labeled.y))
         self.calibrated_on_ = int((count > 0).sum())
         if not self.calibrated_on_:
             logger.warning(
@@ -244,49 +200,32 @@ class XRDMatchScreener(Screener):
 
     def patterns(self, materials: Sequence[Material]) -> tuple[Patterns, dict[int, str]]:
         """Return the patterns of the rows that have one, and the reasons of the others."""
-        rows: list[Patterns] = []
-        problems: dict[int, str] = {}
-        for row, material in enumerate(materials):
-            try:
-                sticks = xrd_pattern(material.structure, self.grid).astype(np.float32)
-            except DataError as error:
-                problems[row] = str(error)
-            else:
-                rows.append(bin_patterns(sticks[None], self._points)[0])
-        size = -(-self.grid.size // self._points)
-        return np.array(rows, dtype=np.float32).reshape(len(rows), size), problems
+        return read_patterns(materials, self.grid, bin_width=self.ensemble.step)
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return calibrated probabilities, votes, and the nearest labeled conductor."""
         self._check_fitted()
         n = len(materials)
         patterns, problems = self.patterns(materials)
-        good = np.array([row for row in range(n) if row not in problems], dtype=np.int64)
+        good = rows_without(problems, n)
         each = np.full((len(self.members_), n), np.nan)
         each[:, good] = self.probabilities(patterns)
         middle, distance, similarity = np.full((3, n), np.nan)
-        summary = np.full((4, n), np.nan)
         conductor = np.full(n, "", dtype=object)
         if len(good):
-            middle[good] = each[:, good].mean(axis=0)
-            summary[:, good] = ensemble_summary(middle[good], each[:, good], self.calibration_)
-            distance[good] = self._distances(directions(patterns, step=self.bin_width))
-            rows, similarity[good] = self.nearest_conductors(patterns)
-            conductor[good] = [self.formulas_[self._conductors[row]] for row in rows]
-        return Scores(
-            names=tuple(material.name for material in materials),
-            probability=summary[0],
-            spread=summary[1],
-            lower=summary[2],
-            upper=summary[3],
+            middle[good] = self._middle(each[:, good])
+            distance[good] = self.known_.distances(patterns)
+            rows, similarity[good] = self.known_.nearest_conductors(patterns)
+            conductor[good] = [self.formulas_[self.known_.conductors[row]] for row in rows]
+        return self._scores(
+            materials,
+            each,
+            problems,
             meaning=(
                 f"probability of sigma >= {self._trained_on['threshold']:g} S/cm by "
                 f"{len(self.members_)} {self._members_name()}, {self._told()}"
             ),
-            votes=(each >= 0.5).sum(axis=0),
-            n_votes=len(self.members_),
             distance=distance,
-            problems=problems,
             details={
                 "mean_probability": middle,
                 "similarity": similarity,
@@ -314,8 +253,7 @@ class XRDMatchScreener(Screener):
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return the row of `conductors` that each pattern resembles most, and how much."""
         self._check_fitted()
-        own = directions(patterns, step=self.bin_width)
-        return nearest(own, self._directions[self._conductors])
+        return self.known_.nearest_conductors(patterns)
 
     def probabilities(self, patterns: Patterns) -> npt.NDArray[np.float64]:
         """Return what each member says of patterns (n, points), shape (members, n).
@@ -326,7 +264,7 @@ class XRDMatchScreener(Screener):
             If a pattern is empty or of another length than those learned from.
         """
         self._check_fitted()
-        check_patterns(patterns, size=self.patterns_.shape[1])
+        check_patterns(patterns, size=self.known_.patterns.shape[1])
         return ensemble_probabilities(self.members_, patterns, self.ensemble)
 
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
@@ -335,9 +273,10 @@ class XRDMatchScreener(Screener):
         patterns, problems = self.patterns([material])
         if problems:
             raise DataError(problems[0])
-        own = patterns[0]
-        typical = np.median(self.patterns_, axis=0)
-        width = round(WINDOW / self.bin_width)
+        own, known = patterns[0], self.known_.patterns
+        typical = np.median(known, axis=0)
+        step = self.ensemble.step
+        width = round(WINDOW / step)
         starts = list(range(0, len(own), width))
         trials = np.repeat(own[None], len(starts) + 1, axis=0)
         for row, first in enumerate(starts):
@@ -349,34 +288,28 @@ class XRDMatchScreener(Screener):
         order = np.argsort(-np.abs(effect), kind="stable")[:top]
         return [
             Reason(
-                f"intensity from {starts[i] * self.bin_width:g} to "
-                f"{min((starts[i] + width) * self.bin_width, self.grid.stop):g} degrees",
+                f"intensity from {starts[i] * step:g} to "
+                f"{min((starts[i] + width) * step, self.grid.stop):g} degrees",
                 float(own[starts[i] : starts[i] + width].sum()),
-                float(np.median(self.patterns_[:, starts[i] : starts[i] + width].sum(axis=1))),
+                float(np.median(known[:, starts[i] : starts[i] + width].sum(axis=1))),
                 float(effect[i]),
             )
             for i in order
         ]
 
     @property
-    def trained_on(self) -> dict[str, Any]:
-        """Name, version and formulas of the labels, and the threshold."""
-        self._check_fitted()
-        return {**self._trained_on, "formulas": list(self.formulas_)}
-
-    @property
     def conductors(self) -> tuple[list[str], Patterns]:
         """Formulas and patterns of the labeled conductors."""
         self._check_fitted()
-        rows = self._conductors
-        return [self.formulas_[row] for row in rows], self.patterns_[rows]
+        rows = self.known_.conductors
+        return [self.formulas_[row] for row in rows], self.known_.patterns[rows]
 
     def state(self) -> ModelState:
         """Return the networks' weights, and the labels' patterns for distances."""
         self._check_fitted()
         arrays: dict[str, npt.NDArray[Any]] = {
-            "patterns": self.patterns_,
-            "y": self.y_,
+            "patterns": self.known_.patterns,
+            "y": self.known_.y,
             "seen": np.array(self.seen_),
         }
         for number, weights in enumerate(self.members_):
@@ -407,26 +340,7 @@ class XRDMatchScreener(Screener):
         self.seen_ = list(arrays["seen"])
         self.accepted_ = [float(value) for value in meta["accepted"]]
         self.calibrated_on_ = int(meta["calibrated_on"])
-        self.calibration_ = (float(meta["calibration"][0]), float(meta["calibration"][1]))
-        self.patterns_, self.y_ = arrays["patterns"], arrays["y"]
-        self.formulas_ = list(meta["formulas"])
-        self._trained_on = dict(meta["trained_on"])
-        self._set_neighbors()
+        self._calibrate_by(meta["calibration"])
+        self.known_ = KnownPatterns(arrays["patterns"], arrays["y"], step=self.ensemble.step)
+        self._recall(meta)
         return self
-
-    def _check_fitted(self) -> None:
-        if not hasattr(self, "members_"):
-            raise NotFittedError("This XRDMatchScreener is not fitted; call fit first.")
-
-    def _set_neighbors(self) -> None:
-        self._conductors = np.flatnonzero(self.y_ == 1)
-        self._directions = directions(self.patterns_, step=self.bin_width)
-        center = self._directions.mean(axis=0)
-        away = np.linalg.norm(self._directions - center, axis=1).mean()
-        self._mean_distance = float(away) or 1.0
-
-    def _distances(self, own: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Return the distance of smoothed patterns to the nearest label's, scaled."""
-        rows, _ = nearest(own, self._directions)
-        gap = np.linalg.norm(own - self._directions[rows], axis=1)
-        return np.asarray(gap / self._mean_distance, dtype=np.float64)

@@ -4,7 +4,7 @@ from typing import Any
 
 from ssefw.errors import ConfigurationError
 
-__all__ = ["VARIANTS", "check_kinds"]
+__all__ = ["VARIANTS", "chosen_settings"]
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "fast": {"network": "small", "augmentation": "paper", "bin_width": 0.5},
@@ -21,10 +21,29 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 _COUNTS = ("members", "per_class", "iterations", "batch", "ratio", "seed")
 _NUMBERS = ("unlabeled_share", "learning_rate", "tau", "fwhm", "bin_width")
+_REPLACED = ("network", "augmentation", "bin_width", "convex", "warm_up")
 _SWITCHES = ("convex", "warm_up")
 
 
-def check_kinds(given: dict[str, Any]) -> None:
+def chosen_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return what a variant and the settings given in its place make of them.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such variant, or a setting is of the wrong kind.
+    """
+    variant = given["variant"]
+    if variant not in VARIANTS:
+        raise ConfigurationError(
+            f"Unknown variant {variant!r}. Known: {', '.join(sorted(VARIANTS))}."
+        )
+    _check_kinds(given)
+    chosen = {"convex": False, "warm_up": False, **VARIANTS[variant]}
+    return chosen | {key: given[key] for key in _REPLACED if given[key] is not None}
+
+
+def _check_kinds(given: dict[str, Any]) -> None:
     """Refuse a setting of the wrong kind, which a command line can hand over."""
     for names, kind, word in (
         (_COUNTS, int, "a whole number"),

@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from ssefw.screening.features.xrd import FWHM_PER_SIGMA
 
-__all__ = ["directions", "nearest"]
+__all__ = ["KnownPatterns", "directions", "nearest"]
 
 FWHM = 1.0  # degrees
 Floats = npt.NDArray[np.float64]
@@ -48,3 +48,43 @@ def nearest(one: Floats, others: Floats) -> tuple[npt.NDArray[np.int64], Floats]
         best[row] = int(np.argmax(each))
         similarity[row] = min(float(each[best[row]]), 1.0)
     return best, similarity
+
+
+class KnownPatterns:
+    """The patterns of the labels, with which others are compared.
+
+    Parameters
+    ----------
+    patterns, y
+        Of the labels, shape (n, points), and their classes, shape (n,).
+    step
+        Spacing of the points in degrees.
+    """
+
+    def __init__(
+        self, patterns: npt.NDArray[np.float32], y: npt.NDArray[np.int64], *, step: float
+    ) -> None:
+        self.patterns = patterns
+        self.y = y
+        self.step = step
+        self.conductors = np.flatnonzero(y == 1)
+        self._directions = directions(patterns, step=step)
+        center = self._directions.mean(axis=0)
+        self._unit = float(np.linalg.norm(self._directions - center, axis=1).mean()) or 1.0
+
+    def nearest_conductors(
+        self, patterns: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        """Return the row of `conductors` that each pattern resembles most, and how much."""
+        own = directions(patterns, step=self.step)
+        return nearest(own, self._directions[self.conductors])
+
+    def distances(self, patterns: npt.NDArray[np.float32]) -> Floats:
+        """Return the distance of smoothed patterns to the nearest label's, shape (n,).
+
+        1 is the labels' mean distance to their center.
+        """
+        own = directions(patterns, step=self.step)
+        rows, _ = nearest(own, self._directions)
+        gap = np.linalg.norm(own - self._directions[rows], axis=1)
+        return np.asarray(gap / self._unit, dtype=np.float64)
