@@ -29,6 +29,18 @@ def pytest_configure(config):
         missing = [name for name in REQUIRED_PROGRAMS if shutil.which(name) is None]
         if missing:
             pytest.exit(f"SSEFW_TEST_REQUIRE is set and not installed: {', '.join(missing)}", 1)
+    # pytest-xdist would hand out the files with the fewest tests last, which take longest.
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    """Run files with slow tests first, so that none is left over while other processes idle."""
+    slow = {
+        item.path
+        for item in items
+        if any(item.get_closest_marker(name) for name in ("slow", "slurm", "qe"))
+    }
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(autouse=True)

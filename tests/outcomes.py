@@ -21,6 +21,23 @@ def bound(number):
     return Estimate.below(number, unit="S/cm", reason="no hops")
 
 
+def diffusivity(temperature, tracer=None, **changes):
+    fields = {
+        "specie": "Li",
+        "temperature": temperature,
+        "tracer": tracer or Estimate.undetermined("made up", unit="cm^2/s"),
+        "regime": "diffusive",
+        "n_mobile": 20,
+        "n_atoms": 100,
+        "volume": 1000.0,
+        "n_frames": 1000,
+        "duration": 100.0,
+        "n_hops": 100.0,
+        "hop_distance": 3.0,
+    }
+    return Diffusivity(**(fields | changes))
+
+
 def relaxation(structure, *, wall_time=0.0):
     """Return a relaxation that found the structure relaxed already; wall time in seconds."""
     return RelaxResult(
@@ -32,23 +49,6 @@ def relaxation(structure, *, wall_time=0.0):
         max_force=0.0,
         volume_change=0.0,
         wall_time=wall_time,
-    )
-
-
-def diffusivity(temperature, *, regime="diffusive"):
-    tracer = Estimate.undetermined("made up", unit="cm^2/s")
-    return Diffusivity(
-        specie="Li",
-        temperature=temperature,
-        tracer=tracer,
-        regime=regime,
-        n_mobile=20,
-        n_atoms=50,
-        volume=1000.0,
-        n_frames=100,
-        duration=10.0,
-        n_hops=10.0,
-        hop_distance=2.5,
     )
 
 

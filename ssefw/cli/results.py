@@ -20,6 +20,8 @@ KINDS = (
 )  # fmt: skip
 RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
+ID_SHOWN = 8
+"""Characters of an id that tell candidates apart, and that `show` takes."""
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
 
@@ -80,6 +82,7 @@ def _print_table(outcomes: "list[Outcome]") -> None:
         return
     table = Table(caption="intervals and bounds at the confidence level of the campaign")
     table.add_column("formula")
+    table.add_column("id", no_wrap=True)
     table.add_column("campaign")
     table.add_column("status")
     table.add_column("sigma (S/cm)")
@@ -94,6 +97,7 @@ def _print_table(outcomes: "list[Outcome]") -> None:
         fit = outcome.conductivity
         table.add_row(
             outcome.formula,
+            outcome.candidate_id[:ID_SHOWN],
             outcome.campaign,
             outcome.status,
             show_estimate(fit.conductivity if fit else None),

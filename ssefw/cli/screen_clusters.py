@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.screen_inputs import readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
@@ -304,7 +305,6 @@ def _write_pool(materials: "list[Material]", path: Path) -> None:
 
 
 def _labeled(pool: Path, sets: tuple[str, ...], structures: Path | None) -> "LabeledPool":
-    from ssefw.cli.screen_patterns import readable_rows
     from ssefw.data.label_sources import find_label_set
     from ssefw.screening.clustering.matching import label_pool
 

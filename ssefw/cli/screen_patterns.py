@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 import click
 
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.screen_inputs import PATH, readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
     from ssefw.data.materials import Material
     from ssefw.screening.xrdmatch.screener import XRDMatchScreener
-
-PATH = click.Path(path_type=Path)
 
 
 @click.command(
@@ -137,18 +136,6 @@ def _xrdmatch(model: Path) -> "XRDMatchScreener":
             "one with --system xrdmatch."
         )
     return screener
-
-
-def readable_rows(pool: Path) -> "list[Material]":
-    """Return the rows of a pool that can be read, each name once; say how many cannot."""
-    from ssefw.data.materials import merge_materials, read_materials
-    from ssefw.data.pools import Reject
-
-    rows = list(read_materials(pool))
-    rejected = sum(isinstance(row, Reject) for row in rows)
-    if rejected:
-        click.echo(f"{rejected} rows of the pool cannot be read", err=True)
-    return merge_materials(row for row in rows if not isinstance(row, Reject))[0]
 
 
 def _draw_panels(

@@ -3,10 +3,12 @@
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 from ssefw.documents import (
     Barrier,
@@ -27,108 +29,118 @@ __all__ = ["COLUMNS", "row", "write_csv", "write_json_lines", "write_parquet"]
 ROWS_AT_A_TIME = 1000
 
 
-def _numbers(name: str, unit: str, estimate: Estimate | None) -> dict[str, Any]:
-    suffix = f"_{unit}" if unit else ""
-    known = estimate or Estimate.undetermined("absent", unit="")
-    return {
-        f"{name}_kind": estimate.kind if estimate else None,
-        f"{name}{suffix}": known.value,
-        f"{name}_lower{suffix}": known.lower,
-        f"{name}_upper{suffix}": known.upper,
-    }
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name with the unit, where its value is found, and of which type."""
+
+    name: str
+    value: Callable[[Any], Any]
+    type: Literal["text", "count", "number"]
 
 
-def _trajectory(item: Trajectory) -> dict[str, Any]:
-    return {
-        "key": item.key,
-        "candidate_id": item.candidate_id,
-        "formula": item.structure.composition.reduced_formula,
-        "temperature_k": item.temperature,
-        "steps": item.n_steps,
-        "target_steps": item.target_steps,
-        "duration_ps": item.n_steps * item.timestep / 1000.0,
-        "frames": item.n_frames,
-        "atoms": len(item.structure),
-        "segments": len(item.segments),
-        "ended": item.segments[-1].end_reason if item.segments else None,
-        "engine": item.provenance.engine,
-    }
+def _text(name: str, path: str = "") -> Column:
+    return Column(name, attrgetter(path or name), "text")
 
 
-def _diffusivity(item: Diffusivity) -> dict[str, Any]:
-    return {
-        "trajectory_key": item.trajectory_key,
-        "specie": item.specie,
-        "temperature_k": item.temperature,
-        "regime": item.regime,
-        **_numbers("diffusivity", "cm2_per_s", item.tracer),
-        "n_hops": item.n_hops,
-        "duration_ps": item.duration,
-        "reason": item.reason,
-    }
+def _count(name: str, path: str = "") -> Column:
+    return Column(name, attrgetter(path or name), "count")
 
 
-def _barrier(item: Barrier) -> dict[str, Any]:
-    return {
-        "candidate_id": item.candidate_id,
-        "formula": item.formula,
-        "specie": item.specie,
-        "method": item.method,
-        **_numbers("barrier_1d", "ev", item.barrier_1d),
-        **_numbers("barrier_3d", "ev", item.barrier_3d),
-        "engine": item.provenance.engine,
-    }
+def _number(name: str, path: str = "") -> Column:
+    return Column(name, attrgetter(path or name), "number")
 
 
-def _label(item: Label) -> dict[str, Any]:
-    return {
-        "candidate_id": item.candidate_id,
-        "formula": item.formula,
-        "kind": item.kind,
-        "level_of_theory": item.level_of_theory,
-        "temperature_k": item.temperature,
-        **_numbers("sigma", "s_per_cm", item.conductivity),
-        **_numbers("sigma_as_computed", "s_per_cm", item.as_computed),
-        "reference": item.reference,
-    }
+def _estimate(name: str, unit: str, path: str) -> tuple[Column, ...]:
+    """Return the columns of an estimate, which may be absent: its kind, value and bounds."""
+    absent = Estimate.undetermined("absent", unit="")
+
+    def bound(which: str) -> Callable[[Any], Any]:
+        return lambda item: getattr(attrgetter(path)(item) or absent, which)
+
+    def kind(item: Any) -> str | None:
+        estimate: Estimate | None = attrgetter(path)(item)
+        return estimate.kind if estimate else None
+
+    return (
+        Column(f"{name}_kind", kind, "text"),
+        Column(f"{name}_{unit}", bound("value"), "number"),
+        Column(f"{name}_lower_{unit}", bound("lower"), "number"),
+        Column(f"{name}_upper_{unit}", bound("upper"), "number"),
+    )
 
 
-def _conductivity(item: FoundConductivity) -> dict[str, Any]:
-    return {
-        "campaign": item.campaign,
-        "candidate_id": item.candidate_id,
-        "formula": item.formula,
-        "temperature_k": item.temperature,
-        **_numbers("sigma", "s_per_cm", item.conductivity),
-        **_numbers("ea", "ev", item.activation_energy),
-        "from": "run" if item.is_simulated else "fit",
-        "used": ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used),
-        "engine": item.engine,
-        "analysis": item.analysis_version,
-    }
+_CANDIDATE = (_text("candidate_id"), _text("formula"))
 
-
-def _planned(item: PlannedCandidate) -> dict[str, Any]:
-    return {
-        "candidate_id": item.candidate_id,
-        "formula": item.formula,
-        "source": item.source,
-        "atoms": item.n_atoms,
-        "steps": item.md_steps,
-        "core_hours": item.core_hours,
-        "reference": item.reference,
-    }
-
-
-_ROWS: dict[type[Document], Callable[[Any], dict[str, Any]]] = {
-    Outcome: flat,
-    Trajectory: _trajectory,
-    Diffusivity: _diffusivity,
-    Barrier: _barrier,
-    Label: _label,
-    FoundConductivity: _conductivity,
-    PlannedCandidate: _planned,
+_TABLES: dict[type[Document], tuple[Column, ...]] = {
+    Trajectory: (
+        _text("key"),
+        _text("candidate_id"),
+        _text("formula", "structure.composition.reduced_formula"),
+        _number("temperature_k", "temperature"),
+        _count("steps", "n_steps"),
+        _count("target_steps"),
+        Column("duration_ps", lambda item: item.n_steps * item.timestep / 1000.0, "number"),
+        _count("frames", "n_frames"),
+        Column("atoms", lambda item: len(item.structure), "count"),
+        Column("segments", lambda item: len(item.segments), "count"),
+        Column(
+            "ended", lambda item: item.segments[-1].end_reason if item.segments else None, "text"
+        ),
+        _text("engine", "provenance.engine"),
+    ),
+    Diffusivity: (
+        _text("trajectory_key"),
+        _text("specie"),
+        _number("temperature_k", "temperature"),
+        _text("regime"),
+        *_estimate("diffusivity", "cm2_per_s", "tracer"),
+        _number("n_hops"),
+        _number("duration_ps", "duration"),
+        _text("reason"),
+    ),
+    Barrier: (
+        *_CANDIDATE,
+        _text("specie"),
+        _text("method"),
+        *_estimate("barrier_1d", "ev", "barrier_1d"),
+        *_estimate("barrier_3d", "ev", "barrier_3d"),
+        _text("engine", "provenance.engine"),
+    ),
+    Label: (
+        *_CANDIDATE,
+        _text("kind"),
+        _text("level_of_theory"),
+        _number("temperature_k", "temperature"),
+        *_estimate("sigma", "s_per_cm", "conductivity"),
+        *_estimate("sigma_as_computed", "s_per_cm", "as_computed"),
+        _text("reference"),
+    ),
+    FoundConductivity: (
+        _text("campaign"),
+        *_CANDIDATE,
+        _number("temperature_k", "temperature"),
+        *_estimate("sigma", "s_per_cm", "conductivity"),
+        *_estimate("ea", "ev", "activation_energy"),
+        Column("from", lambda item: "run" if item.is_simulated else "fit", "text"),
+        Column(
+            "used",
+            lambda item: ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used),
+            "text",
+        ),
+        _text("engine"),
+        _text("analysis", "analysis_version"),
+    ),
+    PlannedCandidate: (
+        *_CANDIDATE,
+        _text("source"),
+        _count("atoms", "n_atoms"),
+        _count("steps", "md_steps"),
+        _number("core_hours"),
+        _text("reference"),
+    ),
 }
+
+_TEXTS_OF_OUTCOMES = {"campaign", "candidate_id", "formula", "status", "sigma_kind", "reason"}
 
 COLUMNS: dict[str, tuple[str, ...]] = {"outcomes": CSV_COLUMNS}
 """Columns of a table that is empty, where they are known beforehand."""
@@ -136,7 +148,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {"outcomes": CSV_COLUMNS}
 
 def row(document: Document) -> dict[str, Any]:
     """Return a record as one row; names of numbers carry the unit."""
-    return _ROWS[type(document)](document)
+    if isinstance(document, Outcome):
+        return flat(document)
+    return {column.name: column.value(document) for column in _TABLES[type(document)]}
 
 
 def write_json_lines(documents: Iterable[Document], file: TextIO) -> int:
@@ -184,11 +198,11 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
         ) from error
     count, writer, schema = 0, None, None
     try:
-        for batch in _batches(map(row, documents)):
+        for batch in _batches(documents):
             if writer is None:
                 schema = _schema(pyarrow, batch[0])
                 writer = parquet.ParquetWriter(path, schema)
-            writer.write_table(pyarrow.Table.from_pylist(batch, schema=schema))
+            writer.write_table(pyarrow.Table.from_pylist(list(map(row, batch)), schema=schema))
             count += len(batch)
     finally:
         if writer is not None:
@@ -198,25 +212,19 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
     return count
 
 
-def _batches(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    while batch := list(islice(rows, ROWS_AT_A_TIME)):
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    rest = iter(documents)
+    while batch := list(islice(rest, ROWS_AT_A_TIME)):
         yield batch
 
 
-def _schema(pyarrow: Any, first: dict[str, Any]) -> Any:
-    """Return the types of columns: whole numbers by name, texts by value, else real numbers."""
-    counts = {"steps", "target_steps", "frames", "atoms", "segments"}
-    texts = {
-        "campaign", "candidate_id", "formula", "status", "reason", "key", "ended", "engine",
-        "trajectory_key", "specie", "regime", "method", "kind", "source", "level_of_theory",
-        "reference", "from", "used", "analysis",
-    }  # fmt: skip
-
-    def kind_of(name: str) -> Any:
-        if name in counts:
-            return pyarrow.int64()
-        if name in texts or name.endswith("_kind"):
-            return pyarrow.string()
-        return pyarrow.float64()
-
-    return pyarrow.schema([(name, kind_of(name)) for name in first])
+def _schema(pyarrow: Any, document: Document) -> Any:
+    """Return the types of the columns of a record's table."""
+    kinds = {"text": pyarrow.string(), "count": pyarrow.int64(), "number": pyarrow.float64()}
+    if isinstance(document, Outcome):
+        types = [
+            (name, "text" if name in _TEXTS_OF_OUTCOMES else "number") for name in flat(document)
+        ]
+    else:
+        types = [(column.name, column.type) for column in _TABLES[type(document)]]
+    return pyarrow.schema([(name, kinds[kind]) for name, kind in types])

@@ -6,8 +6,9 @@ from scipy.constants import e, k
 from scipy.special import gammaincinv
 
 from ssefw.analysis import conductivity_per_diffusivity, fit_conductivity
-from ssefw.documents import Diffusivity, Estimate
+from ssefw.documents import Estimate
 from ssefw.errors import AnalysisError
+from tests.outcomes import diffusivity
 
 KT_PER_K = k / e
 ENERGY, PREFACTOR = 0.28, 2e-3
@@ -17,33 +18,16 @@ def diffusivity_at(temperature, *, energy=ENERGY):
     return PREFACTOR * np.exp(-energy / (KT_PER_K * temperature))
 
 
-def point(temperature, tracer, **changes):
-    fields = {
-        "specie": "Li",
-        "temperature": temperature,
-        "tracer": tracer,
-        "regime": "diffusive",
-        "n_mobile": 20,
-        "n_atoms": 100,
-        "volume": 1000.0,
-        "n_frames": 1000,
-        "duration": 100.0,
-        "n_hops": 100.0,
-        "hop_distance": 3.0,
-    }
-    return Diffusivity(**(fields | changes))
-
-
 def measured(temperature, *, relative=0.1, noise=0.0, energy=ENERGY):
     value = diffusivity_at(temperature, energy=energy) * np.exp(relative * noise)
     half = np.exp(1.959964 * relative)
     tracer = Estimate(value=value, lower=value / half, upper=value * half, unit="cm^2/s")
-    return point(temperature, tracer)
+    return diffusivity(temperature, tracer)
 
 
 def bounded(temperature, upper, *, level=0.95):
     tracer = Estimate.below(upper, unit="cm^2/s", reason="no hop", level=level)
-    return point(temperature, tracer, regime="vibrating")
+    return diffusivity(temperature, tracer, regime="vibrating")
 
 
 def sigma_300(energy=ENERGY):
@@ -175,7 +159,7 @@ def test_a_curved_line_is_not_drawn_out_to_300_k():
 
 
 def test_excluded_points_keep_their_reason():
-    molten = point(
+    molten = diffusivity(
         1500,
         Estimate.undetermined("the framework left its sites", unit="cm^2/s"),
         regime="melted",
@@ -186,7 +170,7 @@ def test_excluded_points_keep_their_reason():
 
 
 def test_nothing_usable_is_undetermined_with_every_reason():
-    molten = point(
+    molten = diffusivity(
         900, Estimate.undetermined("molten", unit="cm^2/s"), regime="melted", reason="molten"
     )
     fit = fit_conductivity([molten])
@@ -219,7 +203,7 @@ def test_input_that_makes_no_line_is_refused(points, message):
 
 
 def test_a_value_without_an_error_cannot_be_weighted():
-    exact = point(900, Estimate(value=1e-5, lower=1e-5, upper=1e-5, unit="cm^2/s"))
+    exact = diffusivity(900, Estimate(value=1e-5, lower=1e-5, upper=1e-5, unit="cm^2/s"))
     with pytest.raises(AnalysisError, match="no width"):
         fit_conductivity([measured(600), exact])
 
@@ -237,7 +221,7 @@ def test_the_pellets_of_li6asse5i_give_their_conductivities_and_one_energy():
         )
         value = sigma / per_d
         tracer = Estimate(value=value, lower=value / 1.1, upper=value * 1.1, unit="cm^2/s")
-        points.append(point(temperature, tracer))
+        points.append(diffusivity(temperature, tracer))
     fit = fit_conductivity(points, temperature=298.0)
     x = [1 / (KT_PER_K * t) for t in resistances]
     y = [np.log(t / ohm) for t, ohm in resistances.items()]
@@ -249,5 +233,5 @@ def test_the_pellets_of_li6asse5i_give_their_conductivities_and_one_energy():
 def test_a_melt_at_or_below_a_fitted_temperature_is_said(melted_at, doubted):
     nothing = Estimate.undetermined("melted", unit="cm^2/s")
     points = [measured(t) for t in (600.0, 800.0, 1000.0) if t != melted_at]
-    fit = fit_conductivity([*points, point(melted_at, nothing, regime="melted")])
+    fit = fit_conductivity([*points, diffusivity(melted_at, nothing, regime="melted")])
     assert any(f"melted at {melted_at:g} K" in warning for warning in fit.warnings) is doubted

@@ -30,11 +30,14 @@ class Counted(EMT):
 """
 
 
-def prepare(folder):
+def prepare(folder, *, min_length=7):
+    """Make a campaign; the longer the cells, the longer there is to stop it."""
     folder.mkdir()
     (folder / "counted.py").write_text(textwrap.dedent(COUNTED))
     text = CAMPAIGN.replace("ase.calculators.emt.EMT", "counted.Counted")
-    text = text.replace("min_length: 3", "min_length: 7").replace("length: 1.0", "length: 2.0")
+    text = text.replace("min_length: 3", f"min_length: {min_length}").replace(
+        "length: 1.0", "length: 2.0"
+    )
     (folder / "small.yaml").write_text(text)
     return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
 
@@ -46,7 +49,7 @@ def evaluations(folder):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed") / "c"
-    environment = prepare(folder)
+    environment = prepare(folder, min_length=3)
     run_ssefw("run", "small.yaml", "--store", "st", folder=folder, env=environment)
     return folder
 
@@ -81,7 +84,7 @@ def kill_at_random(folder, environment, rng, *, workers_too):
 @pytest.mark.parametrize("workers_too", [False, True], ids=["parent", "parent-and-workers"])
 def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     folder = tmp_path / "c"
-    environment = prepare(folder)
+    environment = prepare(folder, min_length=3)
     rng = random.Random(7)
     killed = [kill_at_random(folder, environment, rng, workers_too=workers_too) for _ in range(5)]
     assert sum(killed) >= 3, "the campaign ended before it was killed"

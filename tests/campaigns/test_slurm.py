@@ -99,13 +99,13 @@ def keep_frozen(pid):
 @pytest.mark.usefixtures("slurm")
 def test_a_disturbed_campaign_ends_complete(tmp_path):
     folder = tmp_path / "c"
-    prepare(folder, length=6.0)
+    prepare(folder, n=6, length=6.0)
     first, second = Launcher(folder), Launcher(folder)
     job, pid = wait_for(lambda: running(folder / "st"), what="a running job")[0]
 
-    # A worker that hangs is killed by Slurm at its time limit.
+    # A worker that hangs is killed by Slurm at its time limit, for which it looks every 30 s.
     threading.Thread(target=keep_frozen, args=(pid,), daemon=True).start()
-    limit = ["scontrol", "update", f"JobId={job}", "TimeLimit=1"]
+    limit = ["scontrol", "update", f"JobId={job}", "EndTime=now+3"]
     subprocess.run(limit, check=True, capture_output=True)
     first.kill()
 
@@ -126,7 +126,7 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
     assert second.wait(400) == 0, second.log.read_text()
     assert third.wait(60) == 0
 
-    queue_jobs = assert_complete_and_computed_once(folder / "st", 10)
+    queue_jobs = assert_complete_and_computed_once(folder / "st", 6)
     reasons = {item["job_id"]: item["reason"] for item in queue_jobs}
     assert "TIMEOUT" in reasons[job]
     assert "CANCELLED" in reasons[others[0][0]]

@@ -145,3 +145,14 @@ def test_a_page_says_behind_which_key_the_next_one_lies(ssefw, store):
         key = ("--after", done.stderr.split()[-1])
     assert found[:2] == ["Li6PS5Cl", "Li3PS4"]
     assert sorted(found[2:]) == ["Li2O", "LiH"]
+
+
+def test_polymorphs_are_told_apart_by_an_id_that_show_takes(ssefw, tmp_path):
+    with connect(tmp_path / "st") as connection:
+        for candidate in ("aaaaaaaa11112222", "bbbbbbbb11112222"):
+            item = outcome("Li3PS4", 1e-4, candidate_id=candidate)
+            connection.results.add(item, candidate=candidate, campaign="x")
+    table = ssefw("results", "--store", "st").stdout
+    assert "aaaaaaaa" in table
+    assert "bbbbbbbb" in table
+    assert "bbbbbbbb11112222" in ssefw("results", "show", "bbbbbbbb", "--store", "st").stdout

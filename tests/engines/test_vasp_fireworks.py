@@ -16,7 +16,7 @@ from ssefw.campaigns.lost import release_lost
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers
-from ssefw.engines.vasp import VaspEngine, engine, leg, policy, watch
+from ssefw.engines.vasp import VaspEngine, dynamics, leg, policy, watch
 from ssefw.makers import MDMaker
 from ssefw.makers import md as md_module
 from ssefw.settings import load_settings
@@ -123,7 +123,7 @@ def test_a_ladder_survives_everything_without_gap_or_doubled_frame(
     monkeypatch.chdir(tmp_path)
     scratch = tmp_path / "scratch"
     quiet = {t: undisturbed(lif, t, tmp_path / f"quiet-{t:g}") for t in TEMPERATURES}
-    monkeypatch.setattr(engine, "STEPS_PER_LEG", PER_LEG)
+    monkeypatch.setattr(dynamics, "STEPS_PER_LEG", PER_LEG)
     makers = {
         t: MDMaker(
             engine=VASP,

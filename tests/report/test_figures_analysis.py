@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssefw.analysis import DensityMap, VanHove, fit_conductivity
-from ssefw.documents import Diffusivity, Estimate
+from ssefw.documents import Estimate
 from ssefw.report.figures_analysis import (
     arrhenius_figure,
     density_figure,
@@ -12,28 +12,18 @@ from ssefw.report.figures_analysis import (
     van_hove_figure,
 )
 from ssefw.report.style import save_figure
+from tests import outcomes
 
 
 def diffusivity(temperature, tracer, **changes):
     times = tuple(np.geomspace(0.1, 50, 40))
-    fields = {
-        "specie": "Li",
-        "temperature": temperature,
-        "tracer": tracer,
-        "regime": "diffusive",
-        "n_mobile": 20,
-        "n_atoms": 100,
-        "volume": 1000.0,
-        "n_frames": 1000,
-        "duration": 100.0,
-        "n_hops": 100.0,
-        "hop_distance": 3.0,
+    curves = {
         "fit_window": (2.0, 8.0),
         "lag_times": times,
         "msd": tuple(0.3 + 0.6 * t for t in times),
         "msd_framework": (0.2,) * 40,
     }
-    return Diffusivity(**(fields | changes))
+    return outcomes.diffusivity(temperature, tracer, **(curves | changes))
 
 
 def value(at):

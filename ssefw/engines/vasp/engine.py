@@ -8,16 +8,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-from ase import units
 from pymatgen.core import Structure
 from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
-from ssefw.engines.dynamics import draw_momenta
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
@@ -25,30 +21,20 @@ from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.vasp import process
 from ssefw.engines.vasp.band_folder import BandFolder, End
 from ssefw.engines.vasp.band_run import VaspBand
-from ssefw.engines.vasp.harvest import Start, start_point
+from ssefw.engines.vasp.dynamics import VaspDynamics, first_poscar, leg_tags
 from ssefw.engines.vasp.inputs import (
     VaspCell,
     check_tags,
-    dynamics_tags,
     input_files,
     input_set,
-    poscar_text,
     relaxation_tags,
 )
-from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs, pack_closed_legs
-from ssefw.engines.vasp.policy import dynamics_handlers
 from ssefw.engines.vasp.presets import Preset, Task, load_preset
-from ssefw.engines.vasp.single import SingleResult, run_single, write_inputs
+from ssefw.engines.vasp.single import SingleResult, run_single
 from ssefw.errors import ConfigurationError, EngineError
 from ssefw.settings import Settings
 
 __all__ = ["VaspEngine"]
-
-STEPS_PER_LEG = 5000
-"""Ionic steps of one run of VASP; a longer one makes files that no parser likes to read."""
-
-MAX_SETBACKS = 5
-"""Corrections and deaths of VASP that one call of `md` works through."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,46 +179,23 @@ class VaspEngine(Engine):
         until: int,
         stop: StopCheck = never_stop,
     ) -> EndReason:
-        """Advance the dynamics; see `Engine.md`.
-
-        Each run of VASP is a segment of the ledger. VASP evaluates the step it continues from once
-        more; that step is not recorded twice.
-        """
+        """Advance the dynamics; see `Engine.md`. Each run of VASP is a segment of the ledger."""
         if until % settings.steps_per_frame:
             raise ValueError(f"{until} steps are no whole number of frames")
         cell = VaspCell.of(structure)
         site = process.site_settings()
-        with run.lock():
-            corrections = self._recover(run, cell, settings)
-            handlers = dynamics_handlers()  # kept, since they climb ladders of remedies
-            setbacks = 0
-            while True:
-                start = start_point(run, cell, _velocities(cell, settings))
-                if start.last_step >= until:
-                    pack_closed_legs(run)
-                    return "complete"
-                if (asked := stop()) is not None:
-                    return asked
-                pack_closed_legs(run)
-                leg = self._begin(
-                    run,
-                    cell,
-                    settings,
-                    start=start,
-                    until=until,
-                    corrections=corrections,
-                    site=site,
-                )
-                reason = leg.go(start, stop, site, handlers)
-                if reason in {"walltime", "preempted"}:
-                    return reason
-                corrections = leg.corrections
-                setbacks += reason != "complete"
-                if setbacks > MAX_SETBACKS:
-                    raise EngineError(
-                        f"VASP failed {setbacks} times, the last time so: {leg.events[-1]}",
-                        directory=leg.folder,
-                    )
+
+        def inputs(tags: Mapping[str, Any], **corrections: Any) -> VaspInputSet:
+            return self._checked_set("md", cell, tags, site, **corrections)
+
+        return VaspDynamics(
+            run=run,
+            cell=cell,
+            settings=settings,
+            inputs=inputs,
+            site=site,
+            potcar_spec=self.potcar_spec,
+        ).advance(until=until, stop=stop)
 
     def neb(
         self,
@@ -303,40 +266,25 @@ class VaspEngine(Engine):
             For ``relax``.
         """
         cell = VaspCell.of(structure)
-        poscar = None
-        tags: dict[str, Any] = {}
-        if task == "relax":
-            tags = relaxation_tags(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
         if task == "md":
             if settings is None:
                 raise ValueError("md needs settings")
-            begin, end, last = _stretch(settings, 0, steps)
-            tags = dynamics_tags(settings, cell, steps=last + 1, begin=begin, end=end)
-            poscar = poscar_text(
-                cell,
-                frac_coords=cell.structure.frac_coords,
-                velocities=_velocities(cell, settings),
-            )
-        files = input_files(self._input_set(task, cell, tags), cell, poscar=poscar)
-        if settings is not None and task == "md":
-            files |= self._later_incars(cell, settings, first=last, steps=steps)
-        return files
+            return self._dynamics_files(cell, settings, steps=steps)
+        tags: dict[str, Any] = {}
+        if task == "relax":
+            tags = relaxation_tags(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
+        return input_files(self._input_set(task, cell, tags), cell)
 
-    def _later_incars(
-        self, cell: VaspCell, settings: MDSettings, *, first: int, steps: int
+    def _dynamics_files(
+        self, cell: VaspCell, settings: MDSettings, *, steps: int
     ) -> dict[str, str]:
-        """Return INCAR of each run of VASP behind the first, by the steps it makes.
-
-        They start from what VASP left: CONTCAR with velocities and thermostat.
-        """
-        files = {}
-        while first < steps:
-            begin, end, last = _stretch(settings, first, steps)
-            tags = dynamics_tags(settings, cell, steps=last - first + 1, begin=begin, end=end)
-            files[f"INCAR of steps {first} to {last}"] = str(
-                self._input_set("md", cell, tags).incar
-            )
-            first = last
+        files: dict[str, str] = {}
+        for first, last, tags in leg_tags(settings, cell, steps=steps):
+            vasp_set = self._input_set("md", cell, tags)
+            if first == 0:
+                files |= input_files(vasp_set, cell, poscar=first_poscar(cell, settings))
+            else:
+                files[f"INCAR of steps {first} to {last}"] = str(vasp_set.incar)
         return files
 
     def _input_set(
@@ -421,41 +369,6 @@ class VaspEngine(Engine):
             return vasp_set
         return self._input_set(task, cell, tags, **corrections, NELECT=electrons)
 
-    def _recover(self, run: RunDirectory, cell: VaspCell, settings: MDSettings) -> dict[str, Any]:
-        """Gather what a killed process left, and return the corrections in force."""
-        for folder in reversed(latest_legs(run)):
-            leg = Leg.open(run, folder, cell, settings)
-            if leg is not None:
-                if not leg.closed:
-                    leg.recover(start_point(run, cell, _velocities(cell, settings)))
-                return leg.corrections
-        return {}
-
-    def _begin(
-        self,
-        run: RunDirectory,
-        cell: VaspCell,
-        settings: MDSettings,
-        *,
-        start: Start,
-        until: int,
-        corrections: Mapping[str, Any],
-        site: Settings,
-    ) -> Leg:
-        """Write the input files of the next leg, and its line on the ledger."""
-        begin, end, last = _stretch(settings, start.last_step, until)
-        tags = dynamics_tags(settings, cell, steps=last - start.step + 1, begin=begin, end=end)
-        vasp_set = self._checked_set("md", cell, tags, site, **corrections)
-        folder = run.path / f"vasp-{len(latest_legs(run)):04d}"
-        frac = start.positions @ np.linalg.inv(cell.structure.lattice.matrix)
-        poscar = start.poscar or poscar_text(cell, frac_coords=frac, velocities=start.velocities)
-        write_inputs(folder, vasp_set, potcar_spec=self.potcar_spec, poscar=poscar)
-        newest = run.last_chunk()
-        segment = 0 if newest is None else newest.notes["segment"] + 1
-        run.begin_segment(segment, velocities="drawn" if start.is_new else "continued")
-        plan = LegPlan(start=start, until=last, set_points=(begin, end), corrections=corrections)
-        return Leg.begin(run, folder, cell, settings, plan=plan, segment=segment)
-
 
 def _check_ranks(command: str, *, n_images: int) -> None:
     ranks = rank_count(shlex.split(command))
@@ -464,20 +377,3 @@ def _check_ranks(command: str, *, n_images: int) -> None:
             f"{ranks} MPI ranks of {command!r} cannot be divided between {n_images} images that "
             f"move: VASP wants a multiple of {n_images}."
         )
-
-
-def _stretch(settings: MDSettings, first: int, until: int) -> tuple[float, float, int]:
-    """Return the set points at both ends of the next leg, and its last step."""
-    last = min(until, first + STEPS_PER_LEG)
-    if first < settings.heating_steps:
-        last = min(last, settings.heating_steps)
-    return settings.set_point(first), settings.set_point(last), last
-
-
-def _velocities(cell: VaspCell, settings: MDSettings) -> npt.NDArray[np.float64]:
-    """Draw the velocities (A/fs) of a new run, VASP's order."""
-    masses = cell.to_given_order(cell.masses)
-    rng = np.random.default_rng(settings.seed)
-    momenta = draw_momenta(masses, temperature=settings.set_point(0), rng=rng)
-    velocities = momenta / masses[:, None] * units.fs
-    return cell.to_vasp_order(velocities)
