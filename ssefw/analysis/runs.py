@@ -30,7 +30,15 @@ def group_runs(paths: Sequence[Path], temperatures: Sequence[float]) -> list[Run
 
     One temperature makes all files the segments of one run; otherwise there is one for each file,
     and files of equal temperature are segments of one run.
+
+    Raises
+    ------
+    DataError
+        If the numbers do not fit, or a file is there twice.
     """
+    resolved = [path.resolve() for path in paths]
+    if twice := [path for path in paths if resolved.count(path.resolve()) > 1]:
+        raise DataError(f"{twice[0]} is given twice, and would count as twice the statistics.")
     if len(temperatures) == 1:
         return [Run(tuple(paths), temperatures[0])]
     if len(temperatures) != len(paths):

@@ -16,7 +16,16 @@ from ssefw.errors import ConfigurationError, LaunchError
 from ssefw.settings import Settings, settings_file
 from ssefw.store import Address
 
-__all__ = ["Limits", "Site", "read_site", "site_folder", "write_private", "write_settings"]
+__all__ = [
+    "QUEUE_FILE",
+    "Limits",
+    "Site",
+    "parse_site",
+    "read_site",
+    "site_folder",
+    "write_private",
+    "write_settings",
+]
 
 QUEUE_FILE = "queue.yaml"
 
@@ -128,19 +137,34 @@ def read_site(folder: Path | None = None) -> Site:
     """
     path = (folder or site_folder()) / QUEUE_FILE
     try:
-        content = yaml.safe_load(path.read_text())
+        return parse_site(path.read_text(), path)
     except FileNotFoundError as error:
         raise LaunchError(
             f"There is no {path}: write one with `ssefw init-site slurm` (or pbs, lsf)."
         ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"Cannot read {path}: {error}") from error
+
+
+def parse_site(text: str, path: Path) -> Site:
+    """Return what the text of a ``queue.yaml`` says; errors name `path`.
+
+    Raises
+    ------
+    ConfigurationError
+        If a key or value is wrong.
+    """
     try:
-        return Site.model_validate(content)
+        return Site.model_validate(yaml.safe_load(text))
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"Cannot read {path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])) or "the file"
-        raise ConfigurationError(f"{path}: {key}: {first['msg']}.") from error
+        message = first["msg"].removeprefix("Value error, ")
+        given = first["input"]
+        shown = f", got {given!r}" if isinstance(given, str | int | float) else ""
+        raise ConfigurationError(f"{path}: {key}: {message}{shown}.") from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -162,8 +162,10 @@ def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
             f"{result.duration:.4g}",
         )
     out.print(table)
-    name = f"σ({fit.temperature:g} K)"
-    out.print(f"{name} = {show_estimate(fit.conductivity)} S/cm", highlight=False)
+    sigma = show_estimate(fit.conductivity)
+    sign = "" if sigma.startswith(("<", ">")) else "= "
+    unit = "" if fit.conductivity.kind == "undetermined" else " S/cm"
+    out.print(f"σ({fit.temperature:g} K) {sign}{sigma}{unit}", highlight=False)
     if fit.activation_energy.kind == "value":
         out.print(f"E_a = {show_estimate(fit.activation_energy, digits=3)} eV", highlight=False)
     out.print(f"Intervals and bounds hold at {found[0].tracer.level:.0%}.", highlight=False)

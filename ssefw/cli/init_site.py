@@ -51,7 +51,7 @@ def command(
     With a server also what FireWorks' own commands want. Then `ssefw config check` tries them, and
     `ssefw launch` feeds the queue.
     """
-    from ssefw.campaigns.site import read_site, site_folder
+    from ssefw.campaigns.site import QUEUE_FILE, parse_site, site_folder
     from ssefw.campaigns.site_files import SiteAnswers, site_files, write_site
 
     address = store or str.__str__(settings().store)
@@ -68,12 +68,12 @@ def command(
     )
     folder = to or site_folder()
     files = site_files(given, folder)
+    parse_site(files[QUEUE_FILE], folder / QUEUE_FILE)  # before anything is written
     if dry_run:
         for name, text in files.items():
             click.echo(f"--- {name}\n{text}")
         return
     for path in write_site(folder, files, overwrite=overwrite):
         click.echo(f"wrote {path}")
-    read_site(folder)
     if to:
         click.echo(f"Use them with: export SSEFW_SETTINGS={folder.absolute() / 'settings.yaml'}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pymatgen.core import Element, Structure
+from pymatgen.core import Structure
 from pymatgen.core.operations import SymmOp
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
@@ -135,7 +135,7 @@ def find_hops(
         raise DataError(f"{msg}are vacant is not known. Order it first.")
     sites = [k for k, site in enumerate(structure) if site.specie.symbol == specie]
     if not sites:
-        msg = f"{structure.composition.reduced_formula} holds no {Element(specie).symbol}."
+        msg = f"{structure.composition.reduced_formula} holds no {specie}."
         raise DataError(msg)
     hops = _hops_within(structure, sites, max_length)
     if not hops:

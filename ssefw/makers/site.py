@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from ssefw.documents import Document
 from ssefw.engines.stopping import stop_event
+from ssefw.errors import StoreError
 from ssefw.settings import load_settings
-from ssefw.store import BlobStore, open_blobs
+from ssefw.store import Address, BlobStore, open_blobs
 from ssefw.store.stages import StageStore
 from ssefw.store.trajectories import TrajectoryStore
 
@@ -20,8 +21,11 @@ D = TypeVar("D", bound=Document)
 def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
     """Return what is stored under a key, or compute it and store it.
 
-    The key hashes everything that the result depends on.
+    The key hashes everything that the result depends on. In somebody's own flow, where no store
+    was named and none is there, it is computed.
     """
+    if _is_without_store():
+        return compute()
     stages = StageStore(_blobs())
     found = stages.get(key, kind)
     if found is None:
@@ -31,13 +35,30 @@ def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
 
 
 def trajectories() -> TrajectoryStore:
-    """Return the trajectory store of the settings."""
+    """Return the trajectory store of the settings.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    if _is_without_store():
+        raise StoreError(
+            "Dynamics keep their frames in a store, and none was named: make one with "
+            "ssefw.store.connect('/path/of/a/folder'), and set SSEFW_STORE to that path."
+        )
     return _trajectories(load_settings().settings.store)
 
 
 @cache
 def _trajectories(_address: str) -> TrajectoryStore:
     return TrajectoryStore(_blobs())
+
+
+def _is_without_store() -> bool:
+    """Whether the store is the default, a folder below wherever a job runs, and not there."""
+    found = load_settings()
+    return found.sources["store"] == "default" and not Address(found.settings.store).file.exists()
 
 
 def _blobs() -> BlobStore:

@@ -8,7 +8,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from ssefw.documents import Conductivity, Diffusivity
 from ssefw.report.figures_analysis import arrhenius_figure
@@ -24,6 +26,7 @@ STYLE: dict[Any, Any] = BASE_STYLE | {
     "svg.hashsalt": "ssefw",
 }
 COLD, HOT = 600.0, 1500.0
+FEW_DECADES = 50.0
 
 
 @contextmanager
@@ -71,6 +74,8 @@ def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
         axes.set_xscale("log")
         axes.set_yscale("log")
         _slope_one(axes)
+        _label_ticks(axes.xaxis, *axes.get_xlim())
+        _label_ticks(axes.yaxis, *axes.get_ylim())
         axes.set_xlabel("time lag (ps)")
         axes.set_ylabel("mean squared displacement (Å²)")
         if axes.get_legend_handles_labels()[0]:
@@ -87,6 +92,14 @@ def _slope_one(axes: Axes) -> None:
     if y[0] > low:
         axes.plot(x, y, color="#98a2b3", lw=0.8, ls="--", zorder=1)
         axes.annotate("∝ t", (x[1], y[1]), color="#98a2b3", va="center", fontsize=8)
+
+
+def _label_ticks(axis: Axis, low: float, high: float) -> None:
+    """Label 2 and 5 between the decades where there are few of these, and nothing else."""
+    labeled = {"2", "5"} if high < FEW_DECADES * low else set()
+    axis.set_minor_formatter(
+        FuncFormatter(lambda x, _: f"{x:g}" if f"{x:.0e}"[0] in labeled else "")
+    )
 
 
 def arrhenius_svg(conductivity: Conductivity) -> str:

@@ -145,9 +145,21 @@ def arrhenius_figure(fit: Conductivity) -> Figure:
         axes.margins(x=0.06)
         axes.grid(axis="y", lw=0.3, alpha=0.6)
         _mark_temperatures(axes, temperatures)
-        # Conductivity falls to the right, so that the lower left corner is free.
-        axes.text(0.03, 0.04, _arrhenius_note(fit), transform=axes.transAxes, va="bottom")
+        y, side = (0.04, "bottom") if _falls(fit) else (0.96, "top")
+        axes.text(0.03, y, _arrhenius_note(fit), transform=axes.transAxes, va=side)
     return figure
+
+
+def _falls(fit: Conductivity) -> bool:
+    """Whether the lower left corner is free, or the upper: a bound for the cold may be highest."""
+    seen = [(p.temperature, _height(p.conductivity)) for p in fit.points]
+    hot = [height for _, height in sorted(seen, key=lambda at: -at[0]) if height is not None]
+    cold = _height(fit.conductivity)
+    return not hot or cold is None or hot[0] >= cold
+
+
+def _height(estimate: Estimate) -> float | None:
+    return estimate.upper if estimate.value is None else estimate.value
 
 
 def _draw_line(axes: Axes, fit: Conductivity) -> None:
@@ -190,6 +202,8 @@ def _draw_point(
             arrowprops={"arrowstyle": "-|>", "color": color, "lw": 1.0},
         )
         axes.plot(x, estimate.upper, marker="_", ms=9, color=color)
+        axes.update_datalim([(x, 0.42 * estimate.upper)])  # an annotation claims no room itself
+        axes.autoscale_view()
     elif not is_used or estimate.kind == "undetermined":
         axes.axvline(x, color=FRAMEWORK, lw=0.8, ls=":")
 

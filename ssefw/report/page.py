@@ -66,6 +66,7 @@ def render_report(
         "number": _number,
         "estimate": _estimate,
         "formula": _formula,
+        "remarks": _remarks,
         "percent": lambda share: f"{share:.0%}",
     }
     folder = resources.files("ssefw.report")
@@ -94,6 +95,12 @@ def render_report(
             for status in ("determined", "bound", "undetermined", "rejected", "failed")
         },
     )
+
+
+def _remarks(run: Diffusivity) -> str:
+    """Return what a reader should know of a run before using its number."""
+    ended = f"ended: {run.length_reason}" if run.length_reason else ""
+    return "; ".join(filter(None, (run.reason, *run.warnings, ended)))
 
 
 @dataclass(frozen=True)

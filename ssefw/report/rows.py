@@ -83,6 +83,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
                 "diffusivity_cm2_per_s": _estimate(point.tracer),
                 "duration_ps": point.duration,
                 "n_hops": point.n_hops,
+                "mean_temperature_k": point.mean_temperature,
+                "warnings": list(point.warnings),
             }
             for point in outcome.diffusivities
         ],

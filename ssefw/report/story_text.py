@@ -83,7 +83,8 @@ def _run(run: dict[str, Any]) -> str:
 
 def _point(point: dict[str, Any]) -> str:
     found = _estimate(point["diffusivity_cm2_per_s"], "cm^2/s")
-    return f"{point['temperature_k']:g} K: {found}, {point['regime']}, {point['n_hops']:.3g} hops"
+    said = f"{point['temperature_k']:g} K: {found}, {point['regime']}, {point['n_hops']:.3g} hops"
+    return "; ".join([said, *point["warnings"]])
 
 
 def _estimate(estimate: dict[str, Any] | None, unit: str) -> str:

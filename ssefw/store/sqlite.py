@@ -242,6 +242,8 @@ class DocumentFile:
     def _dial(self) -> sqlite3.Connection:
         # Who only looks may still have to undo what a killed writer left half done.
         mode = "rw" if self.read_only else "rwc"
+        if self.read_only and self._is_archived():
+            mode = "ro&immutable=1"
         connection = sqlite3.connect(
             f"{self.path.absolute().as_uri()}?mode={mode}",
             uri=True,
@@ -260,6 +262,15 @@ class DocumentFile:
             connection.close()
             raise
         return connection
+
+    def _is_archived(self) -> bool:
+        """Whether it lies where we may not write, and nobody left anything to be undone.
+
+        A file with a write-ahead log is otherwise read through two more files beside it.
+        """
+        log = self.path.with_name(f"{self.path.name}-wal")
+        has_log = log.exists() and log.stat().st_size > 0
+        return not has_log and not os.access(self.path.parent, os.W_OK)
 
     def _lay_out(self) -> None:
         (application_id,) = self.connection.execute("PRAGMA application_id").fetchone()

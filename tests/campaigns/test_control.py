@@ -385,3 +385,18 @@ def test_the_schema_accepts_what_the_campaign_file_accepts(ssefw):
     schema = json.loads(ssefw("schema").stdout)
     assert {"campaign", "pool", "md", "resources", "budget"} <= set(schema["properties"])
     assert set(schema["required"]) == {"campaign", "pool"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--walltime", "24"), 'walltime: write it as "H:MM:SS"'),
+        (("--walltime", "24:00"), 'walltime: write it as "H:MM:SS"'),
+        (("--tasks", "-3"), "tasks_per_node"),
+    ],
+)
+def test_a_site_that_cannot_be_is_not_written(ssefw, tmp_path, options, words):
+    done = ssefw("init-site", "slurm", "--to", "site", *options, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert not (tmp_path / "site").exists()

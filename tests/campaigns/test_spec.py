@@ -56,3 +56,14 @@ def test_a_heating_within_the_equilibration_is_taken(read):
 def test_two_structures_may_have_the_same_keys(read):
     inline = "pool: {structures: [{name: a, cif: x}, {name: b, cif: y}]}"
     assert len(read(PLAIN.replace("pool: {path: pool}", inline)).pool.structures) == 2
+
+
+@pytest.mark.parametrize("walltime", ["24:00:00", '"24"', "3600"])
+def test_a_walltime_without_its_quotes_or_its_minutes_is_refused(read, walltime):
+    with pytest.raises(ConfigurationError, match="with the quotes"):
+        read(f"{PLAIN}resources: {{md: {{walltime: {walltime}}}}}\n")
+
+
+def test_a_walltime_in_quotes_is_taken(read):
+    spec = read(PLAIN + 'resources: {md: {walltime: "1-02:00:00"}}\n')
+    assert spec.resources["md"].minutes == 26 * 60

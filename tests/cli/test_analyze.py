@@ -119,3 +119,19 @@ def test_density_needs_a_folder(files):
     result = analyze(files, "--density")
     assert result.exit_code == 2
     assert "--figures" in result.output
+
+
+def test_a_time_step_in_ps_is_not_taken_for_fs(files):
+    with pytest.raises(DataError, match=r"in ps .*give 2\."):
+        run(files / "900", "--temperature", 900, "--timestep", 0.002)
+
+
+@pytest.mark.parametrize("temperatures", [(900, 900), (700, 900, 900)])
+def test_a_file_that_is_given_twice_is_no_second_run(files, temperatures):
+    with pytest.raises(DataError, match="given twice"):
+        analyze(files, temperatures=temperatures)
+
+
+def test_a_bound_is_printed_as_one(files):
+    result = analyze(files)
+    assert "σ(300 K) < " in result.stdout

@@ -141,6 +141,7 @@ def test_symmetry_carries_the_relaxed_start_to_the_relaxed_end(li2s):
     [
         ([{"Li": 0.5}, "O"], {}, "partly occupied"),
         (["Na", "O"], {}, "holds no Li"),
+        (["Li", "O"], {"specie": "X"}, "holds no X"),
         (["Li", "O"], {"max_length": 2.0}, "Allow longer hops"),
     ],
 )

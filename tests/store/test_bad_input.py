@@ -272,3 +272,23 @@ def test_a_store_moved_to_a_network_file_system_is_refused_until_converted(tmp_p
         subprocess.run(message.split("`")[1], shell=True, check=True, capture_output=True)
     with pytest.warns(UserWarning, match="lustre"):
         connect(tmp_path).close()
+
+
+def test_a_store_that_may_only_be_read_is_read_without_a_file_beside_it(tmp_path, monkeypatch):
+    with connect(tmp_path) as connection:
+        connection.database.things.insert_one({"n": 1})
+    before = {path.name for path in tmp_path.iterdir()}
+    monkeypatch.setattr(sqlite.os, "access", lambda *_: False)
+    with connect(tmp_path, read_only=True) as connection:
+        assert connection.database.things.count_documents({}) == 1
+        assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_a_log_that_was_left_behind_is_not_overlooked_in_a_folder_that_may_only_be_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sqlite.os, "access", lambda *_: False)
+    with connect(tmp_path) as writer:
+        writer.database.things.insert_one({"n": 1})
+        with connect(tmp_path, read_only=True) as reader:
+            assert reader.database.things.count_documents({}) == 1

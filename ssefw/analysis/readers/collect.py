@@ -18,6 +18,8 @@ DEFAULT_MEMORY = 256 * 2**20
 BLOCK = 64
 SEAM_JUMP = 1.0
 """Root-mean-square step in angstrom across the seam of two files that means missing time."""
+SHORTEST_STEP = 0.05
+"""Time step in fs below which its unit was mistaken."""
 
 
 @dataclass
@@ -148,6 +150,11 @@ def collect_frames(
     """
     if timestep is not None and not timestep > 0:
         raise DataError(f"the time step must be positive, got {timestep} fs.")
+    if timestep is not None and timestep < SHORTEST_STEP:
+        raise DataError(
+            f"the time step is in fs, and {timestep} fs is shorter than dynamics of ions need; "
+            f"if it was in ps (metal units of LAMMPS), give {1000.0 * timestep:g}."
+        )
     if stride < 1:
         raise DataError(f"frames are at least one step apart, got a stride of {stride}.")
     run = _Run(_Clock(timestep, stride), memory)

@@ -1,11 +1,16 @@
 """What a campaign asks of a queue, and what it may take in all."""
 
-from pydantic import Field
+import re
+from typing import Any
+
+from pydantic import Field, field_validator
 
 from ssefw.campaigns.spec.block import Block
 from ssefw.units import Pure
 
 __all__ = ["BudgetSpec", "ResourcesSpec"]
+
+WALLTIME = r"^(\d+-)?\d+:\d\d:\d\d$"
 
 
 class ResourcesSpec(Block):
@@ -28,10 +33,18 @@ class ResourcesSpec(Block):
     cpus_per_task: int | None = Field(None, ge=1)
     gpus_per_node: int | None = Field(None, ge=0)
     memory: int | None = Field(None, ge=1)
-    walltime: str | None = Field(None, pattern=r"^(\d+-)?\d+:\d\d:\d\d$")
+    walltime: str | None = Field(None, pattern=WALLTIME)
     queue: str | None = None
     account: str | None = None
     directives: tuple[str, ...] | None = None
+
+    @field_validator("walltime", mode="before")
+    @classmethod
+    def _clock(cls, walltime: Any) -> Any:
+        # Without quotes YAML takes 24:00:00 for the number 86400.
+        if walltime is not None and not re.match(WALLTIME, str(walltime)):
+            raise ValueError('write it as "H:MM:SS" or "D-HH:MM:SS", with the quotes')
+        return walltime
 
     @property
     def minutes(self) -> int | None:
