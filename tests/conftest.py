@@ -1,5 +1,6 @@
 """Fixtures that are named by what they are."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -205,18 +206,29 @@ def start_ssefw(*arguments, folder, env=None):
     )
 
 
+def call_ssefw(*arguments, folder):
+    """Run the command line in this process, as commands that start no workers may; return its end.
+
+    A process of its own would import everything again, which takes seconds.
+    """
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ),
+        pytest.raises(SystemExit) as end,
+    ):
+        main([str(argument) for argument in arguments])
+    return end.value.code
+
+
 @pytest.fixture
-def ssefw(tmp_path, monkeypatch, capsys):
+def ssefw(tmp_path, capsys):
     """The command line in this process and an empty folder, for commands that start no workers."""
 
     def call(*arguments, check=True):
         capsys.readouterr()
-        with monkeypatch.context() as patch, mock.patch.dict(os.environ):
-            patch.chdir(tmp_path)
-            with pytest.raises(SystemExit) as end:
-                main([str(argument) for argument in arguments])
+        code = call_ssefw(*arguments, folder=tmp_path)
         out, err = capsys.readouterr()
-        done = subprocess.CompletedProcess(arguments, end.value.code, out, err)
+        done = subprocess.CompletedProcess(arguments, code, out, err)
         if check:
             assert done.returncode == 0, err + out
         return done

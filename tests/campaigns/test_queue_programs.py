@@ -19,7 +19,7 @@ from tests.campaigns.fleet import (
     running,
     wait_for,
 )
-from tests.conftest import REPOSITORY, run_ssefw
+from tests.conftest import REPOSITORY, call_ssefw
 
 PROGRAMS = {"pbs": ["qsub", "qstat", "qselect", "qdel", "qsig"], "lsf": ["bsub", "bjobs", "bkill"]}
 
@@ -64,7 +64,7 @@ def site(request, tmp_path, monkeypatch):
 def test_a_lost_job_goes_on_and_a_stopped_campaign_is_resumed(site):
     store = site / "st"
     (site / "fleet.yaml").write_text(campaign_text(n=2, length=5.0))
-    run_ssefw("submit", "fleet.yaml", "--store", "st", folder=site)
+    assert not call_ssefw("submit", "fleet.yaml", "--store", "st", folder=site)
     launcher = Launcher(site)
     job, pid = wait_for(lambda: running(store), what="a running job")[0]
     os.kill(pid, signal.SIGKILL)
@@ -76,7 +76,7 @@ def test_a_lost_job_goes_on_and_a_stopped_campaign_is_resumed(site):
 
     # Running dynamics store what they have and stop, reached by the queue's signal.
     wait_for(lambda: running(store), what="a running job")
-    run_ssefw("cancel", "fleet", "--yes", "--store", "st", folder=site)
+    assert not call_ssefw("cancel", "fleet", "--yes", "--store", "st", folder=site)
     assert launcher.wait(120) == 0, launcher.log.read_text()
     with connect(store, read_only=True) as connection:
         states = set(connection.launchpad.fireworks.distinct("state"))
@@ -84,7 +84,7 @@ def test_a_lost_job_goes_on_and_a_stopped_campaign_is_resumed(site):
         assert "READY" in states
         assert connection.database["incidents"].count_documents({}) == 1
 
-    run_ssefw("resume", "fleet", "--no-work", "--store", "st", folder=site)
+    assert not call_ssefw("resume", "fleet", "--no-work", "--store", "st", folder=site)
     again = Launcher(site)
     assert again.wait(300) == 0, again.log.read_text()
     queue_jobs = assert_complete_and_computed_once(store, 2)

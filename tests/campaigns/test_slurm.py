@@ -21,7 +21,7 @@ from tests.campaigns.fleet import (
     running,
     wait_for,
 )
-from tests.conftest import REPOSITORY, MongoServer, run_ssefw
+from tests.conftest import REPOSITORY, MongoServer, call_ssefw, run_ssefw
 
 pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
 
@@ -68,7 +68,7 @@ def prepare(folder, *, setup=None, store="st", **campaign):
     if setup is not None:
         text = text.partition("setup:")[0] + setup
     (folder / "queue.yaml").write_text(text)
-    run_ssefw("submit", "fleet.yaml", "--store", store, folder=folder)
+    assert not call_ssefw("submit", "fleet.yaml", "--store", store, folder=folder)
 
 
 def restart_slurmd():

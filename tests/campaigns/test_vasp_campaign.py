@@ -44,7 +44,7 @@ def potcars(folder, symbols):
 
 def test_a_vasp_campaign_runs_to_its_outcome(campaign):
     folder, environment = campaign
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
         ledgers = list(connection.results.find(Ledger))
@@ -64,7 +64,7 @@ def test_a_campaign_of_bands_runs_on_vasp_alone(campaign, copper):
     bands = "neb: {min_length: 3, max_hop: 2.8, images: 3, charge: 0, end_fmax: 0.05}\n"
     (folder / "c.yaml").write_text(f"specie: Cu\n{text}{bands}")
     environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Cu_pv"])
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.reason == ""
@@ -93,7 +93,7 @@ def test_a_killed_program_costs_nothing_but_a_segment(campaign):
 def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign):
     folder, _ = campaign
     missing = {"SSEFW_VASP_CMD": "vasp-that-is-not-there", "SSEFW_VASP_GAMMA_CMD": "nor-this"}
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=missing)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=missing)
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.status == "failed"
@@ -110,7 +110,7 @@ def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
     text = CAMPAIGN.replace(", potcar_spec: true", "").replace("[300, 600]", "[300]")
     (folder / "c.yaml").write_text(text)
     environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Li", "O"])
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}
     assert found["Li2O2"].status == "failed"

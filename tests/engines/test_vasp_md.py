@@ -181,7 +181,7 @@ def test_electrons_that_never_converge_are_solved_in_another_way(
     vasp_site, lif, run, truth, monkeypatch
 ):
     monkeypatch.setattr(watch, "ASK_EVERY", 0.1)
-    vasp_site.tell(*({"step": k, "do": "unconverged"} for k in range(10, 40)), step_time=0.03)
+    vasp_site.tell(*({"step": k, "do": "unconverged"} for k in range(10, 40)), step_time=0.08)
     assert VASP.md(lif, WARM, run, until=60) == "complete"
     first = run.segments()[0]
     assert first.end_reason == "corrected"
