@@ -1,10 +1,13 @@
 """How long questions to a store of many outcomes take.
 
     python benchmarks/results_query.py [--outcomes 100000] [--store ADDRESS] [--keep FOLDER]
+    python benchmarks/results_query.py --outcomes 0 --store ADDRESS   # one that is filled
 
 Makes outcomes of random compositions with three temperatures of 40 lags each (about 10 kB), stores
 them, and asks as `ssefw results find` does, each question in a fresh process-local connection. The
 time of a question is the smaller of two askings; nothing is cached between them but SQLite's pages.
+
+CPU time is that of this process and, with `--pid`, that of a server on the same machine.
 
 Of a server, each `find` that was sent is explained: the index that answers it, or SCAN where the
 server reads the collection. How many records came back says what the network carries.
@@ -12,6 +15,7 @@ server reads the collection. How many records came back says what the network ca
 
 import argparse
 import itertools
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -42,6 +46,7 @@ QUESTIONS = {
         Ask(elements=["S"], without=["Ge"], min_sigma=1e-4),
         "sigma",
     ),
+    "with S and Ge": (Ask(elements=["S", "Ge"]), "sigma"),
     "chemical system Li-P-S": (Ask(system="Li-P-S"), "sigma"),
     "one formula": (Ask(formula="Li3PS4"), None),
     "between 1e-5 and 2e-5, by formula": (Ask(min_sigma=1e-5, max_sigma=2e-5), "formula"),
@@ -188,18 +193,30 @@ def _short(name: str) -> str:
     return name.replace("output.", "").replace("conductivity.conductivity", "sigma")
 
 
+def cpu_time(server: int | None) -> float:
+    """Return the CPU time in s of this process and, if there is one, of a server."""
+    used = time.process_time()
+    if server is not None:
+        fields = Path(f"/proc/{server}/stat").read_text().rpartition(")")[2].split()
+        used += sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+    return used
+
+
 def main() -> None:
     """Fill a store, ask, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--outcomes", type=int, default=5000)
-    parser.add_argument("--store", help="address of an empty store; by default a folder")
+    parser.add_argument("--store", help="address of an empty store (or a filled one); by default a "
+                        "folder")  # fmt: skip
+    parser.add_argument("--pid", type=int, help="process of the server, if it is on this machine")
     parser.add_argument("--keep", help="folder of a store that is kept and used again")
     arguments = parser.parse_args()
     sent = Sent()
     monitoring.register(sent)
     with tempfile.TemporaryDirectory() as folder:
         address = arguments.store or arguments.keep or folder
-        if not (arguments.keep and (Path(arguments.keep) / "store.sqlite").exists()):
+        is_kept = arguments.keep and (Path(arguments.keep) / "store.sqlite").exists()
+        if arguments.outcomes and not is_kept:
             seconds = fill(address, arguments.outcomes)
             print(f"{arguments.outcomes} outcomes stored in {seconds:.0f} s")
         print(f"{'question':36s} {'found':>6s} {'wall s':>8s} {'CPU s':>8s}")
@@ -208,10 +225,10 @@ def main() -> None:
             for _ in range(2):
                 with connect(address, read_only=True) as connection:
                     sent.finds, sent.records = [], 0
-                    wall, cpu = time.perf_counter(), time.process_time()
+                    wall, cpu = time.perf_counter(), cpu_time(arguments.pid)
                     n = len(list(connection.results.ask("outcomes", ask, sort=sort, limit=50)))
                     walls.append(time.perf_counter() - wall)
-                    cpus.append(time.process_time() - cpu)
+                    cpus.append(cpu_time(arguments.pid) - cpu)
                     came = sent.records
                     how = sent.explained(connection.database) if sent.finds else ""
             said = f"  {came} came; {how}" if how else ""

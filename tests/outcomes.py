@@ -7,6 +7,7 @@ from ssefw.documents import (
     Estimate,
     Outcome,
     Provenance,
+    RelaxResult,
 )
 
 ENGINE = "chgnet-0.3.0"
@@ -35,6 +36,20 @@ def diffusivity(temperature, tracer=None, **changes):
         "hop_distance": 3.0,
     }
     return Diffusivity(**(fields | changes))
+
+
+def relaxation(structure, *, wall_time=0.0):
+    """Return a relaxation that found the structure relaxed already; wall time in seconds."""
+    return RelaxResult(
+        structure=structure,
+        energy=0.0,
+        energy_per_atom=0.0,
+        converged=True,
+        n_steps=1,
+        max_force=0.0,
+        volume_change=0.0,
+        wall_time=wall_time,
+    )
 
 
 def conductivity(sigma, *, temperature=300.0, specie="Li", used=(600.0, 750.0, 900.0)):

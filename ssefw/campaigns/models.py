@@ -23,7 +23,7 @@ from ssefw.campaigns.reasons import Known
 from ssefw.campaigns.spec import FeedbackSpec
 from ssefw.data.dataset import dataset_of
 from ssefw.data.materials import Material
-from ssefw.documents import CampaignRecord, Candidate, LabelSet, Provenance, Ranking
+from ssefw.documents import CampaignRecord, Candidate, LabelSet, Provenance, Ranking, Reranking
 from ssefw.errors import DataError, StoreError
 from ssefw.screening.base import Screener, load_screener, make_screener, save_screener
 from ssefw.screening.ranking import rank_materials
@@ -196,6 +196,19 @@ class Difference:
     largest: float
 
 
+def _whole_key(connection: Connection, campaign: str, key: str) -> str:
+    """Return the key of the one ranking of a campaign that begins so."""
+    steps = connection.results.find(Reranking, campaign=campaign)
+    known = {name for step in steps for name in (step.ranking_before, step.ranking_after)}
+    fits = sorted(name for name in known if name.startswith(key))
+    if len(fits) == 1:
+        return fits[0]
+    many = f"{len(fits)} rankings begin" if fits else "No ranking begins"
+    raise StoreError(
+        f"{many} with {key!r} in campaign {campaign}; `ssefw feedback history` lists them."
+    )
+
+
 def reproduce(connection: Connection, record: CampaignRecord, key: str) -> Difference:
     """Fit the model of a stored ranking again from its labels and compare the scores.
 
@@ -206,7 +219,7 @@ def reproduce(connection: Connection, record: CampaignRecord, key: str) -> Diffe
     DataError
         If the campaign now asks for another system or other settings.
     """
-    stored = stored_ranking(connection, key)
+    stored = stored_ranking(connection, _whole_key(connection, record.campaign, key))
     spec = feedback_of(record)
     recipe = provenance_of(stored.screener, recipe=_recipe(spec)).settings_hash
     if stored.screener != spec.system or stored.provenance.settings_hash != recipe:

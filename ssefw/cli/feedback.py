@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.labels_table import print_labels
 from ssefw.cli.options import json_option, opened, pick_campaign, print_json, store_option
 
 if TYPE_CHECKING:
-    from ssefw.documents import LabelSet, Reranking
+    from ssefw.documents import KindOffset, Reranking
 
 PATH = click.Path(path_type=Path)
 METHOD = click.option(
@@ -77,7 +78,7 @@ def ingest(
     if as_json:
         print_json(record)
         return
-    _print_labels(found.labels)
+    print_labels(found.labels.labels)
     click.echo(
         f"{record['labels']} labels, version {record['version']}"
         f"{'' if found.is_new else ' (there before)'}; {record['refused']} outcomes refused.",
@@ -199,11 +200,14 @@ def history(*, campaign: str | None, as_json: bool) -> None:
 
 
 @command.command("check", epilog="Example: ssefw feedback check record-1f0c2d --store demo")
-@click.argument("ranking")
+@click.argument("ranking", metavar="RANKING")
 @click.option("--campaign", help="Campaign of the ranking.  [default: the only one]")
 @store_option
 def check(*, ranking: str, campaign: str | None) -> None:
-    """Fit the model of a stored ranking again from its labels, and compare the scores."""
+    """Fit the model of a stored ranking again from its labels, and compare the scores.
+
+    RANKING is a key of `ssefw feedback history`, or its beginning.
+    """
     from ssefw.campaigns.models import reproduce
     from ssefw.campaigns.watch import latest_record
 
@@ -223,7 +227,7 @@ def print_reranking(record: "Reranking") -> None:
         title=f"{record.campaign}: {record.screener} from {record.labels_before} "
         f"to {record.labels_after}"
     )
-    for title in ("#", "before", "compound", "score", "before", "why"):
+    for title in ("rank", "before", "compound", "score", "score before", "why"):
         table.add_column(title, overflow="fold")
     for change in record.changes:
         table.add_row(
@@ -244,12 +248,7 @@ def print_reranking(record: "Reranking") -> None:
             err=True,
         )
     for offset in record.offsets:
-        click.echo(
-            f"{offset.kind} ({offset.level_of_theory}) against experiment, {len(offset.pairs)} "
-            f"compounds: offset {offset.offset}, spread {offset.spread}"
-            + (f" ({offset.offset.reason})" if offset.offset.reason else ""),
-            err=True,
-        )
+        click.echo(_of_kind(offset), err=True)
     for source, reason in record.refused:
         click.echo(f"refused {source}: {reason}", err=True)
     click.echo(
@@ -269,20 +268,12 @@ def _methods(options: tuple[str, ...]) -> Mapping[str, str]:
     return result
 
 
-def _print_labels(labels: "LabelSet") -> None:
-    from rich.table import Table
-
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table()
-    for title in ("formula", "kind", "level of theory", "sigma (S/cm)", "from"):
-        table.add_column(title)
-    for label in labels.labels:
-        table.add_row(
-            label.formula,
-            label.kind,
-            label.level_of_theory,
-            show_estimate(label.conductivity, digits=3),
-            label.row_id,
-        )
-    console().print(table)
+def _of_kind(offset: "KindOffset") -> str:
+    """Return how far a kind of computed labels lies from experiment, in words."""
+    name = f"{offset.kind} ({offset.level_of_theory})"
+    if offset.offset.value is None:
+        return f"{name} stays as computed: {offset.offset.reason}."
+    return (
+        f"{name} against experiment, {len(offset.pairs)} compounds: offset {offset.offset}, "
+        f"spread {offset.spread}"
+    )

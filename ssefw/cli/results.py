@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.labels_table import print_labels
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
@@ -196,6 +197,8 @@ def find(
 
     ask = Ask(kind_of_label=label_kind, **asked)
     window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
+    if sum(map(bool, (as_json, as_csv, parquet))) > 1:
+        raise click.UsageError("give one of --json, --csv and --parquet")
     if after is not None and (sort is None or is_all or page > 1):
         raise click.UsageError("--after needs --sort, and goes without --all and --page")
     with opened(read_only=True) as connection:
@@ -226,6 +229,9 @@ def _print_rows(kind: str, found: "list[Any]") -> None:
         return
     if kind == "conductivities" and found:
         _print_conductivities(found)
+        return
+    if kind == "labels" and found:
+        print_labels(found)
         return
     from rich.table import Table
 

@@ -5,6 +5,8 @@ They are put together as they are read, by the same demands that the store makes
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from heapq import nlargest, nsmallest
+from itertools import islice
 from typing import Any
 
 from mongomock.filtering import filter_applies
@@ -100,18 +102,32 @@ def conductivities_of(outcome: Outcome, ask: Ask) -> Iterator[FoundConductivity]
             )
 
 
-def ordered(found: Iterable[Any], kind: str, sort: str | None, *, reverse: bool) -> list[Any]:
-    """Return documents in an order of their kind; what has no value comes last."""
-    items = list(found)
+def ordered(
+    found: Iterable[Any], kind: str, sort: str | None, *, reverse: bool, at_most: int | None = None
+) -> list[Any]:
+    """Return the first documents in an order of their kind; what has no value comes last.
+
+    Of documents that are read as they are asked for, no more than `at_most` are held.
+    """
     if sort is None:
-        return items
+        return list(islice(found, at_most))
     field, direction = SORTS[kind][sort]
     downwards = (direction < 0) != reverse
+    nothing: list[Any] = []
 
     def value(item: Any) -> Any:
         for name in field.split("."):
             item = getattr(item, name, None)
         return item
 
-    known = [item for item in items if value(item) is not None]
-    return sorted(known, key=value, reverse=downwards) + [x for x in items if value(x) is None]
+    def known() -> Iterator[Any]:
+        for item in found:
+            if value(item) is not None:
+                yield item
+            elif at_most is None or len(nothing) < at_most:
+                nothing.append(item)
+
+    if at_most is None:
+        return sorted(known(), key=value, reverse=downwards) + nothing
+    first = nlargest if downwards else nsmallest
+    return (first(at_most, known(), key=value) + nothing)[:at_most]

@@ -23,7 +23,7 @@ from pymongo.results import BulkWriteResult
 from ssefw.store.covered import grouped_counts
 from ssefw.store.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.indices import Index
-from ssefw.store.keys import split_texts
+from ssefw.store.keys import text_of
 from ssefw.store.pipeline import fields_read
 from ssefw.store.plan import Plan, Sort
 from ssefw.store.records import Record, Records
@@ -112,7 +112,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
             if index is None:
                 return None
             keys = self.file.connection.execute(f"SELECT DISTINCT key FROM {index.table}")
-            return {text for (key,) in keys for text in split_texts(key) or ()}
+            return {text for (key,) in keys if (text := text_of(key)) is not None}
 
     def matches(self, spec: Mapping[str, Any], sort: Sort = ()) -> Iterator[Record]:
         """Yield what matches, in the order asked for; call it inside a transaction."""

@@ -26,6 +26,7 @@ __all__ = [
     "lookup_keys",
     "range_key",
     "split_texts",
+    "text_of",
 ]
 
 NULL, NUMBER, TEXT, BYTES, OBJECT_ID, BOOLEAN, DATE, OTHER = (
@@ -87,6 +88,11 @@ def split_texts(key: bytes) -> list[str] | None:
         texts.append(key[start + 1 : end].replace(b"\0\xff", b"\0").decode())
         start = end + 2
     return texts
+
+
+def text_of(key: bytes) -> str | None:
+    """Return the text that the key of one field is; None if it is no text."""
+    return key[1:-2].replace(b"\0\xff", b"\0").decode() if key[:1] == TEXT else None
 
 
 class Range(NamedTuple):

@@ -86,7 +86,8 @@ class Plan:
         self.is_ordered = not sort or self._walk is not None
         self._first = None
         if self._walk is None and lookups:
-            lookups = self._compared(lookups)
+            if lookups[0].size > FEW and len(lookups) > 1:
+                lookups = self._compared(lookups)
             self._first = lookups[0]
         self._others = self._beside(lookups)
         used = [part for part in (self._walk, self._first, *self._others) if part is not None]
@@ -169,9 +170,7 @@ class Plan:
         return sorted(sized, key=lambda lookup: lookup.size)
 
     def _compared(self, lookups: list[Lookup]) -> list[Lookup]:
-        """Return sized lookups with their true sizes, where it matters which is the narrowest."""
-        if len(lookups) == 1 or lookups[0].size <= FEW:
-            return lookups
+        """Return sized lookups with their true sizes, the narrowest first."""
         sized = [
             lookup if lookup.size < COUNTED else lookup._replace(size=self._size(lookup))
             for lookup in lookups
@@ -217,7 +216,7 @@ class Plan:
         sort: Sort,
         lookups: Sequence[Lookup],
     ) -> Walk | None:
-        """Return the shortest walk in the order asked for, unless reading and sorting is less."""
+        """Return a walk in the order asked for, unless it is longer than reading and sorting."""
         found = []
         for index in self._records.table.indices.values():
             within = bounds(index, demands, several=False)
@@ -225,15 +224,21 @@ class Plan:
             strays = [] if direction is None else self._strays(index)
             if direction is not None and self._are_no_answers(strays, spec):
                 found.append(Walk(index.table, within, direction < 0, has_strays=bool(strays)))
-        if len(found) == 1 and all(lookup.covers <= found[0].covers for lookup in lookups):
-            return found[0]
-        narrowest = self._compared(list(lookups))[0].size if lookups else None
-        best, least = None, None if narrowest is None else KEYS_A_DOCUMENT * narrowest + 1
-        for walk in found:
-            size = self._n_keys(walk.table, walk.within.spans[0], least)
-            if least is None or size < least:
-                best, least = walk, size
-        return best
+        if not found:
+            return None
+        walk = max(found, key=lambda walk: len(walk.covers))
+        if all(lookup.covers <= walk.covers for lookup in lookups):
+            return walk
+        enough = KEYS_A_DOCUMENT * self._compared(list(lookups))[0].size
+        is_shorter = enough >= self._n_places() or (
+            self._n_keys(walk.table, walk.within.spans[0], enough) < enough
+        )
+        return walk if is_shorter else None
+
+    def _n_places(self) -> int:
+        """Return a number that there are not more documents than."""
+        query = f"SELECT max(seq) FROM {self._records.table.name}"
+        return int(self._records.connection.execute(query).fetchone()[0] or 0)
 
     def _strays(self, index: Index) -> list[int]:
         """Return the first documents whose place in the order of an index no single key can say."""

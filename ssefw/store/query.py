@@ -84,8 +84,6 @@ MANY_FORMULAS = 2000
 
 A_NUMBER = {"$gte": -math.inf}
 
-_ELEMENT = re.compile(r"[A-Z][a-z]?")
-
 
 @dataclass(frozen=True)
 class Ask:
@@ -217,17 +215,22 @@ class Ask:
             demands["sources"] = self.source
         self._refuse_foreign(demands, kind)
         sigma, energy = RANGES[kind]
-        self._range(demands, sigma, self.min_sigma, self.max_sigma)
-        self._range(demands, energy, self.min_ea, self.max_ea)
+        self._range(demands, kind, sigma, self.min_sigma, self.max_sigma)
+        self._range(demands, kind, energy, self.min_ea, self.max_ea)
         return demands
 
     def _range(
-        self, demands: dict[str, Any], field: str, low: float | None, high: float | None
+        self,
+        demands: dict[str, Any],
+        kind: str,
+        field: str,
+        low: float | None,
+        high: float | None,
     ) -> None:
         if low is None and high is None:
             return
         if not field:
-            raise DataError("Records of this kind have no such range; ask for outcomes.")
+            raise DataError(f"There is no such range of {kind}; ask for outcomes.")
         if self.certain:
             if low is not None:
                 demands[f"{field}.lower"] = {"$gte": low}
@@ -249,19 +252,8 @@ class Ask:
 
 def matching_formulas(formulas: Iterable[str], ask: Ask) -> list[str]:
     """Return the formulas with the elements that are asked for, sorted."""
-    wanted = set(ask.elements)
-    only = set(ask.system.split("-")) if ask.system else None
-    unknown = [symbol for symbol in (*wanted, *ask.without, *(only or ())) if not
-               _ELEMENT.fullmatch(symbol)]  # fmt: skip
-    if unknown:
-        raise DataError(f"{unknown[0]!r} is no element; write symbols, and a system as Li-P-S.")
-    unwanted = set(ask.without)
-    found = []
-    for formula in formulas:
-        symbols = set(_ELEMENT.findall(formula))
-        if wanted <= symbols and not unwanted & symbols and (only is None or symbols == only):
-            found.append(formula)
-    return sorted(found)
+    fits = re.compile(ask.pattern).match
+    return sorted(formula for formula in formulas if fits(formula))
 
 
 def behind(

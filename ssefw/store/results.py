@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from jobflow import JobStore
@@ -171,9 +171,10 @@ class ResultStore:
             yield from islice(self._planned(ask), skip, end)
         elif kind == "labels":
             found = labels_among(self.find(LabelSet), ask)
-            yield from ordered(found, kind, sort, reverse=reverse)[skip:end]
+            yield from ordered(found, kind, sort, reverse=reverse, at_most=end)[skip:]
         elif kind == "conductivities":
-            yield from islice(self._conductivities(ask, sort, reverse=reverse), skip, end)
+            rows = self._conductivities(ask, sort, reverse=reverse, at_most=end)
+            yield from islice(rows, skip, end)
         else:
             for criteria in self._criteria(kind, ask):
                 order = order_of(kind, sort, reverse=reverse)
@@ -236,7 +237,7 @@ class ResultStore:
         yield criteria
 
     def _conductivities(
-        self, ask: Ask, sort: str | None, *, reverse: bool
+        self, ask: Ask, sort: str | None, *, reverse: bool, at_most: int | None
     ) -> Iterator[FoundConductivity]:
         demands = demands_of_outcomes(ask)
         derived = self.derived()
@@ -252,7 +253,8 @@ class ResultStore:
             return
         newer = (row for outcome in self._newer(demands, derived)
                  for row in conductivities_of(outcome, ask))  # fmt: skip
-        yield from ordered([*found, *newer], "conductivities", sort, reverse=reverse)
+        both = chain(found, newer)
+        yield from ordered(both, "conductivities", sort, reverse=reverse, at_most=at_most)
 
     def _newer(self, ask: Ask, derived: Mapping[str, Any]) -> Iterator[Outcome]:
         """Yield outcomes that a newer analysis has changed and that are asked for now."""

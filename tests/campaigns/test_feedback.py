@@ -177,6 +177,10 @@ def test_a_stored_ranking_is_made_again_from_its_labels(store, campaign):
     for key in (found.ranking_before, found.ranking_after):
         difference = reproduce(store, record, key)
         assert (difference.n_entries, difference.largest) == (5, 0.0)
+    assert reproduce(store, record, found.ranking_after[:20]).largest == 0.0
+    for key, said in (("record-", "2 rankings begin"), ("x", "No ranking begins")):
+        with pytest.raises(StoreError, match=said):
+            reproduce(store, record, key)
 
 
 def test_structures_of_candidates_come_from_the_launch_pad(store, campaign):

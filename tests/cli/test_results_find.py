@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
+from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.documents import LabelSet
 from ssefw.store import connect
-from tests.outcomes import bound, outcome
+from tests.outcomes import bound, outcome, value
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def test_parquet_is_read_back(ssefw, store, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("results", "find", "--element", "Foo"), "'Foo' is no element"),
+        (("results", "find", "--element", "Xx"), "'Xx' is no element"),
+        (("results", "find", "--json", "--csv"), "give one of --json, --csv"),
         (("results", "find", "trajectories", "--min-sigma", "1"), "no such range"),
         (("results", "find", "--sort", "beauty"), "'beauty'"),
         (("results", "export", "Xe", "-o", "out"), "'Xe'"),
@@ -81,6 +84,20 @@ def test_bad_input_is_one_line(ssefw, store, arguments, said):
     assert done.returncode != 0
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_labels_that_were_moved_show_what_was_computed(ssefw, store):
+    with connect(store) as connection:
+        label = label_from_outcome(outcome("Li3PS4", 1e-4))
+        moved = label.model_copy(
+            update={"conductivity": value(2e-5), "as_computed": label.conductivity}
+        )
+        labels = LabelSet(name="mixed", labels=(moved,))
+        connection.results.add(labels, candidate="", campaign="")
+    shown = ssefw("results", "find", "labels", "--store", store).stdout
+    assert "as computed" in shown
+    assert "2e-05" in shown
+    assert "0.0001" in shown
 
 
 def test_ingest_lists_labels_and_refusals_and_writes_the_set(ssefw, store, tmp_path):

@@ -11,10 +11,9 @@ from ssefw.documents import (
     HopRecord,
     NebPath,
     Provenance,
-    RelaxResult,
 )
 from ssefw.errors import DataError
-from tests.outcomes import bound, outcome, value
+from tests.outcomes import bound, outcome, relaxation, value
 
 
 def test_a_determined_outcome_keeps_value_interval_and_level_of_theory():
@@ -139,16 +138,7 @@ def test_an_outcome_with_bands_alone_is_a_label_of_kind_neb(li2o):
         forward=0.25,
         hop=hop,
     )
-    relaxed = RelaxResult(
-        structure=li2o,
-        energy=0.0,
-        energy_per_atom=0.0,
-        converged=True,
-        n_steps=1,
-        max_force=0.0,
-        volume_change=0.0,
-        wall_time=0.0,
-    )
+    relaxed = relaxation(li2o)
     found = outcome("Li2O", status="determined", engine="espresso").model_copy(
         update={
             "barrier": barrier(0.25).model_copy(update={"bands": (band,)}),

@@ -5,13 +5,14 @@ import pytest
 from jobflow import JobStore, run_locally
 from maggma.stores import MemoryStore
 
-from ssefw.documents import Candidate, Diffusivity, Estimate, Outcome, RelaxResult
+from ssefw.documents import Candidate, Diffusivity, Estimate, Outcome
 from ssefw.engines import MDSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.makers import AdaptivePolicy, DiffusivityMaker, LadderMaker, LengthPolicy, MDMaker
 from ssefw.store import connect
 from ssefw.units import BOLTZMANN_EV_PER_K
 from tests.conftest import CAMPAIGN, run_ssefw
+from tests.outcomes import relaxation
 
 Z = 1.959963984540054
 TEMPERATURES = (600.0, 700.0, 800.0, 900.0, 1000.0, 1200.0)
@@ -215,16 +216,7 @@ def test_the_graph_grows_until_enough_is_known(tmp_path, monkeypatch, copper):
         adaptive=AdaptivePolicy(interval_decades=2.0),
         diffusivity=KnownMaterial(),
     )
-    relaxed = RelaxResult(
-        structure=copper,
-        energy=0.0,
-        energy_per_atom=0.0,
-        converged=True,
-        n_steps=1,
-        max_force=0.0,
-        volume_change=0.0,
-        wall_time=0.0,
-    )
+    relaxed = relaxation(copper)
     candidate = Candidate(id="c", formula="Cu", structure=copper)
     job = ladder.make(relaxed, candidate=candidate)
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})

@@ -2,9 +2,10 @@
 
 import pytest
 
-from ssefw.documents import Candidate, RelaxResult, Segment, Trajectory
+from ssefw.documents import Candidate, Segment, Trajectory
 from ssefw.engines.vasp import load_preset
 from ssefw.makers.outcome import PROTOCOL_PICOSECONDS, conclude_candidate
+from tests.outcomes import relaxation
 
 
 def trajectory(structure, *, temperature, picoseconds, seconds):
@@ -37,16 +38,7 @@ def trajectory(structure, *, temperature, picoseconds, seconds):
 
 @pytest.fixture
 def relaxed(lif):
-    return RelaxResult(
-        structure=lif,
-        energy=0.0,
-        energy_per_atom=0.0,
-        converged=True,
-        n_steps=1,
-        max_force=0.0,
-        volume_change=0.0,
-        wall_time=360.0,
-    )
+    return relaxation(lif, wall_time=360.0)
 
 
 def conclude(lif, **found):
