@@ -20,6 +20,7 @@ from ssefw.data import (
     read_pool,
 )
 from ssefw.data.defects import supercell_size
+from ssefw.data.label_sources import find_label_set
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
@@ -37,6 +38,7 @@ from ssefw.makers import (
     RelaxMaker,
     Triage,
 )
+from ssefw.screening.base import make_screener
 
 __all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
 
@@ -192,11 +194,14 @@ def make_plan(spec: CampaignSpec) -> Plan:
     Raises
     ------
     DataError
-        If the pool cannot be read.
+        If the pool or a label set of the feedback cannot be read.
+    ConfigurationError
+        If there is no such screening system, or it has no such setting.
     LaunchError
         If no candidate is left.
     """
     maker = candidate_maker(spec)
+    _check_feedback(spec)
     maker.relax.engine.check()
     if maker.neb is not None:
         maker.neb.engine.check()
@@ -218,6 +223,14 @@ def make_plan(spec: CampaignSpec) -> Plan:
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
     )
+
+
+def _check_feedback(spec: CampaignSpec) -> None:
+    """Refuse now what would otherwise fail when the last job is done."""
+    if spec.feedback is not None:
+        make_screener(spec.feedback.system, spec.feedback.settings)
+        for source in spec.feedback.labels:
+            find_label_set(source)
 
 
 def _read(spec: CampaignSpec) -> Pool:

@@ -50,7 +50,7 @@ def show(path: Path, *, as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Stop at the first entry that cannot be read.")
 @json_option
 def check(path: Path, *, strict: bool, as_json: bool) -> int:
-    """Say what of a pool cannot be read and what is there twice; exit code 1 if anything."""
+    """Say what of a pool is there twice and what cannot be read; exit code 1 if anything cannot."""
     import logging
 
     from ssefw.data import read_pool

@@ -324,6 +324,8 @@ def stated(
     return _limit(name, name, "", at_least=at_least, at_most=at_most, below=below)
 
 
+LIMITS = {"at_least", "at_most", "above", "below", "tolerance", "resolution"}
+
 FILTERS: dict[str, Callable[..., Filter]] = {
     "band_gap": band_gap,
     "bvse_barrier": bvse_barrier,
@@ -383,6 +385,18 @@ def preset_filters(
     return Cascade(tuple(_filter(line, phases=phases, known=known) for line in lines))
 
 
+def _number(name: str, key: str, value: Any) -> Any:
+    """Return a limit as a number: to YAML 1e-3 is text."""
+    if key not in LIMITS or isinstance(value, int | float):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            f"The filter {name!r} wants a number for {key}, got {value!r}."
+        ) from error
+
+
 def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Filter:
     if not isinstance(line, Mapping) or len(line) != 1:
         raise ConfigurationError(
@@ -396,9 +410,8 @@ def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Fi
         extra["phases"] = phases
     if name == "novel_composition":
         extra["known"] = known
+    limits = {key: _number(name, key, value) for key, value in (limits or {}).items()}
     try:
-        return FILTERS[name](**(limits or {}), **extra)
+        return FILTERS[name](**limits, **extra)
     except (TypeError, DataError) as error:
-        raise ConfigurationError(
-            f"The filter {name!r} does not take {dict(limits or {})}: {error}"
-        ) from error
+        raise ConfigurationError(f"The filter {name!r} does not take {limits}: {error}") from error

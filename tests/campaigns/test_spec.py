@@ -2,8 +2,9 @@
 
 import pytest
 
+from ssefw.campaigns.plan import make_plan
 from ssefw.campaigns.spec import read_campaign
-from ssefw.errors import ConfigurationError
+from ssefw.errors import ConfigurationError, SsefwError
 
 PLAIN = """\
 campaign: c
@@ -67,3 +68,21 @@ def test_a_walltime_without_its_quotes_or_its_minutes_is_refused(read, walltime)
 def test_a_walltime_in_quotes_is_taken(read):
     spec = read(PLAIN + 'resources: {md: {walltime: "1-02:00:00"}}\n')
     assert spec.resources["md"].minutes == 26 * 60
+
+
+@pytest.mark.parametrize(
+    ("feedback", "words"),
+    [
+        ("{labels: [nowhere.json]}", "nowhere.json"),
+        ("{system: compositon}", "Did you mean 'composition'"),
+        ("{settings: {n_split: 3}}", "no setting 'n_split'"),
+    ],
+)
+def test_a_feedback_that_would_fail_when_all_is_computed_is_refused_before(
+    read, tmp_path, lif, feedback, words
+):
+    (tmp_path / "pool").mkdir()
+    lif.to(tmp_path / "pool/LiF.cif")
+    spec = read(f"{PLAIN}feedback: {feedback}\n")
+    with pytest.raises(SsefwError, match=words):
+        make_plan(spec)

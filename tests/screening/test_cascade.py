@@ -116,6 +116,7 @@ def test_presets_are_those_of_the_papers():
         ("kang", "Known: kang2022"),
         ([{"gap": {}}], "Unknown filter 'gap'"),
         ([{"band_gap": {"more_than": 1}}], "does not take"),
+        ([{"cell_size": {"at_most": "many"}}], "wants a number for at_most, got 'many'"),
         (["band_gap"], "A filter is written"),
         ([{"without_elements": {"elements": ["Zz"]}}], "no element"),
     ],
@@ -215,3 +216,8 @@ def test_the_first_three_filters_of_kang_on_the_shared_index(shared_data):
     known = [m for m in pool.values() if "e_hull_ev_atom" in m.properties]
     steps = preset_filters("kang2022").run(known).steps
     assert [step.n_passed for step in steps[:3]] == [2984, 1738, 545]
+
+
+def test_a_limit_that_yaml_takes_for_text_is_a_number():
+    (gap,) = preset_filters([{"band_gap": {"at_least": "1e0"}}]).filters
+    assert gap.judge(Material("x", "LiCl", {"band_gap_ev": 2.0})).passed
