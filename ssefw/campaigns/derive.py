@@ -7,7 +7,7 @@ from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.watch import campaigns_in, latest_record
 from ssefw.data.hops import HopClass, find_hops
 from ssefw.documents import Barrier, NebPath, RelaxResult
-from ssefw.engines.migration import percolation_barrier
+from ssefw.engines.crossing import percolation_barrier
 from ssefw.errors import DataError
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from ssefw.cli.options import engine_values, json_option, print_json
+from ssefw.cli.options import configured, json_option, print_json
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
@@ -45,11 +45,7 @@ def command(
     from ssefw.engines.stopping import install_signal_handlers
 
     candidate = read_pool(structure, strict=True).candidates[0]
-    values = engine_values(options)
-    try:
-        engine = EspressoEngine(**values)
-    except TypeError as error:
-        raise click.UsageError(f"espresso does not take {', '.join(values)}.") from error
+    engine = configured(EspressoEngine, "espresso", options)
     install_signal_handlers()
     found = converge(
         engine,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import engine_values, json_option, print_json, settings
+from ssefw.cli.options import configured, json_option, print_json, settings
 
 if TYPE_CHECKING:
     from ssefw.data.defects import Mechanism
@@ -95,8 +95,9 @@ def command(
     from ssefw.data import content_id, read_pool
     from ssefw.data.defects import find_hops_of, hop_cell
     from ssefw.engines import NebSettings
-    from ssefw.engines.band_progress import watched
-    from ssefw.engines.migration import MigrationSettings, hop_barriers, percolation_barrier
+    from ssefw.engines.band_progress import BandWatch
+    from ssefw.engines.crossing import percolation_barrier
+    from ssefw.engines.migration import MigrationSettings, hop_barriers
     from ssefw.engines.seeding import choose_hops, prepared_for
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.errors import AnalysisError
@@ -108,6 +109,7 @@ def command(
     folder = output or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
     if relax and not dry_run:
+        engine.check_band(crystal, n_images=images)
         click.echo(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
         result = engine.relax(crystal, fmax=0.01, max_steps=500, relax_cell=True)
         crystal = result.structure
@@ -132,7 +134,10 @@ def command(
         charge=charge,
         band=NebSettings(fmax=fmax, climb=climb),
     )
+    cell = hop_cell(crystal, chosen[0].hop, min_length=min_length)
+    engine.charged(how.cell_charge).check_band(cell.start, n_images=images)
     bands = {}
+    watch = BandWatch(stop_check(), folder, _progress)
     for kind, band in hop_barriers(
         engine,
         crystal,
@@ -140,9 +145,10 @@ def command(
         folder,
         settings=how,
         first=_engine(first, ()) if first else None,
-        stop=watched(stop_check(), folder, _progress),
+        stop=watch,
     ):
         bands[kind] = band
+        watch.look()
         click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
         if plot and band.energies:
             _draw(band, folder / f"hop-{kind.hop.length:.3f}-{len(bands)}")
@@ -158,27 +164,26 @@ def command(
         )
     except AnalysisError as error:
         _show(bands, None, as_json=as_json)
-        raise AnalysisError(f"{error} The bands are in {folder}.") from error
+        if any(band.status == "interrupted" for band in bands.values()):
+            where = f"the bands are in {folder}; the same command goes on with them"
+            raise AnalysisError(f"Stopped before there was a barrier: {where}.") from error
+        raise AnalysisError(f"{str(error).rstrip('.')}. The bands are in {folder}.") from error
     _show(bands, barrier, as_json=as_json)
     return 0
 
 
 def _engine(name: str, options: tuple[str, ...]) -> "Engine":
-    values = engine_values(options)
-    try:
-        if name == "espresso":
-            from ssefw.engines.espresso import EspressoEngine
+    if name == "espresso":
+        from ssefw.engines.espresso import EspressoEngine
 
-            return EspressoEngine(**values)
-        if name == "vasp":
-            from ssefw.engines.vasp import VaspEngine
+        return configured(EspressoEngine, name, options)
+    if name == "vasp":
+        from ssefw.engines.vasp import VaspEngine
 
-            return VaspEngine(**values)
-        from ssefw.engines.ase import AseEngine
+        return configured(VaspEngine, name, options)
+    from ssefw.engines.ase import AseEngine
 
-        return AseEngine(**values)
-    except TypeError as error:
-        raise click.UsageError(f"The engine {name} does not take {', '.join(values)}.") from error
+    return configured(AseEngine, name, options)
 
 
 def _progress(name: str, latest: "NebIterationRecord") -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
 
     from ssefw.campaigns.change import Change
     from ssefw.campaigns.plan import Plan
+    from ssefw.engines import Engine
     from ssefw.store import Connection
 
 __all__ = [
     "changed",
+    "configured",
     "engine_values",
     "json_option",
     "opened",
@@ -29,6 +32,7 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound="Engine")
 
 
 def _set_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
@@ -61,6 +65,17 @@ def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
     return values
+
+
+def configured(kind: type[E], name: str, options: tuple[str, ...]) -> E:
+    """Return an engine with the settings that were given as KEY=VALUE."""
+    values = engine_values(options)
+    known = [entry.name for entry in fields(kind)]
+    unknown = sorted(values.keys() - set(known))
+    if unknown:
+        msg = f"The engine {name} does not take {', '.join(unknown)}, but {', '.join(known)}."
+        raise click.UsageError(msg)
+    return kind(**values)
 
 
 def json_option(command: F) -> F:

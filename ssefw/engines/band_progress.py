@@ -1,5 +1,6 @@
 """How far a band in a folder is, for whoever watches."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ from ssefw.documents import EndReason, NebIterationRecord
 from ssefw.engines.ase_neb import BAND_FILE, read_history
 from ssefw.engines.stopping import StopCheck
 
-__all__ = ["LATEST_FILE", "read_band_progress", "watched"]
+__all__ = ["LATEST_FILE", "BandWatch", "read_band_progress"]
 
 NEB_OUTPUT = "neb.out"
 LATEST_FILE = "iteration.json"
@@ -32,35 +33,45 @@ def read_band_progress(folder: Path) -> NebIterationRecord | None:
     return None
 
 
-def watched(
-    stop: StopCheck,
-    folder: Path,
-    show: Callable[[str, NebIterationRecord], None],
-    *,
-    interval: float = 2.0,
-) -> StopCheck:
-    """Return a check that also shows what the bands below a folder have come to.
+class BandWatch:
+    """A check whether to stop that also shows what the bands below a folder have come to.
 
     Parameters
     ----------
     show
         Called with the path of a band below `folder` and its latest iteration, when that is new.
     interval
-        Least seconds between two looks.
+        Least seconds between two looks at the folder by checks.
     """
-    seen: dict[str, NebIterationRecord] = {}
-    last = [0.0]
 
-    def check() -> EndReason | None:
-        if time.monotonic() - last[0] >= interval:
-            last[0] = time.monotonic()
-            names = (BAND_FILE, NEB_OUTPUT, LATEST_FILE)
-            for file in (found for name in names for found in folder.rglob(name)):
-                name = str(file.parent.relative_to(folder))
-                latest = read_band_progress(file.parent)
-                if latest is not None and latest != seen.get(name):
-                    seen[name] = latest
-                    show(name, latest)
-        return stop()
+    def __init__(
+        self,
+        stop: StopCheck,
+        folder: Path,
+        show: Callable[[str, NebIterationRecord], None],
+        *,
+        interval: float = 2.0,
+    ) -> None:
+        self._stop = stop
+        self._folder = folder
+        self._show = show
+        self._interval = interval
+        self._last = -math.inf
+        self._seen: dict[str, NebIterationRecord] = {}
 
-    return check
+    def __call__(self) -> EndReason | None:
+        """Return why to stop, if it is time to."""
+        if time.monotonic() - self._last >= self._interval:
+            self.look()
+        return self._stop()
+
+    def look(self) -> None:
+        """Show what is new."""
+        self._last = time.monotonic()
+        names = (BAND_FILE, NEB_OUTPUT, LATEST_FILE)
+        for file in (found for name in names for found in self._folder.rglob(name)):
+            name = str(file.parent.relative_to(self._folder))
+            latest = read_band_progress(file.parent)
+            if latest is not None and latest != self._seen.get(name):
+                self._seen[name] = latest
+                self._show(name, latest)

@@ -119,6 +119,12 @@ class Engine(MSONable, ABC):
         Called before a campaign is submitted, on a machine that need not have the program.
         """
 
+    def check_band(self, structure: Structure, *, n_images: int) -> None:
+        """Raise an EngineError where a band of this cell could not be computed here.
+
+        Called before its ends are relaxed, by the process that would run it.
+        """
+
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Return name and version of the programs that make the numbers."""

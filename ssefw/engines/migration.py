@@ -1,4 +1,4 @@
-"""From a hop to its barrier with any engine: cell, ends, images, band, and the way through.
+"""From a hop to its band with any engine: cell, ends, images, and the band itself.
 
 The protocol is that of Laskowski et al. 2023 (DOI 10.1039/d2ee03499a): one vacancy in a supercell,
 ends relaxed at the fixed cell, framework on straight lines, plain band and then a climbing image.
@@ -10,62 +10,28 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 from pymatgen.core import Structure
 
-from ssefw.bvse import site_energy_landscape
 from ssefw.bvse.landscape import Landscape
-from ssefw.data.defects import Mechanism, crystal_of, hop_cell, ion_of, supercell_size
-from ssefw.data.hops import HopClass, percolation_levels
-from ssefw.documents import (
-    Barrier,
-    Document,
-    Estimate,
-    HopRecord,
-    NebPath,
-    NebStatus,
-    Provenance,
-)
-from ssefw.engines.band import check_ends, check_images, idpp_images, linear_images
+from ssefw.data.defects import Mechanism, hop_cell
+from ssefw.data.hops import HopClass
+from ssefw.documents import Document, NebPath, NebStatus
+from ssefw.engines.band import check_ends, check_images
 from ssefw.engines.base import Engine, NebSettings
 from ssefw.engines.ends import Ends, ends_of_hop
-from ssefw.engines.seeding import (
-    RESOLUTION,
-    images_along,
-    images_like,
-    keeps_distance,
-    site_energy_path,
-)
+from ssefw.engines.first_images import PathChoice, first_images, hop_landscape
+from ssefw.engines.hop_records import hop_label, hop_record, no_band
+from ssefw.engines.seeding import images_like
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
 from ssefw.units import Length, Unit
 
-__all__ = [
-    "MigrationSettings",
-    "band_core_hours",
-    "hop_barrier",
-    "hop_barriers",
-    "hop_label",
-    "hop_record",
-    "no_band",
-    "percolation_barrier",
-]
+__all__ = ["MigrationSettings", "hop_barrier", "hop_barriers"]
 
 logger = logging.getLogger(__name__)
-
-RECENT = 5
-"""Iterations over which a band shows how settled it is."""
-
-ITERATIONS = 40
-"""Of a band, plain and climbing: half of the bands of docs/neb.md need 21 to 40."""
-
-END_STEPS = 30
-"""Of the relaxation of an end."""
-
-SETTLED = 1e-3
-"""No barrier is better than this (eV)."""
 
 
 class MigrationSettings(Document):
@@ -98,7 +64,7 @@ class MigrationSettings(Document):
     n_images: int = Field(default=7, ge=3)
     end_fmax: Annotated[float, Unit("eV/angstrom")] = Field(default=0.01, gt=0)
     end_steps: int = 500
-    path: Literal["auto", "linear", "idpp", "bvse"] = "auto"
+    path: PathChoice = "auto"
     charge: Annotated[float, Unit("e")] | None = None
     band: NebSettings = Field(default_factory=NebSettings)
 
@@ -153,6 +119,7 @@ def hop_barrier(
     charged = engine.charged(settings.cell_charge)
     cell = hop_cell(structure, kind.hop, min_length=settings.min_length)
     check_ends(cell.start, cell.end)
+    charged.check_band(cell.start, n_images=settings.n_images)
     # What the cheaper engine finds impossible costs the other nothing.
     warnings: tuple[str, ...] = ()
     if first is not None:
@@ -180,10 +147,11 @@ def hop_barrier(
             name = bent.provenance.engine
             warnings += (f"The band of {name} that gave the images is {bent.status}.",)
     else:
-        images, warnings = _first_images(
+        images, warnings = first_images(
             structure,
             kind,
-            settings=settings,
+            path=settings.path,
+            n_images=settings.n_images,
             ends=(start, end),
             landscape=landscape,
             mover=cell.mover,
@@ -197,57 +165,6 @@ def hop_barrier(
             "warnings": (*warnings, *band.warnings),
         }
     )
-
-
-def hop_record(kind: HopClass) -> HopRecord:
-    """Return what a record says of a class of hops."""
-    hop = kind.hop
-    return HopRecord(
-        start=hop.start,
-        end=hop.end,
-        image=hop.image,
-        length=hop.length,
-        via=None if hop.via is None else hop.via[0],
-        via_image=None if hop.via is None else hop.via[1],
-        symmetric=kind.symmetric,
-        n_equivalent=len(kind.hops),
-    )
-
-
-def _first_images(
-    structure: Structure,
-    kind: HopClass,
-    *,
-    settings: MigrationSettings,
-    ends: tuple[Structure, Structure],
-    landscape: Landscape | None,
-    mover: int,
-) -> tuple[list[Structure], tuple[str, ...]]:
-    """Return the images as they start, and what a reader should know of them."""
-    warnings: tuple[str, ...] = ()
-    # The site energy knows one ion that moves.
-    if settings.path in {"auto", "bvse"} and kind.hop.via is None:
-        try:
-            if landscape is None:
-                landscape = _landscape(structure, kind)
-            path = site_energy_path(structure, kind.hop, landscape)
-            images = images_along(*ends, mover=mover, path=path, n_images=settings.n_images)
-            check_images(images)
-        except (AnalysisError, DataError) as error:
-            # Images only begin somewhere: another beginning leads to the same band.
-            if settings.path == "bvse":
-                warnings = (f"The images started from IDPP, not from the site energy: {error}",)
-        else:
-            if settings.path == "bvse" or keeps_distance(images, mover=mover):
-                return images, ()
-    images = linear_images(*ends, n_images=settings.n_images)
-    return (images if settings.path == "linear" else idpp_images(images)), warnings
-
-
-def _landscape(structure: Structure, kind: HopClass) -> Landscape:
-    return site_energy_landscape(
-        crystal_of(structure), ion=ion_of(structure, kind.hop), resolution=RESOLUTION
-    ).landscape
 
 
 def _band_of(
@@ -295,7 +212,7 @@ def hop_barriers(
     landscape = None
     if settings.path in {"auto", "bvse"}:
         with contextlib.suppress(DataError, AnalysisError):  # told for each hop
-            landscape = _landscape(structure, kinds[0])
+            landscape = hop_landscape(structure, kinds[0])
     for kind in kinds:
         folder = directory / f"hop-{hop_label(hop_record(kind))}"
         try:
@@ -308,69 +225,11 @@ def hop_barriers(
                 ),
             )  # fmt: skip
         except (DataError, EngineError) as error:
-            logger.warning("hop of %.2f A: %s", kind.hop.length, error)
+            logger.info("hop of %.2f A: %s", kind.hop.length, error)
             status: NebStatus = "interrupted" if isinstance(error, InterruptionError) else "failed"
             yield kind, no_band(kind, str(error), status=status, provenance=engine.provenance())
         if stop() is not None:
             return
-
-
-def band_core_hours(
-    engine: Engine,
-    structure: Structure,
-    *,
-    n_bands: int,
-    n_ends: int,
-    settings: MigrationSettings,
-) -> float | None:
-    """Predict what bands cost, their ends included; None if the speed of the engine is not known.
-
-    Parameters
-    ----------
-    structure
-        The crystal.
-    n_bands, n_ends
-        Classes of hops, and defects that are relaxed.
-    """
-    size = supercell_size(structure, min_length=settings.min_length)
-    cell = crystal_of(structure).copy() * size
-    seconds = engine.evaluation_core_seconds(cell)
-    if seconds is None:
-        return None
-    iterations = min(ITERATIONS, 2 * settings.band.max_steps)
-    per_band = iterations * (settings.n_images - 2)
-    evaluations = n_bands * per_band + n_ends * min(END_STEPS, settings.end_steps)
-    return evaluations * seconds / 3600.0
-
-
-def hop_label(hop: HopRecord, *, first: int = 0) -> str:
-    """Return what tells a hop from others: its sites, counted from `first`, and their cells."""
-
-    def shown(site: int, image: tuple[int, int, int]) -> str:
-        return f"-{site + first}" + "".join(f"{x:+d}" for x in image)
-
-    pushed = shown(hop.via, hop.via_image) if hop.via is not None and hop.via_image else ""
-    return f"{hop.start + first}{pushed}{shown(hop.end, hop.image)}"
-
-
-def no_band(
-    kind: HopClass,
-    reason: str,
-    *,
-    status: NebStatus = "failed",
-    provenance: Provenance | None = None,
-) -> NebPath:
-    """Return the record of a hop that came to no band."""
-    return NebPath(
-        hop=hop_record(kind),
-        energies=(),
-        lengths=(),
-        max_forces=(),
-        status=status,
-        climbed=False,
-        reason=reason,
-        provenance=provenance or Provenance(),
-    )
 
 
 def _shared(
@@ -384,100 +243,3 @@ def _shared(
         fmax=settings.end_fmax,
         steps=settings.end_steps,
     )
-
-
-def percolation_barrier(
-    structure: Structure,
-    bands: Mapping[HopClass, NebPath],
-    *,
-    specie: str = "Li",
-    missing: Sequence[HopClass] = (),
-    candidate_id: str = "",
-    provenance: Provenance | None = None,
-) -> Barrier:
-    """Join the barriers of hops to that of the crystal, in one, two and three dimensions.
-
-    Parameters
-    ----------
-    bands
-        Of each class of hops that was calculated; those without a barrier do not count.
-    missing
-        Classes that were not calculated.
-
-    Raises
-    ------
-    AnalysisError
-        If no hop has a barrier.
-    """
-    barriers: dict[HopClass, tuple[float, float]] = {}
-    for kind, band in bands.items():
-        if band.forward is not None and band.reverse is not None:
-            # A minimum on the way is where the ion will sit: the saddle counts from there.
-            dip = max(0.0, min(band.energies[0], band.energies[-1]) - min(band.energies))
-            forward, reverse = band.forward + dip, band.reverse + dip
-            mean = (forward + reverse) / 2
-            barriers[kind] = (mean, mean) if kind.symmetric else (forward, reverse)
-    if not barriers:
-        msg = f"None of {len(bands)} hops has a barrier: " + "; ".join(
-            band.reason for band in bands.values()
-        )
-        raise AnalysisError(msg)
-    width = max(_uncertainty(kind, bands[kind]) for kind in barriers)
-    estimates = [
-        Estimate.undetermined(
-            "the hops that were calculated do not cross the crystal this way", unit="eV"
-        )
-        if level is None
-        else Estimate(
-            value=level,
-            lower=level - width,
-            upper=level + width,
-            unit="eV",
-            method="resolution and convergence of the bands; not the error of the engine",
-        )
-        for level in percolation_levels(barriers)
-    ]
-    failed = [kind for kind in bands if kind not in barriers]
-    warnings = [
-        f"No barrier of the {kind.hop.length:.2f} A hop: {bands[kind].reason}" for kind in failed
-    ]
-    warnings += [
-        f"{kind.hop.length:.2f} A hop: {warning}"
-        for kind in barriers
-        for warning in bands[kind].warnings
-    ]
-    if missing:
-        shortest = min(kind.hop.length for kind in missing)
-        warnings.append(
-            f"{len(missing)} other classes of hops, from {shortest:.2f} A on, were not calculated: "
-            "a way through them may be lower."
-        )
-    return Barrier(
-        candidate_id=candidate_id,
-        formula=crystal_of(structure).composition.reduced_formula,
-        specie=specie,
-        method="neb",
-        barrier_1d=estimates[0],
-        barrier_2d=estimates[1],
-        barrier_3d=estimates[2],
-        warnings=tuple(warnings),
-        bands=tuple(
-            band.model_copy(update={"structures": (), "hop": hop_record(kind)})
-            for kind, band in bands.items()
-        ),
-        wall_time=sum(band.wall_time for band in bands.values()),
-        provenance=provenance or next(iter(bands.values())).provenance,
-    )
-
-
-def _uncertainty(kind: HopClass, band: NebPath) -> float:
-    """Return how far (eV) a barrier may be off for reasons that lie in the band itself.
-
-    The largest of what the images leave unresolved, what the barrier still changed in its last
-    iterations, and the difference of both directions where symmetry makes them one.
-    """
-    recent = [record.highest for record in band.history[-RECENT:]]
-    parts = [SETTLED, band.unresolved or 0.0, max(recent, default=0.0) - min(recent, default=0.0)]
-    if kind.symmetric and band.forward is not None and band.reverse is not None:
-        parts.append(abs(band.forward - band.reverse) / 2)
-    return max(parts)

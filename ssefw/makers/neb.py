@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from ssefw.data.defects import (
     crystal_of,
+    defect_at,
     distinct_sites,
     find_hops_of,
     hop_cell,
@@ -19,16 +20,11 @@ from ssefw.data.hops import Hop, HopClass
 from ssefw.documents import Barrier, Candidate, Convergence, HopRecord, NebPath, RelaxResult
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.band import check_ends
+from ssefw.engines.band_cost import band_core_hours
+from ssefw.engines.crossing import percolation_barrier
 from ssefw.engines.ends import relax_end
-from ssefw.engines.migration import (
-    MigrationSettings,
-    band_core_hours,
-    hop_barrier,
-    hop_label,
-    hop_record,
-    no_band,
-    percolation_barrier,
-)
+from ssefw.engines.hop_records import hop_label, hop_record, no_band
+from ssefw.engines.migration import MigrationSettings, hop_barrier
 from ssefw.engines.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import AnalysisError, DataError
@@ -53,9 +49,12 @@ class EndMaker(Maker):
     def make(self, structure: Structure, site: int) -> RelaxResult | Response[RelaxResult]:
         """Return the defect at a site of the crystal; a job for the rest if time ran out."""
         with failures_recorded():
+            engine = self.engine.charged(self.settings.cell_charge)
+            defect = defect_at(structure, site, min_length=self.settings.min_length)
+            engine.check_band(defect, n_images=self.settings.n_images)
             try:
                 return relax_end(
-                    self.engine.charged(self.settings.cell_charge),
+                    engine,
                     structure,
                     site,
                     min_length=self.settings.min_length,

@@ -173,9 +173,15 @@ def _draw_cell(axes: Axes3D, band: NebPath, mover: int) -> None:
         )  # fmt: skip
     _draw_box(axes, lattice.matrix, middle)
     axes.set_axis_off()
-    axes.set_box_aspect(np.ptp(_corners(lattice.matrix), axis=0), zoom=1.35)
+    axes.set_box_aspect(np.ptp(_corners(lattice.matrix), axis=0), zoom=1.3)
     axes.view_init(elev=18.0, azim=_azimuth(way))
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.05, 1.0), handletextpad=0.2)
+    axes.legend(
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.04),
+        ncols=4,
+        handletextpad=0.2,
+        columnspacing=1.0,
+    )
 
 
 def _azimuth(way: FloatArray) -> float:

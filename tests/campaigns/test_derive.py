@@ -17,7 +17,8 @@ from ssefw.documents import (
     Outcome,
     RelaxResult,
 )
-from ssefw.engines.migration import hop_record, percolation_barrier
+from ssefw.engines.crossing import percolation_barrier
+from ssefw.engines.hop_records import hop_record
 from ssefw.errors import StoreError
 from ssefw.store import connect
 from ssefw.store.query import Ask

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from ssefw.cli.neb import command
 from tests.conftest import REPOSITORY
+from tests.engines.conftest import upf
 
 QUICK = ["--specie", "Cu", "--max-length", "2.8", "--min-length", "5", "--images", "3"]
 EMT = ["--option", "calculator=ase.calculators.emt.EMT"]
@@ -102,3 +103,30 @@ def test_interstitial_hops_of_antifluorite_go_between_octahedra(
     li2o.to(filename=str(tmp_path / "Li2O.cif"))
     done = ssefw("neb", "Li2O.cif", "--dry-run", "--mechanism", mechanism, "--min-length", "9")
     assert done.stdout.splitlines() == [f"{line}, symmetric, 97 atoms"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SSEFW_PSEUDO_DIR", "none", "does not exist"),
+        ("SSEFW_NEB_CMD", "no-such-neb.x", "Install or load Quantum ESPRESSO"),
+    ],
+)
+def test_what_quantum_espresso_lacks_is_told_before_anything_runs(
+    *, li2o, ssefw, tmp_path, monkeypatch, variable, value, words
+):
+    li2o.to(filename=str(tmp_path / "Li2O.cif"))
+    (tmp_path / "pseudos").mkdir()
+    for element, electrons in (("Li", "3.0"), ("O", "6.0")):
+        (tmp_path / "pseudos" / f"{element}.pbe.UPF").write_text(upf(element, electrons))
+    site = {
+        "SSEFW_PSEUDO_DIR": "pseudos",
+        "SSEFW_PW_CMD": sys.executable,
+        "SSEFW_NEB_CMD": sys.executable,
+    }
+    for name, setting in (site | {variable: value}).items():
+        monkeypatch.setenv(name, setting)
+    done = ssefw("neb", "Li2O.cif", "--engine", "espresso", "--no-relax", check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert words in line

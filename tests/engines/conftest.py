@@ -1,4 +1,4 @@
-"""A site with a stand-in for VASP, and the notes that make it misbehave."""
+"""Sites with stand-ins for VASP and Quantum ESPRESSO."""
 
 import json
 import sys
@@ -44,3 +44,39 @@ def vasp_site(tmp_path, monkeypatch):
 
     monkeypatch.setitem(pymatgen.core.SETTINGS, "PMG_VASP_PSP_DIR", None)
     return FakeVasp(tmp_path / "fake.json")
+
+
+FAKE_ESPRESSO = Path(__file__).with_name("fake_espresso.py")
+UPF_HEADER = (
+    '<UPF version="2.0.1">\n<PP_INFO> a < b & c </PP_INFO>\n<PP_HEADER element="{element}"\n'
+    'pseudo_type="PAW" functional=" SLA  PW   PBX  PBC" z_valence="{valence}"\n'
+    'wfc_cutoff="{cutoff}" rho_cutoff="{rho}"/>\n</UPF>\n'
+)
+
+
+def upf(element, valence, cutoff="40.0", rho="300.0"):
+    """Return as much of a pseudopotential as is read."""
+    return UPF_HEADER.format(element=element, valence=valence, cutoff=cutoff, rho=rho)
+
+
+@pytest.fixture
+def pseudos(tmp_path, monkeypatch):
+    """A folder with headers of pseudopotentials of Li and S, and the setting that names it."""
+    folder = tmp_path / "pseudos"
+    folder.mkdir()
+    (folder / "Li.pbe-s-kjpaw_psl.1.0.0.UPF").write_text(upf("Li", "3.0", "1.02e2", "4.1e2"))
+    (folder / "S.pbe-n-kjpaw_psl.1.0.0.UPF").write_text(upf(" S", "6.000000000000e0"))
+    monkeypatch.setenv("SSEFW_PSEUDO_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch, pseudos):
+    """Where the stand-in reads what to play."""
+    folder = tmp_path / "script"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_ESPRESSO", str(folder))
+    monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
+    for name in ("SSEFW_PW_CMD", "SSEFW_NEB_CMD"):
+        monkeypatch.setenv(name, f"{sys.executable} {FAKE_ESPRESSO}")
+    return folder

@@ -2,8 +2,6 @@
 
 import dataclasses
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from ase.io.espresso import read_espresso_in
@@ -12,6 +10,15 @@ from pymatgen.core import Lattice, Structure
 from ssefw.engines import NebSettings
 from ssefw.engines.band import linear_images
 from ssefw.engines.espresso import EspressoEngine
+from ssefw.engines.espresso.handlers import (
+    BfgsHandler,
+    DiagonalizationHandler,
+    MixingHandler,
+    PathLengthHandler,
+    RestartHandler,
+    ScfHandler,
+    WalltimeHandler,
+)
 from ssefw.engines.espresso.inputs import (
     PathSettings,
     change_option,
@@ -20,16 +27,7 @@ from ssefw.engines.espresso.inputs import (
     pw_input,
     read_option,
 )
-from ssefw.engines.espresso.jobs import (
-    BfgsHandler,
-    DiagonalizationHandler,
-    MixingHandler,
-    PathLengthHandler,
-    RestartHandler,
-    ScfHandler,
-    WalltimeHandler,
-    end_orphan,
-)
+from ssefw.engines.espresso.job import end_orphan
 from ssefw.engines.espresso.launch import ParallelLayout
 from ssefw.engines.espresso.neb_output import parse_path
 from ssefw.engines.espresso.pseudopotentials import (
@@ -40,40 +38,7 @@ from ssefw.engines.espresso.pseudopotentials import (
 )
 from ssefw.engines.ranks import rank_count
 from ssefw.errors import ConfigurationError, DataError, EngineError
-
-FAKE = Path(__file__).with_name("fake_espresso.py")
-HEADER = (
-    '<UPF version="2.0.1">\n<PP_INFO> a < b & c </PP_INFO>\n<PP_HEADER element="{element}"\n'
-    'pseudo_type="PAW" functional=" SLA  PW   PBX  PBC" z_valence="{valence}"\n'
-    'wfc_cutoff="{cutoff}" rho_cutoff="{rho}"/>\n</UPF>\n'
-)
-
-
-def upf(element, valence, cutoff="40.0", rho="300.0"):
-    return HEADER.format(element=element, valence=valence, cutoff=cutoff, rho=rho)
-
-
-@pytest.fixture
-def pseudos(tmp_path, monkeypatch):
-    """A folder with headers of pseudopotentials of Li and S, and the setting that names it."""
-    folder = tmp_path / "pseudos"
-    folder.mkdir()
-    (folder / "Li.pbe-s-kjpaw_psl.1.0.0.UPF").write_text(upf("Li", "3.0", "1.02e2", "4.1e2"))
-    (folder / "S.pbe-n-kjpaw_psl.1.0.0.UPF").write_text(upf(" S", "6.000000000000e0"))
-    monkeypatch.setenv("SSEFW_PSEUDO_DIR", str(folder))
-    return folder
-
-
-@pytest.fixture
-def script(tmp_path, monkeypatch, pseudos):
-    """Where the stand-in reads what to play."""
-    folder = tmp_path / "script"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_ESPRESSO", str(folder))
-    monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
-    for name in ("SSEFW_PW_CMD", "SSEFW_NEB_CMD"):
-        monkeypatch.setenv(name, f"{sys.executable} {FAKE}")
-    return folder
+from tests.engines.conftest import upf
 
 
 @pytest.fixture
@@ -239,6 +204,15 @@ def test_what_cannot_be_mended_is_told_in_the_words_of_the_program(li2s, script)
     block = f"{frame}     Error in routine readpp (1):\n     file ./Li.UPF not found\n{frame}"
     (script / "1.out").write_text(block)
     with pytest.raises(EngineError, match=r"file ./Li.UPF not found"):
+        EspressoEngine().static(li2s)
+    assert (script / "count").read_text() == "1"
+
+
+def test_a_full_disk_is_told_with_what_to_do(li2s, script):
+    frame = f" {'%' * 70}\n"
+    words = "Error in routine write_rhog (3):\n     error writing file ./ssefw.save/charge-density"
+    (script / "1.out").write_text(f"{frame}     {words}\n{frame}")
+    with pytest.raises(EngineError, match=r"charge-density; free space"):
         EspressoEngine().static(li2s)
     assert (script / "count").read_text() == "1"
 

@@ -8,13 +8,9 @@ from ssefw.documents import HopRecord
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.band import displacements
-from ssefw.engines.migration import (
-    MigrationSettings,
-    hop_barrier,
-    hop_label,
-    hop_record,
-    percolation_barrier,
-)
+from ssefw.engines.crossing import percolation_barrier
+from ssefw.engines.hop_records import hop_label, hop_record
+from ssefw.engines.migration import MigrationSettings, hop_barrier
 from ssefw.engines.seeding import choose_hops, prepared_for
 from ssefw.errors import AnalysisError
 

@@ -19,11 +19,8 @@ from ssefw.engines.band import (
     path_lengths,
     saddle_of,
 )
-from ssefw.engines.migration import (
-    MigrationSettings,
-    hop_barrier,
-    percolation_barrier,
-)
+from ssefw.engines.crossing import percolation_barrier
+from ssefw.engines.migration import MigrationSettings, hop_barrier
 from ssefw.engines.seeding import images_along
 from ssefw.errors import AnalysisError, DataError, EngineError
 

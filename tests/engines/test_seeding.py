@@ -7,11 +7,12 @@ from pymatgen.core import Lattice, Structure
 from ssefw.bvse import site_energy_landscape
 from ssefw.data.defects import distinct_sites, hop_cell
 from ssefw.data.hops import Hop, find_hops
-from ssefw.engines import NebSettings, migration
+from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.band import linear_images, path_lengths
-from ssefw.engines.band_progress import read_band_progress, watched
+from ssefw.engines.band_progress import BandWatch, read_band_progress
 from ssefw.engines.ends import Ends
+from ssefw.engines.first_images import first_images
 from ssefw.engines.migration import MigrationSettings, hop_barrier, hop_barriers
 from ssefw.engines.seeding import (
     choose_hops,
@@ -118,10 +119,10 @@ def test_a_band_may_start_from_that_of_another_engine(copper, tmp_path):
     assert band.hop.n_equivalent == 24
 
 
-def first_images(crystal, kind, landscape, path):
+def images_of(crystal, kind, landscape, path):
     cell = hop_cell(crystal, kind.hop, min_length=4.0)
-    images, warnings = migration._first_images(
-        crystal, kind, settings=QUICK.model_copy(update={"path": path, "n_images": 5}),
+    images, warnings = first_images(
+        crystal, kind, path=path, n_images=5,
         ends=(cell.start, cell.end), landscape=landscape, mover=cell.mover,
     )  # fmt: skip
     return images, warnings, cell.mover
@@ -129,10 +130,10 @@ def first_images(crystal, kind, landscape, path):
 
 def test_by_default_a_path_close_by_other_ions_is_not_taken(li2o, landscape):
     (kind,) = find_hops(li2o, max_length=2.4)
-    along, _, mover = first_images(li2o, kind, landscape, "bvse")
+    along, _, mover = images_of(li2o, kind, landscape, "bvse")
     assert not keeps_distance(along, mover=mover)  # through the empty octahedron
     for path in ("auto", "idpp"):
-        images, warnings, mover = first_images(li2o, kind, landscape, path)
+        images, warnings, mover = images_of(li2o, kind, landscape, path)
         assert keeps_distance(images, mover=mover)
         assert warnings == ()
 
@@ -200,7 +201,7 @@ def test_a_supercell_less_symmetric_than_the_crystal_has_more_distinct_vacancies
 def test_progress_is_told_once_for_each_iteration(copper, tmp_path):
     (kind,) = find_hops(copper, specie="Cu", max_length=2.8)
     seen = []
-    stop = watched(lambda: None, tmp_path, lambda name, at: seen.append((name, at)), interval=0.0)
+    stop = BandWatch(lambda: None, tmp_path, lambda *new: seen.append(new), interval=0.0)
     band = hop_barrier(EMT, copper, kind, tmp_path / "one", settings=QUICK, stop=stop)
     assert [at.iteration for _, at in seen] == [at.iteration for at in band.history]
     assert {name for name, _ in seen} == {"one"}

@@ -10,17 +10,20 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.espresso.continuation import continued, corrected, pw_attempts
 from ssefw.engines.espresso.inputs import (
     PW_INPUT,
     Calculation,
     kpoint_grid,
     pw_input,
+    read_geometry,
 )
+from ssefw.engines.espresso.job import PW_OUTPUT
 from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.neb_run import NebRun
 from ssefw.engines.espresso.process import run_program
@@ -31,10 +34,10 @@ from ssefw.engines.espresso.pseudopotentials import (
     find_pseudopotentials,
     recommended_cutoffs,
 )
-from ssefw.engines.espresso.pw_output import PwRun, parse_pw
+from ssefw.engines.espresso.pw_output import Geometry, PwRun
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.ranks import rank_count
-from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.scf_cost import scf_core_seconds
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
 from ssefw.errors import ConfigurationError, DataError, EngineError
@@ -42,7 +45,6 @@ from ssefw.settings import Settings, load_settings
 
 __all__ = ["EspressoEngine"]
 
-PW_OUTPUT = "pw.out"
 RY_PER_BOHR = 25.711043
 """One Ry/bohr in eV/A."""
 
@@ -153,31 +155,32 @@ class EspressoEngine(Engine):
             "cell": {"cell_dynamics": "bfgs", "press_conv_thr": 0.5} if relax_cell else {},
         }
         parts = {"fmax": fmax, "steps": max_steps, "cell": relax_cell}
-        run, pseudos, elapsed = self._single(calculation, structure, options, parts)
-        final = run.structure(structure)
-        largest = _largest_force(run)
+        done = self._single(calculation, structure, options, parts)
+        run = done.attempts[-1]
+        final = _at(run.latest, structure) if run.latest else done.began_at
         return RelaxResult(
             structure=final,
             energy=run.energies[-1],
             energy_per_atom=run.energies[-1] / len(structure),
             converged=run.relaxed and run.finished,
-            n_steps=len(run.energies),
-            max_force=largest,
+            n_steps=sum(len(attempt.energies) for attempt in done.attempts),
+            max_force=_largest_force(run),
             volume_change=final.volume / structure.volume - 1.0,
-            wall_time=elapsed,
-            provenance=self._provenance(run.version, pseudos, parts),
+            wall_time=done.wall_time,
+            provenance=self._provenance(run.version, done.pseudos, parts),
         )
 
     def static(self, structure: Structure) -> StaticResult:
         """Return energy and forces of a structure as it is."""
-        run, pseudos, elapsed = self._single("scf", structure, {}, {})
+        done = self._single("scf", structure, {}, {})
+        run = done.attempts[-1]
         return StaticResult(
             structure=structure,
             energy=run.energies[-1],
             energy_per_atom=run.energies[-1] / len(structure),
             max_force=_largest_force(run),
-            wall_time=elapsed,
-            provenance=self._provenance(run.version, pseudos, {}),
+            wall_time=done.wall_time,
+            provenance=self._provenance(run.version, done.pseudos, {}),
         )
 
     def md(
@@ -206,19 +209,14 @@ class EspressoEngine(Engine):
         The spring constants are those that QE recommends, whatever `settings.spring` says.
         """
         check_images(images)
-        site = load_settings().settings
-        pseudos = self._pseudopotentials(images[0], site)
-        kpoints = kpoint_grid(images[0], spacing=self.kspacing)
-        words = command_words(site.neb_cmd, setting="neb_cmd")
-        layout = ParallelLayout(**self.layout)
-        layout.check(rank_count(words), n_images=len(images) - 2, n_kpoints=_n_kpoints(kpoints))
+        pseudos, kpoints, command = self._band_parts(images[0], n_images=len(images))
         run = NebRun(
             folder=directory,
             images=list(images),
             pseudos=pseudos,
             options=self._options(images[0], pseudos, {}),
             kpoints=kpoints,
-            command=[*words, *layout.options()],
+            command=command,
             settings=settings,
             magmoms=self.magmoms,
             key=settings_hash(self, settings, family_hash(pseudos.values()), *images),
@@ -230,13 +228,29 @@ class EspressoEngine(Engine):
             }
         )
 
+    def check_band(self, structure: Structure, *, n_images: int) -> None:
+        """Refuse what neb.x could not compute: pseudopotentials, electrons, ranks, the program."""
+        self._band_parts(structure, n_images=n_images)
+
+    def _band_parts(
+        self, structure: Structure, *, n_images: int
+    ) -> tuple[dict[str, Pseudopotential], tuple[int, int, int], list[str]]:
+        """Return pseudopotentials, k-points and command of a band."""
+        site = load_settings().settings
+        pseudos = self._pseudopotentials(structure, site)
+        kpoints = kpoint_grid(structure, spacing=self.kspacing)
+        words = command_words(site.neb_cmd, setting="neb_cmd")
+        layout = ParallelLayout(**self.layout)
+        layout.check(rank_count(words), n_images=n_images - 2, n_kpoints=_n_kpoints(kpoints))
+        return pseudos, kpoints, [*words, *layout.options()]
+
     def _single(
         self,
         calculation: Calculation,
         structure: Structure,
         options: Mapping[str, Mapping[str, Any]],
         parts: Mapping[str, Any],
-    ) -> tuple[PwRun, dict[str, Pseudopotential], float]:
+    ) -> "_Finished":
         """Run pw.x in the folder of this calculation, unless it has run there."""
         if not structure.is_ordered:
             msg = f"{structure.composition.reduced_formula} has partly occupied sites. Order it."
@@ -253,19 +267,19 @@ class EspressoEngine(Engine):
         record = RunDirectory(site.scratch_folder() / "espresso" / key, key=key)
         began = time.monotonic()
         with record.lock():
-            run = parse_pw(read_text(record.path / PW_OUTPUT))
-            if not _is_whole(run):
-                # A relaxation that was interrupted goes on from its last geometry.
-                start = run.structure(structure) if calculation != "scf" else structure
+            runs = pw_attempts(record.path, PW_OUTPUT)
+            if not _is_whole(runs[-1]):
                 text = pw_input(
-                    start,
+                    structure,
                     pseudos,
                     calculation=calculation,
                     options=self._options(structure, pseudos, options),
                     kpoints=kpoints,
                     magmoms=self.magmoms,
                 )
-                (record.path / PW_INPUT).write_text(text)
+                text = corrected(text, record.path, PW_INPUT)
+                text, _ = continued(text, record.path, PW_OUTPUT)
+                write_atomically(record.path / PW_INPUT, text.encode())
                 reason = run_program(
                     [*words, *layout.options()],
                     record.path,
@@ -273,18 +287,19 @@ class EspressoEngine(Engine):
                     PW_OUTPUT,
                     stop=stop_check(),
                 )
-                run = parse_pw(read_text(record.path / PW_OUTPUT))
-                if reason != "complete" and not _is_whole(run):
+                runs = pw_attempts(record.path, PW_OUTPUT)
+                if reason != "complete" and not _is_whole(runs[-1]):
                     msg = (
                         f"pw.x in {record.path} was interrupted ({reason}); run it again to "
                         "continue from its last geometry."
                     )
                     raise InterruptionError(msg, directory=record.path)
-            if not _is_whole(run):
-                why = "; ".join(s.message for s in run.symptoms) or "its output breaks off"
+            if not _is_whole(runs[-1]):
+                why = "; ".join(s.message for s in runs[-1].symptoms) or "its output breaks off"
                 msg = f"pw.x failed in {record.path}: {why}"
                 raise EngineError(msg, directory=record.path)
-        return run, pseudos, time.monotonic() - began
+            began_at = Geometry(*read_geometry(read_text(record.path / PW_INPUT)))
+        return _Finished(runs, _at(began_at, structure), pseudos, time.monotonic() - began)
 
     def _pseudopotentials(self, structure: Structure, site: Settings) -> dict[str, Pseudopotential]:
         """Find what the structure needs, and refuse what cannot be run with it."""
@@ -359,6 +374,22 @@ class EspressoEngine(Engine):
             settings_hash=settings_hash(self, json.loads(json.dumps(settings)), found),
             versions=self.versions() | {"quantum-espresso": program, "pseudopotentials": found},
         )
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What all attempts of a run of pw.x printed, and where the last of them began."""
+
+    attempts: list[PwRun]
+    began_at: Structure
+    pseudos: dict[str, Pseudopotential]
+    wall_time: float
+
+
+def _at(geometry: Geometry, structure: Structure) -> Structure:
+    """Return a structure moved to a geometry of the same atoms."""
+    lattice = structure.lattice if geometry.cell is None else Lattice(geometry.cell)
+    return Structure(lattice, structure.species, geometry.positions, coords_are_cartesian=True)
 
 
 def _is_whole(run: PwRun) -> bool:

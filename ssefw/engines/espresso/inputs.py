@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 from ase.io.espresso import write_espresso_in
 from ase.io.espresso_namelist.namelist import Namelist
 from pymatgen.core import Structure
@@ -21,10 +22,13 @@ __all__ = [
     "PREFIX",
     "PW_INPUT",
     "PathSettings",
+    "change_geometry",
     "change_option",
+    "copy_namelist",
     "kpoint_grid",
     "neb_input",
     "pw_input",
+    "read_geometry",
     "read_option",
 ]
 
@@ -33,6 +37,7 @@ PREFIX = "ssefw"
 """QE's name for the files of a run."""
 
 CELL_CARDS = ("control", "system", "electrons", "ions", "cell")
+FloatArray = npt.NDArray[np.float64]
 Calculation = Literal["scf", "relax", "vc-relax"]
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -174,6 +179,57 @@ def change_option(text: str, namelist: str, key: str, value: str | float | bool)
     kept = re.sub(rf"^\s*{re.escape(key)}\s*=.*\n", "", block.group(2), flags=_FLAGS)
     changed: str = text[: block.start(2)] + line + kept + text[block.end(2) :]
     return changed
+
+
+def copy_namelist(text: str, name: str, *, source: str) -> str:
+    """Return an input with a namelist as another input has it, if both do."""
+    block, other = _namelist(text, name), _namelist(source, name)
+    if block is None or other is None:
+        return text
+    return text[: block.start(2)] + other.group(2) + text[block.end(2) :]
+
+
+def change_geometry(text: str, positions: FloatArray, *, cell: FloatArray | None = None) -> str:
+    """Return an input of pw.x with other positions, and another cell, in A.
+
+    Names of species, and what holds an atom fixed, stay.
+    """
+    rows = [words.split() for words in _card(text, "ATOMIC_POSITIONS").group(2).splitlines()]
+    if len(rows) != len(positions):
+        msg = f"The input has {len(rows)} atoms, not {len(positions)}."
+        raise EngineError(msg)
+    lines = [
+        " ".join([row[0], *(f"{x:.10f}" for x in xyz), *row[4:]])
+        for row, xyz in zip(rows, positions, strict=True)
+    ]
+    text = _with_card(text, "ATOMIC_POSITIONS", lines)
+    if cell is None:
+        return text
+    vectors = [" ".join(f"{x:.10f}" for x in vector) for vector in cell]
+    return _with_card(text, "CELL_PARAMETERS", vectors)
+
+
+def read_geometry(text: str) -> tuple[FloatArray, FloatArray]:
+    """Return positions and cell (A) of an input of pw.x that we wrote."""
+    rows = [line.split()[1:4] for line in _card(text, "ATOMIC_POSITIONS").group(2).splitlines()]
+    vectors = [line.split() for line in _card(text, "CELL_PARAMETERS").group(2).splitlines()]
+    return np.array(rows, dtype=np.float64), np.array(vectors, dtype=np.float64)
+
+
+def _card(text: str, name: str) -> re.Match[str]:
+    """Return a card with its rows, which are the lines with numbers that follow it."""
+    row = r"[^\S\n]*(?:[A-Z]\w*[^\S\n]+)?[-+.\d][^\n]*\n"
+    match = re.search(rf"(^[^\S\n]*{name}\b[^\n]*\n)((?:{row})+)", text, _FLAGS)
+    if match is None:
+        msg = f"The input has no card {name}, so that its geometry cannot be changed."
+        raise EngineError(msg)
+    return match
+
+
+def _with_card(text: str, name: str, lines: Sequence[str]) -> str:
+    card = _card(text, name)
+    rows = "".join(f"{line}\n" for line in lines)
+    return f"{text[: card.start()]}{name} angstrom\n{rows}{text[card.end() :]}"
 
 
 _FLAGS = re.IGNORECASE | re.MULTILINE

@@ -15,11 +15,13 @@ from pymatgen.core import Structure
 
 from ssefw.documents import NebPath
 from ssefw.engines.base import NebSettings
+from ssefw.engines.espresso.continuation import corrected
 from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, Options, PathSettings, neb_input
+from ssefw.engines.espresso.job import NEB_OUTPUT, attempts
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import Pseudopotential
-from ssefw.engines.espresso.results import NEB_OUTPUT, read_band, records
+from ssefw.engines.espresso.results import read_band, records
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck
@@ -122,16 +124,14 @@ class NebRun:
             kpoints=self.kpoints,
             magmoms=self.magmoms,
         )
+        text = corrected(text, self.folder, NEB_INPUT)
         content = json.dumps({"stage": stage, "first": first})
         write_atomically(self.folder / STAGE_FILE, content.encode())
-        (self.folder / NEB_INPUT).write_text(text)
+        write_atomically(self.folder / NEB_INPUT, text.encode())
 
     def _read(self) -> NebPath | None:
         """Read the latest log that says anything, with the history of those before it."""
-        logs = sorted(
-            self.folder.glob("neb.*.out"), key=lambda file: int(file.suffixes[0].strip("."))
-        )
-        logs.append(self.folder / NEB_OUTPUT)
+        logs = attempts(self.folder / NEB_OUTPUT)
         while logs and not parse_log(read_text(logs[-1])).iterations:
             logs.pop()
         if not logs:

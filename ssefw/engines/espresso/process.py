@@ -6,7 +6,8 @@ from pathlib import Path
 from custodian.custodian import Custodian, CustodianError
 
 from ssefw.documents import EndReason
-from ssefw.engines.espresso.jobs import EspressoJob, StopHandler, default_handlers
+from ssefw.engines.espresso.handlers import StopHandler, default_handlers
+from ssefw.engines.espresso.job import EspressoJob
 from ssefw.engines.stopping import StopCheck
 from ssefw.errors import EngineError
 

@@ -6,15 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from ase.units import Bohr, Rydberg
-from pymatgen.core import Lattice, Structure
 
 from ssefw.engines.espresso.symptoms import Symptom, diagnose
 
-__all__ = ["PwRun", "parse_pw"]
+__all__ = ["Geometry", "PwRun", "parse_pw"]
 
 FloatArray = npt.NDArray[np.float64]
 
 NUMBER = r"[-+]?\d+\.\d*(?:[EDed][-+]?\d+)?"
+
+
+STOPPED = frozenset({"walltime", "asked_to_stop"})
+"""Symptoms of a run that was ended from outside, whatever else it then complains of."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Positions of all atoms and, where the cell may change, its vectors (A)."""
+
+    positions: FloatArray
+    cell: FloatArray | None
 
 
 @dataclass(frozen=True)
@@ -29,8 +40,10 @@ class PwRun:
         Of each self-consistent geometry, in eV.
     forces
         On the atoms of the last such geometry, in eV/A, shape (n, 3).
-    cell, positions
-        Of the geometry that would come next, or of the final one, in A; None where none is printed.
+    n_geometries
+        Geometries whose forces were printed.
+    geometries
+        Those a relaxation went on to, and the final one again. The one of the input is not printed.
     relaxed
         Whether the optimizer found that forces are below its threshold.
     finished
@@ -42,8 +55,8 @@ class PwRun:
     version: str
     energies: tuple[float, ...]
     forces: FloatArray | None
-    cell: FloatArray | None
-    positions: FloatArray | None
+    n_geometries: int
+    geometries: tuple[Geometry, ...]
     symbols: tuple[str, ...]
     relaxed: bool
     finished: bool
@@ -54,12 +67,25 @@ class PwRun:
         """The codes of the symptoms."""
         return {symptom.code for symptom in self.symptoms}
 
-    def structure(self, start: Structure) -> Structure:
-        """Return the last geometry, `start` where there is none."""
-        if self.positions is None or len(self.positions) != len(start):
-            return start
-        lattice = start.lattice if self.cell is None else Lattice(self.cell)
-        return Structure(lattice, start.species, self.positions, coords_are_cartesian=True)
+    @property
+    def latest(self) -> Geometry | None:
+        """The geometry that forces and energy belong to; None if it is that of the input."""
+        if self.relaxed and self.geometries:
+            return self.geometries[-1]
+        sound = self.n_geometries - 2  # that of the input comes before the first that is printed
+        return self.geometries[sound] if 0 <= sound < len(self.geometries) else None
+
+    @property
+    def onward(self) -> Geometry | None:
+        """The geometry to go on from; None if that is the one of the input.
+
+        Where the program failed, the last one with sound forces: the step that led away from it may
+        be what failed. Where it was only stopped, the one its optimizer chose next.
+        """
+        stopped = not self.codes - {"nstep_exceeded"} or bool(self.codes & STOPPED)
+        if stopped and self.geometries:
+            return self.geometries[-1]
+        return self.latest
 
 
 def parse_pw(text: str) -> PwRun:
@@ -72,13 +98,16 @@ def parse_pw(text: str) -> PwRun:
         for x in re.findall(rf"^!\s+total energy\s+=\s+({NUMBER}) Ry", text, re.M)
     ]
     alat = re.search(rf"lattice parameter \(alat\)\s+=\s+({NUMBER})", text)
-    symbols, positions = _positions(text, float(alat.group(1)) * Bohr if alat else None)
+    count = re.search(r"number of atoms/cell\s+=\s+(\d+)", text)
+    n = int(count.group(1)) if count else 0
+    symbols, geometries = _geometries(text, n, float(alat.group(1)) * Bohr if alat else None)
+    forces = _forces(text, n)
     return PwRun(
         version=version.group(1) if version else "",
         energies=tuple(energies),
-        forces=_forces(text),
-        cell=_cell(text),
-        positions=positions,
+        forces=forces[-1] if forces else None,
+        n_geometries=len(forces),
+        geometries=geometries,
         symbols=symbols,
         relaxed="End of BFGS Geometry Optimization" in text
         and "nstep_exceeded" not in {s.code for s in symptoms},
@@ -87,59 +116,56 @@ def parse_pw(text: str) -> PwRun:
     )
 
 
-def _forces(text: str) -> FloatArray | None:
-    """Read the last whole block of forces."""
-    count = re.search(r"number of atoms/cell\s+=\s+(\d+)", text)
-    if count is None:
-        return None
-    n = int(count.group(1))
-    blocks = text.split("Forces acting on atoms")[1:]
-    for block in reversed(blocks):
+def _forces(text: str, n: int) -> list[FloatArray]:
+    """Read all whole blocks of forces on `n` atoms."""
+    found = []
+    for block in text.split("Forces acting on atoms")[1:]:
         rows = re.findall(r"atom\s+(\d+) type\s+\d+\s+force =\s+(.*)", block)[:n]
         values = [row[1].split() for row in rows]
-        if [int(row[0]) for row in rows] == list(range(1, n + 1)) and all(map(_plain, values)):
-            return np.array(values, dtype=np.float64) * Rydberg / Bohr
-    return None
+        if n and [int(row[0]) for row in rows] == list(range(1, n + 1)) and _all_plain(values):
+            found.append(np.array(values, dtype=np.float64) * Rydberg / Bohr)
+    return found
 
 
-def _cell(text: str) -> FloatArray | None:
-    """Read the last cell of a relaxation, printed in units of alat, bohr or A."""
+def _cells(text: str) -> list[tuple[int, FloatArray]]:
+    """Read the cells of a relaxation (A), in whatever unit, and where they end."""
     pattern = rf"CELL_PARAMETERS\s*\(([^)]*)\)\s*\n((?:\s*(?:{NUMBER}\s*){{3}}\n){{3}})"
-    matches = re.findall(pattern, text)
-    if not matches:
-        return None
-    unit, rows = matches[-1]
-    cell = np.array([row.split() for row in rows.strip().splitlines()], dtype=np.float64)
-    alat = re.search(rf"alat=\s*({NUMBER})", unit)
-    if alat:
-        return cell * float(alat.group(1)) * Bohr
-    return cell * Bohr if "bohr" in unit else cell
+    found = []
+    for match in re.finditer(pattern, text):
+        unit, rows = match.groups()
+        cell = np.array([row.split() for row in rows.strip().splitlines()], dtype=np.float64)
+        alat = re.search(rf"alat=\s*({NUMBER})", unit)
+        scale = float(alat.group(1)) * Bohr if alat else Bohr if "bohr" in unit else 1.0
+        found.append((match.end(), cell * scale))
+    return found
 
 
-def _positions(text: str, alat: float | None) -> tuple[tuple[str, ...], FloatArray | None]:
-    """Read the last whole block of positions of a relaxation, in A."""
-    count = re.search(r"number of atoms/cell\s+=\s+(\d+)", text)
-    if count is None:
-        return (), None
-    n = int(count.group(1))
-    for block in reversed(text.split("ATOMIC_POSITIONS")[1:]):
-        unit, _, body = block.partition("\n")
-        rows = [row.split() for row in body.splitlines()[:n]]
-        if len(rows) < n or not all(len(row) >= 4 and _plain(row[1:4]) for row in rows):
+def _geometries(
+    text: str, n: int, alat: float | None
+) -> tuple[tuple[str, ...], tuple[Geometry, ...]]:
+    """Read all whole blocks of positions of `n` atoms, each with the cell before it."""
+    cells = _cells(text)
+    symbols: tuple[str, ...] = ()
+    found = []
+    for start in re.finditer("ATOMIC_POSITIONS", text):
+        unit, _, body = text[start.end() :].partition("\n")
+        rows = [row.split() for row in body.split("\n", n)[:n]]
+        if not n or len(rows) < n or not _all_plain([row[1:4] for row in rows]):
             continue
+        cell = next((cell for end, cell in reversed(cells) if end <= start.start()), None)
         values = np.array([row[1:4] for row in rows], dtype=np.float64)
-        symbols = tuple(re.sub(r"[^A-Za-z].*", "", row[0]) for row in rows)
-        if "angstrom" in unit:
-            return symbols, values
         if "bohr" in unit:
-            return symbols, values * Bohr
-        if "alat" in unit and alat is not None:
-            return symbols, values * alat
-        cell = _cell(text)
-        if "crystal" in unit and cell is not None:
-            return symbols, values @ cell
-    return (), None
+            values = values * Bohr
+        elif "alat" in unit and alat is not None:
+            values = values * alat
+        elif "crystal" in unit and cell is not None:
+            values = values @ cell
+        elif "angstrom" not in unit:
+            continue
+        symbols = tuple(re.sub(r"[^A-Za-z].*", "", row[0]) for row in rows)
+        found.append(Geometry(values, cell))
+    return symbols, tuple(found)
 
 
-def _plain(words: list[str]) -> bool:
-    return len(words) == 3 and all(re.fullmatch(NUMBER, word) for word in words)
+def _all_plain(rows: list[list[str]]) -> bool:
+    return all(len(row) == 3 and all(re.fullmatch(NUMBER, word) for word in row) for row in rows)

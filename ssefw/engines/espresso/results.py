@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 from ssefw.documents import NebIterationRecord, NebPath, NebStatus, Provenance
 from ssefw.engines.band import band_document, path_lengths
 from ssefw.engines.espresso.inputs import PREFIX
+from ssefw.engines.espresso.job import NEB_OUTPUT
 from ssefw.engines.espresso.neb_output import (
     NebIteration,
     NebLog,
@@ -23,9 +24,7 @@ from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 if TYPE_CHECKING:
     from emmet.core.neb import NebResult
 
-__all__ = ["NEB_OUTPUT", "neb_result", "read_band", "records"]
-
-NEB_OUTPUT = "neb.out"
+__all__ = ["neb_result", "read_band", "records"]
 
 ENERGY_MATCH = 1e-4
 """Energies (eV) of the log and the path file that differ by more are of different iterations."""

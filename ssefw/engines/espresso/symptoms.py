@@ -26,8 +26,13 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "bands_not_converged": (r"too many bands are not converged",),
     "broyden": (r"Error in routine\s+(mix_rho|broyden)", r"error in factorization"),
     "bfgs_history": (r"history already reset at previous step",),
+    "symmetry_lost": (
+        r"Error in routine\s+checkallsym",
+        r"some of the original symmetry operations not satisfied",
+    ),
     "charge_is_wrong": (r"charge is wrong",),
     "out_of_memory": (r"cannot allocate", r"Out of memory", r"oom-kill", r"std::bad_alloc"),
+    "disk_full": (r"error writing( the)? file", r"No space left on device", r"Disk quota exceeded"),
     "pseudo_missing": (r"file \S+ not found", r"Error in routine\s+(readpp|read_upf|upf_ctrl)"),
     "pseudo_wrong": (r"conflicting values for (igcx|iexch|icorr|igcc)", r"inconsistent DFT"),
     "electrons_odd": (r"fixed occupations and lsda", r"system is metallic"),

@@ -1,47 +1,36 @@
-"""custodian's jobs, validators and handlers for pw.x and neb.x.
+"""custodian's handlers for pw.x and neb.x.
 
-They follow custodian's conventions: a job runs what lies in a directory, a handler finds one kind
-of error in its outputs and changes its inputs. A handler walks down a ladder of remedies; where it
-stands is read from the input, so that it needs no memory.
+They follow custodian's conventions: a handler finds one kind of error in the outputs of a run and
+changes its inputs. It walks down a ladder of remedies; where it stands is read from the input, so
+that it needs no memory. What was computed is kept: the input that goes on begins where the last
+attempt came to, see `ssefw.engines.espresso.continuation`.
 """
 
-import os
-import shlex
-import signal
-import subprocess
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from custodian.custodian import ErrorHandler, Job, Validator
+from custodian.custodian import ErrorHandler
 
 from ssefw.documents import EndReason  # noqa: TC001
-from ssefw.engines.espresso.inputs import (
-    NEB_INPUT,
-    PREFIX,
-    PW_INPUT,
-    change_option,
-    read_option,
-)
-from ssefw.engines.espresso.neb_output import parse_log, parse_path
+from ssefw.engines.espresso.continuation import continued, is_path, pw_attempts
+from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, PW_INPUT, change_option, read_option
+from ssefw.engines.espresso.job import PW_OUTPUT
+from ssefw.engines.espresso.neb_output import parse_log
 from ssefw.engines.espresso.pw_output import parse_pw
-from ssefw.engines.espresso.symptoms import CRASH_FILE, GROUP_OUTPUTS, diagnose_folder, read_text
+from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 from ssefw.engines.stopping import StopCheck
 
 __all__ = [
     "BfgsHandler",
     "DeathHandler",
     "DiagonalizationHandler",
-    "EspressoJob",
     "FatalHandler",
     "MixingHandler",
-    "NebValidator",
     "PathLengthHandler",
-    "PwValidator",
     "RestartHandler",
     "ScfHandler",
     "StopHandler",
+    "SymmetryHandler",
     "WalltimeHandler",
     "default_handlers",
 ]
@@ -49,121 +38,14 @@ __all__ = [
 Change = tuple[str, str, Any]
 """Namelist, keyword and new value."""
 
-NEB_OUTPUT, PW_OUTPUT = "neb.out", "pw.out"
-PID_FILE = "program.pid"
+ADVICE = {
+    "disk_full": "free space or quota, then run it again to continue",
+    "out_of_memory": "use more ranks or nodes, or a smaller cell",
+}
+"""What to do where no option of the input helps."""
+
 FALLING = 0.7
 """A band whose largest force fell to this share of its first is on its way."""
-
-GRACE = 60.0
-"""Seconds a program has to stop after it was asked."""
-
-
-class EspressoJob(Job):
-    """Run pw.x or neb.x in a directory that holds its input.
-
-    Outputs of earlier attempts are kept, as ``neb.1.out`` and so on, oldest first.
-    """
-
-    def __init__(
-        self,
-        command: Sequence[str] | str,
-        input_file: str = PW_INPUT,
-        output_file: str = PW_OUTPUT,
-        prefix: str = PREFIX,
-        grace: float = GRACE,
-    ) -> None:
-        self.command = shlex.split(command) if isinstance(command, str) else list(command)
-        self.input_file = input_file
-        self.output_file = output_file
-        self.prefix = prefix
-        self.grace = grace
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def setup(self, directory: str = "./") -> None:
-        """Need nothing."""
-
-    def run(self, directory: str = "./") -> subprocess.Popen[bytes]:
-        """Start the program; it gets a process group of its own."""
-        folder = Path(directory)
-        end_orphan(folder, self.prefix, grace=self.grace)
-        keep_output(folder / self.output_file)
-        leftover = (folder / f"{self.prefix}.EXIT", folder / CRASH_FILE)
-        for stale in (*leftover, *folder.glob(GROUP_OUTPUTS)):
-            stale.unlink(missing_ok=True)
-        with (
-            (folder / self.output_file).open("wb") as output,
-            (folder / f"{self.output_file}.err").open("wb") as errors,
-        ):
-            self._process = subprocess.Popen(
-                [*self.command, "-inp", self.input_file],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                start_new_session=True,
-            )
-        (folder / PID_FILE).write_text(str(self._process.pid))
-        return self._process
-
-    def postprocess(self, directory: str = "./") -> None:
-        """Leave everything: a restart wants all files."""
-
-    def terminate(self, directory: str = "./") -> None:
-        """Ask the program to stop by its EXIT file, then by signals to its process group."""
-        process = self._process
-        if process is None:
-            return
-        (Path(directory) / f"{self.prefix}.EXIT").touch()
-        end = time.monotonic() + self.grace
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.1)
-        for signum in (signal.SIGTERM, signal.SIGKILL):
-            if process.poll() is None:
-                os.killpg(process.pid, signum)
-                try:
-                    process.wait(timeout=10.0)
-                except subprocess.TimeoutExpired:
-                    continue
-
-
-def end_orphan(folder: Path, prefix: str, *, grace: float) -> None:
-    """End a program that still runs in a folder though the worker that started it was killed.
-
-    It is known by its process id, and that it works in this folder. Where there is no /proc none is
-    found.
-    """
-    try:
-        pid = int((folder / PID_FILE).read_text())
-    except (OSError, ValueError):
-        return
-    end = time.monotonic() + grace
-    while _works_in(pid, folder) and time.monotonic() < end:
-        (folder / f"{prefix}.EXIT").touch()
-        time.sleep(0.2)
-    if _works_in(pid, folder):
-        os.killpg(pid, signal.SIGKILL)
-        while _works_in(pid, folder):
-            time.sleep(0.1)
-    (folder / PID_FILE).unlink()
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    process = Path(f"/proc/{pid}")
-    try:
-        if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
-        return (process / "cwd").readlink() == folder.resolve()
-    except (OSError, IndexError):
-        return False
-
-
-def keep_output(file: Path) -> None:
-    """Rename an output, if there is one, to the next free number."""
-    if file.exists() and file.stat().st_size:
-        number = 1
-        while (target := file.with_suffix(f".{number}{file.suffix}")).exists():
-            number += 1
-        file.rename(target)
 
 
 class _Handler(ErrorHandler):
@@ -203,24 +85,17 @@ class _Handler(ErrorHandler):
         changes = self.remedy(text)
         if changes is None:
             return {"errors": list(found.values()), "actions": None}
-        for namelist, key, value in (*changes, *_continuation(text, folder)):
+        text, came_to = continued(text, folder, self.output_file)
+        for namelist, key, value in changes:
             text = change_option(text, namelist, key, value)
         file.write_text(text)
         actions = [f"&{name} {key} = {value}" for name, key, value in changes]
+        actions += [came_to] if came_to else []
         return {"errors": list(found.values()), "actions": actions or ["run again"]}
 
     def remedy(self, text: str) -> list[Change] | None:
         """Return options to change (namelist, key, value), or None if there is no remedy."""
         raise NotImplementedError
-
-
-def _continuation(text: str, folder: Path) -> list[Change]:
-    """Let neb.x continue from its path file, where it has a sound one."""
-    if read_option(text, "path", "string_method") is None:
-        return []
-    prefix = read_option(text, "control", "prefix") or "pwscf"
-    sound = parse_path(read_text(folder / f"{prefix}.path")) is not None
-    return [("path", "restart_mode", "restart" if sound else "from_scratch")]
 
 
 class ScfHandler(_Handler):
@@ -286,8 +161,20 @@ class BfgsHandler(_Handler):
         return [("electrons", "conv_thr", threshold / 100)]
 
 
+class SymmetryHandler(_Handler):
+    """Rounding took a symmetry from the cell on the way, which stops pw.x: go on without any."""
+
+    codes = frozenset({"symmetry_lost"})
+
+    def remedy(self, text: str) -> list[Change] | None:
+        """Look for no symmetry."""
+        if (read_option(text, "system", "nosym") or "").lower().startswith((".t", "t")):
+            return None
+        return [("system", "nosym", True)]
+
+
 class RestartHandler(_Handler):
-    """Restart files are missing or broken: start from scratch, once."""
+    """Restart files are missing or broken: start without them, once."""
 
     codes = frozenset({"restart_broken"})
     max_num_corrections = 1
@@ -301,10 +188,11 @@ class RestartHandler(_Handler):
         prefix = read_option(text, "control", "prefix") or "pwscf"
         for broken in (folder / f"{prefix}.path", folder / f"{prefix}.broyden"):
             broken.unlink(missing_ok=True)
-        path = read_option(text, "path", "string_method") is not None
-        namelist = "path" if path else "control"
-        file.write_text(change_option(text, namelist, "restart_mode", "from_scratch"))
-        return {"errors": list(found.values()), "actions": ["start from scratch"]}
+        namelist = "path" if is_path(text) else "control"
+        text = change_option(text, namelist, "restart_mode", "from_scratch")
+        text, words = continued(text, folder, self.output_file)
+        file.write_text(text)
+        return {"errors": list(found.values()), "actions": [words or "start from scratch"]}
 
 
 class WalltimeHandler(_Handler):
@@ -320,18 +208,21 @@ class WalltimeHandler(_Handler):
         """Restart, if there is something to restart from."""
         folder = Path(directory)
         text = (folder / self.input_file).read_text()
-        if read_option(text, "path", "string_method") is None:
-            return super().correct(directory)
-        if not parse_log(read_text(folder / self.output_file)).iterations:
+        if is_path(text) and not parse_log(read_text(folder / self.output_file)).iterations:
             errors = ["max_seconds is too short for one iteration of the path"]
             return {"errors": errors, "actions": None}
-        return super().correct(directory)
+        answer = super().correct(directory)
+        if not is_path(text) and not pw_attempts(folder, self.output_file)[-1].n_geometries:
+            # Its first geometry takes longer than that: pw.x goes on within it.
+            text = (folder / self.input_file).read_text()
+            text = change_option(text, "control", "restart_mode", "restart")
+            (folder / self.input_file).write_text(text)
+            answer["actions"] = ["&control restart_mode = restart"]
+        return answer
 
-    def remedy(self, text: str) -> list[Change] | None:
-        """Let pw.x read its own files; neb.x has its path file."""
-        if read_option(text, "path", "string_method") is not None:
-            return []
-        return [("control", "restart_mode", "restart")]
+    def remedy(self, text: str) -> list[Change] | None:  # noqa: ARG002
+        """Change nothing but where the run goes on from."""
+        return []
 
 
 class PathLengthHandler(_Handler):
@@ -351,37 +242,39 @@ class PathLengthHandler(_Handler):
     def remedy(self, text: str) -> list[Change] | None:
         """Double the number of iterations."""
         namelist, key, default = (
-            ("path", "nstep_path", 1)
-            if read_option(text, "path", "string_method")
-            else ("control", "nstep", 50)
+            ("path", "nstep_path", 1) if is_path(text) else ("control", "nstep", 50)
         )
         return [(namelist, key, 2 * int(_number(read_option(text, namelist, key), default)))]
 
 
 class DeathHandler(_Handler):
-    """neb.x ended without a word (killed, out of memory): continue from the path file."""
+    """The program ended without a word (killed, out of memory): continue with what it left.
+
+    A run that had come to nothing is not tried again.
+    """
 
     max_num_corrections = 2
 
     def check(self, directory: str = "./") -> bool:
         """Whether the log breaks off."""
-        log = parse_log(
-            read_text(Path(directory) / self.output_file),
-            symptoms=diagnose_folder(Path(directory), (f"{self.output_file}.err",)),
-        )
-        return log.end == "interrupted"
+        folder = Path(directory)
+        text = read_text(folder / self.output_file)
+        symptoms = diagnose_folder(folder, (f"{self.output_file}.err",))
+        if is_path((folder / self.input_file).read_text()):
+            return parse_log(text, symptoms=symptoms).end == "interrupted"
+        run = parse_pw(text)
+        return not (run.finished or run.symptoms or symptoms)
 
     def correct(self, directory: str = "./") -> dict[str, Any]:
         """Run again, if there is something to continue from."""
         folder = Path(directory)
         file = folder / self.input_file
-        text = file.read_text()
-        changes = _continuation(text, folder)
-        errors = ["neb.x ended without saying why"]
-        if not changes or changes[0][2] != "restart":
+        errors = [f"{self.input_file.removesuffix('.in')}.x ended without saying why"]
+        text, words = continued(file.read_text(), folder, self.output_file)
+        if not words:
             return {"errors": errors, "actions": None}
-        file.write_text(change_option(text, *changes[0]))
-        return {"errors": errors, "actions": ["continue from the path file"]}
+        file.write_text(text)
+        return {"errors": errors, "actions": [words]}
 
 
 class FatalHandler(_Handler):
@@ -393,10 +286,17 @@ class FatalHandler(_Handler):
             "pseudo_wrong",
             "electrons_odd",
             "input_wrong",
+            "disk_full",
             "out_of_memory",
             "unknown_error",
         }
     )
+
+    def correct(self, directory: str = "./") -> dict[str, Any]:
+        """Say what the user may do, where that is known."""
+        answer = super().correct(directory)
+        hints = [ADVICE[code] for code in self.symptoms(directory) if code in ADVICE]
+        return answer | {"errors": [*answer["errors"], *hints]}
 
     def remedy(self, text: str) -> list[Change] | None:  # noqa: ARG002
         """Know none."""
@@ -436,31 +336,6 @@ class StopHandler(ErrorHandler):
         return {"@module": name.__module__, "@class": name.__name__, "prefix": self.prefix}
 
 
-class PwValidator(Validator):
-    """pw.x came to its end and its last geometry is self-consistent."""
-
-    def __init__(self, output_file: str = PW_OUTPUT) -> None:
-        self.output_file = output_file
-
-    def check(self, directory: str = "./") -> bool:
-        """Whether something is wrong."""
-        run = parse_pw(read_text(Path(directory) / self.output_file))
-        return not run.finished or not run.energies or bool(run.codes - {"nstep_exceeded"})
-
-
-class NebValidator(Validator):
-    """neb.x says how its path ended, and no image complains."""
-
-    def __init__(self, output_file: str = NEB_OUTPUT) -> None:
-        self.output_file = output_file
-
-    def check(self, directory: str = "./") -> bool:
-        """Whether something is wrong: JOB DONE and the exit code say nothing."""
-        folder = Path(directory)
-        log = parse_log(read_text(folder / self.output_file), symptoms=diagnose_folder(folder, ()))
-        return log.end not in ("converged", "nstep") or not log.iterations
-
-
 def default_handlers(input_file: str, output_file: str) -> list[ErrorHandler]:
     """Return the handlers for a run, the most specific first."""
     kinds: list[type[_Handler]] = [
@@ -469,9 +344,11 @@ def default_handlers(input_file: str, output_file: str) -> list[ErrorHandler]:
         DiagonalizationHandler,
         MixingHandler,
         ScfHandler,
+        SymmetryHandler,
         WalltimeHandler,
+        PathLengthHandler if input_file == NEB_INPUT else BfgsHandler,
+        DeathHandler,
     ]
-    kinds += [PathLengthHandler, DeathHandler] if input_file == NEB_INPUT else [BfgsHandler]
     return [kind(input_file, output_file) for kind in kinds]
 
 
