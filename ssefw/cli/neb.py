@@ -8,6 +8,8 @@ import click
 from ssefw.cli.options import configured, json_option, print_json, settings
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from ssefw.data.defects import Mechanism
     from ssefw.data.hops import HopClass
     from ssefw.documents import Barrier, NebIterationRecord, NebPath
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from ssefw.engines.seeding import HopChoice
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
+CROWDED = 8.0
+"""Defects closer than this (A) to their images are worth a warning."""
 
 
 @click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
@@ -135,6 +139,7 @@ def command(
         band=NebSettings(fmax=fmax, climb=climb),
     )
     cell = hop_cell(crystal, chosen[0].hop, min_length=min_length)
+    _doubt_small(cell.start)
     engine.charged(how.cell_charge).check_band(cell.start, n_images=images)
     bands = {}
     watch = BandWatch(stop_check(), folder, _progress)
@@ -184,6 +189,18 @@ def _engine(name: str, options: tuple[str, ...]) -> "Engine":
     from ssefw.engines.ase import AseEngine
 
     return configured(AseEngine, name, options)
+
+
+def _doubt_small(cell: "Structure") -> None:
+    """Say so where a defect meets its own images."""
+    lattice = cell.lattice
+    apart = min(lattice.d_hkl(face) for face in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+    if apart < CROWDED:
+        click.echo(
+            f"Warning: the defect is {apart:.1f} A from its own images, and the barrier will be "
+            "that of defects so close together. --min-length 10 is usual.",
+            err=True,
+        )
 
 
 def _progress(name: str, latest: "NebIterationRecord") -> None:

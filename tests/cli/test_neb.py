@@ -51,6 +51,7 @@ def test_bands_are_drawn_and_their_progress_is_told(file, tmp_path):
     )
     assert result.exit_code == 0
     assert "iteration 0, plain, force" in result.stderr
+    assert "A from its own images" in result.stderr  # a cell of 5 A
     assert "to cross in 3D" in result.stdout
     (picture,) = (tmp_path / "out").rglob("hop-*.png")
     assert picture.stat().st_size > 10_000
