@@ -8,7 +8,7 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "processes", "units"},
+    {"errors", "files", "processes", "units"},
     {"settings", "documents"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.labels_table import print_labels
-from ssefw.cli.options import json_option, opened, pick_campaign, print_json, store_option
+from ssefw.cli.options import OUTPUT, json_option, opened, pick_campaign, print_json, store_option
 
 if TYPE_CHECKING:
     from ssefw.documents import KindOffset, Reranking
@@ -33,7 +33,7 @@ def command() -> None:
 @click.option("--outcomes", type=PATH, help="First add outcomes from elsewhere (.jsonl).")
 @click.option("--specie", default="Li", help="Mobile ion.")
 @METHOD
-@click.option("-o", "--out", type=PATH, help="Also write the label set (.json[.gz]).")
+@click.option("-o", "--out", type=OUTPUT, help="Also write the label set (.json[.gz]).")
 @json_option
 def ingest(
     *,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 
 PATH = click.Path(path_type=Path)
 
@@ -33,7 +33,7 @@ def command() -> None:
 @click.option("--name", help="Name of the set.  [default: the file's]")
 @click.option("--keep-duplicates", is_flag=True, help="Keep every report of one material.")
 @click.option("--extrapolate", is_flag=True, help="Bring several temperatures to 298.15 K.")
-@click.option("-o", "--out", type=PATH, required=True, help="Where to write it (.json[.gz]).")
+@click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write it (.json[.gz]).")
 @json_option
 def import_(
     *,
@@ -123,7 +123,7 @@ def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
 
 @command.command("export", epilog="Example: ssefw labels export labels.json -o labels.csv")
 @click.argument("label_set", metavar="SET")
-@click.option("-o", "--out", type=PATH, required=True, help="Where to write the table (.csv).")
+@click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write the table (.csv).")
 def export(*, label_set: str, out: Path) -> None:
     """Write a set as a plain table, which `ssefw labels import` reads back."""
     from ssefw.data.label_sources import find_label_set

@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ssefw.store import Connection
 
 __all__ = [
+    "OUTPUT",
     "changed",
     "configured",
     "engine_values",
@@ -33,6 +35,26 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 E = TypeVar("E", bound="Engine")
+
+
+class _OutputFile(click.Path):
+    """A file to write, which can be written: said before hours of work and not after."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path: Any = super().convert(value, param, ctx)
+        folder = path.parent
+        if not folder.is_dir():
+            self.fail(f"There is no folder {folder}. Make it first.", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"You may not write into {folder}. Choose another folder.", param, ctx)
+        return path
+
+
+OUTPUT = _OutputFile()
 
 
 def _set_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_clusters import descriptors_command, shortlist_command
 from ssefw.cli.screen_evaluate import evaluate_command
 from ssefw.cli.screen_inputs import PATH, STRUCTURES, asked_labels
@@ -37,7 +37,7 @@ command.add_command(votes_command)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
 @click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
-@click.option("--out", type=PATH, required=True, help="Where to write the model.")
+@click.option("--out", type=OUTPUT, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
 @click.option("--tune", type=int, default=0, help="Trials of a search of hyper-parameters.")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_inputs import readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
@@ -48,8 +48,8 @@ MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
     default="grouped",
     help="Whether related materials stay on one side.",
 )
-@click.option("--out", type=PATH, help="Write the table (.csv).")
-@click.option("--figure", type=PATH, help="Draw W of the best of each descriptor (.svg, .png).")
+@click.option("--out", type=OUTPUT, help="Write the table (.csv).")
+@click.option("--figure", type=OUTPUT, help="Draw W of the best of each descriptor (.svg, .png).")
 @click.option("--seed", type=int, default=0, help="Seed of controls and folds.")
 @MOBILE
 @CACHE
@@ -167,9 +167,9 @@ def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, 
 @click.option("--depth", type=int, default=241, help="Number of clusters.")
 @click.option("--high", type=float, default=1e-5, help="S/cm from which a label is high.")
 @click.option("--preset", help="Filters of a paper, for example laskowski2023.")
-@click.option("--out", type=PATH, help="Write the shortlist (.csv).")
-@click.option("--pool-out", type=PATH, help="Write the structures as a pool (.jsonl).")
-@click.option("--figure", type=PATH, help="Draw the tree above the labels (.svg, .png).")
+@click.option("--out", type=OUTPUT, help="Write the shortlist (.csv).")
+@click.option("--pool-out", type=OUTPUT, help="Write the structures as a pool (.jsonl).")
+@click.option("--figure", type=OUTPUT, help="Draw the tree above the labels (.svg, .png).")
 @MOBILE
 @CACHE
 @WORKERS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import print_json
+from ssefw.cli.options import OUTPUT, print_json
 from ssefw.cli.screen_inputs import PATH, STRUCTURES, asked_labels
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["evaluate_command"]
 @STRUCTURES
 @click.option("--pool", type=PATH, help="Labels without a structure take that of their row here.")
 @click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
-@click.option("--figure", type=PATH, help="Draw precision-recall and reliability (.svg, .png).")
+@click.option("--figure", type=OUTPUT, help="Draw precision-recall and reliability (.svg, .png).")
 @click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
 @click.option("--seed", type=int, default=0, help="Seed of the intervals.")
 @click.option("--threshold", type=float, help="S/cm.  [default: the model's]")

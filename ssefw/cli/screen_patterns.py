@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_inputs import PATH, readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.argument("pool", type=PATH)
 @click.option("--votes", "fewest", type=int, default=5, help="Only materials with so many votes.")
 @click.option("--top", type=int, default=21, help="Length of the table and number of panels.")
-@click.option("--out", type=PATH, help="Write the whole table (.csv).")
-@click.option("--figure", type=PATH, help="Draw patterns above their nearest conductor's.")
+@click.option("--out", type=OUTPUT, help="Write the whole table (.csv).")
+@click.option("--figure", type=OUTPUT, help="Draw patterns above their nearest conductor's.")
 @json_option
 def patterns(
     *,
@@ -101,7 +101,7 @@ def patterns(
 @click.argument("model", type=PATH)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @click.option("--structures", type=PATH, help="Zip or folder of CIFs named by the labels' ids.")
-@click.option("--figure", type=PATH, required=True, help="Confusion and votes (.svg, .png).")
+@click.option("--figure", type=OUTPUT, required=True, help="Confusion and votes (.svg, .png).")
 def votes_command(*, model: Path, label_set: str, structures: Path | None, figure: Path) -> None:
     """Draw how the members of a model vote on labels, and the confusion of their majority."""
     from ssefw.data.dataset import dataset_of

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_inputs import PATH
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
     from ssefw.screening.ranking import RankingResult
@@ -24,10 +25,10 @@ __all__ = ["rank_command"]
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
 @click.option("--top", type=int, default=50, help="Length of the ranking.")
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
-@click.option("--out", type=PATH, help="Write the ranking (.json).")
-@click.option("--pool-out", type=PATH, help="Write the ranked structures as a pool (.jsonl).")
-@click.option("--trails", type=PATH, help="Write the filter trail of every material (.csv).")
-@click.option("--figure", type=PATH, help="Draw scores and distances of all (.svg, .png).")
+@click.option("--out", type=OUTPUT, help="Write the ranking (.json).")
+@click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
+@click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
+@click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
 @json_option
 def rank_command(
     *,
@@ -70,7 +71,8 @@ def rank_command(
         kept = result.ranking.entries[:top]
         result.ranking = result.ranking.model_copy(update={"entries": kept})
     if out:
-        out.write_text(json.dumps(result.ranking.as_dict()) + "\n")
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(result.ranking.as_dict()) + "\n")
     if pool_out:
         _write_pool(result, pool_out)
     if trails:

@@ -20,6 +20,7 @@ from pymatgen.core import Structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.documents import Estimate, Label, LabelSet
 from ssefw.errors import DataError
+from ssefw.files import replacing
 
 __all__ = [
     "SUPERIONIC",
@@ -182,7 +183,8 @@ def save_label_set(labels: LabelSet, path: Path) -> None:
     """Write a set as JSON (.json or .json.gz); the version travels with it."""
     text = json.dumps({**labels.as_dict(), "version": labels.version})
     data = text.encode()
-    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+    with replacing(path) as draft:
+        draft.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def load_label_set(path: Path) -> LabelSet:

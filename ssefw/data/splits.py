@@ -26,6 +26,7 @@ from sklearn.model_selection import (
 from ssefw.data.dataset import Dataset
 from ssefw.data.pettifor import composition_distances
 from ssefw.errors import DataError, MissingDependencyError
+from ssefw.files import replacing
 
 __all__ = [
     "Split",
@@ -188,7 +189,8 @@ def write_split(split: Split, data: Dataset, path: Path) -> None:
         "train": [_name(data, row) for row in split.train],
         "test": [_name(data, row) for row in split.test],
     }
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    with replacing(path) as draft:
+        draft.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def read_split(path: Path, data: Dataset) -> Split:

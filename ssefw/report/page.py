@@ -1,6 +1,5 @@
 """The report of a campaign: one HTML file with everything in it."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from ssefw.documents import (
     Outcome,
     Reranking,
 )
+from ssefw.files import replacing
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures import arrhenius_svg, msd_svg
 from ssefw.report.figures_neb import barriers_svg
@@ -45,9 +45,8 @@ def write_report(
         base = Path() if settings.store.startswith("mongodb") else Path(settings.store).expanduser()
         output = base / campaign / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.{os.getpid()}")
-    partial.write_text(page, encoding="utf-8")
-    partial.replace(output)
+    with replacing(output) as draft:
+        draft.write_text(page, encoding="utf-8")
     return output
 
 

@@ -27,6 +27,7 @@ import numpy.typing as npt
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError, SsefwError
+from ssefw.files import replacing
 
 __all__ = [
     "SCREENERS",
@@ -199,7 +200,7 @@ def save_screener(screener: Screener, path: Path) -> None:
         "state": state.meta,
     }
     text = np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)
-    with path.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         np.savez_compressed(file, __meta__=text, **state.arrays)  # type: ignore[arg-type]
 
 

@@ -104,6 +104,15 @@ def test_an_explanation_has_as_many_lines_as_asked(model):
     assert len(result.stdout.splitlines()) == 3
 
 
+def test_what_cannot_be_written_is_said_before_anything_is_learned(tmp_path):
+    away = tmp_path / "none" / "x.model"
+    result = CliRunner().invoke(screen, ["train", "--labels", "starter", "--out", str(away)])
+    assert result.exit_code == 2
+    assert "There is no folder" in result.stderr
+    result = CliRunner().invoke(screen, ["train", "--labels", "starter", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ssefw.files import replacing
 from ssefw.screening.atomsets.sources import WeightedSet
 
 __all__ = ["fingerprint", "read_arrays", "write_arrays"]
@@ -30,11 +31,9 @@ def fingerprint(settings: Any, sets: Sequence[WeightedSet], arrays: Arrays) -> s
 def write_arrays(path: Path, arrays: Arrays) -> None:
     """Write arrays to an .npz that is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Under another name first: a file that was cut off must never be taken for a result.
-    partial = path.with_suffix(".part")
-    with partial.open("wb") as file:
+    # A file that was cut off must never be taken for a result.
+    with replacing(path) as draft, draft.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    partial.replace(path)
 
 
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
