@@ -70,7 +70,7 @@ class ResultStore:
     def add(self, document: Document, *, candidate: str, campaign: str) -> str:
         """Keep a record that no job makes, and return its key.
 
-        The key is a hash of the content, the time of its making left out: adding the same record
+        The key is a hash of the content, the times of its making left out: adding the same record
         twice adds nothing, and what is there stays as it is.
         """
         output = document.as_dict()
@@ -294,8 +294,13 @@ class ResultStore:
         return self._outputs.count(criteria_for(kind, campaign, candidate, stage, where))
 
 
-def _timeless(output: dict[str, Any]) -> dict[str, Any]:
-    provenance = output.get("provenance")
-    if not isinstance(provenance, dict):
-        return output
-    return {**output, "provenance": {**provenance, "created": None}}
+def _timeless(value: Any) -> Any:
+    """Return a record without the times at which it and the records in it were made."""
+    if isinstance(value, list | tuple):
+        return [_timeless(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    parts = {name: _timeless(part) for name, part in value.items()}
+    if isinstance(provenance := parts.get("provenance"), dict):
+        provenance["created"] = None
+    return parts

@@ -6,8 +6,9 @@ from fireworks.core.rocket_launcher import rapidfire
 from jobflow import Response, job
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.documents import Barrier, Diffusivity, Document, Estimate, Label
+from ssefw.documents import Barrier, Diffusivity, Document, Estimate, Label, Outcome
 from ssefw.errors import StoreError
+from tests.outcomes import outcome
 
 
 def label(number, temperature=300.0):
@@ -142,6 +143,13 @@ def test_a_record_that_is_no_document_is_refused(connection, results):
     stored(connection, {"some": "dictionary"}, uuid="job-17")
     with pytest.raises(StoreError, match="is 'dict', not a Document"):
         results.get("job-17")
+
+
+def test_a_record_made_again_at_another_time_is_the_same(results):
+    first, again = outcome("LiCl", 5e-3), outcome("LiCl", 5e-3)
+    assert first.conductivity.provenance.created != again.conductivity.provenance.created
+    keys = {results.add(item, candidate="c", campaign="a") for item in (first, again)}
+    assert len(keys) == results.count(Outcome) == 1
 
 
 def test_the_same_record_of_another_campaign_is_another(results):
