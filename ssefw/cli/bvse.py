@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import RESOLUTION, WORKERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -20,10 +22,9 @@ if TYPE_CHECKING:
 @click.option("--ion", default="Li", show_default=True, help="Mobile ion: Li, Na, Mg2+, O2- ...")
 @click.option(
     "--resolution",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RESOLUTION,
     default=0.1,
     show_default=True,
-    metavar="A",
     help="Distance of grid points.",
 )
 @click.option(
@@ -40,9 +41,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Saddle points, the grid itself, or the rule of the CAVD code.",
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: every core]"
-)
+@click.option("--workers", type=WORKERS, help="Processes.  [default: every core]")
 @click.option("--plot", "is_plotted", is_flag=True, help="Draw slice and energy along the path.")
 @click.option(
     "--grid",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.labels_table import print_labels
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 @click.option("--campaign", help="Only this campaign.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only outcomes of this status.")
 @click.option("--formula", help="Only this formula, however it is written.")
-@click.option("--min-sigma", type=float, help="Only conductivities of at least so much (S/cm).")
+@click.option(
+    "--min-sigma",
+    type=CONDUCTIVITY,
+    help="Only conductivities of at least so much (S/cm).",
+)
 @click.pass_context
 def command(
     context: click.Context,
@@ -152,19 +157,27 @@ def show(candidate: str, *, as_json: bool) -> None:
 @click.option("--candidate", help="Of this candidate, by id.")
 @click.option("--status", type=click.Choice(STATUSES), help="Outcomes of this status.")
 @click.option("--engine", help="By this engine, such as chgnet-0.3.0.")
-@click.option("--temperature", type=float, help="At this temperature (K).")
-@click.option("--min-sigma", type=float, help="At least so conductive (S/cm).")
-@click.option("--max-sigma", type=float, help="At most so conductive (S/cm).")
-@click.option("--min-ea", type=float, help="At least this activation energy or barrier (eV).")
-@click.option("--max-ea", type=float, help="At most this activation energy or barrier (eV).")
+@click.option("--temperature", type=TEMPERATURE, help="At this temperature (K).")
+@click.option("--min-sigma", type=CONDUCTIVITY, help="At least so conductive (S/cm).")
+@click.option("--max-sigma", type=CONDUCTIVITY, help="At most so conductive (S/cm).")
+@click.option(
+    "--min-ea",
+    type=LEVEL_OF_ENERGY,
+    help="At least this activation energy or barrier (eV).",
+)
+@click.option(
+    "--max-ea",
+    type=LEVEL_OF_ENERGY,
+    help="At most this activation energy or barrier (eV).",
+)
 @click.option("--certain", is_flag=True, help="The whole interval must lie in the range.")
 @click.option("--gate", help="With a gate of this code, such as volume_change.")
 @click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
 @click.option("--source", metavar="TEXT", help="Labels from here: a DOI, a row, a campaign.")
 @click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
 @click.option("--reverse", is_flag=True, help="Worst first.")
-@click.option("--limit", type=click.IntRange(1), default=50, help="So many; see --all.")
-@click.option("--page", type=click.IntRange(1), default=1, help="Which so many.")
+@click.option("--limit", type=COUNT, default=50, help="So many; see --all.")
+@click.option("--page", type=COUNT, default=1, help="Which so many.")
 @click.option("--after", metavar="KEY", help="Go on behind this record, as a page says.")
 @click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
 @json_option
@@ -291,12 +304,7 @@ class _HowMany(click.ParamType):  # type: ignore[type-arg]
         """Return a number, or ``all``."""
         if value == "all":
             return "all"
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            number = 0
-        if number < 1:
-            self.fail(f"{value!r} is no number of frames; name candidates before it.", param, ctx)
+        number: int = COUNT.convert(value, param, ctx)
         return number
 
 
@@ -309,7 +317,7 @@ class _HowMany(click.ParamType):  # type: ignore[type-arg]
     "--frames", type=_HowMany(), is_flag=False, flag_value="all",
     help="Trajectories as extended XYZ; with a number, so many of each candidate.",
 )  # fmt: skip
-@click.option("--stride", type=click.IntRange(1), help="Every so many frames.")
+@click.option("--stride", type=COUNT, help="Every so many frames.")
 @click.option("--decorrelated", is_flag=True, help="Frames that have forgotten each other.")
 @click.option(
     "--select", type=click.Choice(("uncertain", "diverse")),

@@ -2,13 +2,14 @@
 
 import click
 
+from ssefw.cli.numbers import WORKERS
 from ssefw.cli.options import opened, pick_campaign, settings, store_option
 
 
 @click.command(epilog="Example: ssefw resume quickstart --store demo")
 @click.argument("campaign", required=False)
 @store_option
-@click.option("--workers", type=int, help="Worker processes.  [default: one for each core]")
+@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
 @click.option("--no-work", is_flag=True, help="Only let it go on; workers are elsewhere.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress display.")
 def command(campaign: str | None, workers: int | None, *, no_work: bool, quiet: bool) -> int:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import WORKERS
 from ssefw.cli.options import opened, settings, store_option
 
 EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
@@ -12,7 +13,7 @@ EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 @click.command(epilog=EXAMPLE)
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
-@click.option("--workers", type=int, help="Worker processes.  [default: one for each core]")
+@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress display.")
 def command(file: Path, workers: int | None, *, quiet: bool) -> int:
     """Plan, submit and work a campaign to its end, then write its report.

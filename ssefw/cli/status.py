@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ RELEASES = {
 @store_option
 @json_option
 @click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until it is done.")
-@click.option("--interval", default=2.0, help="Seconds between two looks.")
+@click.option("--interval", type=INTERVAL, default=2.0, help="Seconds between two looks.")
 def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float) -> None:
     """Show how far campaigns are: stages, runs with their speed, failures."""
     from dataclasses import asdict
