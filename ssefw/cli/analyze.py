@@ -76,6 +76,8 @@ def command(
     Reads XDATCAR, vasprun.xml, ASE .traj, extended XYZ, LAMMPS dumps and output of pw.x, plain or
     compressed, complete or cut off. Several temperatures give an Arrhenius fit.
     """
+    from rich.text import Text
+
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
     from ssefw.analysis.readers import read_frames
     from ssefw.analysis.runs import analysis_record, group_runs
@@ -85,7 +87,7 @@ def command(
         raise click.UsageError("--density writes into the folder of --figures; name one.")
     found = []
     for run in group_runs(files, temperatures):
-        with errors().status(f"Reading {', '.join(str(path) for path in run.paths)}"):
+        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
             frames = read_frames(
                 run.paths,
                 timestep=timestep,

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from ssefw.bvse.batch import BatchItem
     from ssefw.documents import Barrier, Candidate, Estimate
 
-PLAIN_WIDTH = 160
-
 
 @click.command(epilog="Example: ssefw bvse Li3ErBr6.cif LGPS.cif --plot")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -181,13 +179,14 @@ def _candidates(path: Path) -> "list[Candidate]":
 
 
 def _with_progress(items: "Iterator[BatchItem]", total: int) -> "Iterator[BatchItem]":
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    hidden = total == 1 or not console.is_terminal
+    from ssefw.cli.console import errors
+
+    screen = errors()
+    hidden = total == 1 or not screen.is_terminal
     yield from track(
-        items, "site energies", total=total, console=console, transient=True, disable=hidden
+        items, "site energies", total=total, console=screen, transient=True, disable=hidden
     )
 
 
@@ -243,12 +242,10 @@ def _record(item: "BatchItem") -> dict[str, Any]:
 
 
 def _print(items: "list[BatchItem]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    out = Console()
-    if not out.is_terminal:
-        out = Console(width=PLAIN_WIDTH)
+    from ssefw.cli.console import console
+
     table = Table(title="Barrier of the site energy (eV)", title_justify="left")
     for name in ("structure", "formula", "ion"):
         table.add_column(name)
@@ -269,7 +266,7 @@ def _print(items: "list[BatchItem]") -> None:
             f"{barrier.wall_time:.1f}",
             "; ".join(barrier.warnings),
         )
-    out.print(table)
+    console().print(table)
 
 
 def _shown(estimate: "Estimate") -> str:

@@ -227,12 +227,12 @@ class _Lines:
 def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
     """Return the campaign as bars: candidates, stages, and each run with speed and time left."""
     bars = Bars(
-        TextColumn("{task.description}", justify="left"),
+        TextColumn("{task.description}", justify="left", markup=False),
         BarColumn(bar_width=30),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     bars.add_task(
-        f"[bold]{now.campaign}",
+        now.campaign,
         total=now.n_candidates,
         completed=now.concluded,
         note=f"{now.concluded}/{now.n_candidates} candidates concluded",
