@@ -20,6 +20,9 @@ def command(file: Path, workers: int | None, *, quiet: bool) -> int:
 
     It may be interrupted at any moment (Ctrl-C, kill, power): run it again, or `ssefw resume`, and
     it goes on from the last chunk of frames.
+
+    Exit codes: 0 all that was to run has run, 1 an error, 2 wrong options, 3 jobs have failed,
+    4 what is left is paused or beyond the budget, 130 interrupted.
     """
     from ssefw.campaigns.launch import submit
     from ssefw.campaigns.plan import make_plan
