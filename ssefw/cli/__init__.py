@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("labels", "Import, show, split and export known conductivities."),
     "feedback": ("feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("pool", "Look at a pool of structures."),
+    "store": ("store", "Check, back up, copy, archive and delete what is stored."),
     "init-site": ("init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("schema", "Print the JSON schema of campaign files."),
     "config": ("config", "Show and check the settings of this site."),
