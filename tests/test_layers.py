@@ -8,7 +8,8 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "processes", "units"},
+    {"errors", "units"},
+    {"files", "processes"},
     {"settings", "documents"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
