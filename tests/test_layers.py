@@ -9,7 +9,7 @@ import ssefw
 
 LAYERS = [
     {"errors", "units"},
-    {"files", "processes"},
+    {"files", "mistakes", "processes"},
     {"settings", "documents"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
