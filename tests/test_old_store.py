@@ -16,7 +16,7 @@ from ssefw.engines.migration import MigrationSettings
 from ssefw.engines.vasp import VaspEngine
 from ssefw.makers import BandMaker, BarrierMaker, EndMaker, MDMaker, NebMaker, RelaxMaker
 from ssefw.store import connect, open_blobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.campaigns.killing import results
 from tests.conftest import run_ssefw
 

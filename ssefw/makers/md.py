@@ -11,7 +11,7 @@ from ssefw.engines import Engine, MDSettings, RunDirectory, settings_hash
 from ssefw.engines.stopping import stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
 from ssefw.makers.site import run_folder, trajectories
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["MDMaker"]
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from ssefw.cli.progress import _resume
+from ssefw.cli.campaign.progress import _resume
 from ssefw.settings import Settings
 from tests.conftest import CAMPAIGN
 

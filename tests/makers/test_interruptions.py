@@ -17,8 +17,8 @@ from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.ase import AseEngine
 from ssefw.makers import MDMaker
 from ssefw.makers import md as md_module
-from ssefw.store.blobs import FileBlobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.blobs import FileBlobs
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 COPPER = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
 STEPS = 36

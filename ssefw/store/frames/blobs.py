@@ -1,0 +1,246 @@
+"""Byte strings by key: frames of trajectories, kept outside of the documents."""
+
+import os
+import re
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+from weakref import finalize
+
+from ssefw.errors import StoreError
+from ssefw.store.address import Address
+
+if TYPE_CHECKING:
+    from ssefw.store.server.patience import PatientDatabase
+
+__all__ = ["BlobStore", "FileBlobs", "GridFSBlobs", "open_blobs"]
+
+_TEMPORARY = ".part"
+
+
+class BlobStore(ABC):
+    """Byte strings by key, for example ``trajectories/<hash>/000012``."""
+
+    @abstractmethod
+    def put(self, key: str, payload: bytes) -> None:
+        """Keep a byte string; afterwards all of it is there, before nothing of it."""
+
+    @abstractmethod
+    def get(self, key: str) -> bytes:
+        """Return a byte string, or raise StoreError if there is none."""
+
+    @abstractmethod
+    def exists(self, key: str) -> bool:
+        """Whether there is a byte string of this key."""
+
+    @abstractmethod
+    def delete(self, key: str) -> None:
+        """Forget a byte string; no error if there is none."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that begin with a prefix, sorted."""
+
+
+class FileBlobs(BlobStore):
+    """Blobs as files below a folder, one a key."""
+
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        self.folder = folder
+        self.read_only = read_only
+
+    def put(self, key: str, payload: bytes) -> None:
+        """Write to a temporary file, force it to disk, and rename it."""
+        self._check_writable()
+        path = self._path(key)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
+            temporary = Path(name)
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(payload)
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+            _sync(path.parent)
+        except OSError as error:
+            raise StoreError(
+                f"Blob {key!r} ({len(payload)} bytes) was not written to {self.folder} "
+                f"({error.strerror}): free space or make the folder writable, and run again."
+            ) from error
+
+    def get(self, key: str) -> bytes:
+        """Return a byte string, or raise StoreError if there is none."""
+        try:
+            return self._path(key).read_bytes()
+        except FileNotFoundError as error:
+            raise _missing(key, self.folder) from error
+        except OSError as error:
+            raise StoreError(
+                f"Blob {key!r} in {self.folder} cannot be read ({error.strerror}): check its "
+                "permissions and the disk."
+            ) from error
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a byte string of this key."""
+        return self._path(key).is_file()
+
+    def delete(self, key: str) -> None:
+        """Forget a byte string; no error if there is none."""
+        self._check_writable()
+        try:
+            self._path(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"Blob {key!r} in {self.folder} cannot be deleted ({error.strerror}): make the "
+                "folder writable."
+            ) from error
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that begin with a prefix, sorted."""
+        below = self._path(prefix.rpartition("/")[0]) if "/" in prefix else self.folder
+        found = (
+            "/".join(unquote(part) for part in path.relative_to(self.folder).parts)
+            for path in below.rglob("*")
+            if path.is_file() and path.suffix != _TEMPORARY
+        )
+        yield from sorted(key for key in found if key.startswith(prefix))
+
+    def _path(self, key: str) -> Path:
+        _check_key(key)
+        return self.folder.joinpath(*(quote(part, safe=" +=@,") for part in key.split("/")))
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise StoreError(
+                f"The store {self.folder.parent} was opened read-only: connect without read_only "
+                "to change it."
+            )
+
+
+class GridFSBlobs(BlobStore):
+    """Blobs in a MongoDB database, in pieces as GridFS keeps them."""
+
+    def __init__(self, database: "PatientDatabase", *, read_only: bool = False) -> None:
+        from gridfs import GridFS  # noqa: PLC0415 -- checks the database's type when it is made
+
+        self._fs = GridFS(database, "blobs")
+        self._name = database.name
+        self._patience = database.patience
+        self.read_only = read_only
+
+    def put(self, key: str, payload: bytes) -> None:
+        """Write a new version, which counts from when it is complete; then drop older ones."""
+        _check_key(key)
+        self._check_writable()
+
+        def write() -> None:
+            older = [item._id for item in self._fs.find({"filename": key})]  # noqa: SLF001
+            self._fs.put(payload, filename=key)
+            for identity in older:
+                self._fs.delete(identity)
+
+        self._patience.keep_trying(write)
+
+    def get(self, key: str) -> bytes:
+        """Return a byte string, or raise StoreError if there is none."""
+        from gridfs import NoFile  # noqa: PLC0415
+
+        try:
+            return self._patience.keep_trying(lambda: self._fs.get_last_version(key).read())
+        except NoFile as error:
+            raise _missing(key, self._name) from error
+
+    def exists(self, key: str) -> bool:
+        """Whether there is a byte string of this key."""
+        return self._patience.keep_trying(lambda: self._fs.exists(filename=key))
+
+    def delete(self, key: str) -> None:
+        """Forget a byte string; no error if there is none."""
+        self._check_writable()
+
+        def forget() -> None:
+            for item in list(self._fs.find({"filename": key})):
+                self._fs.delete(item._id)  # noqa: SLF001
+
+        self._patience.keep_trying(forget)
+
+    def keys(self, prefix: str = "") -> Iterator[str]:
+        """Yield the keys that begin with a prefix, sorted."""
+        pattern = {"filename": {"$regex": f"^{re.escape(prefix)}"}}
+        found = self._patience.keep_trying(lambda: {f.filename for f in self._fs.find(pattern)})
+        yield from sorted(found)
+
+    def _check_writable(self) -> None:
+        if self.read_only:
+            raise StoreError("The store was opened read-only: connect without read_only.")
+
+
+def open_blobs(
+    address: str | Path,
+    *,
+    read_only: bool = False,
+    timeout: float = 5.0,
+    patience: float = 0.0,
+    stop: Event | None = None,
+) -> BlobStore:
+    """Open only the blobs of a store, which costs next to nothing for a folder.
+
+    Parameters
+    ----------
+    address
+        As `connect` takes it.
+    timeout
+        Seconds until a server that does not answer is given up.
+    patience, stop
+        As `connect` takes them.
+
+    Raises
+    ------
+    StoreError
+        If there is no store at the address.
+    """
+    place = Address(address)
+    if place.blob_folder is not None:
+        if not place.is_server and not place.file.exists():
+            raise StoreError(
+                f"There is no store in {place.folder}: check the path, or run a campaign."
+            )
+        return FileBlobs(place.blob_folder, read_only=read_only)
+    # pymongo is not needed for a folder
+    from ssefw.store.server.client import dial  # noqa: PLC0415
+    from ssefw.store.server.patience import Patience  # noqa: PLC0415
+
+    database = dial(place, timeout=timeout, patience=Patience(patience, stop))
+    blobs = GridFSBlobs(database, read_only=read_only)
+    finalize(blobs, database.client.close)
+    return blobs
+
+
+def _check_key(key: str) -> None:
+    parts = key.split("/")
+    if not key or any(part in {"", ".", ".."} or part.endswith(_TEMPORARY) for part in parts):
+        raise ValueError(f"a blob key is names joined by '/', got {key!r}")
+
+
+def _missing(key: str, place: object) -> StoreError:
+    return StoreError(
+        f"There is no blob {key!r} in {place}: it was deleted, or the store is not the one that "
+        "the record came from."
+    )
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
