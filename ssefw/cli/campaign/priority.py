@@ -3,13 +3,14 @@
 import click
 
 from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.numbers import PRIORITY
 from ssefw.cli.options import opened, store_option
 
 
 @click.command(epilog="Example: ssefw priority xrdmatch --candidate Li6PS5Cl --to 1000")
 @part_options
 @store_option
-@click.option("--to", "priority", type=int, required=True, help="Higher runs earlier.")
+@click.option("--to", "priority", type=PRIORITY, required=True, help="Higher runs earlier.")
 @dry_run_option
 def command(
     campaign: str | None,
