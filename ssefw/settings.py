@@ -47,6 +47,11 @@ class Settings(BaseModel):
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    document_modules: str = Field(
+        "",
+        description="packages, with commas between, whose objects stored records may hold "
+        "beside those of ssefw and pymatgen",
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:
