@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "work": ("work", "Run jobs from the launch pad until none is left."),
     "launch": ("launch", "Keep the queue of a cluster fed with jobs."),
     "status": ("status", "Show how far campaigns are."),
+    "jobs": ("jobs", "List jobs that run or failed: where each is, and why."),
+    "log": ("log", "Show the output of a candidate's calculation."),
     "resume": ("resume", "Take up a campaign where it stopped, however it stopped."),
     "results": ("results", "List, show and export what was computed."),
     "pause": ("pause", "Hold a campaign, candidates or a stage."),

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ssefw.cli.console import errors
+from ssefw.cli.failures import failure_lines
 from ssefw.cli.held import hold_line, worth_saying
 from ssefw.errors import LaunchError, SsefwError
 
@@ -89,6 +90,7 @@ def _conclude(
     connection: "Connection", record: "CampaignRecord", settings: "Settings", *, quiet: bool
 ) -> int:
     """Learn from the outcomes where the campaign asks for it, and write the report."""
+    from ssefw.campaigns.fleet import fleet
     from ssefw.campaigns.rerank import rerank
     from ssefw.campaigns.watch import snapshot
     from ssefw.report import write_report
@@ -104,6 +106,9 @@ def _conclude(
                 click.echo(_learned(done), err=True)
     path = write_report(connection, record.campaign, settings)
     now = snapshot(connection, record, settings.scratch_folder())
+    if now.failed:
+        for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
+            click.echo(line, err=True)
     click.echo(_summary(now, path), err=True)
     if now.failed:
         return JOBS_FAILED
@@ -129,6 +134,7 @@ def _work(
     """Start workers and show how far they are until no job is left that may run."""
     from ssefw.campaigns.leftovers import Leftovers
     from ssefw.campaigns.lost import release_lost
+    from ssefw.campaigns.needs import missing_for_rest
     from ssefw.campaigns.supervise import Crew, worker_count
     from ssefw.campaigns.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
@@ -145,6 +151,8 @@ def _work(
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
     if not now.is_idle:
+        if missing := missing_for_rest(record):
+            raise LaunchError(f"{' '.join(missing)} Nothing was started.")
         crew.start(workers or worker_count(settings), log=log)
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
@@ -246,12 +254,13 @@ def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
             f"{_duration(run.seconds_left)} left",
         )
     stages = Table(box=None, pad_edge=False)
-    states = ("COMPLETED", "RUNNING", "READY", "WAITING", "FIZZLED")
+    states = ("done", "running", "ready", "waiting", "failed")
+    counted = now.in_words()
     stages.add_column("stage")
     for state in states:
-        stages.add_column(state.lower(), justify="right")
-    for stage in dict.fromkeys(stage for stage, _ in now.stages):
-        counts = [now.stages.get((stage, state), 0) for state in states]
+        stages.add_column(state, justify="right")
+    for stage in dict.fromkeys(stage for stage, _ in counted):
+        counts = [counted.get((stage, state), 0) for state in states]
         stages.add_row(stage, *(str(count) if count else "" for count in counts))
     return Group(bars, stages)
 

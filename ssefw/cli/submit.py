@@ -24,10 +24,11 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
     from ssefw.campaigns.launch import submit
     from ssefw.campaigns.plan import make_plan
     from ssefw.campaigns.spec import read_campaign
-    from ssefw.cli.options import changed
+    from ssefw.cli.options import changed, warn_of_missing
     from ssefw.cli.progress import submitting
 
     plan = make_plan(read_campaign(file))
+    warn_of_missing(plan)
     if dry_run:
         if change := changed(plan):
             click.echo(str(change))
