@@ -8,9 +8,9 @@ import threading
 import pytest
 from fireworks import FWAction, FWorker
 
-from ssefw.campaigns.causes import message_of
-from ssefw.campaigns.output_files import follow, main_output, tail
-from ssefw.campaigns.worker_names import Worker
+from ssefw.campaigns.running.causes import message_of
+from ssefw.campaigns.running.output_files import follow, main_output, tail
+from ssefw.campaigns.running.worker_names import Worker
 from ssefw.documents import Failure
 from ssefw.engines import RunDirectory, noted_folder, noting_folder
 from ssefw.errors import DataError
