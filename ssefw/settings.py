@@ -8,16 +8,20 @@ they are part of a result.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.errors import ConfigurationError
+from ssefw.files import expand_user, read_text
+from ssefw.files.yaml_text import load_yaml
+from ssefw.units import AskedSeconds, AskedWorkers, Limits
 
 __all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
 
 PREFIX = "SSEFW_"
+LARGEST_SETTINGS = 2**16
+"""Bytes of a file with a dozen lines."""
 
 
 class Settings(BaseModel):
@@ -32,13 +36,13 @@ class Settings(BaseModel):
         None,
         description="where calculations run; default: inside the store's folder, else $SCRATCH",
     )
-    workers: int = Field(
-        0, ge=0, description="worker processes of `ssefw run`; 0 is one for each core"
+    workers: Annotated[int, Limits("", least=0, most=4096, whole=True)] = Field(
+        0, description="worker processes of `ssefw run`; 0 is one for each core"
     )
-    threads: int = Field(1, ge=1, description="threads of each worker")
+    threads: AskedWorkers = Field(1, description="threads of each worker")
     category: str = Field("", description="stages this worker takes; empty takes all")
-    patience: float = Field(
-        600.0, ge=0, description="seconds for which workers and launchers wait for a MongoDB server"
+    patience: AskedSeconds = Field(
+        600.0, description="seconds for which workers and launchers wait for a MongoDB server"
     )
     vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
@@ -46,14 +50,20 @@ class Settings(BaseModel):
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    document_modules: str = Field(
+        "",
+        description="packages, with commas between, whose objects stored records may hold "
+        "beside those of ssefw and pymatgen",
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:
         """Return the folder below which calculations run."""
         if self.scratch is not None:
-            return self.scratch.expanduser().resolve()
+            return expand_user(self.scratch, error=ConfigurationError).resolve()
         if not self.store.startswith("mongodb"):
-            return Path(self.store).expanduser().resolve() / "scratch"
+            folder = expand_user(self.store, error=ConfigurationError)
+            return folder.resolve() / "scratch"
         return Path(os.environ.get("SCRATCH", ".")).resolve() / "ssefw-scratch"
 
 
@@ -68,18 +78,18 @@ class LoadedSettings:
 def settings_file() -> Path:
     """Return the path of the settings file, whether it exists or not."""
     if path := os.environ.get(f"{PREFIX}SETTINGS"):
-        return Path(path).expanduser()
+        return expand_user(path, error=ConfigurationError)
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "ssefw" / "settings.yaml"
+    return expand_user(base, error=ConfigurationError) / "ssefw" / "settings.yaml"
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read the settings file {path}: {error}") from error
+    text = read_text(path, largest=LARGEST_SETTINGS, error=ConfigurationError)
+    content, _ = load_yaml(text, name=f"The settings file {path}")
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise ConfigurationError(f"The settings file {path} must hold lines of the form key: value")
     return content
@@ -107,9 +117,10 @@ def load_settings() -> LoadedSettings:
         return LoadedSettings(Settings.model_validate(values), sources)
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         key = str(first["loc"][0]) if first["loc"] else "?"
         known = f" Known keys: {', '.join(sorted(fields))}." if key not in fields else ""
         raise ConfigurationError(
             f"Setting {key!r} = {values.get(key)!r} from {sources.get(key, path)} is not valid: "
-            f"{first['msg']}.{known}"
+            f"{message}.{known}"
         ) from error

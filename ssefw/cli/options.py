@@ -15,8 +15,8 @@ from ssefw.settings import Settings, load_settings
 if TYPE_CHECKING:
     from threading import Event
 
-    from ssefw.campaigns.change import Change
-    from ssefw.campaigns.plan import Plan
+    from ssefw.campaigns.planning.change import Change
+    from ssefw.campaigns.planning.plan import Plan
     from ssefw.engines import Engine
     from ssefw.store import Connection
 
@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "settings",
     "store_option",
+    "warn_of_missing",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,7 +149,7 @@ def opened(
 
 def changed(plan: "Plan") -> "Change | None":
     """Return what a plan changes in the store of the settings; None also if there is no store."""
-    from ssefw.campaigns.change import change_of
+    from ssefw.campaigns.planning.change import change_of
     from ssefw.errors import StoreError
 
     try:
@@ -156,6 +157,14 @@ def changed(plan: "Plan") -> "Change | None":
             return change_of(plan, connection)
     except StoreError:
         return None
+
+
+def warn_of_missing(plan: "Plan") -> None:
+    """Say what jobs of a plan would lack if they ran on this machine."""
+    from ssefw.campaigns.planning.needs import missing_for
+
+    for said in missing_for(plan):
+        click.echo(f"Warning: jobs that run on this machine will fail. {said}", err=True)
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:
@@ -166,7 +175,7 @@ def pick_campaign(connection: "Connection", campaign: str | None) -> str:
     click.UsageError
         If there are several to choose from.
     """
-    from ssefw.campaigns.watch import campaigns_in
+    from ssefw.campaigns.running.watch import campaigns_in
     from ssefw.errors import StoreError
 
     if campaign:
