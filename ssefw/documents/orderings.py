@@ -37,7 +37,7 @@ class OrderingSettings(Document):
     """
 
     choose: Literal["lowest", "sampled", "random"] = "sampled"
-    number: int = Field(3, ge=1, le=100)
+    number: int = Field(3, ge=1)
     temperature: Temperature = Field(1000.0, gt=0)
     permittivity: Pure = Field(10.0, ge=1)
     min_length: Length = Field(10.0, gt=0)

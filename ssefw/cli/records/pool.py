@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ssefw.cli.numbers import COUNT, LENGTH, SEED
 from ssefw.cli.options import json_option, print_json
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
     logging.getLogger("ssefw.data.pools").setLevel(logging.ERROR)
     pool = read_pool(path, strict=strict)
     disordered = [c for c in pool.candidates if not c.structure.is_ordered]
-    orders = ((candidate, _order(candidate, OrderingSettings(number=1))) for candidate in disordered)
+    orders = (
+        (candidate, _order(candidate, OrderingSettings(number=1))) for candidate in disordered
+    )
     if as_json:
         for reject in pool.rejects:
             print_json({"source": reject.source, "problem": "unreadable", "reason": reject.reason})
@@ -93,7 +96,7 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
 
 @command.command("order", epilog="Example: ssefw pool order LGPS.cif --number 5 -o cells/")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--number", "-n", default=3, show_default=True, type=click.IntRange(1, 100))
+@click.option("--number", "-n", default=3, show_default=True, type=COUNT)
 @click.option(
     "--choose",
     type=click.Choice(["lowest", "sampled", "random"]),
@@ -101,10 +104,12 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
     show_default=True,
     help="Of lowest electrostatic energy, drawn by Boltzmann weight, or any.",
 )
-@click.option("--min-length", default=10.0, show_default=True, help="Between faces, A.")
-@click.option("--max-atoms", default=400, show_default=True)
+@click.option(
+    "--min-length", default=10.0, show_default=True, type=LENGTH, help="Between faces, A."
+)
+@click.option("--max-atoms", default=400, show_default=True, type=COUNT)
 @click.option("--ion", default="Li", show_default=True, help="What takes up left-over charge.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=SEED)
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder of the cells."
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ssefw.documents import Candidate, Orderings
-from ssefw.files import write_whole
+from ssefw.files import replacing
 
 __all__ = ["write_orderings"]
 
@@ -24,12 +24,17 @@ def write_orderings(found: Iterable[tuple[Candidate, Orderings]], folder: Path) 
         stem = Path(candidate.source).name.split(".")[0] or candidate.id
         for ordering in orderings.orderings:
             name = f"{stem}_{candidate.id[:6]}_{ordering.index}.cif"
-            write_whole(folder / name, ordering.structure.to(fmt="cif"))
+            _write(folder / name, ordering.structure.to(fmt="cif"))
             above = f"{1000.0 * ordering.above_lowest:.3f}"
             error = f"{orderings.error:.5f}"
             rows.writerow(
                 [name, candidate.source, orderings.formula, orderings.n_atoms, above, error]
             )
             n_cells += 1
-    write_whole(folder / "orderings.csv", table.getvalue())
+    _write(folder / "orderings.csv", table.getvalue())
     return n_cells
+
+
+def _write(path: Path, text: str) -> None:
+    with replacing(path) as draft:
+        draft.write_text(text)
