@@ -47,6 +47,11 @@ class Settings(BaseModel):
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    calculator_packages: str = Field(
+        "",
+        pattern=r"^[\w\s,]*$",
+        description="packages of your own whose ASE calculators campaigns may import, with commas",
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:

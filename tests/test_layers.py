@@ -8,8 +8,8 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "mistakes", "processes", "units"},
-    {"settings", "documents"},
+    {"errors", "files", "processes", "units"},
+    {"settings", "documents", "mistakes"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
     {"makers"},
