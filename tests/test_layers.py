@@ -8,8 +8,9 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "processes", "units"},
-    {"settings", "documents", "mistakes"},
+    {"errors", "units"},
+    {"files", "mistakes", "processes"},
+    {"settings", "documents", "schedulers"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
     {"makers"},
@@ -27,10 +28,10 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/launch.py",
-        "campaigns/offline.py",
+        "campaigns/running/launch.py",
+        "campaigns/queueing/offline.py",
         "store/connection.py",
-        "store/embedded.py",
+        "store/embedded/stores.py",
         "store/launchpad.py",
     },
     "maggma": {"store"},

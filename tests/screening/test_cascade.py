@@ -74,7 +74,7 @@ def test_a_structure_without_a_barrier_is_undetermined(copper):
 
 
 def test_a_barrier_in_four_dimensions_is_refused():
-    with pytest.raises(ConfigurationError, match="give 1, 2 or 3"):
+    with pytest.raises(ConfigurationError, match="must be 1, 2 or 3"):
         preset_filters([{"bvse_barrier": {"below": 0.6, "dimensions": 4}}])
 
 
