@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from pymatgen.io.vasp.sets import VaspInputSet
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
+from ssefw.engines.needs import cell_with
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
@@ -97,6 +98,11 @@ class VaspEngine(Engine):
         check_values(self.incar)
         check_kpoints(self.kpoints)
         check_elements(self.potcar, of="potcar")
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield which program or POTCAR is not here, and how NCORE and the like misfit."""
+        vasp_set = self._input_set("relax", VaspCell.of(cell_with(elements)), {})
+        yield from process.missing_here(vasp_set, needs_potcars=not self.potcar_spec)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what writes, watches and reads.
