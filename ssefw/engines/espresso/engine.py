@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
@@ -96,7 +96,7 @@ class EspressoEngine(Engine):
     family: str = "any"
     pseudo_files: dict[str, str] = field(default_factory=dict)
     pseudo_hash: str | None = None
-    layout: dict[Literal["image_groups", "pools"], AskedCount] = field(default_factory=dict)
+    layout: dict[str, AskedCount] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -107,6 +107,7 @@ class EspressoEngine(Engine):
         """Refuse settings of the wrong kind, and namelists and keywords that pw.x does not know."""
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         check_settings(type(self), given, of="The engine espresso")
+        check_settings(ParallelLayout, self.layout, of="The layout of the engine espresso")
         check_namelists(self.options)
         check_elements([*self.magmoms, *self.pseudo_files], of="magmoms and pseudo_files")
 
