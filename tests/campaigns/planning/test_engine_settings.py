@@ -4,9 +4,9 @@ import math
 import typing
 
 import pytest
-from ssefw.campaigns.plan import make_plan
-from ssefw.campaigns.spec import read_campaign
 
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import make_plan
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.vasp import VaspEngine
 from ssefw.errors import ConfigurationError
