@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from ssefw.cli import ssefw
+from ssefw.cli import main, ssefw
 from ssefw.data import read_pool
 
 CRYSTALS = Path(__file__).parents[1] / "data" / "disordered"
@@ -62,9 +62,10 @@ def test_check_says_how_each_would_be_ordered_or_why_not(tmp_path):
     assert "good.cif" in text
 
 
-def test_order_goes_on_after_a_refusal_and_exits_with_one(tmp_path):
+def test_order_goes_on_after_a_refusal_and_exits_with_one(tmp_path, capsys):
     (tmp_path / "bad.cif").write_text(HALF_EMPTY)
-    result = run("pool", "order", tmp_path / "bad.cif", CRYSTALS / "LATP.cif", "-n", 1)
-    assert result.return_value == 1
-    assert "cannot be ordered" in result.output
-    assert "LATP.cif" in result.output
+    words = ["pool", "order", str(tmp_path / "bad.cif"), str(CRYSTALS / "LATP.cif"), "-n", "1"]
+    assert main(words) == 1
+    told = capsys.readouterr()
+    assert "bad.cif: LiO2 cannot be ordered" in told.err
+    assert "LATP.cif" in told.out
