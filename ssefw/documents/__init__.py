@@ -37,7 +37,7 @@ from ssefw.documents.materials import (
     LabelKind,
     LabelSet,
 )
-from ssefw.documents.orderings import Ordering, Orderings, OrderingSettings
+from ssefw.documents.orderings import Arrangement, Ordering, Orderings, OrderingSettings
 from ssefw.documents.rankings import (
     CascadeStep,
     Evaluation,
@@ -59,6 +59,7 @@ from ssefw.documents.runs import (
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
 
 __all__ = [
+    "Arrangement",
     "ArrheniusPoint",
     "Barrier",
     "CampaignRecord",

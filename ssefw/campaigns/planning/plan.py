@@ -2,25 +2,27 @@
 
 import math
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from jobflow import Flow, Job
+from pymatgen.core import Structure
 
 from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
+from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
 from ssefw.campaigns.planning.selection import Excluded, select
 from ssefw.data import (
     Pool,
     Reject,
     candidate_from_text,
     merge_candidates,
-    order_structure,
     read_pool,
 )
 from ssefw.data.defects import supercell_size
 from ssefw.data.label_sources import find_label_set
+from ssefw.data.orderings import order_crystal
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
@@ -31,6 +33,7 @@ from ssefw.makers import (
     BarrierMaker,
     CandidateMaker,
     DiffusivityMaker,
+    DisorderedMaker,
     LadderMaker,
     LengthPolicy,
     MDMaker,
@@ -65,7 +68,13 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run."""
+    """What would run.
+
+    Attributes
+    ----------
+    cells
+        Atoms in the ordered cells of each disordered candidate, by its id.
+    """
 
     spec: CampaignSpec
     maker: CandidateMaker
@@ -74,11 +83,20 @@ class Plan:
     steps: tuple[CascadeStep, ...]
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
+    cells: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything that changes the numbers of a candidate."""
-        return settings_hash(self.maker)
+        """Hash of everything that changes the numbers of a candidate.
+
+        How crystals are ordered is part of it where there is one to order.
+        """
+        return settings_hash(self.disordered if self.cells else self.maker)
+
+    @cached_property
+    def disordered(self) -> DisorderedMaker:
+        """The maker of the graph of a disordered candidate."""
+        return DisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
 
     @property
     def is_loop(self) -> bool:
@@ -115,6 +133,9 @@ class Plan:
             length = ladder.min_length
         repeats = math.prod(supercell_size(structure, min_length=length))
         n_atoms = round(structure.composition.num_atoms * repeats)
+        n_cells = 1
+        if candidate.id in self.cells:
+            n_atoms, n_cells = self.cells[candidate.id], self.spec.orderings.number
         of_bands = 0.0 if bands is None else self._band_hours(candidate, bands)
         if ladder is None:
             return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=of_bands)
@@ -125,6 +146,7 @@ class Plan:
         steps = ladder.steps(longest) * rungs
         if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
             steps += ladder.steps(ladder.triage.length)
+        steps *= n_cells
         speed = ladder.md.engine.nominal_speed
         hours = None
         if speed and of_bands is not None:
@@ -134,9 +156,16 @@ class Plan:
     def _band_hours(self, candidate: Candidate, bands: NebMaker) -> float | None:
         """Return the core-hours of bands; None where they cannot be told before."""
         try:
-            return bands.core_hours(order_structure(candidate.structure))
+            return bands.core_hours(self._first_cell(candidate))
         except DataError:
             return None
+
+    def _first_cell(self, candidate: Candidate) -> Structure:
+        """Return the crystal, or the first of its ordered cells."""
+        if candidate.structure.is_ordered:
+            return candidate.structure
+        one = ordering_settings(self.spec).model_copy(update={"number": 1})
+        return order_crystal(candidate.structure, one).orderings[0].structure
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
@@ -149,7 +178,7 @@ class Plan:
             If the engine works without input files.
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
-        structure = order_structure(candidate.structure)
+        structure = self._first_cell(candidate)
         first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
         files = engine.input_files(
             structure,
@@ -161,7 +190,9 @@ class Plan:
         found = {f"{first}/{name}": text for name, text in files.items()}
         if ladder is None:
             return found
-        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        is_ordered = candidate.id not in self.cells
+        cell = ladder.supercell(structure) if is_ordered else structure
+        steps = ladder.steps(ladder.length)
         for temperature in ladder.temperatures:
             settings = ladder.settings_at(temperature, candidate=candidate)
             files = engine.input_files(cell, "md", settings=settings, steps=steps)
@@ -170,7 +201,7 @@ class Plan:
 
     def flow(self, candidate: Candidate, *, priority: int) -> Flow:
         """Return the graph of a candidate."""
-        flow = self.maker.make(candidate)
+        flow = (self.disordered if candidate.id in self.cells else self.maker).make(candidate)
         flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
@@ -210,7 +241,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
             maker.neb.first.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
-    candidates, excluded = chosen.candidates, chosen.excluded
+    candidates, cells, refused = with_cells(chosen.candidates, spec)
+    excluded = (*chosen.excluded, *refused)
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
         raise LaunchError(
@@ -220,11 +252,12 @@ def make_plan(spec: CampaignSpec) -> Plan:
     return Plan(
         spec=spec,
         maker=maker,
-        candidates=candidates[: spec.pool.limit],
+        candidates=candidates,
         excluded=excluded,
         steps=chosen.steps,
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
+        cells=cells,
     )
 
 
