@@ -97,8 +97,8 @@ def _packed(path: Path, folder: Path, blobs: Path, **about: str) -> dict[str, An
                     _add(pack, file, blobs, done)
         note["blobs"] = len(done)
         pack.writestr(NOTE, json.dumps(note))
-    with draft.open("rb") as file:
-        os.fsync(file.fileno())
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
     draft.replace(path)
     return {**note, "bytes": path.stat().st_size}
 
