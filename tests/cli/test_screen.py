@@ -202,7 +202,9 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
     from ssefw.screening.evaluate import evaluate_model
 
     table = tmp_path / "t.csv"
-    table.write_text("formula,sigma (S/cm)\nLi6PS5Br,1e-3\nLi4SiO4,1e-9\nLi2ZrCl6,4e-4\nLi2CO3,1e-10\n")
+    table.write_text(
+        "formula,sigma (S/cm)\nLi6PS5Br,1e-3\nLi4SiO4,1e-9\nLi2ZrCl6,4e-4\nLi2CO3,1e-10\n"
+    )
     data = dataset_of(find_label_set(table), threshold=1e-4)
     result = evaluate_model(load_screener(model), data)
     record = result.record
