@@ -10,7 +10,7 @@ import ssefw
 LAYERS = [
     {"errors", "files", "processes", "units"},
     {"settings", "documents"},
-    {"data", "analysis", "bvse"},
+    {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
     {"campaigns"},
