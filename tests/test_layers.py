@@ -8,8 +8,8 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "processes", "units"},
-    {"settings", "documents"},
+    {"errors", "files", "mistakes", "processes", "units"},
+    {"settings", "documents", "schedulers"},
     {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
@@ -27,10 +27,10 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/launch.py",
-        "campaigns/offline.py",
+        "campaigns/running/launch.py",
+        "campaigns/queueing/offline.py",
         "store/connection.py",
-        "store/embedded.py",
+        "store/embedded/stores.py",
         "store/launchpad.py",
     },
     "maggma": {"store"},

@@ -14,30 +14,33 @@ from ssefw.errors import SsefwError
 __all__ = ["main", "ssefw"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("run", "Plan, submit and work a campaign to its end."),
-    "plan": ("plan", "Show what a campaign would run and cost; write nothing."),
-    "submit": ("submit", "Put a campaign on the launch pad."),
-    "work": ("work", "Run jobs from the launch pad until none is left."),
-    "launch": ("launch", "Keep the queue of a cluster fed with jobs."),
-    "status": ("status", "Show how far campaigns are."),
-    "resume": ("resume", "Take up a campaign where it stopped, however it stopped."),
-    "results": ("results", "List, show and export what was computed."),
-    "pause": ("pause", "Hold a campaign, candidates or a stage."),
-    "cancel": ("cancel", "Give up a campaign, candidates or a stage."),
-    "rerun": ("rerun", "Run failed jobs again."),
-    "priority": ("priority", "Run candidates earlier or later."),
-    "report": ("report", "Write the HTML report of a campaign."),
-    "analyze": ("analyze", "Get diffusivity and conductivity from trajectories you have."),
-    "bvse": ("bvse", "Get bond-valence barriers and paths of crystal structures."),
-    "neb": ("neb", "Get migration barriers of a structure by CI-NEB."),
-    "converge": ("converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
-    "screen": ("screen", "Train, evaluate and apply screening models."),
-    "labels": ("labels", "Import, show, split and export known conductivities."),
-    "feedback": ("feedback", "Make labels of outcomes, and re-rank what is left."),
-    "pool": ("pool", "Look at a pool of structures."),
-    "init-site": ("init_site", "Write the files of a cluster: queue, settings, database."),
-    "schema": ("schema", "Print the JSON schema of campaign files."),
-    "config": ("config", "Show and check the settings of this site."),
+    "run": ("campaign.run", "Plan, submit and work a campaign to its end."),
+    "plan": ("campaign.plan", "Show what a campaign would run and cost; write nothing."),
+    "submit": ("campaign.submit", "Put a campaign on the launch pad."),
+    "work": ("campaign.work", "Run jobs from the launch pad until none is left."),
+    "launch": ("campaign.launch", "Keep the queue of a cluster fed with jobs."),
+    "status": ("campaign.status", "Show how far campaigns are."),
+    "resume": ("campaign.resume", "Take up a campaign where it stopped, however it stopped."),
+    "results": ("records.results", "List, show and export what was computed."),
+    "pause": ("campaign.pause", "Hold a campaign, candidates or a stage."),
+    "cancel": ("campaign.cancel", "Give up a campaign, candidates or a stage."),
+    "rerun": ("campaign.rerun", "Run failed jobs again."),
+    "priority": ("campaign.priority", "Run candidates earlier or later."),
+    "report": ("campaign.report", "Write the HTML report of a campaign."),
+    "analyze": (
+        "calculate.analyze",
+        "Get diffusivity and conductivity from trajectories you have.",
+    ),
+    "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
+    "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
+    "screen": ("screen.group", "Train, evaluate and apply screening models."),
+    "labels": ("records.labels", "Import, show, split and export known conductivities."),
+    "feedback": ("records.feedback", "Make labels of outcomes, and re-rank what is left."),
+    "pool": ("records.pool", "Look at a pool of structures."),
+    "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
+    "schema": ("site.schema", "Print the JSON schema of campaign files."),
+    "config": ("site.config", "Show and check the settings of this site."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
 
@@ -113,18 +116,21 @@ def _configure_logging(verbose: int) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; a known error becomes one line and exit code 1."""
+    """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
     arguments: list[str] = sys.argv[1:] if args is None else args
     try:
         code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
     except SsefwError as error:
         if "--debug" in arguments:
             raise
-        sys.exit(_say(str(error)))
+        sys.exit(_say(*getattr(error, "mistakes", (str(error),))))
     except click.exceptions.Abort as error:
         sys.exit(_aborted(error))
     except click.ClickException as error:
-        error.show()
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" See `{where} --help`." if where else ""
+        message = error.format_message().rstrip(".")
+        _say(f"{message}{'' if message.endswith('?') else '.'}{hint}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
@@ -150,6 +156,7 @@ def _aborted(error: click.exceptions.Abort) -> int:
     return 130
 
 
-def _say(message: str) -> int:
-    sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+def _say(*messages: str) -> int:
+    for message in messages:
+        sys.stderr.write(f"Error: {' '.join(message.split())}\n")
     return 1

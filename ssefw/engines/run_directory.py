@@ -8,13 +8,14 @@ how it ended was killed.
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ssefw.data import Chunk, decode_chunk, encode_chunk
 from ssefw.documents import EndReason, Segment
@@ -22,6 +23,8 @@ from ssefw.errors import DataError, EngineError
 from ssefw.settings import load_settings
 
 __all__ = ["RunDirectory", "read_progress", "write_atomically"]
+
+logger = logging.getLogger(__name__)
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
@@ -57,6 +60,16 @@ def read_progress(path: Path) -> dict[str, Any] | None:
     return about
 
 
+class _Stretch(NamedTuple):
+    """What a chunk file holds."""
+
+    file: Path
+    first_step: int
+    last_step: int
+    first_frame: int
+    n_frames: int
+
+
 class RunDirectory:
     """The files of one run.
 
@@ -73,6 +86,7 @@ class RunDirectory:
     def __init__(self, path: Path, *, key: str, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.key = key
+        self._remarks: list[str] = []
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -81,8 +95,8 @@ class RunDirectory:
                 "folder that can be written."
             ) from error
         marker = path / "run.json"
-        if marker.exists():
-            found = json.loads(marker.read_text())["key"]
+        found = _read_record(marker).get("key")
+        if found is not None:
             if found != key:
                 raise EngineError(
                     f"{path} holds the run {found}, not {key}; move it away to start anew.",
@@ -111,10 +125,62 @@ class RunDirectory:
     def last_chunk(self) -> Chunk | None:
         """Return the newest readable chunk; a damaged one is set aside and recomputed."""
         for file in reversed(self.chunk_files()):
-            try:
-                return decode_chunk(file.read_bytes())
-            except DataError:
-                file.rename(file.with_suffix(".damaged"))
+            if (chunk := self._read_chunk(file)) is not None:
+                return chunk
+        return None
+
+    def remark(self, what: str) -> None:
+        """Keep for the ledger, and say in the log, what was found amiss: an event of a segment."""
+        logger.warning("%s: %s", self.path, what)
+        self._remarks.append(what)
+
+    def connect(self, *, step: int, frame: int) -> bool:
+        """Set aside what does not follow a step without a gap, and what is torn.
+
+        Scratch folders are purged by age, file by file: what is left may begin or break off
+        anywhere. What was set aside is computed again.
+
+        Parameters
+        ----------
+        step, frame
+            Where the stored ledger ends: the number of its steps and of its frames.
+
+        Returns
+        -------
+        Whether dynamics can go on from what is left.
+        """
+        stretches = [
+            _Stretch(file, chunk.first_step, chunk.last_step, chunk.first_frame, chunk.n_frames)
+            for file in self.chunk_files()
+            if (chunk := self._read_chunk(file)) is not None
+        ]
+        known = [part for part in stretches if part.last_step <= step]
+        loose: list[_Stretch] = []
+        end, frames = step, frame
+        for part in stretches[len(known) :]:
+            if not loose and (part.first_step, part.first_frame) == (end, frames):
+                end, frames = part.last_step, frames + part.n_frames
+            else:
+                loose.append(part)
+        if loose:
+            self.remark(
+                f"{len(loose)} chunks in the run's folder did not follow step {end}, since files "
+                "before them were gone; they are computed again"
+            )
+        can_go_on = end > step or step == 0 or (bool(known) and known[-1].last_step == step)
+        for part in loose if can_go_on else [*known, *loose]:
+            part.file.replace(part.file.with_suffix(".loose"))
+        return can_go_on
+
+    def _read_chunk(self, file: Path) -> Chunk | None:
+        """Return a chunk; one that cannot be read is set aside."""
+        try:
+            return decode_chunk(file.read_bytes())
+        except DataError:
+            file.replace(file.with_suffix(".damaged"))
+            self.remark(f"{file.name} was damaged and is computed again")
+        except FileNotFoundError:
+            pass
         return None
 
     def append(self, chunk: Chunk) -> None:
@@ -143,7 +209,7 @@ class RunDirectory:
 
         A segment of the same number that added none gives way; its events stay on the ledger.
         """
-        exists = self._segment_file(index).exists()
+        before = _read_record(self._segment_file(index))
         self._write_segment(
             index,
             {
@@ -151,17 +217,18 @@ class RunDirectory:
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
                 "cores": _cores(),
-                "events": self._read_segment(index)["events"] if exists else [],
+                "events": [*before.get("events", []), *self._remarks],
             },
         )
+        self._remarks = []
 
     def end_segment(self, index: int, *, reason: EndReason, events: tuple[str, ...] = ()) -> None:
         """Record how and when the segment ended."""
-        record = self._read_segment(index)
+        record = _read_record(self._segment_file(index))
         record |= {
             "end_reason": reason,
             "ended": datetime.now(UTC).isoformat(),
-            "events": [*record["events"], *events],
+            "events": [*record.get("events", []), *events],
         }
         self._write_segment(index, record)
 
@@ -170,12 +237,18 @@ class RunDirectory:
         by_segment: dict[int, list[tuple[Path, Chunk]]] = {}
         for file in self.chunk_files():
             chunk = decode_chunk(file.read_bytes())
-            index = chunk.notes.get("segment")
-            if index is None or not self._segment_file(index).exists():
-                continue  # frames that were restored, not computed here
-            if chunk.first_step >= after:
+            # Without a number: frames that were put here, not computed.
+            if (index := chunk.notes.get("segment")) is not None:
                 by_segment.setdefault(index, []).append((file, chunk))
-        return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
+        found = [
+            self._segment(index, new, share=_n_steps(new) / _n_steps(parts))
+            for index, parts in sorted(by_segment.items())
+            if (new := [part for part in parts if part[1].first_step >= after])
+        ]
+        if found and self._remarks:  # nothing was left to compute that could have taken them
+            events = (*found[0].events, *self._remarks)
+            found[0] = found[0].model_copy(update={"events": events})
+        return found
 
     def chunks_of(self, segment: Segment) -> list[Chunk]:
         """Return the chunks of one segment, in order."""
@@ -188,18 +261,31 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove what a stored ledger has made superfluous; files of the engine stay."""
-        chunks = ("chunk-*.npz", "chunk-*.damaged")
+        chunks = ("chunk-*.npz", "chunk-*.damaged", "chunk-*.loose")
         for pattern in (*chunks, "segment-*.json", "progress.json", "run.json", "lock"):
             for file in self.path.glob(pattern):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: the engine left files of its own
             self.path.rmdir()
 
-    def _segment(self, index: int, parts: list[tuple[Path, Chunk]]) -> Segment:
-        record = self._read_segment(index)
+    def _segment(self, index: int, parts: list[tuple[Path, Chunk]], *, share: float) -> Segment:
+        """Return the segment of some chunks.
+
+        Parameters
+        ----------
+        share
+            How much of all that the segment computed is in them.
+        """
+        record = _read_record(self._segment_file(index))
         first, last = parts[0][1], parts[-1][1]
-        started = datetime.fromisoformat(record["started"])
-        if "ended" in record:
+        events = tuple(record.get("events", ()))
+        if "started" in record:
+            started = datetime.fromisoformat(record["started"])
+        else:  # its note was purged; at least the chunks behind the first were computed since that
+            started = datetime.fromtimestamp(parts[0][0].stat().st_mtime, UTC)
+            events += ("the note of its start was gone: its time is that since its first chunk",)
+            logger.warning("%s is gone; %s", self._segment_file(index), events[-1])
+        if "ended" in record and "started" in record:
             seconds = (datetime.fromisoformat(record["ended"]) - started).total_seconds()
         else:  # killed: its last sign of life is its last chunk
             seconds = parts[-1][0].stat().st_mtime - started.timestamp()
@@ -211,23 +297,32 @@ class RunDirectory:
             last_step=last.last_step,
             first_frame=first.first_frame,
             n_frames=n_frames,
-            velocities=record["velocities"],
+            velocities=record.get("velocities", "continued" if first.first_step else "drawn"),
             end_reason=record.get("end_reason", "killed"),
             settings_hash=self.key,
-            wall_time=max(0.0, seconds),
+            wall_time=max(0.0, seconds) * share,
             mean_temperature=warm / n_frames,
-            events=tuple(record["events"]),
+            events=events,
             started=started,
-            job_id=record["job_id"],
+            job_id=record.get("job_id"),
             cores=record.get("cores"),
         )
-
-    def _read_segment(self, index: int) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._segment_file(index).read_text())
-        return record
 
     def _write_segment(self, index: int, record: dict[str, Any]) -> None:
         write_atomically(self._segment_file(index), json.dumps(record).encode())
 
     def _segment_file(self, index: int) -> Path:
         return self.path / f"segment-{index:04d}.json"
+
+
+def _n_steps(parts: list[tuple[Path, Chunk]]) -> int:
+    return sum(chunk.last_step - chunk.first_step for _, chunk in parts)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Return the record in a small file; an empty one where it is gone or torn."""
+    try:
+        record = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -7,7 +7,7 @@ from fireworks.fw_config import GRIDFS_FALLBACK_COLLECTION
 from fireworks.utilities.fw_utilities import get_fw_logger
 from gridfs import GridFS
 
-from ssefw.store.patience import PatientDatabase
+from ssefw.store.server.patience import PatientDatabase
 
 __all__ = ["OpenLaunchPad", "ServerLaunchPad"]
 

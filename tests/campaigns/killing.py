@@ -10,7 +10,7 @@ import numpy as np
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect, open_blobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 
 def worker_pids(folder):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssefw.engines.dynamics import Dynamics, draw_momenta
+from ssefw.engines.ase.verlet import Dynamics, draw_momenta
 from ssefw.nep import MDState, Thermostat, advance, evaluate
 from tests.nep.conftest import alloy
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from ase import Atoms
 
-from ssefw.data import atomic_masses
-from ssefw.engines.dynamics import draw_momenta
+from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, MDState, Thermostat, advance, evaluate
 
@@ -16,8 +16,8 @@ __all__ = ["Exploration", "choose", "explore"]
 FloatArray = npt.NDArray[np.float64]
 
 DOUBT_FORCE = 0.4
-"""Disagreement (eV/A) on the force of one atom from which on a frame is worth a label: six times the
-error of a fitted student."""
+"""Disagreement (eV/A) on the force of one atom from which on a frame is worth a label: six times
+the error of a fitted student."""
 
 DOUBT_EXCESS = 0.5
 """Excess over the range of training from which on a frame is worth a label."""
@@ -32,7 +32,7 @@ BLOCK = 500
 """A look every 50 fs, in stretches of 1 ps."""
 
 APART = 6
-"""Frames between two that are chosen: 0.3 ps, after which a lithium ion has moved to a new place."""
+"""Frames between two that are chosen: 0.3 ps, after which ions have moved to new places."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def explore(
         Of the velocities.
     """
     symbols, positions, cell = snapshot
-    masses = atomic_masses(symbols)
+    masses = Atoms(list(symbols)).get_masses()
     rng = np.random.default_rng(seed)
     driver, other = students
     types, other_types = driver.types_of(list(symbols)), other.types_of(list(symbols))
@@ -103,18 +103,16 @@ def explore(
             thermostat=thermostat,
             every=EVERY,
         )
-        for place, excess, heat in zip(
-            seen.positions, seen.excess, seen.temperatures, strict=True
-        ):
+        for place, excess, heat in zip(seen.positions, seen.excess, seen.temperatures, strict=True):
             if not np.isfinite(place).all() or heat > 5.0 * temperature:
                 return _told(frames, doubts, survived=False)
             one = evaluate(driver, place, types, cell)
             two = evaluate(other, place, other_types, cell)
             apart = float(np.linalg.norm(one.forces - two.forces, axis=1).max())
-            excess = max(float(excess), two.excess)
             frames.append((symbols, place, cell))
-            doubts.append(max(apart / DOUBT_FORCE, excess / DOUBT_EXCESS))
-            if apart > LOST_FORCE or excess > LOST_EXCESS:
+            beyond = max(float(excess), two.excess)
+            doubts.append(max(apart / DOUBT_FORCE, beyond / DOUBT_EXCESS))
+            if apart > LOST_FORCE or beyond > LOST_EXCESS:
                 return _told(frames, doubts, survived=False)
         if seen.n_steps < BLOCK:
             return _told(frames, doubts, survived=False)

@@ -2,22 +2,23 @@
 
 A student fitted once to a teacher's frames can run away after a hundred picoseconds with perfect
 errors on held-out frames. So two students, alike but for their seeds, run dynamics, hot and cold;
-frames on which they disagree, or that lie outside the range of training, are labelled by the teacher,
-and both are fitted again, until every run comes to its end without a frame of doubt worth a label.
+frames on which they disagree, or that lie outside the range of training, are labelled by the
+teacher, and both are fitted again, until every run comes to its end without a doubt worth a label.
 
-All that is computed lies in one folder as whole files named by what they are, every step is the same
-for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop goes
+All that is computed lies in one folder as whole files named by what they are, every step is the
+same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop goes
 on and ends with the same potential.
 """
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
 from pymatgen.core import Structure
 
-from ssefw.documents import EndReason
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import MDSettings, settings_hash
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
@@ -29,6 +30,8 @@ from ssefw.files import replacing
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
 
 __all__ = ["LearnSettings", "Learned", "Round", "learn"]
+
+logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 
@@ -127,6 +130,9 @@ HELD_OUT = 0.2
 
 STEPS_PER_FRAME = 10
 
+HARDEST = 25.0
+"""Force (eV/A) beyond which ions overlap."""
+
 
 def learn(
     structures: Sequence[Structure],
@@ -135,7 +141,7 @@ def learn(
     settings: LearnSettings | None = None,
     *,
     stop: StopCheck = never_stop,
-    say: Say = lambda text: None,
+    say: Say = logger.info,
 ) -> Learned:
     """Teach a student the crystals of one compound.
 
@@ -164,8 +170,7 @@ def learn(
     settings = settings or LearnSettings()
     if not structures:
         raise DataError("There is no structure to learn.")
-    lesson = _Lesson(folder, structures, engine, settings, stop, say)
-    return lesson.take()
+    return _Lesson(folder, structures, engine, settings, stop=stop, say=say).take()
 
 
 class _Lesson:
@@ -177,6 +182,7 @@ class _Lesson:
         structures: Sequence[Structure],
         engine: AseEngine,
         settings: LearnSettings,
+        *,
         stop: StopCheck,
         say: Say,
     ) -> None:
@@ -204,7 +210,7 @@ class _Lesson:
         """Do what is not done yet."""
         settings = self._settings
         kept, held_out = self._first_frames()
-        starts = [kept[0] for kept in self._by_structure(kept)]
+        starts = [frames[0] for frames in self._by_structure(kept)]
         frames = [*kept, *self._labels("rattled.npz", lambda: self._rattled(kept))]
         students = self._students(0, frames, None)
         first_errors = errors_on(students[0], held_out)
@@ -253,7 +259,9 @@ class _Lesson:
                 )
         each = max(5, settings.frames // len(runs))
         chosen = [_spread(run, each) for run in runs]
-        labelled = self._labels("teacher.npz", lambda: [frame for run in chosen for frame in run])
+        labelled = self._labels(
+            "teacher.npz", lambda: [frame for run in chosen for frame in run], hardest=np.inf
+        )
         kept, held_out, first = [], [], 0
         for run in chosen:
             n_kept = round(len(run) * (1.0 - HELD_OUT))
@@ -301,16 +309,20 @@ class _Lesson:
         self._write_json(record, {"survived": survived})
         return tuple(survived), asked
 
-    def _labels(self, name: str, wanted: Callable[[], list[Snapshot]]) -> list[LabelledFrame]:
-        """Return the frames of a file, or have them labelled and write it."""
+    def _labels(
+        self, name: str, wanted: Callable[[], list[Snapshot]], *, hardest: float = HARDEST
+    ) -> list[LabelledFrame]:
+        """Return the frames of a file, or have them labelled and write it.
+
+        A frame with a force beyond `hardest` is left out: it teaches nothing that dynamics visit.
+        """
         path = self._folder / name
         if not path.exists():
             frames: list[LabelledFrame] = []
             for snapshot in wanted():
                 self._check()
                 frames += self._teacher([snapshot])
-            # A frame in which atoms collide teaches nothing that dynamics could visit.
-            write_frames(path, [frame for frame in frames if abs(frame.forces).max() < HARDEST])
+            write_frames(path, [frame for frame in frames if abs(frame.forces).max() < hardest])
         return read_frames(path)
 
     def _students(
@@ -334,7 +346,7 @@ class _Lesson:
         return found[0], found[1]
 
     def _check(self) -> None:
-        reason: EndReason | None = self._stop()
+        reason = self._stop()
         if reason is not None:
             raise InterruptionError(
                 f"Learning was stopped ({reason}); run it again to go on.", directory=self._folder
@@ -344,10 +356,6 @@ class _Lesson:
     def _write_json(path: Path, content: object) -> None:
         with replacing(path) as draft:
             draft.write_text(json.dumps(content))
-
-
-HARDEST = 25.0
-"""Force (eV/A) beyond which a frame is left out: ions overlap."""
 
 
 def _spread(run: list[Snapshot], number: int) -> list[Snapshot]:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ __all__ = ["read_frames", "read_student", "write_frames", "write_student"]
 
 def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> None:
     """Write labelled frames, which may differ in size and composition."""
-    arrays = {"n_frames": np.array(len(frames))}
+    arrays: dict[str, Any] = {"n_frames": np.array(len(frames))}
     for k, frame in enumerate(frames):
         arrays[f"{k}.symbols"] = np.array(frame.symbols)
         arrays[f"{k}.positions"], arrays[f"{k}.cell"] = frame.positions, frame.cell

@@ -77,10 +77,10 @@ def teacher_run(
 
 
 SHAKES = (0.03, 0.10)
-"""Least and largest width (A) of displacements of rattled frames: thermal motion at 100 to 1000 K."""
+"""Least and largest width (A) of random displacements: thermal motion at 100 to 1000 K."""
 
 STRAINS = (0.97, 1.03)
-"""Least and largest factor of the lengths of their cells: expansion up to 1500 K, and as much less."""
+"""Least and largest factor of the cell's lengths: expansion up to 1500 K, and as much less."""
 
 SHEAR = 0.02
 
@@ -90,7 +90,7 @@ def rattled(snapshots: Sequence[Snapshot], number: int, *, seed: int) -> list[Sn
     rng = np.random.default_rng(seed)
     frames = []
     for _ in range(number):
-        symbols, positions, cell = snapshots[rng.integers(len(snapshots))]
+        symbols, positions, cell = snapshots[int(rng.integers(len(snapshots)))]
         strain = np.eye(3) + SHEAR * rng.normal(size=(3, 3))
         strain = 0.5 * (strain + strain.T) * rng.uniform(*STRAINS)
         moves = rng.normal(size=positions.shape) * rng.uniform(*SHAKES)

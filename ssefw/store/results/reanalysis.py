@@ -1,0 +1,86 @@
+"""Outcomes as a newer analysis of the same frames sees them.
+
+`ssefw results build` keeps what it derives in a collection of its own. An outcome stays what its
+campaign concluded; whoever learns from conductivities takes the newer one.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssefw.documents import Barrier, Conductivity, Diffusivity, Outcome, OutcomeStatus
+from ssefw.store.decoding import decoded_record
+
+__all__ = ["ANALYSIS", "BARRIERS", "CONDUCTIVITIES", "newer_analyses", "reanalyzed", "version_of"]
+
+CONDUCTIVITIES, BARRIERS = "conductivities", "barriers"
+ANALYSIS = "analysis"
+"""Under which an outcome's provenance says the version of its analysis."""
+
+FIRST = "1"
+"""The version of outcomes that say none."""
+
+STATUS: dict[str, OutcomeStatus] = {
+    "value": "determined",
+    "upper_bound": "bound",
+    "lower_bound": "bound",
+    "undetermined": "undetermined",
+}
+
+
+def version_of(outcome: Outcome) -> str:
+    """Return the version of the analysis that an outcome rests on."""
+    return outcome.provenance.versions.get(ANALYSIS, FIRST)
+
+
+def newer_analyses(database: Any) -> dict[str, dict[str, Any]]:
+    """Return what was derived anew, by its key.
+
+    That is campaign/candidate of a conductivity, candidate/ion/method of a barrier.
+    """
+    return {
+        record["key"]: record for name in (CONDUCTIVITIES, BARRIERS) for record in
+        database[name].find({})
+    }  # fmt: skip
+
+
+def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
+    """Return an outcome with what another version of the analysis says of it, if there is any.
+
+    One whose analysis is of the same version stays as it is.
+    """
+    if outcome.conductivity is None and outcome.barrier is not None:
+        return _with_barrier(outcome, outcome.barrier, derived)
+    record = derived.get(f"{outcome.campaign}/{outcome.candidate_id}")
+    if record is None or record["analysis_version"] == version_of(outcome):
+        return outcome
+    fit = decoded_record(record["conductivity"]) if record["conductivity"] else None
+    points = decoded_record(record["diffusivities"])
+    reasons = [problem["reason"] for problem in record["problems"]]
+    if fit is not None:
+        status, reason = STATUS[fit.conductivity.kind], fit.conductivity.reason
+    else:
+        status, reason = "undetermined", reasons[0] if reasons else "no temperature could be used"
+    versions = {**outcome.provenance.versions, ANALYSIS: record["analysis_version"]}
+    return outcome.model_copy(
+        update={
+            "status": status,
+            "reason": reason,
+            "conductivity": _checked(fit),
+            "diffusivities": tuple(item for item in points if isinstance(item, Diffusivity)),
+            "provenance": outcome.provenance.model_copy(update={"versions": versions}),
+        }
+    )
+
+
+def _with_barrier(outcome: Outcome, barrier: Barrier, derived: Mapping[str, Any]) -> Outcome:
+    record = derived.get(f"{outcome.candidate_id}/{barrier.specie}/{barrier.method}")
+    if record is None or record["analysis_version"] == version_of(outcome):
+        return outcome
+    found = decoded_record(record["barrier"])
+    versions = {**outcome.provenance.versions, ANALYSIS: record["analysis_version"]}
+    provenance = outcome.provenance.model_copy(update={"versions": versions})
+    return outcome.model_copy(update={"barrier": found, "provenance": provenance})
+
+
+def _checked(fit: Any) -> Conductivity | None:
+    return fit if isinstance(fit, Conductivity) else None
