@@ -6,8 +6,8 @@ frames on which they disagree, or that lie outside the range of training, are la
 teacher, and both are fitted again, until every run comes to its end without a doubt worth a label.
 
 All that is computed lies in one folder as whole files named by what they are, every step is the
-same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop goes
-on and ends with the same potential.
+same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop
+goes on and ends with the same potential.
 """
 
 import json
@@ -22,6 +22,7 @@ from pymatgen.core import Structure
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import MDSettings, settings_hash
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
+from ssefw.engines.students.acceptance import TeacherRun
 from ssefw.engines.students.exploration import choose, explore
 from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
 from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
@@ -107,6 +108,8 @@ class Learned:
     ----------
     student, second
         The potential, and the one it was compared with.
+    teacher_runs
+        The teacher's own dynamics, for acceptance.
     first_errors
         Of the first fit on the held-out frames.
     rounds
@@ -119,6 +122,7 @@ class Learned:
 
     student: NEP
     second: NEP
+    teacher_runs: tuple[TeacherRun, ...]
     first_errors: FitErrors
     rounds: tuple[Round, ...]
     stable: bool
@@ -209,7 +213,8 @@ class _Lesson:
     def take(self) -> Learned:
         """Do what is not done yet."""
         settings = self._settings
-        kept, held_out = self._first_frames()
+        runs = self._teacher_runs()
+        kept, held_out = self._first_frames(runs)
         starts = [frames[0] for frames in self._by_structure(kept)]
         frames = [*kept, *self._labels("rattled.npz", lambda: self._rattled(kept))]
         students = self._students(0, frames, None)
@@ -233,10 +238,10 @@ class _Lesson:
             if stable and len(new) <= len(survived):
                 break
         n_labels = len(held_out) + len(frames)
-        return Learned(*students, first_errors, tuple(rounds), stable, n_labels)
+        return Learned(*students, tuple(runs), first_errors, tuple(rounds), stable, n_labels)
 
-    def _first_frames(self) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
-        """Return labelled frames of the teacher's own runs, to learn from and held out."""
+    def _teacher_runs(self) -> list[TeacherRun]:
+        """Return the teacher's own dynamics of each structure at each temperature."""
         settings, runs = self._settings, []
         for s, structure in enumerate(self._structures):
             for temperature in settings.temperatures:
@@ -247,18 +252,23 @@ class _Lesson:
                     steps_per_frame=STEPS_PER_FRAME,
                     seed=settings.seed + 1,
                 )
-                runs.append(
-                    teacher_run(
-                        self._engine,
-                        structure,
-                        md,
-                        steps=steps * STEPS_PER_FRAME,
-                        folder=self._folder / f"teacher-{s}-{temperature:g}K",
-                        stop=self._stop,
-                    )
+                frames = teacher_run(
+                    self._engine,
+                    structure,
+                    md,
+                    steps=steps * STEPS_PER_FRAME,
+                    folder=self._folder / f"teacher-{s}-{temperature:g}K",
+                    stop=self._stop,
                 )
-        each = max(5, settings.frames // len(runs))
-        chosen = [_spread(run, each) for run in runs]
+                runs.append(TeacherRun(temperature, frames, STEPS_PER_FRAME * md.timestep))
+        return runs
+
+    def _first_frames(
+        self, runs: Sequence[TeacherRun]
+    ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
+        """Return labelled frames of the teacher's own runs, to learn from and held out."""
+        each = max(5, self._settings.frames // len(runs))
+        chosen = [_spread(run.frames, each) for run in runs]
         labelled = self._labels(
             "teacher.npz", lambda: [frame for run in chosen for frame in run], hardest=np.inf
         )
@@ -358,7 +368,7 @@ class _Lesson:
             draft.write_text(json.dumps(content))
 
 
-def _spread(run: list[Snapshot], number: int) -> list[Snapshot]:
+def _spread(run: Sequence[Snapshot], number: int) -> list[Snapshot]:
     """Return frames evenly spread over a run, without its first tenth, which still heats up."""
     first = len(run) // 10
     number = min(number, len(run) - first)

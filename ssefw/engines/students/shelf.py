@@ -8,7 +8,13 @@ from ssefw.errors import ConfigurationError
 from ssefw.nep import NEP
 from ssefw.settings import load_settings
 
-__all__ = ["add_potential", "find_potential", "load_potential", "potential_files"]
+__all__ = [
+    "add_potential",
+    "find_potential",
+    "load_potential",
+    "potential_card",
+    "potential_files",
+]
 
 SUFFIX = ".nep"
 SHORTEST = 6
@@ -22,6 +28,11 @@ def _shelf() -> Path:
 def potential_files() -> list[Path]:
     """Return the files of the potentials that are there, the newest first."""
     return sorted(_shelf().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
+
+
+def potential_card(digest: str) -> Path:
+    """Return the file of a potential's card, whether it exists or not."""
+    return _shelf() / f"{digest}.json"
 
 
 def add_potential(model: NEP) -> Path:
