@@ -8,7 +8,8 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "mistakes", "processes", "units"},
+    {"errors", "units"},
+    {"files", "mistakes", "processes"},
     {"settings", "documents", "schedulers"},
     {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "work": ("campaign.work", "Run jobs from the launch pad until none is left."),
     "launch": ("campaign.launch", "Keep the queue of a cluster fed with jobs."),
     "status": ("campaign.status", "Show how far campaigns are."),
+    "jobs": ("campaign.jobs", "List jobs that run or failed: where each is, and why."),
+    "log": ("campaign.log", "Show the output of a candidate's calculation."),
     "resume": ("campaign.resume", "Take up a campaign where it stopped, however it stopped."),
     "results": ("records.results", "List, show and export what was computed."),
     "pause": ("campaign.pause", "Hold a campaign, candidates or a stage."),

@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "settings",
     "store_option",
+    "warn_of_missing",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -156,6 +157,14 @@ def changed(plan: "Plan") -> "Change | None":
             return change_of(plan, connection)
     except StoreError:
         return None
+
+
+def warn_of_missing(plan: "Plan") -> None:
+    """Say what jobs of a plan would lack if they ran on this machine."""
+    from ssefw.campaigns.planning.needs import missing_for
+
+    for said in missing_for(plan):
+        click.echo(f"Warning: jobs that run on this machine will fail. {said}", err=True)
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -118,6 +118,14 @@ class Engine(MSONable, ABC):
 
         Called before a campaign is submitted, on a machine that need not have the program.
         """
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield what this machine lacks to calculate with these elements, each with its remedy.
+
+        Programs, pseudopotentials, and parallel settings that do not fit the command. Looked for
+        before a campaign is run.
+        """
+        yield from ()
 
     def check_band(self, structure: Structure, *, n_images: int) -> None:
         """Raise an EngineError where a band of this cell could not be computed here.

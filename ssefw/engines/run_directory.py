@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,7 +23,29 @@ from ssefw.documents import EndReason, Segment
 from ssefw.errors import DataError, EngineError
 from ssefw.settings import load_settings
 
-__all__ = ["RunDirectory", "read_progress", "write_atomically"]
+__all__ = ["RunDirectory", "noted_folder", "noting_folder", "read_progress", "write_atomically"]
+
+_NOTE: ContextVar[Path | None] = ContextVar("file that says in which folder a job calculates")
+
+
+@contextmanager
+def noting_folder(file: Path) -> Iterator[None]:
+    """Write into a file which folder is worked in, so that others find what is calculated there."""
+    token = _NOTE.set(file)
+    try:
+        yield
+    finally:
+        _NOTE.reset(token)
+
+
+def noted_folder(file: Path) -> Path | None:
+    """Return the folder that such a file names, if it is there."""
+    try:
+        folder = Path(file.read_text())
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
+
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +139,9 @@ class RunDirectory:
                     f"Another process is working in {self.path}; wait for it or stop it.",
                     directory=self.path,
                 ) from error
+            if (note := _NOTE.get(None)) is not None:
+                with contextlib.suppress(OSError):
+                    note.write_text(str(self.path.resolve()))
             yield
 
     def chunk_files(self) -> list[Path]:

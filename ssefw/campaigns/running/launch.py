@@ -22,17 +22,19 @@ from ssefw.campaigns.planning.change import Change, retire
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import Entry, entries
 from ssefw.campaigns.running.heartbeat import beating
+from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.campaigns.running.worker_names import Worker, this_worker
 from ssefw.campaigns.steering.budget import hold_if_spent, lift_budget
 from ssefw.campaigns.steering.holds import add_spending, without_held
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
+from ssefw.engines import noted_folder, noting_folder
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import LaunchError, StoreError
 from ssefw.settings import Settings
 from ssefw.store import Address, Connection, outages_reported
 
-__all__ = ["Submitted", "campaign_record", "submit", "work"]
+__all__ = ["Submitted", "Worked", "campaign_record", "submit", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +53,14 @@ class Submitted:
 
     added: int
     present: int
+
+
+@dataclass(frozen=True)
+class Worked:
+    """How many jobs a worker has run, and how many of these failed."""
+
+    jobs: int = 0
+    failed: int = 0
 
 
 def campaign_record(plan: Plan) -> CampaignRecord:
@@ -189,8 +199,8 @@ def work(
     stop: threading.Event,
     campaign: str | None = None,
     patience: float = math.inf,
-) -> int:
-    """Run what is ready, until nothing is or `stop` is set; return how many jobs were run.
+) -> Worked:
+    """Run what is ready, until nothing is or `stop` is set.
 
     Parameters
     ----------
@@ -208,7 +218,7 @@ def work(
     base = settings.scratch_folder() / "launches" / me.name
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
     budgets = _Budgets(connection)
-    count, busy = 0, time.monotonic()
+    done, busy = Worked(), time.monotonic()
     answered = busy
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
@@ -237,13 +247,15 @@ def work(
             answered = time.monotonic()
             if is_ready:
                 with outages_reported(connection.address):
-                    count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
+                    folder = base / f"{done.jobs:06d}"
+                    one = _launch_one(connection, fireworker, folder, me, budgets)
+                done = Worked(done.jobs + one.jobs, done.failed + one.failed)
                 busy = time.monotonic()
             elif time.monotonic() - busy < patience and is_active:
                 stop.wait(POLL_SECONDS)
             else:
                 break
-    return count
+    return done
 
 
 def _categories(text: str) -> str | list[str]:
@@ -269,23 +281,33 @@ class _Budgets:
 
 def _launch_one(
     connection: Connection, fireworker: FWorker, folder: Path, me: Worker, budgets: _Budgets
-) -> int:
+) -> Worked:
     """Run one job in a folder of its own, which goes if the job leaves nothing in it."""
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
     began = time.monotonic()
-    was_run = launch_rocket(connection.launchpad, fireworker, strm_lvl="CRITICAL")
+    whereabouts = folder / RUN_FOLDER
+    with noting_folder(whereabouts):
+        was_run = launch_rocket(connection.launchpad, fireworker, strm_lvl="CRITICAL")
     os.chdir(folder.parent)
+    if noted_folder(whereabouts) is None:  # all that was in it is in the store
+        whereabouts.unlink(missing_ok=True)
     note = folder / "FW.json"
+    has_failed = False
     if was_run and note.exists():
-        campaign = json.loads(note.read_text())["spec"].get("campaign")
+        job = json.loads(note.read_text())
+        campaign = job["spec"].get("campaign")
         if campaign:
             seconds = time.monotonic() - began
             add_spending(connection, campaign, core_hours=seconds * me.cores / 3600.0)
             budgets.keep(campaign)
+        failed = {"fw_id": job["fw_id"], "state": "FIZZLED"}
+        has_failed = connection.launchpad.fireworks.find_one(failed, {"_id": True}) is not None
+        if has_failed:
+            logger.warning("%s of %s failed", job["name"], job["spec"].get("candidate", "a flow"))
     note.unlink(missing_ok=True)
     _remove_if_empty(folder)
-    return int(bool(was_run))
+    return Worked(int(bool(was_run)), int(has_failed))
 
 
 def _is_active(connection: Connection, query: dict[str, Any]) -> bool:

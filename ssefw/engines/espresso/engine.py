@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from ssefw.engines.espresso.inputs import (
 from ssefw.engines.espresso.job import PW_OUTPUT
 from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.neb_run import NebRun
+from ssefw.engines.espresso.needs import missing_here
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import (
     Pseudopotential,
@@ -103,6 +104,16 @@ class EspressoEngine(Engine):
         That of Quantum ESPRESSO is in the provenance of each result.
         """
         return {name: version(name) for name in ("ase", "custodian")}
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:
+        """Yield which program or pseudopotential is not here, and how the layout misfits."""
+        yield from missing_here(
+            elements,
+            family=self.family,
+            files=self.pseudo_files,
+            layout=self.layout,
+            has_bands=has_bands,
+        )
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Estimate a self-consistent calculation; None where pseudopotentials are missing."""

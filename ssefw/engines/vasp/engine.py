@@ -2,7 +2,7 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -14,6 +14,7 @@ from pymatgen.io.vasp.sets import VaspInputSet
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.needs import cell_with
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
@@ -88,6 +89,11 @@ class VaspEngine(Engine):
         preset = self._preset
         for task in preset.tasks:
             check_tags(self.incar, task)
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield which program or POTCAR is not here, and how NCORE and the like misfit."""
+        vasp_set = self._input_set("relax", VaspCell.of(cell_with(elements)), {})
+        yield from process.missing_here(vasp_set, needs_potcars=not self.potcar_spec)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what writes, watches and reads.
