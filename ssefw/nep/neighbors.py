@@ -1,8 +1,8 @@
 """Pairs of atoms within a cut-off, in time proportional to the number of atoms.
 
-Atoms are sorted into bins that are no thinner than they must be; a cell thinner than the cut-off is
-one bin along that axis, whose images are visited one by one. So one search serves a primitive cell
-whose atoms neighbor their own images and a box of ten thousand atoms.
+Atoms are sorted into bins of half the cut-off; a cell thinner than that is one bin along that axis,
+whose images are visited one by one. So one search serves a primitive cell whose atoms neighbor
+their own images and a box of ten thousand atoms.
 """
 
 import math
@@ -30,7 +30,7 @@ def _bins(cell: FloatArray, cutoff: float, n_atoms: int) -> tuple[IntArray, IntA
     for axis in range(3):
         normal = np.cross(cell[(axis + 1) % 3], cell[(axis + 2) % 3])
         height = volume / math.sqrt(normal[0] ** 2 + normal[1] ** 2 + normal[2] ** 2)
-        count[axis] = min(most, max(1, int(height / cutoff)))
+        count[axis] = min(most, max(1, int(2.0 * height / cutoff)))
         reach[axis] = math.ceil(cutoff * count[axis] / height)
     return count, reach
 
@@ -43,7 +43,7 @@ def _grown(array: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-a
 
 
 @numba.njit(cache=True)
-def neighbors(  # one pass over atoms, bins and images, compiled
+def neighbors(  # noqa: C901 - atoms, bins and their images in one compiled pass
     positions: FloatArray, cell: FloatArray, cutoff: float
 ) -> tuple[npt.NDArray[np.int64], IntArray, FloatArray]:
     """Return all neighbors of all atoms of a crystal, each pair from both sides.
@@ -66,14 +66,17 @@ def neighbors(  # one pass over atoms, bins and images, compiled
     n = len(positions)
     count, reach = _bins(cell, cutoff, n)
     frac = positions @ np.linalg.inv(cell)
+    # Atoms brought into the cell, and by which vector.
     wrap = np.floor(frac)
+    home = wrap @ cell
+    inside = positions - home
     of_atom = np.empty((n, 3), np.int32)
     head = np.full(count[0] * count[1] * count[2], -1, np.int32)
     following = np.empty(n, np.int32)
     for i in range(n - 1, -1, -1):  # backwards, so that the atoms of a bin come in their order
         for axis in range(3):
-            inside = int((frac[i, axis] - wrap[i, axis]) * count[axis])
-            of_atom[i, axis] = min(inside, count[axis] - 1)
+            bin_of = int((frac[i, axis] - wrap[i, axis]) * count[axis])
+            of_atom[i, axis] = min(bin_of, count[axis] - 1)
         b = (of_atom[i, 0] * count[1] + of_atom[i, 1]) * count[2] + of_atom[i, 2]
         following[i] = head[b]
         head[b] = i
@@ -90,22 +93,22 @@ def neighbors(  # one pass over atoms, bins and images, compiled
                     image_w = math.floor(w / count[2])
                     b = (u - image_u * count[0]) * count[1] + (v - image_v * count[1])
                     j = head[b * count[2] + (w - image_w * count[2])]
+                    if j < 0:
+                        continue
+                    same = image_u == 0 and image_v == 0 and image_w == 0
+                    sx = image_u * cell[0, 0] + image_v * cell[1, 0] + image_w * cell[2, 0]
+                    sy = image_u * cell[0, 1] + image_v * cell[1, 1] + image_w * cell[2, 1]
+                    sz = image_u * cell[0, 2] + image_v * cell[1, 2] + image_w * cell[2, 2]
+                    x0, y0, z0 = sx - inside[i, 0], sy - inside[i, 1], sz - inside[i, 2]
                     while j >= 0:
-                        s0 = image_u + wrap[i, 0] - wrap[j, 0]
-                        s1 = image_v + wrap[i, 1] - wrap[j, 1]
-                        s2 = image_w + wrap[i, 2] - wrap[j, 2]
-                        sx = s0 * cell[0, 0] + s1 * cell[1, 0] + s2 * cell[2, 0]
-                        sy = s0 * cell[0, 1] + s1 * cell[1, 1] + s2 * cell[2, 1]
-                        sz = s0 * cell[0, 2] + s1 * cell[1, 2] + s2 * cell[2, 2]
-                        x = positions[j, 0] - positions[i, 0] + sx
-                        y = positions[j, 1] - positions[i, 1] + sy
-                        z = positions[j, 2] - positions[i, 2] + sz
-                        itself = i == j and s0 == 0 and s1 == 0 and s2 == 0
-                        if not itself and x * x + y * y + z * z < farthest:
+                        x, y, z = inside[j, 0] + x0, inside[j, 1] + y0, inside[j, 2] + z0
+                        if x * x + y * y + z * z < farthest and not (same and i == j):
                             if found == len(index):
                                 index, shift = _grown(index, 2 * found), _grown(shift, 2 * found)
                             index[found] = j
-                            shift[found, 0], shift[found, 1], shift[found, 2] = sx, sy, sz
+                            shift[found, 0] = sx + home[i, 0] - home[j, 0]
+                            shift[found, 1] = sy + home[i, 1] - home[j, 1]
+                            shift[found, 2] = sz + home[i, 2] - home[j, 2]
                             found += 1
                         j = following[j]
         start[i + 1] = found
