@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -92,13 +92,9 @@ def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
 
 def configured(kind: type[E], name: str, options: tuple[str, ...]) -> E:
     """Return an engine with the settings that were given as KEY=VALUE."""
-    values = engine_values(options)
-    known = [entry.name for entry in fields(kind)]
-    unknown = sorted(values.keys() - set(known))
-    if unknown:
-        msg = f"The engine {name} does not take {', '.join(unknown)}, but {', '.join(known)}."
-        raise click.UsageError(msg)
-    return kind(**values)
+    engine = kind(**check_settings(kind, engine_values(options), of=f"The engine {name}"))
+    engine.check()
+    return engine
 
 
 def json_option(command: F) -> F:
