@@ -14,6 +14,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.ase import AseEngine
+from ssefw.engines.ase.calculators import make_calculator
 from ssefw.engines.students import (
     LearnSettings,
     StudentEngine,
@@ -64,6 +65,8 @@ print(learn([CRYSTAL], AseEngine(calculator=EMT), Path(sys.argv[1]), HOW).studen
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lesson")
+    # ASE's EMT keeps its list of neighbors, and with it the order of its sums, from test to test.
+    make_calculator.cache_clear()
     return folder, learn([CRYSTAL], AseEngine(calculator=EMT), folder, HOW)
 
 
