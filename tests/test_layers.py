@@ -27,8 +27,8 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/launch.py",
         "campaigns/offline.py",
+        "campaigns/worker.py",
         "store/connection.py",
         "store/embedded.py",
         "store/launchpad.py",

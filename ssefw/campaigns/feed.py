@@ -16,15 +16,13 @@ from typing import Any
 
 from ssefw.campaigns.budget import budget_of, hold_if_spent
 from ssefw.campaigns.causes import retry_failed
-from ssefw.campaigns.heartbeat import Lookout
 from ssefw.campaigns.holds import without_held
 from ssefw.campaigns.lease import Lease
-from ssefw.campaigns.leftovers import Leftovers
-from ssefw.campaigns.lost import release_lost
 from ssefw.campaigns.offline import Desk, parcels_of
 from ssefw.campaigns.queues import QueueSilentError, Rejected
 from ssefw.campaigns.site import Limits, Site
 from ssefw.campaigns.spec import ResourcesSpec
+from ssefw.campaigns.upkeep import Upkeep
 from ssefw.campaigns.watch import campaigns_in, latest_record
 from ssefw.documents import CampaignRecord
 from ssefw.errors import LaunchError
@@ -118,8 +116,7 @@ class Feeder:
     def __post_init__(self) -> None:
         self._lease = Lease(self.connection, "launcher")
         self._desk = Desk(self.connection)
-        self._lookout = Lookout()
-        self._leftovers = Leftovers()
+        self._upkeep = Upkeep(self.connection, self.folder.parent)
 
     def round(self) -> Round:
         """Look once, and do what is due.
@@ -136,8 +133,7 @@ class Feeder:
             ended = self._follow()
         except QueueSilentError as error:
             return Round(left=self._left(), notes=(str(error),))
-        self._leftovers.mend(self.connection)
-        released = len(release_lost(self.connection, lookout=self._lookout))
+        released = len(self._upkeep.look())
         if self.site.offline:
             released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]
         names = list(self.campaigns) or campaigns_in(self.connection)

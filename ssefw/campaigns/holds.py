@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ssefw.campaigns.heartbeat import running_seconds
 from ssefw.store import Connection
 
 __all__ = [
@@ -23,7 +24,6 @@ __all__ = [
     "holds",
     "jobs_query",
     "lift",
-    "running_hours",
     "spent",
     "without_held",
 ]
@@ -158,16 +158,20 @@ def spent(connection: Connection, campaign: str, *, running: bool = True) -> flo
         )
         if firework["launches"]
     }
+    told = running_seconds(connection)
     for launch in connection.launchpad.launches.find(
-        {"launch_id": {"$in": sorted(launches)}}, {"fworker.env": True, "state_history": True}
+        {"launch_id": {"$in": sorted(launches)}},
+        {"launch_id": True, "fworker.env": True, "state_history": True},
     ):
         env = (launch.get("fworker") or {}).get("env") or {}
-        total += running_hours(launch) * float(env.get("cores", 1))
+        seconds = told.get(launch["launch_id"])
+        hours = _hours_by_the_date(launch) if seconds is None else seconds / 3600.0
+        total += hours * float(env.get("cores", 1))
     return total
 
 
-def running_hours(launch: Mapping[str, Any]) -> float:
-    """Return for how long a launch has been running."""
+def _hours_by_the_date(launch: Mapping[str, Any]) -> float:
+    """Return for how long a launch has been running whose worker reaches no database."""
     for entry in launch.get("state_history", ()):
         if entry.get("state") == "RUNNING":
             began = datetime.fromisoformat(str(entry["created_on"]))

@@ -1,48 +1,22 @@
-"""Put campaigns on the launch pad, and take work off it: the one place that drives FireWorks."""
+"""Put campaigns on the launch pad."""
 
-import contextlib
-import json
-import logging
-import math
-import os
-import threading
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import Any
 
-import jobflow
-from fireworks import FWorker
-from fireworks.core.rocket_launcher import launch_rocket
-
-from ssefw.campaigns.budget import hold_if_spent, lift_budget
+from ssefw.campaigns.budget import lift_budget
 from ssefw.campaigns.change import Change, retire
-from ssefw.campaigns.heartbeat import beating
-from ssefw.campaigns.holds import add_spending, without_held
 from ssefw.campaigns.loop import begin_loop
 from ssefw.campaigns.plan import Plan
 from ssefw.campaigns.template import Entry, entries
-from ssefw.campaigns.watch import latest_record
-from ssefw.campaigns.worker_names import Worker, this_worker
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
-from ssefw.engines.stopping import stop_check
-from ssefw.errors import LaunchError, StoreError
-from ssefw.settings import Settings
-from ssefw.store import Address, Connection, outages_reported
+from ssefw.errors import LaunchError
+from ssefw.store import Connection
 
-__all__ = ["Submitted", "campaign_record", "submit", "work"]
+__all__ = ["Submitted", "campaign_record", "submit"]
 
-logger = logging.getLogger(__name__)
-
-ACTIVE = ("READY", "RUNNING", "RESERVED")
 BATCH = 100
 """Candidates that are put on the launch pad at a time."""
-POLL_SECONDS = 0.5
-BUDGET_SECONDS = 15.0
-OUTAGE_SECONDS = 600.0
-"""How long a worker without a job waits for a store that does not answer."""
 
 
 @dataclass(frozen=True)
@@ -180,119 +154,3 @@ def _add(connection: Connection, batch: Sequence[Entry]) -> None:
         launchpad.fireworks.insert_many(
             [job for entry in numbered for job in list(entry.fireworks.values())[::-1]]
         )
-
-
-def work(
-    connection: Connection,
-    settings: Settings,
-    *,
-    stop: threading.Event,
-    campaign: str | None = None,
-    patience: float = math.inf,
-) -> int:
-    """Run what is ready, until nothing is or `stop` is set; return how many jobs were run.
-
-    Parameters
-    ----------
-    campaign
-        Work for this campaign only.
-    patience
-        Seconds to stay without a job while other workers run some, since these may bring forth
-        new ones.
-    """
-    jobflow.SETTINGS.JOB_STORE = connection.job_store
-    # Jobs run in folders of their own, where a relative address would mean another store.
-    os.environ["SSEFW_STORE"] = Address(settings.store)
-    os.environ["SSEFW_SCRATCH"] = str(settings.scratch_folder())
-    me = this_worker()
-    base = settings.scratch_folder() / "launches" / me.name
-    ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
-    budgets = _Budgets(connection)
-    count, busy = 0, time.monotonic()
-    answered = busy
-    with contextlib.ExitStack() as stack:
-        stack.callback(os.chdir, Path.cwd())
-        stack.callback(_remove_if_empty, base)
-        stack.enter_context(beating(connection, me.name))
-        time_is_up = stop_check()
-        while not stop.is_set() and time_is_up() is None:
-            try:
-                with outages_reported(connection.address):
-                    query = without_held(connection, ours)
-                    fireworker = FWorker(
-                        name=me.name,
-                        category=_categories(settings.category),
-                        query=query,
-                        env=me.record,
-                    )
-                    is_ready = connection.launchpad.run_exists(fireworker)
-                    is_active = is_ready or _is_active(connection, query)
-            except StoreError as error:
-                # Between two jobs nothing is at stake, and the store may be back soon.
-                if time.monotonic() - answered > OUTAGE_SECONDS:
-                    raise
-                logger.warning("%s Trying again.", error)
-                stop.wait(POLL_SECONDS)
-                continue
-            answered = time.monotonic()
-            if is_ready:
-                with outages_reported(connection.address):
-                    count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
-                busy = time.monotonic()
-            elif time.monotonic() - busy < patience and is_active:
-                stop.wait(POLL_SECONDS)
-            else:
-                break
-    return count
-
-
-def _categories(text: str) -> str | list[str]:
-    """Return what FireWorks calls categories; none means all."""
-    return [word.strip() for word in text.split(",") if word.strip()] or ""
-
-
-@dataclass
-class _Budgets:
-    """Looks at budgets after jobs; not after each, since a large campaign is a large record."""
-
-    connection: Connection
-    seen: dict[str, float] = field(default_factory=dict)
-
-    def keep(self, campaign: str) -> None:
-        """Hold the campaign if its budget is spent."""
-        if time.monotonic() - self.seen.get(campaign, -math.inf) < BUDGET_SECONDS:
-            return
-        self.seen[campaign] = time.monotonic()
-        with contextlib.suppress(StoreError):  # a workflow that came without its campaign
-            hold_if_spent(self.connection, latest_record(self.connection, campaign))
-
-
-def _launch_one(
-    connection: Connection, fireworker: FWorker, folder: Path, me: Worker, budgets: _Budgets
-) -> int:
-    """Run one job in a folder of its own, which goes if the job leaves nothing in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    os.chdir(folder)
-    began = time.monotonic()
-    was_run = launch_rocket(connection.launchpad, fireworker, strm_lvl="CRITICAL")
-    os.chdir(folder.parent)
-    note = folder / "FW.json"
-    if was_run and note.exists():
-        campaign = json.loads(note.read_text())["spec"].get("campaign")
-        if campaign:
-            seconds = time.monotonic() - began
-            add_spending(connection, campaign, core_hours=seconds * me.cores / 3600.0)
-            budgets.keep(campaign)
-    note.unlink(missing_ok=True)
-    _remove_if_empty(folder)
-    return int(bool(was_run))
-
-
-def _is_active(connection: Connection, query: dict[str, Any]) -> bool:
-    states = {"state": {"$in": list(ACTIVE)}}
-    return connection.launchpad.fireworks.find_one({**query, **states}, {"_id": True}) is not None
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

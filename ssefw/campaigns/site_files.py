@@ -155,7 +155,7 @@ def _keepers(folder: Path) -> dict[str, str]:
     """Return what keeps a launcher running on a login node."""
     words = {
         "variables": f"SSEFW_SETTINGS={shlex.quote(str(folder / 'settings.yaml'))}",
-        "command": shlex.join([sys.executable, "-m", "ssefw", "launch"]),
+        "command": shlex.join([sys.executable, "-P", "-m", "ssefw", "launch"]),
         "log": shlex.quote(str(folder / "launcher.log")),
     }
     return {

@@ -114,20 +114,20 @@ def _work(
     quiet: bool,
 ) -> int:
     """Start workers and show how far they are until no job is left that may run."""
-    from ssefw.campaigns.leftovers import Leftovers
-    from ssefw.campaigns.lost import release_lost
     from ssefw.campaigns.supervise import Crew, worker_count
+    from ssefw.campaigns.upkeep import Upkeep
     from ssefw.campaigns.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.report import write_report
 
     campaign = record.campaign
     scratch = settings.scratch_folder()
-    lost = release_lost(connection)
+    upkeep = Upkeep(connection, scratch)
+    lost = upkeep.look()
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()
-    crew, leftovers = Crew(settings, campaign), Leftovers()
+    crew = Crew(settings, campaign)
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
@@ -136,7 +136,7 @@ def _work(
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
             began = time.monotonic()
-            leftovers.mend(connection)
+            upkeep.look()
             show(snapshot(connection, record, scratch))
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))

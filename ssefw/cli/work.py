@@ -32,10 +32,14 @@ def command(
     SIGTERM, SIGINT, SIGUSR1 and the end of the allocation lead to a stop at the next chunk of
     frames; the rest of that run is then ready for another worker.
     """
-    from ssefw.campaigns.launch import work
     from ssefw.campaigns.lost import release_lost
+    from ssefw.campaigns.worker import work
     from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
 
+    if click.get_current_context().find_root().obj.is_own:
+        drop_what_cannot_be_written()
+        end_with_main_thread()
     patience = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()

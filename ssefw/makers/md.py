@@ -11,6 +11,7 @@ from ssefw.engines import Engine, MDSettings, RunDirectory, settings_hash
 from ssefw.engines.stopping import stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
 from ssefw.makers.site import run_folder, trajectories
+from ssefw.store.tenure import ensure_tenure
 from ssefw.store.trajectories import TrajectoryStore
 
 __all__ = ["MDMaker"]
@@ -88,15 +89,27 @@ class MDMaker(Maker):
             "timestep": ledger.timestep,
         }
         run = RunDirectory(run_folder(ledger.key), key=ledger.key, about=about)
-        if run.last_chunk() is None and (newest := store.last_blob(ledger)) is not None:
-            run.restore(newest)  # scratch was purged, or this is another machine
-        self.engine.md(structure, self.settings, run, until=ledger.target_steps, stop=stop_check())
+        # The folder is held until its frames are stored: who comes next finds them there.
+        with run.lock():
+            if (stored := store.ledger(ledger.key)) is not None:
+                goal = ("target_steps", "equilibration_steps")
+                ledger = stored.model_copy(update={name: getattr(ledger, name) for name in goal})
+            if run.last_chunk() is None and (newest := store.last_blob(ledger)) is not None:
+                run.restore(newest)  # scratch was purged, or this is another machine
+            until = ledger.target_steps
+            self.engine.md(structure, self.settings, run, until=until, stop=stop_check())
+            ensure_tenure()
+            return self._store(ledger, run, store)
+
+    def _store(self, ledger: Trajectory, run: RunDirectory, store: TrajectoryStore) -> Trajectory:
+        """Store what is new in a run's folder, and empty it when nothing is left to compute."""
         segments = list(ledger.segments)
         for segment in run.segments(after=ledger.n_steps):
             numbered = segment.model_copy(update={"index": len(segments)})
             segments.append(store.put_frames(ledger.key, numbered, run.chunks_of(segment)))
         record = {name: getattr(ledger, name) for name in type(ledger).model_fields}
         ledger = Trajectory(**record | {"segments": tuple(segments)})
+        ensure_tenure()
         store.save(ledger)
         if ledger.is_complete:
             run.clear()

@@ -9,7 +9,7 @@ import pytest
 
 from ssefw.data import Chunk
 from ssefw.engines import RunDirectory, read_progress
-from ssefw.errors import EngineError
+from ssefw.errors import BusyError, EngineError
 
 
 def chunk(first_frame, *, n_frames=5, segment=0):
@@ -76,7 +76,8 @@ def test_only_what_is_new_is_reported(run):
 
 
 def test_two_processes_do_not_work_in_one_folder(run):
-    with run.lock(), pytest.raises(EngineError, match="Another process"), run.lock():
+    again = RunDirectory(run.path, key=run.key)
+    with run.lock(), pytest.raises(BusyError, match="Another process"), again.lock():
         pass
 
 
@@ -108,7 +109,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing_torn(tmp_path):
         from pathlib import Path
         from ssefw.data import Chunk
         from ssefw.engines import RunDirectory
-        from ssefw.errors import EngineError
+        from ssefw.errors import BusyError, EngineError
         run = RunDirectory(Path(sys.argv[1]), key="k")
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))

@@ -11,8 +11,8 @@ import pytest
 from jobflow import Flow
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.campaigns.launch import work
 from ssefw.campaigns.lost import release_lost
+from ssefw.campaigns.worker import work
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers
