@@ -50,7 +50,7 @@ QUESTIONS = {
     "chemical system Li-P-S": (Ask(system="Li-P-S"), "sigma"),
     "one formula": (Ask(formula="Li3PS4"), None),
     "between 1e-5 and 2e-5, by formula": (Ask(min_sigma=1e-5, max_sigma=2e-5), "formula"),
-    "certainly above 1e-2": (Ask(min_sigma=1e-2, certain=True), "sigma"),
+    "certainly above 1e-2": (Ask(min_sigma=1e-2), "sigma"),
     "gate volume_change": (Ask(gate="volume_change"), None),
     "failed": (Ask(status="failed"), None),
     "one campaign's best": (Ask(campaign="c7"), "sigma"),

@@ -41,7 +41,17 @@ class SsefwError(Exception):
 
 
 class ConfigurationError(SsefwError):
-    """Settings or a campaign file are wrong."""
+    """Settings or a campaign file are wrong.
+
+    Attributes
+    ----------
+    mistakes
+        A line for each; the message is all of them.
+    """
+
+    def __init__(self, *mistakes: str) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
 
 
 class DataError(SsefwError):

@@ -8,12 +8,13 @@ they are part of a result.
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.errors import ConfigurationError
+from ssefw.units import AskedSeconds, AskedWorkers, Limits
 
 __all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
 
@@ -32,13 +33,13 @@ class Settings(BaseModel):
         None,
         description="where calculations run; default: inside the store's folder, else $SCRATCH",
     )
-    workers: int = Field(
-        0, ge=0, description="worker processes of `ssefw run`; 0 is one for each core"
+    workers: Annotated[int, Limits("", least=0, most=4096, whole=True)] = Field(
+        0, description="worker processes of `ssefw run`; 0 is one for each core"
     )
-    threads: int = Field(1, ge=1, description="threads of each worker")
+    threads: AskedWorkers = Field(1, description="threads of each worker")
     category: str = Field("", description="stages this worker takes; empty takes all")
-    patience: float = Field(
-        600.0, ge=0, description="seconds for which workers and launchers wait for a MongoDB server"
+    patience: AskedSeconds = Field(
+        600.0, description="seconds for which workers and launchers wait for a MongoDB server"
     )
     lease: float = Field(
         75.0,
@@ -51,6 +52,11 @@ class Settings(BaseModel):
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    document_modules: str = Field(
+        "",
+        description="packages, with commas between, whose objects stored records may hold "
+        "beside those of ssefw and pymatgen",
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:
@@ -112,9 +118,10 @@ def load_settings() -> LoadedSettings:
         return LoadedSettings(Settings.model_validate(values), sources)
     except ValidationError as error:
         first = error.errors()[0]
+        message = first["msg"].removeprefix("Value error, ")
         key = str(first["loc"][0]) if first["loc"] else "?"
         known = f" Known keys: {', '.join(sorted(fields))}." if key not in fields else ""
         raise ConfigurationError(
             f"Setting {key!r} = {values.get(key)!r} from {sources.get(key, path)} is not valid: "
-            f"{first['msg']}.{known}"
+            f"{message}.{known}"
         ) from error

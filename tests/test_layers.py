@@ -8,7 +8,7 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "processes", "units"},
+    {"errors", "files", "mistakes", "processes", "units"},
     {"settings", "documents"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},

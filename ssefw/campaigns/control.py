@@ -13,9 +13,9 @@ from ssefw.campaigns.holds import Hold, Kind, hold, jobs_query
 from ssefw.campaigns.queues import SCHEDULERS
 from ssefw.campaigns.watch import STAGES, latest_record
 from ssefw.campaigns.worker_names import Worker, worker_of
-from ssefw.data.compositions import spellings
 from ssefw.errors import LaunchError
 from ssefw.store import Connection
+from ssefw.store.lookup import candidate_ids
 
 __all__ = ["Part", "failed_in", "put_on_hold", "rerun", "set_priority", "stop_running"]
 
@@ -34,25 +34,19 @@ class Part:
     def named(
         cls, connection: Connection, campaign: str, *, candidates: Sequence[str], stage: str
     ) -> "Part":
-        """Return a part whose candidates are given by id or formula.
+        """Return a part whose candidates are given by id, formula, name, or an id's beginning.
 
         Raises
         ------
+        StoreError
+            If there is no such campaign, or it has no such candidate.
         LaunchError
-            If the campaign has no such candidate or stage.
+            If there is no such stage.
         """
-        planned = latest_record(connection, campaign).candidates
+        latest_record(connection, campaign)
         ids: list[str] = []
         for word in candidates:
-            names = set(spellings(word))
-            found = [item.candidate_id for item in planned
-                     if names & {item.candidate_id, item.formula}]  # fmt: skip
-            if not found:
-                raise LaunchError(
-                    f"Campaign {campaign!r} has no candidate {word!r}: give an id or a formula, "
-                    f"such as {planned[0].candidate_id} or {planned[0].formula}."
-                )
-            ids += found
+            ids += candidate_ids(connection, word, campaign=campaign)
         if stage and stage.partition(" ")[0] not in STAGES:
             raise LaunchError(
                 f"{stage!r} is no stage: such as relax, md, or 'md 600 K'. "
@@ -65,6 +59,10 @@ class Part:
         """Its jobs on the launch pad."""
         return jobs_query(self.campaign, candidates=self.candidates, stage=self.stage)
 
+    def hold(self, kind: Kind, *, reason: str = "") -> Hold:
+        """Return the hold that keeps its jobs from running."""
+        return Hold(self.campaign, kind, self.candidates, self.stage, reason)
+
     def count(self, connection: Connection, *states: str) -> int:
         """Return how many of its jobs are in any of the states."""
         query = {**self.query, "state": {"$in": list(states or UNFINISHED)}}
@@ -73,7 +71,7 @@ class Part:
 
 def put_on_hold(connection: Connection, part: Part, kind: Kind, *, reason: str = "") -> bool:
     """Let no further job of a part start; return False if it was on hold already."""
-    return hold(connection, Hold(part.campaign, kind, part.candidates, part.stage, reason))
+    return hold(connection, part.hold(kind, reason=reason))
 
 
 def stop_running(connection: Connection, part: Part) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -19,11 +19,13 @@ from ssefw.store import Connection
 __all__ = [
     "Hold",
     "add_spending",
+    "end_loop",
     "held",
     "hold",
     "holds",
     "jobs_query",
     "lift",
+    "lift_part",
     "spent",
     "without_held",
 ]
@@ -45,6 +47,10 @@ class Hold:
         Start of the names of the jobs; empty means all.
     below
         Only jobs of a lower priority than this; None means all.
+    is_over
+        Of a closed loop: no further batch will come.
+    key
+        Of its record in the store; empty before it is in place.
     """
 
     campaign: str
@@ -53,6 +59,13 @@ class Hold:
     stage: str = ""
     reason: str = ""
     below: int | None = None
+    is_over: bool = False
+    key: str = ""
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether what it holds counts as done with, until somebody takes it up again."""
+        return self.kind == "cancel" or self.is_over
 
     @property
     def is_whole(self) -> bool:
@@ -87,6 +100,8 @@ def holds(connection: Connection, campaign: str | None = None) -> list[Hold]:
             stage=record["stage"],
             reason=record["reason"],
             below=record.get("below"),
+            is_over=record.get("is_over", False),
+            key=record["_id"],
         )
         for record in connection.database[HOLDS].find(query)
     ]
@@ -114,10 +129,48 @@ def hold(connection: Connection, new: Hold) -> bool:
 
 def lift(
     connection: Connection, campaign: str, *, kinds: Sequence[Kind] = ("pause", "cancel")
-) -> int:
-    """Take the holds of a campaign away and return how many there were."""
-    query = {"campaign": campaign, "kind": {"$in": list(kinds)}}
-    return int(connection.database[HOLDS].delete_many(query).deleted_count)
+) -> list[Hold]:
+    """Take the holds of a campaign away, and return them."""
+    lifted = [item for item in holds(connection, campaign) if item.kind in kinds]
+    keys = [item.key for item in lifted]
+    connection.database[HOLDS].delete_many({"_id": {"$in": keys}})
+    return lifted
+
+
+def lift_part(
+    connection: Connection, campaign: str, *, candidates: Sequence[str] = (), stage: str = ""
+) -> list[Hold]:
+    """Take away what was paused or cancelled within a part of a campaign, and return it.
+
+    Of a hold on several candidates, the others stay held. A hold that reaches beyond the part, such
+    as one of the whole campaign where a candidate is named, stays as it is.
+    """
+    lifted = []
+    for item in holds(connection, campaign):
+        if item.kind not in {"pause", "cancel"} or not _is_stage_within(item.stage, stage):
+            continue
+        named = tuple(key for key in item.candidates if key in candidates)
+        if candidates and not named:
+            continue
+        left = [key for key in item.candidates if candidates and key not in candidates]
+        mine = {"_id": item.key}
+        if left:
+            connection.database[HOLDS].update_one(mine, {"$set": {"candidates": left}})
+        else:
+            connection.database[HOLDS].delete_one(mine)
+        lifted.append(replace(item, candidates=named or item.candidates))
+    return lifted
+
+
+def _is_stage_within(stage: str, part: str) -> bool:
+    """Whether all jobs of a stage are also of another, as ``md 600 K`` is of ``md``."""
+    return not part or stage == part or stage.startswith(f"{part} ")
+
+
+def end_loop(connection: Connection, campaign: str, *, reason: str, is_over: bool) -> None:
+    """Note at the hold of a closed loop whether a further batch will come."""
+    loop = {"campaign": campaign, "kind": "loop"}
+    connection.database[HOLDS].update_many(loop, {"$set": {"is_over": is_over, "reason": reason}})
 
 
 def held(connection: Connection, campaign: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 from ssefw.campaigns.acquisition import Choice, acquisition_order, expected_hits
 from ssefw.campaigns.budget import hold_if_spent
 from ssefw.campaigns.control import Part, set_priority
-from ssefw.campaigns.holds import Hold, hold, holds
+from ssefw.campaigns.holds import Hold, end_loop, hold, holds
 from ssefw.campaigns.models import feedback_of
 from ssefw.campaigns.rerank import Reranked, rerank
 from ssefw.campaigns.spec import FeedbackSpec
@@ -21,6 +21,8 @@ from ssefw.documents import CampaignRecord, Outcome
 from ssefw.store import Connection
 
 __all__ = ["Turn", "advance", "begin_loop", "is_loop"]
+
+WAIT = "their turn has not come"
 
 OPEN = ["READY", "RUNNING", "RESERVED"]
 
@@ -55,7 +57,7 @@ def is_loop(record: CampaignRecord) -> bool:
 
 def begin_loop(connection: Connection, campaign: str) -> None:
     """Keep the candidates of a loop from running before their turn; call it before adding them."""
-    hold(connection, Hold(campaign, "loop", below=0, reason="their turn has not come"))
+    hold(connection, Hold(campaign, "loop", below=0, reason=WAIT))
 
 
 def advance(connection: Connection, record: CampaignRecord) -> Turn:
@@ -71,6 +73,7 @@ def advance(connection: Connection, record: CampaignRecord) -> Turn:
 
     def turn(reason: str, *, is_over: bool, done: Reranked | None = None) -> Turn:
         said = f"The loop ends: {reason}." if is_over else reason
+        end_loop(connection, record.campaign, reason=reason if is_over else WAIT, is_over=is_over)
         return Turn(released=(), is_over=is_over, hits=hits, reason=said, reranked=done)
 
     if spec.batch is None:
@@ -94,6 +97,7 @@ def advance(connection: Connection, record: CampaignRecord) -> Turn:
     if spec.min_expected is not None and hope < spec.min_expected:
         reason = f"the next {len(choices)} hold {hope:.2g} hits, fewer than {spec.min_expected:g}"
         return turn(reason, is_over=True, done=done)
+    end_loop(connection, record.campaign, reason=WAIT, is_over=False)
     for place, choice in enumerate(choices):
         part = Part(record.campaign, (choice.candidate_id,))
         set_priority(connection, part, len(choices) - place)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from monty.json import MontyDecoder
 from pymatgen.core import Structure
 
 from ssefw.campaigns.feedback import stored_label_set
@@ -28,6 +27,7 @@ from ssefw.errors import DataError, StoreError
 from ssefw.screening.base import Screener, load_screener, make_screener, save_screener
 from ssefw.screening.ranking import rank_materials
 from ssefw.store import Connection
+from ssefw.store.decoding import decoded_record
 
 __all__ = [
     "Difference",
@@ -82,7 +82,7 @@ def _candidate_in(value: Any) -> Candidate | None:
     """Return the candidate among the arguments of a job."""
     if isinstance(value, Mapping):
         if value.get("@class") == "Candidate":
-            found = MontyDecoder().process_decoded(dict(value))
+            found = decoded_record(dict(value))
             return found if isinstance(found, Candidate) else None
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -107,8 +107,8 @@ def fitted_model(
     key = f"models/{digest}"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model"
-        if connection.blobs.exists(key):
-            file.write_bytes(connection.blobs.get(key))
+        if (kept := connection.blobs.get_sound(key)) is not None:
+            file.write_bytes(kept)
             return load_screener(file), digest
         screener.fit(dataset_of(labels, threshold=spec.threshold))
         save_screener(screener, file)

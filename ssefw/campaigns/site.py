@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ssefw.campaigns.queues import SCHEDULERS, Resources, Scheduler
 from ssefw.campaigns.spec import ResourcesSpec
 from ssefw.errors import ConfigurationError, LaunchError
+from ssefw.mistakes import mistakes_in
 from ssefw.settings import Settings, settings_file
 from ssefw.store import Address
+from ssefw.units import AskedCount, AskedSeconds
 
 __all__ = [
     "QUEUE_FILE",
@@ -35,9 +37,9 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    jobs: int = Field(10, ge=1, description="waiting and running together")
-    waiting: int = Field(5, ge=1, description="waiting")
-    per_job: int = Field(1, ge=1, description="ready jobs for which one queue job is submitted")
+    jobs: AskedCount = Field(10, description="waiting and running together")
+    waiting: AskedCount = Field(5, description="waiting")
+    per_job: AskedCount = Field(1, description="ready jobs for which one queue job is submitted")
 
 
 class Site(BaseModel):
@@ -61,7 +63,7 @@ class Site(BaseModel):
     resources: ResourcesSpec = ResourcesSpec()
     limits: Limits = Limits()
     setup: str = ""
-    idle: float = Field(30.0, ge=0)
+    idle: AskedSeconds = 30.0
     offline: bool = False
 
     @property
@@ -159,12 +161,8 @@ def parse_site(text: str, path: Path) -> Site:
     except yaml.YAMLError as error:
         raise ConfigurationError(f"Cannot read {path}: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the file"
-        message = first["msg"].removeprefix("Value error, ")
-        given = first["input"]
-        shown = f", got {given!r}" if isinstance(given, str | int | float) else ""
-        raise ConfigurationError(f"{path}: {key}: {message}{shown}.") from error
+        said = [f"{path}: {what}" for _, what in mistakes_in(error, Site)]
+        raise ConfigurationError(*said) from error
 
 
 def write_private(path: Path, text: str) -> None:

@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ssefw.campaigns.holds import Hold, holds, spent
 from ssefw.documents import CampaignRecord, Outcome
@@ -15,6 +16,8 @@ from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
 __all__ = ["STAGES", "RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
+
+State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
 STAGES = ("bvse", "relax", "hops", "neb", "candidate", "ladder", "md", "diffusivity")
@@ -53,6 +56,8 @@ class Snapshot:
         Candidates that have an outcome.
     held
         Jobs that are ready but paused, cancelled, or beyond the budget.
+    given_up
+        Those of them that were cancelled, or left over when a closed loop ended.
     core_hours
         Spent so far, running jobs included.
     """
@@ -64,6 +69,7 @@ class Snapshot:
     failed: tuple[tuple[str, str], ...]
     running: tuple[RunningMD, ...]
     held: int = 0
+    given_up: int = 0
     holds: tuple[Hold, ...] = ()
     core_hours: float = 0.0
     budget: float | None = None
@@ -73,9 +79,29 @@ class Snapshot:
         return sum(n for (_, state), n in self.stages.items() if state in states)
 
     @property
+    def unfinished(self) -> int:
+        """Jobs that are ready or run, held or not."""
+        return self.count("READY", "RUNNING", "RESERVED")
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no job is left that may run now."""
+        return self.unfinished <= self.held
+
+    @property
     def is_done(self) -> bool:
-        """Whether no job is left that could run."""
-        return self.count("READY", "RUNNING", "RESERVED") <= self.held
+        """Whether no job is left that is to run, now or once a pause or a budget is lifted."""
+        return self.unfinished <= self.given_up
+
+    @property
+    def state(self) -> State:
+        """What the campaign does: ``active`` has jobs that run or may, ``held`` only such as wait.
+
+        ``done`` has neither; its failed jobs stay failed.
+        """
+        if self.is_done:
+            return "done"
+        return "held" if self.is_idle else "active"
 
 
 def campaigns_in(connection: Connection) -> list[str]:
@@ -125,23 +151,35 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
         for firework in fireworks.find({**ours, "state": "FIZZLED"}, wanted)
     ]
     on_hold = holds(connection, record.campaign)
-    held = sum(count for (_, state), count in stages.items() if state == "READY")
-    if not any(item.is_whole for item in on_hold):
-        query = {"$or": [item.query for item in on_hold], "state": "READY"}
-        held = fireworks.count_documents(query) if on_hold else 0
-    ids = {candidate.candidate_id for candidate in record.candidates}
+    given_up = [item for item in on_hold if item.gives_up]
+    # A run that was asked to stop leaves its note of progress behind.
+    at_work = {**ours, "state": "RUNNING", "name": {"$regex": "^md "}}
+    busy = {item["spec"]["candidate"] for item in fireworks.find(at_work, wanted)}
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),
         concluded=_concluded(connection, record.campaign),
         stages=dict(sorted(stages.items(), key=lambda item: _rank(item[0][0]))),
         failed=tuple(failed),
-        running=tuple(run for run in _running(scratch) if run.candidate_id in ids),
-        held=held,
+        running=tuple(run for run in _running(scratch) if run.candidate_id in busy),
+        held=_ready_among(connection, on_hold, stages),
+        given_up=_ready_among(connection, given_up, stages),
         holds=tuple(on_hold),
         core_hours=spent(connection, record.campaign),
         budget=(record.spec.get("budget") or {}).get("core_hours"),
     )
+
+
+def _ready_among(
+    connection: Connection, some: Sequence[Hold], stages: Mapping[tuple[str, str], int]
+) -> int:
+    """Return how many ready jobs some holds keep from running."""
+    if any(item.is_whole for item in some):
+        return sum(count for (_, state), count in stages.items() if state == "READY")
+    if not some:
+        return 0
+    query = {"$or": [item.query for item in some], "state": "READY"}
+    return int(connection.launchpad.fireworks.count_documents(query))
 
 
 def _concluded(connection: Connection, campaign: str) -> int:

@@ -127,7 +127,7 @@ def _configure_logging(verbose: int) -> None:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; a known error becomes one line and exit code 1."""
+    """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
     arguments: list[str] = sys.argv[1:] if args is None else args
     try:
         code: Any = ssefw.main(
@@ -136,11 +136,14 @@ def main(args: list[str] | None = None) -> None:
     except SsefwError as error:
         if "--debug" in arguments:
             raise
-        sys.exit(_say(str(error)))
+        sys.exit(_say(*getattr(error, "mistakes", (str(error),))))
     except click.exceptions.Abort as error:
         sys.exit(_aborted(error))
     except click.ClickException as error:
-        error.show()
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
+        hint = f" See `{where} --help`." if where else ""
+        message = error.format_message().rstrip(".")
+        _say(f"{message}{'' if message.endswith('?') else '.'}{hint}")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted.\n")
@@ -166,6 +169,7 @@ def _aborted(error: click.exceptions.Abort) -> int:
     return 130
 
 
-def _say(message: str) -> int:
-    sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+def _say(*messages: str) -> int:
+    for message in messages:
+        sys.stderr.write(f"Error: {' '.join(message.split())}\n")
     return 1

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+
 if TYPE_CHECKING:
     from ssefw.analysis import Frames
     from ssefw.documents import Conductivity, Diffusivity
@@ -24,25 +26,24 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 @click.option(
     "--temperature",
     "temperatures",
-    type=click.FloatRange(min=0, min_open=True),
+    type=TEMPERATURE,
     multiple=True,
     required=True,
-    metavar="K",
     help="Temperature of the run; once for all files (segments of one run), or once a file.",
 )
-@click.option("--timestep", type=float, metavar="FS", help="Time step, if the files do not tell.")
-@click.option("--stride", type=int, default=1, help="Time steps between frames.")
-@click.option("--equilibration", type=float, default=0.0, metavar="PS", help="Leave out this much.")
-@click.option("--level", type=float, default=0.95, help="Confidence level.")
-@click.option("--target", type=float, default=300.0, metavar="K", help="Extrapolate to this.")
+@click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
+@click.option("--stride", type=COUNT, default=1, help="Time steps between frames.")
+@click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
+@click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")
+@click.option("--target", type=TEMPERATURE, default=300.0, help="Extrapolate to this.")
 @click.option(
     "--form",
     type=click.Choice(["sigma_t", "sigma"]),
     default="sigma_t",
     help="What is a pure exponential in 1/T.",
 )
-@click.option("--charge", type=float, help="Charge of the ion in e.  [default: the usual one]")
-@click.option("--hop-distance", type=float, metavar="A", help="Distance by which hops are counted.")
+@click.option("--charge", type=CHARGE, help="Charge of the ion in e.  [default: the usual one]")
+@click.option("--hop-distance", type=HOP, help="Distance by which hops are counted.")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
 @click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
 @click.option(
@@ -76,6 +77,8 @@ def command(
     Reads XDATCAR, vasprun.xml, ASE .traj, extended XYZ, LAMMPS dumps and output of pw.x, plain or
     compressed, complete or cut off. Several temperatures give an Arrhenius fit.
     """
+    from rich.text import Text
+
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
     from ssefw.analysis.readers import read_frames
     from ssefw.analysis.runs import analysis_record, group_runs
@@ -85,7 +88,7 @@ def command(
         raise click.UsageError("--density writes into the folder of --figures; name one.")
     found = []
     for run in group_runs(files, temperatures):
-        with errors().status(f"Reading {', '.join(str(path) for path in run.paths)}"):
+        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
             frames = read_frames(
                 run.paths,
                 timestep=timestep,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import RESOLUTION, WORKERS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ssefw.bvse.batch import BatchItem
     from ssefw.documents import Barrier, Candidate, Estimate
-
-PLAIN_WIDTH = 160
 
 
 @click.command(epilog="Example: ssefw bvse Li3ErBr6.cif LGPS.cif --plot")
@@ -22,10 +22,9 @@ PLAIN_WIDTH = 160
 @click.option("--ion", default="Li", show_default=True, help="Mobile ion: Li, Na, Mg2+, O2- ...")
 @click.option(
     "--resolution",
-    type=click.FloatRange(min=0, min_open=True),
+    type=RESOLUTION,
     default=0.1,
     show_default=True,
-    metavar="A",
     help="Distance of grid points.",
 )
 @click.option(
@@ -42,9 +41,7 @@ PLAIN_WIDTH = 160
     show_default=True,
     help="Saddle points, the grid itself, or the rule of the CAVD code.",
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: every core]"
-)
+@click.option("--workers", type=WORKERS, help="Processes.  [default: every core]")
 @click.option("--plot", "is_plotted", is_flag=True, help="Draw slice and energy along the path.")
 @click.option(
     "--grid",
@@ -181,13 +178,14 @@ def _candidates(path: Path) -> "list[Candidate]":
 
 
 def _with_progress(items: "Iterator[BatchItem]", total: int) -> "Iterator[BatchItem]":
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    hidden = total == 1 or not console.is_terminal
+    from ssefw.cli.console import errors
+
+    screen = errors()
+    hidden = total == 1 or not screen.is_terminal
     yield from track(
-        items, "site energies", total=total, console=console, transient=True, disable=hidden
+        items, "site energies", total=total, console=screen, transient=True, disable=hidden
     )
 
 
@@ -243,12 +241,10 @@ def _record(item: "BatchItem") -> dict[str, Any]:
 
 
 def _print(items: "list[BatchItem]") -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    out = Console()
-    if not out.is_terminal:
-        out = Console(width=PLAIN_WIDTH)
+    from ssefw.cli.console import console
+
     table = Table(title="Barrier of the site energy (eV)", title_justify="left")
     for name in ("structure", "formula", "ion"):
         table.add_column(name)
@@ -269,7 +265,7 @@ def _print(items: "list[BatchItem]") -> None:
             f"{barrier.wall_time:.1f}",
             "; ".join(barrier.warnings),
         )
-    out.print(table)
+    console().print(table)
 
 
 def _shown(estimate: "Estimate") -> str:

@@ -2,6 +2,7 @@
 
 import click
 
+from ssefw.cli.held import release_of
 from ssefw.cli.options import opened, store_option
 from ssefw.cli.parts import dry_run_option, named_part, part_options
 
@@ -16,8 +17,8 @@ def command(
 ) -> None:
     """Give up the jobs that are left of a campaign, of candidates or of a stage.
 
-    Running jobs store their frames and stop. Nothing that was computed is lost, and `ssefw resume`
-    takes the cancellation back.
+    Running jobs store their frames and stop. What was cancelled counts as done. Nothing that was
+    computed is lost, and `ssefw resume` with --candidate, --stage or --all takes it back.
     """
     from ssefw.campaigns.control import put_on_hold, stop_running
 
@@ -32,4 +33,7 @@ def command(
         put_on_hold(connection, part, "cancel")
         asked, missed = stop_running(connection, part)
     away = f", {missed} cannot be reached from here" if missed else ""
-    click.echo(f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}.")
+    click.echo(
+        f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}. "
+        f"`{release_of(part.hold('cancel'))}` takes it back."
+    )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import SECONDS
 from ssefw.cli.options import json_option, print_json, store_option
 
 
@@ -54,7 +55,7 @@ def show(*, as_json: bool) -> None:
 @json_option
 @click.option("--queue", is_flag=True, help="Try the same on a compute node, by a small job.")
 @click.option("--site", type=click.Path(path_type=Path), help="Folder with the site's queue.yaml.")
-@click.option("--timeout", default=600.0, help="Seconds to wait for that job.")
+@click.option("--timeout", type=SECONDS, default=600.0, help="Seconds to wait for that job.")
 def check(*, as_json: bool, queue: bool, site: Path | None, timeout: float) -> int:
     """Try store, scratch, programs and potentials; exit code 1 if something set does not work."""
     from ssefw.campaigns.site_check import check_site

@@ -1,8 +1,10 @@
 """How tables and messages look."""
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
     from ssefw.documents import Estimate
@@ -10,17 +12,34 @@ if TYPE_CHECKING:
 __all__ = ["console", "errors", "show_estimate"]
 
 PLAIN_WIDTH = 160
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What moves the cursor, changes colors or retitles the window when a terminal gets it."""
+
+
+class _Verbatim(Console):
+    """A console that shows text as it is: names and messages are data and no markup.
+
+    rich would read ``[/scratch/x]`` in the message of a job as the end of a style, and fail.
+    Styles are given by ``style=`` or by `Text`.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(markup=False, emoji=False, **how)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Return text without what would command the terminal."""
+        return super().render_str(CONTROL.sub("\N{REPLACEMENT CHARACTER}", text), **how)
 
 
 def console() -> Console:
     """Return the console of stdout; a file or pipe gets wide, plain lines."""
-    plain = Console()
-    return plain if plain.is_terminal else Console(width=PLAIN_WIDTH)
+    plain = _Verbatim()
+    return plain if plain.is_terminal else _Verbatim(width=PLAIN_WIDTH)
 
 
 def errors() -> Console:
     """Return the console of stderr, where everything goes that is not a result."""
-    return Console(stderr=True)
+    return _Verbatim(stderr=True)
 
 
 def show_estimate(estimate: "Estimate | None", *, digits: int = 2) -> str:

@@ -4,17 +4,16 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import CUTOFF, SPACING, TOLERANCE
 from ssefw.cli.options import configured, json_option, print_json
-
-POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
 @click.command(epilog="Example: ssefw converge Li2S.cif --tolerance 1")
 @click.argument("structure", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--tolerance", type=POSITIVE, default=1.0, help="In meV/atom.", show_default=True)
-@click.option("--cutoff", "cutoffs", type=POSITIVE, multiple=True, help="In Ry; may be repeated.")
+@click.option("--tolerance", type=TOLERANCE, default=1.0, help="In meV/atom.", show_default=True)
+@click.option("--cutoff", "cutoffs", type=CUTOFF, multiple=True, help="In Ry; may be repeated.")
 @click.option(
-    "--spacing", "spacings", type=POSITIVE, multiple=True,
+    "--spacing", "spacings", type=SPACING, multiple=True,
     help="Distance of k-points (1/A); may be repeated.",
 )  # fmt: skip
 @click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.labels_table import print_labels
+from ssefw.cli.numbers import CONDUCTIVITY
 from ssefw.cli.options import OUTPUT, json_option, opened, pick_campaign, print_json, store_option
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def ingest(
 @store_option
 @click.option("--labels", multiple=True, metavar="SET", help="Sets to begin with.  [campaign's]")
 @click.option("--system", help="Screening system.  [campaign's, else composition]")
-@click.option("--threshold", type=float, help="S/cm from which it is superionic.")
+@click.option("--threshold", type=CONDUCTIVITY, help="S/cm from which it is superionic.")
 @METHOD
 @click.option("--no-queue", is_flag=True, help="Leave the priorities of waiting jobs alone.")
 @json_option

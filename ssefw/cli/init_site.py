@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
 from ssefw.cli.options import settings
 
 EXAMPLE = (
@@ -19,13 +20,13 @@ EXAMPLE = (
 @click.option("--scratch", help="Folder for calculations, on a disk that all nodes see.")
 @click.option("--partition", "--queue", "queue", help="Queue of the scheduler.")
 @click.option("--account", help="Account or project that pays.")
-@click.option("--nodes", default=1, help="Nodes of a queue job.")
-@click.option("--tasks", default=1, help="MPI ranks of each node.")
-@click.option("--threads", default=1, help="Threads of each rank.")
-@click.option("--gpus", default=0, help="GPUs of each node.")
+@click.option("--nodes", type=COUNT, default=1, help="Nodes of a queue job.")
+@click.option("--tasks", type=COUNT, default=1, help="MPI ranks of each node.")
+@click.option("--threads", type=COUNT, default=1, help="Threads of each rank.")
+@click.option("--gpus", type=COUNT_OR_NONE, default=0, help="GPUs of each node.")
 @click.option("--walltime", default="24:00:00", help="H:MM:SS of a queue job.")
-@click.option("--jobs", default=10, help="Most queue jobs at a time.")
-@click.option("--waiting", default=5, help="Most queue jobs that wait.")
+@click.option("--jobs", type=COUNT, default=10, help="Most queue jobs at a time.")
+@click.option("--waiting", type=COUNT, default=5, help="Most queue jobs that wait.")
 @click.option("--vasp-cmd", help="Command that runs VASP, such as 'srun vasp_std'.")
 @click.option("--pw-cmd", help="Command that runs pw.x.")
 @click.option("--potcar-dir", help="Folder of VASP's POTCARs.")

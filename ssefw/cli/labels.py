@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, FOLDS, SEED
 from ssefw.cli.options import OUTPUT, json_option, print_json
 
 PATH = click.Path(path_type=Path)
@@ -72,7 +73,7 @@ def import_(
 
 @command.command("show", epilog="Example: ssefw labels show starter --top 10")
 @click.argument("label_set", metavar="SET")
-@click.option("--top", type=int, default=50, help="Most conductive first, so many.")
+@click.option("--top", type=COUNT, default=50, help="Most conductive first, so many.")
 @json_option
 def show(*, label_set: str, top: int, as_json: bool) -> None:
     """List labels, the most conductive first."""
@@ -110,7 +111,12 @@ def show(*, label_set: str, top: int, as_json: bool) -> None:
 
 @command.command("stats", epilog="Example: ssefw labels stats obelix_train.csv")
 @click.argument("label_set", metavar="SET")
-@click.option("--threshold", type=float, default=1e-4, help="S/cm from which it is superionic.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    default=1e-4,
+    help="S/cm from which it is superionic.",
+)
 @json_option
 def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
     """Count classes, bounds, structures and duplicates of a set."""
@@ -142,9 +148,14 @@ def export(*, label_set: str, out: Path) -> None:
     default="k-fold",
     help="How rows are chosen; loco leaves one cluster out.",
 )
-@click.option("-k", "number", type=int, default=5, help="Folds, or random splits.")
-@click.option("--seed", type=int, default=0, help="Seed of the choice.")
-@click.option("--threshold", type=float, default=1e-4, help="S/cm from which it is superionic.")
+@click.option("-k", "number", type=FOLDS, default=5, help="Folds, or random splits.")
+@click.option("--seed", type=SEED, default=0, help="Seed of the choice.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    default=1e-4,
+    help="S/cm from which it is superionic.",
+)
 @click.option("-o", "--out", type=PATH, required=True, help="Folder for one file a split.")
 @json_option
 def split(

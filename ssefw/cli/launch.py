@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import COUNT, INTERVAL
 from ssefw.cli.options import opened, settings, store_option
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 @click.argument("campaigns", nargs=-1)
 @store_option
 @click.option("--site", type=click.Path(path_type=Path), help="Folder with the site's queue.yaml.")
-@click.option("--jobs", type=click.IntRange(1), help="Most queue jobs.  [default: queue.yaml]")
-@click.option("--waiting", type=click.IntRange(1), help="Most that wait.  [default: queue.yaml]")
-@click.option("--interval", default=20.0, help="Seconds between two looks.")
+@click.option("--jobs", type=COUNT, help="Most queue jobs.  [default: queue.yaml]")
+@click.option("--waiting", type=COUNT, help="Most that wait.  [default: queue.yaml]")
+@click.option("--interval", type=INTERVAL, default=20.0, help="Seconds between two looks.")
 @click.option("--once", is_flag=True, help="Look once and go, for cron.")
 @click.option("--stay", is_flag=True, help="Stay when all is done, for campaigns to come.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the job script; submit nothing.")

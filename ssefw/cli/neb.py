@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import CHARGE, FORCE, HOP, IMAGES, LENGTH
 from ssefw.cli.options import configured, json_option, print_json, settings
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ssefw.engines import Engine, NebSettings
     from ssefw.engines.seeding import HopChoice
 
-POSITIVE = click.FloatRange(min=0, min_open=True)
 CROWDED = 8.0
 """Defects closer than this (A) to their images are worth a warning."""
 
@@ -32,7 +32,7 @@ CROWDED = 8.0
     help="An ion hops into a vacancy, an interstitial ion hops, or it pushes an ion on.",
 )  # fmt: skip
 @click.option("--specie", default="Li", help="The ion that moves.")
-@click.option("--max-length", type=POSITIVE, default=6.0, help="Longest hop (A).")
+@click.option("--max-length", type=HOP, default=6.0, help="Longest hop (A).")
 @click.option(
     "--hops", "choice", type=click.Choice(["shortest", "bvse", "all"]), default="shortest",
     help="The shortest classes that cross the crystal, those over the lowest saddle points of the "
@@ -47,14 +47,12 @@ CROWDED = 8.0
     "--first", type=click.Choice(["ase"]),
     help="Relax each band with the ML potential before --engine takes it over.",
 )  # fmt: skip
-@click.option("--min-length", type=POSITIVE, default=10.0, help="Least distance of defects (A).")
+@click.option("--min-length", type=LENGTH, default=10.0, help="Least distance of defects (A).")
+@click.option("--images", type=IMAGES, default=7, help="Images of a band, with both ends.")
+@click.option("--fmax", type=FORCE, default=0.05, help="Force on a converged band (eV/A).")
+@click.option("--end-fmax", type=FORCE, default=0.01, help="Force on relaxed ends (eV/A).")
 @click.option(
-    "--images", type=click.IntRange(min=3), default=7, help="Images of a band, with both ends."
-)
-@click.option("--fmax", type=POSITIVE, default=0.05, help="Force on a converged band (eV/A).")
-@click.option("--end-fmax", type=POSITIVE, default=0.01, help="Force on relaxed ends (eV/A).")
-@click.option(
-    "--charge", type=float,
+    "--charge", type=CHARGE,
     help="Of the cell (e), for vasp and espresso.  [default: -1, with an interstitial ion +1]",
 )  # fmt: skip
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")

@@ -22,8 +22,8 @@ def part_options(command: F) -> F:
             "--candidate",
             "candidates",
             multiple=True,
-            metavar="ID",
-            help="Only this candidate (id or formula); may be repeated.",
+            metavar="CANDIDATE",
+            help="Only this candidate: id or its beginning, formula, or name; may be repeated.",
         ),
         click.argument("campaign", required=False),
     ):

@@ -2,6 +2,7 @@
 
 import click
 
+from ssefw.cli.held import release_of
 from ssefw.cli.options import opened, store_option
 from ssefw.cli.parts import dry_run_option, named_part, part_options
 
@@ -16,7 +17,8 @@ def command(
 ) -> None:
     """Let no further job of a campaign, of candidates or of a stage start.
 
-    Jobs that run end by themselves unless --now. `ssefw resume` goes on.
+    Jobs that run end by themselves unless --now. `ssefw resume` goes on, with --candidate or
+    --stage in a part of it.
     """
     from ssefw.campaigns.control import put_on_hold, stop_running
 
@@ -32,4 +34,4 @@ def command(
             asked, missed = stop_running(connection, part)
             said += f", {asked} workers were asked to stop"
             said += f", {missed} cannot be reached from here" if missed else ""
-    click.echo(f"{said}. `ssefw resume {part.campaign} --no-work` lets them go on.")
+    click.echo(f"{said}. `{release_of(part.hold('pause'))} --no-work` lets them go on.")

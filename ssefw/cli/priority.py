@@ -2,6 +2,7 @@
 
 import click
 
+from ssefw.cli.numbers import PRIORITY
 from ssefw.cli.options import opened, store_option
 from ssefw.cli.parts import dry_run_option, named_part, part_options
 
@@ -9,7 +10,7 @@ from ssefw.cli.parts import dry_run_option, named_part, part_options
 @click.command(epilog="Example: ssefw priority xrdmatch --candidate Li6PS5Cl --to 1000")
 @part_options
 @store_option
-@click.option("--to", "priority", type=int, required=True, help="Higher runs earlier.")
+@click.option("--to", "priority", type=PRIORITY, required=True, help="Higher runs earlier.")
 @dry_run_option
 def command(
     campaign: str | None,

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from ssefw.cli.console import errors
+from ssefw.cli.held import hold_line, worth_saying
 from ssefw.errors import LaunchError, SsefwError
 
 if TYPE_CHECKING:
@@ -26,7 +27,14 @@ if TYPE_CHECKING:
 __all__ = ["submitting", "view", "work_to_the_end"]
 
 POLL_SECONDS = 1.0
+
+JOBS_FAILED = 3
+"""Exit code where nothing is left to run, but jobs have failed."""
+HELD = 4
+"""Exit code where what is left is paused or beyond the budget."""
 INTERRUPTED = 130
+"""Exit code after a signal, as the shell has it for Ctrl-C."""
+
 MINUTE, HOUR = 60.0, 3600.0
 
 
@@ -51,12 +59,15 @@ def work_to_the_end(
 ) -> int:
     """Work until no job is left and no batch of a loop is to come; then learn, and report.
 
-    Returns the exit code: 0, or 130 if it was interrupted.
+    Returns the exit code: 0 if no job failed and nothing is held, else one of those above.
     """
+    from ssefw.campaigns.holds import holds
     from ssefw.campaigns.loop import advance, is_loop
     from ssefw.campaigns.watch import latest_record
 
     record = latest_record(connection, campaign)
+    for item in worth_saying(holds(connection, campaign), is_done=True):
+        click.echo(hold_line(item, record), err=True)
     goes_on, worked = True, False
     while goes_on:
         goes_on = is_loop(record)
@@ -94,7 +105,9 @@ def _conclude(
     path = write_report(connection, record.campaign, settings)
     now = snapshot(connection, record, settings.scratch_folder())
     click.echo(_summary(now, path), err=True)
-    return 0
+    if now.failed:
+        return JOBS_FAILED
+    return HELD if now.state == "held" else 0
 
 
 def _learned(done: "Reranking") -> str:
@@ -131,7 +144,7 @@ def _work(
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
-    if not now.is_done:
+    if not now.is_idle:
         crew.start(workers or worker_count(settings), log=log)
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
@@ -146,7 +159,7 @@ def _work(
     if stop.is_set():
         click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
         return INTERRUPTED
-    if not now.is_done:
+    if not now.is_idle:
         path = write_report(connection, campaign, settings)
         click.echo(_summary(now, path), err=True)
         raise LaunchError(
@@ -172,8 +185,12 @@ def _last_words(log: Path, start: int) -> str:
 
 
 def _summary(now: "Snapshot", path: Path) -> str:
-    failed = f", {len(now.failed)} jobs failed" if now.failed else ""
-    return f"{now.concluded} of {now.n_candidates} candidates concluded{failed}. Report: {path}"
+    parts = [f"{now.concluded} of {now.n_candidates} candidates concluded"]
+    if now.failed:
+        parts.append(f"{len(now.failed)} jobs failed")
+    if now.state == "held":
+        parts.append(f"{now.held} jobs are held")
+    return f"{', '.join(parts)}. Report: {path}"
 
 
 @contextlib.contextmanager
@@ -210,12 +227,12 @@ class _Lines:
 def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
     """Return the campaign as bars: candidates, stages, and each run with speed and time left."""
     bars = Bars(
-        TextColumn("{task.description}", justify="left"),
+        TextColumn("{task.description}", justify="left", markup=False),
         BarColumn(bar_width=30),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     bars.add_task(
-        f"[bold]{now.campaign}",
+        now.campaign,
         total=now.n_candidates,
         completed=now.concluded,
         note=f"{now.concluded}/{now.n_candidates} candidates concluded",

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.asked import understood, why_nothing
 from ssefw.cli.labels_table import print_labels
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import json_option, opened, print_json, store_option
 
 if TYPE_CHECKING:
     from ssefw.documents import Barrier, FoundConductivity, Outcome, Trajectory
     from ssefw.report.training_frames import Select
+    from ssefw.store.query import Reading
 
 KINDS = (
     "outcomes", "candidates", "trajectories", "diffusivities", "conductivities", "barriers",
@@ -22,6 +25,7 @@ RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 ID_SHOWN = 8
 """Characters of an id that tell candidates apart, and that `show` takes."""
+POSSIBLE = "Also those that may lie in the range: what the interval or bound does not exclude."
 STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
 
@@ -34,7 +38,8 @@ STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 @click.option("--campaign", help="Only this campaign.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only outcomes of this status.")
 @click.option("--formula", help="Only this formula, however it is written.")
-@click.option("--min-sigma", type=float, help="Only conductivities of at least so much (S/cm).")
+@click.option("--min-sigma", type=CONDUCTIVITY, help="Only those certainly so conductive (S/cm).")
+@click.option("--possible", is_flag=True, help=POSSIBLE)
 @click.pass_context
 def command(
     context: click.Context,
@@ -45,21 +50,29 @@ def command(
     status: str | None,
     formula: str | None,
     min_sigma: float | None,
+    possible: bool,
 ) -> None:
-    """List outcomes, best conductor first."""
+    """List outcomes, best conductor first.
+
+    With --min-sigma those of which it is certain: the lower end of the interval, or the lower
+    bound, is at least so much. `results find` reads its ranges in the same way.
+    """
     if context.invoked_subcommand is not None:
         return
-    from ssefw.data.compositions import spellings
-    from ssefw.documents import Outcome
-    from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary, with_sigma_above
+    from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary
+    from ssefw.store.query import Ask
 
-    where: dict[str, object] = {"status": status} if status else {}
-    if formula:
-        where["formula"] = {"$in": list(spellings(formula))}
+    ask = Ask(
+        campaign=campaign,
+        status=status,
+        formula=formula,
+        min_sigma=min_sigma,
+        reading="possible" if possible else "certain",
+    )
     with opened(read_only=True) as connection:
-        outcomes = list(connection.results.find(Outcome, campaign=campaign, where=where))
-    if min_sigma is not None:
-        outcomes = list(with_sigma_above(outcomes, min_sigma))
+        ask = understood(connection, "outcomes", ask)
+        outcomes = list(connection.results.ask("outcomes", ask))
+        nothing = "" if outcomes else why_nothing(connection, "outcomes", ask)
     ranked = rank_outcomes(outcomes)
     if as_json:
         for outcome in ranked:
@@ -68,8 +81,10 @@ def command(
         writer = csv.DictWriter(sys.stdout, CSV_COLUMNS)
         writer.writeheader()
         writer.writerows(flat(outcome) for outcome in ranked)
-    else:
+    elif ranked:
         _print_table(ranked)
+    if nothing:
+        click.echo(nothing, err=True)
 
 
 def _print_table(outcomes: "list[Outcome]") -> None:
@@ -77,9 +92,6 @@ def _print_table(outcomes: "list[Outcome]") -> None:
 
     from ssefw.cli.console import console, show_estimate
 
-    if not outcomes:
-        console().print("No outcome fits. `ssefw status` shows what is still running.")
-        return
     table = Table(caption="intervals and bounds at the confidence level of the campaign")
     table.add_column("formula")
     table.add_column("id", no_wrap=True)
@@ -123,7 +135,7 @@ def _bands(barrier: "Barrier | None") -> str:
 @store_option
 @json_option
 def show(candidate: str, *, as_json: bool) -> None:
-    """Show everything that is known of a candidate, by id (or its beginning) or formula.
+    """Show everything that is known of a candidate: by id or its beginning, formula, or name.
 
     Gates, segments of its trajectories, figures, cost, provenance, and its places in rankings.
     """
@@ -149,22 +161,31 @@ def show(candidate: str, *, as_json: bool) -> None:
 @click.option("--element", "elements", multiple=True, help="Must be in it; may be repeated.")
 @click.option("--without", multiple=True, help="Must not be in it; may be repeated.")
 @click.option("--campaign", help="Of this campaign.")
-@click.option("--candidate", help="Of this candidate, by id.")
+@click.option(
+    "--candidate",
+    metavar="CANDIDATE",
+    help="Of this candidate: id or its beginning, formula, or name.",
+)
 @click.option("--status", type=click.Choice(STATUSES), help="Outcomes of this status.")
 @click.option("--engine", help="By this engine, such as chgnet-0.3.0.")
-@click.option("--temperature", type=float, help="At this temperature (K).")
-@click.option("--min-sigma", type=float, help="At least so conductive (S/cm).")
-@click.option("--max-sigma", type=float, help="At most so conductive (S/cm).")
-@click.option("--min-ea", type=float, help="At least this activation energy or barrier (eV).")
-@click.option("--max-ea", type=float, help="At most this activation energy or barrier (eV).")
-@click.option("--certain", is_flag=True, help="The whole interval must lie in the range.")
+@click.option("--temperature", type=TEMPERATURE, help="At this temperature (K).")
+@click.option("--min-sigma", type=CONDUCTIVITY, help="At least so conductive (S/cm).")
+@click.option("--max-sigma", type=CONDUCTIVITY, help="At most so conductive (S/cm).")
+@click.option(
+    "--min-ea", type=LEVEL_OF_ENERGY, help="At least this activation energy or barrier (eV)."
+)
+@click.option(
+    "--max-ea", type=LEVEL_OF_ENERGY, help="At most this activation energy or barrier (eV)."
+)
+@click.option("--possible", is_flag=True, help=POSSIBLE)
+@click.option("--certain", is_flag=True, hidden=True)  # the default, and once was not
 @click.option("--gate", help="With a gate of this code, such as volume_change.")
 @click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
 @click.option("--source", metavar="TEXT", help="Labels from here: a DOI, a row, a campaign.")
 @click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
 @click.option("--reverse", is_flag=True, help="Worst first.")
-@click.option("--limit", type=click.IntRange(1), default=50, help="So many; see --all.")
-@click.option("--page", type=click.IntRange(1), default=1, help="Which so many.")
+@click.option("--limit", type=COUNT, default=50, help="So many; see --all.")
+@click.option("--page", type=COUNT, default=1, help="Which so many.")
 @click.option("--after", metavar="KEY", help="Go on behind this record, as a page says.")
 @click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
 @json_option
@@ -183,25 +204,29 @@ def find(
     as_csv: bool,
     parquet: Path | None,
     label_kind: str | None,
+    possible: bool,
+    certain: bool,
     **asked: Any,
 ) -> None:
     """Find outcomes, conductivities, candidates, trajectories, diffusivities, barriers or labels.
 
-    Ranges compare the value, so that a bound does not count; with --certain the whole interval
-    must lie in the range, and then a bound inside it does. Conductivities are those of the newest
+    A range is for what certainly lies in it: the whole interval, or the bound where there is only
+    one; --possible takes what is not excluded. Conductivities are those of the newest
     analysis, at the temperature of the fit or, with --temperature, of the run at that temperature.
     A sorted page ends with the key that --after takes, which is as quick far down as at the top.
     """
     from ssefw.report.tables import write_csv, write_json_lines, write_parquet
     from ssefw.store.query import Ask
 
-    ask = Ask(kind_of_label=label_kind, **asked)
+    reading: Reading = "possible" if possible and not certain else "certain"
+    ask = Ask(kind_of_label=label_kind, reading=reading, **asked)
     window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
     if sum(map(bool, (as_json, as_csv, parquet))) > 1:
         raise click.UsageError("give one of --json, --csv and --parquet")
     if after is not None and (sort is None or is_all or page > 1):
         raise click.UsageError("--after needs --sort, and goes without --all and --page")
     with opened(read_only=True) as connection:
+        ask = understood(connection, kind, ask)
         is_keyed = kind in RECORDS and sort is not None and page == 1 and not is_all
         if is_keyed or after is not None:
             shown = connection.results.page(
@@ -221,6 +246,8 @@ def find(
             write_csv(found, sys.stdout, kind=kind)
         elif not (rows := list(found)) and page > 1:
             click.echo(f"Page {page} is empty: fewer {kind} fit.", err=True)
+        elif not rows:
+            click.echo(why_nothing(connection, kind, ask), err=True)
         else:
             _print_rows(kind, rows)
 
@@ -229,10 +256,10 @@ def _print_rows(kind: str, found: "list[Any]") -> None:
     if kind == "outcomes":
         _print_table(found)
         return
-    if kind == "conductivities" and found:
+    if kind == "conductivities":
         _print_conductivities(found)
         return
-    if kind == "labels" and found:
+    if kind == "labels":
         print_labels(found)
         return
     from rich.table import Table
@@ -240,9 +267,6 @@ def _print_rows(kind: str, found: "list[Any]") -> None:
     from ssefw.cli.console import console
     from ssefw.report.tables import row
 
-    if not found:
-        console().print(f"No {kind} fit.")
-        return
     rows = [row(item) for item in found]
     table = Table()
     for name in rows[0]:
@@ -291,12 +315,7 @@ class _HowMany(click.ParamType):  # type: ignore[type-arg]
         """Return a number, or ``all``."""
         if value == "all":
             return "all"
-        try:
-            number = int(value)
-        except (TypeError, ValueError):
-            number = 0
-        if number < 1:
-            self.fail(f"{value!r} is no number of frames; name candidates before it.", param, ctx)
+        number: int = COUNT.convert(value, param, ctx)
         return number
 
 
@@ -309,7 +328,7 @@ class _HowMany(click.ParamType):  # type: ignore[type-arg]
     "--frames", type=_HowMany(), is_flag=False, flag_value="all",
     help="Trajectories as extended XYZ; with a number, so many of each candidate.",
 )  # fmt: skip
-@click.option("--stride", type=click.IntRange(1), help="Every so many frames.")
+@click.option("--stride", type=COUNT, help="Every so many frames.")
 @click.option("--decorrelated", is_flag=True, help="Frames that have forgotten each other.")
 @click.option(
     "--select", type=click.Choice(("uncertain", "diverse")),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import WORKERS
 from ssefw.cli.options import opened, settings, store_option
 
 EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
@@ -12,13 +13,16 @@ EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 @click.command(epilog=EXAMPLE)
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
-@click.option("--workers", type=int, help="Worker processes.  [default: one for each core]")
+@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress display.")
 def command(file: Path, workers: int | None, *, quiet: bool) -> int:
     """Plan, submit and work a campaign to its end, then write its report.
 
     It may be interrupted at any moment (Ctrl-C, kill, power): run it again, or `ssefw resume`, and
     it goes on from the last chunk of frames.
+
+    Exit codes: 0 all that was to run has run, 1 an error, 2 wrong options, 3 jobs have failed,
+    4 what is left is paused or beyond the budget, 130 interrupted.
     """
     from ssefw.campaigns.launch import submit
     from ssefw.campaigns.plan import make_plan

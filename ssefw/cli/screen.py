@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, COUNT_OR_NONE, SEED, WORKERS
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_clusters import descriptors_command, shortlist_command
 from ssefw.cli.screen_evaluate import evaluate_command
@@ -40,11 +41,19 @@ command.add_command(votes_command)
 @click.option("--out", type=OUTPUT, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
 @click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
-@click.option("--tune", type=int, default=0, help="Trials of a search of hyper-parameters.")
-@click.option("--seed", type=int, default=0, help="Seed of everything random.")
-@click.option("--workers", type=int, default=1, help="Processes that fit at the same time.")
 @click.option(
-    "--threshold", type=float, default=1e-4, help="S/cm from which a material is superionic."
+    "--tune",
+    type=COUNT_OR_NONE,
+    default=0,
+    help="Trials of a search of hyper-parameters.",
+)
+@click.option("--seed", type=SEED, default=0, help="Seed of everything random.")
+@click.option("--workers", type=WORKERS, default=1, help="Processes that fit at the same time.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    default=1e-4,
+    help="S/cm from which a material is superionic.",
 )
 @json_option
 def train(
@@ -105,7 +114,7 @@ def train(
 @click.argument("model", type=PATH)
 @click.argument("formula", required=False)
 @click.option("--structure", type=PATH, help="Structure file, for systems that ask for one.")
-@click.option("--top", type=int, default=10, help="So many properties.")
+@click.option("--top", type=COUNT, default=10, help="So many properties.")
 @json_option
 def explain(
     *, model: Path, formula: str | None, structure: Path | None, top: int, as_json: bool

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import CLUSTERS, CONDUCTIVITY, COUNT, SEED, WORKERS
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_inputs import readable_rows
-from ssefw.errors import ConfigurationError, DataError
+from ssefw.errors import DataError
 
 if TYPE_CHECKING:
     from ssefw.data.materials import Material
@@ -24,7 +25,9 @@ STRUCTURES = click.option(
     "--structures", type=PATH, help="Zip or folder of CIFs named by the labels' ids."
 )
 CACHE = click.option("--cache", type=PATH, help="File that keeps descriptors for the next time.")
-WORKERS = click.option("--workers", type=int, default=1, help="Processes that compute descriptors.")
+HOW_MANY = click.option(
+    "--workers", type=WORKERS, default=1, help="Processes that compute descriptors."
+)
 MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
 
 
@@ -40,8 +43,8 @@ MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
     "--descriptors", "wanted", default="soap,mxrd,density", help="Names with commas, or 'all'."
 )
 @click.option("--simplifications", default="all", help="Names with commas, or 'all'.")
-@click.option("--deepest", type=int, default=300, help="Largest number of clusters.")
-@click.option("--folds", type=int, default=5, help="Parts of the labels to choose and test on.")
+@click.option("--deepest", type=CLUSTERS, default=300, help="Largest number of clusters.")
+@click.option("--folds", type=COUNT, default=5, help="Parts of the labels to choose and test on.")
 @click.option(
     "--split",
     type=click.Choice(["grouped", "random"]),
@@ -50,10 +53,10 @@ MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
 )
 @click.option("--out", type=OUTPUT, help="Write the table (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw W of the best of each descriptor (.svg, .png).")
-@click.option("--seed", type=int, default=0, help="Seed of controls and folds.")
+@click.option("--seed", type=SEED, default=0, help="Seed of controls and folds.")
 @MOBILE
 @CACHE
-@WORKERS
+@HOW_MANY
 @json_option
 def descriptors_command(
     *,
@@ -164,15 +167,15 @@ def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, 
 @LABELS
 @STRUCTURES
 @click.option("--representation", default="soap-CAN", help="Descriptor and simplification.")
-@click.option("--depth", type=int, default=241, help="Number of clusters.")
-@click.option("--high", type=float, default=1e-5, help="S/cm from which a label is high.")
+@click.option("--depth", type=COUNT, default=241, help="Number of clusters.")
+@click.option("--high", type=CONDUCTIVITY, default=1e-5, help="S/cm from which a label is high.")
 @click.option("--preset", help="Filters of a paper, for example laskowski2023.")
 @click.option("--out", type=OUTPUT, help="Write the shortlist (.csv).")
 @click.option("--pool-out", type=OUTPUT, help="Write the structures as a pool (.jsonl).")
 @click.option("--figure", type=OUTPUT, help="Draw the tree above the labels (.svg, .png).")
 @MOBILE
 @CACHE
-@WORKERS
+@HOW_MANY
 @json_option
 def shortlist_command(
     *,
@@ -203,8 +206,6 @@ def shortlist_command(
     from ssefw.screening.clustering.shortlist import shortlist
     from ssefw.screening.clustering.ward import build_tree
 
-    if not high > 0:
-        raise ConfigurationError(f"--high is a conductivity above 0 S/cm, got {high:g}.")
     chosen = Representation.parse(representation)
     labeled = _labeled(pool, sets, structures)
     features = represent(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.numbers import CONDUCTIVITY, SEED
 from ssefw.cli.options import OUTPUT, print_json
 from ssefw.cli.screen_inputs import PATH, STRUCTURES, asked_labels
 
@@ -26,8 +27,8 @@ __all__ = ["evaluate_command"]
 @click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
 @click.option("--figure", type=OUTPUT, help="Draw precision-recall and reliability (.svg, .png).")
 @click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
-@click.option("--seed", type=int, default=0, help="Seed of the intervals.")
-@click.option("--threshold", type=float, help="S/cm.  [default: the model's]")
+@click.option("--seed", type=SEED, default=0, help="Seed of the intervals.")
+@click.option("--threshold", type=CONDUCTIVITY, help="S/cm.  [default: the model's]")
 def evaluate_command(
     *,
     model: Path,

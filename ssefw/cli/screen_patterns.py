@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen_inputs import PATH, readable_rows
 from ssefw.errors import ConfigurationError, DataError
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
 )
 @click.argument("model", type=PATH)
 @click.argument("pool", type=PATH)
-@click.option("--votes", "fewest", type=int, default=5, help="Only materials with so many votes.")
-@click.option("--top", type=int, default=21, help="Length of the table and number of panels.")
+@click.option(
+    "--votes",
+    "fewest",
+    type=COUNT_OR_NONE,
+    default=5,
+    help="Only materials with so many votes.",
+)
+@click.option("--top", type=COUNT, default=21, help="Length of the table and number of panels.")
 @click.option("--out", type=OUTPUT, help="Write the whole table (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw patterns above their nearest conductor's.")
 @json_option

@@ -2,31 +2,20 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.held import hold_line, hold_record, worth_saying
+from ssefw.cli.numbers import INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
 
 if TYPE_CHECKING:
     from ssefw.campaigns.fleet import Fleet
-    from ssefw.campaigns.watch import Snapshot
+    from ssefw.campaigns.watch import RunningMD, Snapshot
     from ssefw.documents import CampaignRecord
 
 SHOWN = 3
-
-HELD = {
-    "pause": "is paused",
-    "cancel": "is cancelled",
-    "budget": "is held by its budget",
-    "loop": "computes a batch at a time",
-}
-RELEASES = {
-    "pause": "`ssefw resume` goes on",
-    "cancel": "`ssefw resume` goes on",
-    "budget": "submit it again with a larger one",
-    "loop": "`ssefw resume` and `ssefw feedback next` release the next",
-}
 
 
 @click.command(epilog="Example: ssefw status --watch --store demo")
@@ -34,7 +23,7 @@ RELEASES = {
 @store_option
 @json_option
 @click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until it is done.")
-@click.option("--interval", default=2.0, help="Seconds between two looks.")
+@click.option("--interval", type=INTERVAL, default=2.0, help="Seconds between two looks.")
 def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float) -> None:
     """Show how far campaigns are: stages, runs with their speed, failures."""
     from dataclasses import asdict
@@ -53,6 +42,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                         "candidates": moment.n_candidates,
                         "concluded": moment.concluded,
                         "done": moment.is_done,
+                        "state": moment.state,
                         "jobs": [
                             {"stage": stage, "state": state, "count": count}
                             for (stage, state), count in sorted(moment.stages.items())
@@ -61,8 +51,9 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                             {"candidate_id": candidate, "job": job}
                             for candidate, job in moment.failed
                         ],
+                        "running": [_run_record(run, record) for run in moment.running],
                         "held": moment.held,
-                        "holds": [item.kind for item in moment.holds],
+                        "holds": [hold_record(item, record) for item in moment.holds],
                         "core_hours": moment.core_hours,
                         "budget": moment.budget,
                         "queue_jobs": [asdict(worker) for worker in queued.workers],
@@ -126,16 +117,22 @@ def _stuck_first(
             yield f"  {job.name} of {job.candidate_id}: {job.message[:120]}", "red"
         if len(group.jobs) > SHOWN:
             yield f"  and {len(group.jobs) - SHOWN} more", "red"
+    for item in worth_saying(now.holds, is_done=now.is_done):
+        yield hold_line(item, record), "yellow"
+
+
+def _run_record(run: "RunningMD", record: "CampaignRecord") -> dict[str, Any]:
     formulas = {item.candidate_id: item.formula for item in record.candidates}
-    for item in now.holds:
-        if item.kind == "loop" and now.is_done and now.concluded == now.n_candidates:
-            continue
-        named = [f"{formulas.get(key, '?')} ({key})" for key in item.candidates[:SHOWN]]
-        if len(item.candidates) > SHOWN:
-            named.append(f"{len(item.candidates) - SHOWN} more")
-        part = " of ".join(filter(None, [item.stage, ", ".join(named)])) or now.campaign
-        reason = f": {item.reason}" if item.reason and item.kind != "loop" else ""
-        yield f"{part} {HELD[item.kind]}{reason} ({RELEASES[item.kind]})", "yellow"
+    return {
+        "candidate_id": run.candidate_id,
+        "formula": formulas.get(run.candidate_id),
+        "temperature_k": run.temperature,
+        "done_ps": run.done,
+        "total_ps": run.total,
+        "speed_ps_per_h": run.speed,
+        # A run without a speed yet has no end in sight; JSON has no infinity.
+        "seconds_left": run.seconds_left if run.speed else None,
+    }
 
 
 def _spending(now: "Snapshot", queued: "Fleet") -> Iterator[str]:

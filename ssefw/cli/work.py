@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import SECONDS
 from ssefw.cli.options import opened, settings, store_option
 
 
@@ -12,7 +13,11 @@ from ssefw.cli.options import opened, settings, store_option
 @click.option("--campaign", help="Work for this campaign only.")
 @click.option("--category", help="Take jobs of these: light, heavy, relax, md.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for jobs that other workers may bring.")
-@click.option("--idle", type=float, help="Seconds to wait for such jobs.  [default: as they run]")
+@click.option(
+    "--idle",
+    type=SECONDS,
+    help="Seconds to wait for such jobs.  [default: as they run]",
+)
 @click.option(
     "--offline",
     type=click.Path(path_type=Path),

@@ -6,29 +6,29 @@ how it ended was killed.
 """
 
 import contextlib
-import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ssefw.data import Chunk, decode_chunk, encode_chunk
 from ssefw.documents import EndReason, Segment
-from ssefw.errors import BusyError, DataError, DiskFullError, EngineError
+from ssefw.engines.folder_lock import LOCK, held
+from ssefw.errors import DataError, DiskFullError, EngineError
 from ssefw.files import disk_full
 from ssefw.processes import this_process
 from ssefw.settings import load_settings
 
 __all__ = ["RunDirectory", "read_progress", "write_atomically"]
 
+logger = logging.getLogger(__name__)
+
 MARKER = "run.json"
-DRAFT_SECONDS = 3600.0
-"""A draft of the marker is written in an instant, by a process that has not locked the folder yet;
-one that is so old was left by a process that was killed."""
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
@@ -66,6 +66,16 @@ def read_progress(path: Path) -> dict[str, Any] | None:
     return about
 
 
+class _Stretch(NamedTuple):
+    """What a chunk file holds."""
+
+    file: Path
+    first_step: int
+    last_step: int
+    first_frame: int
+    n_frames: int
+
+
 class RunDirectory:
     """The files of one run.
 
@@ -83,6 +93,7 @@ class RunDirectory:
         self.path = path
         self.key = key
         self._about = {**(about or {}), "key": key}
+        self._remarks: list[str] = []
         self._locked = False
         self._clock: tuple[int, float] | None = None
         self._claim()
@@ -101,11 +112,10 @@ class RunDirectory:
         if self._locked:
             yield
             return
-        with self._locked_file() as file:
+        with held(self.path):
             self._locked = True
             try:
                 self._claim()  # who had it before may have emptied it
-                self._sweep(Path(file.name))
                 yield
             finally:
                 self._locked = False
@@ -115,54 +125,19 @@ class RunDirectory:
         marker = self.path / MARKER
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            found = json.loads(marker.read_text())["key"]
-        except FileNotFoundError:
-            write_atomically(marker, json.dumps(self._about).encode())
         except OSError as error:
             raise EngineError(
                 f"Cannot make the run folder {self.path}: {error.strerror}. Set SSEFW_SCRATCH to a "
                 "folder that can be written."
             ) from error
-        else:
-            if found != self.key:
-                raise EngineError(
-                    f"{self.path} holds the run {found}, not {self.key}; move it away to start "
-                    "anew.",
-                    directory=self.path,
-                )
-
-    def _locked_file(self) -> IO[str]:
-        path = self.path / "lock"
-        while True:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
-                file = stack.enter_context(path.open("w"))
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError as error:
-                    raise BusyError(
-                        f"Another process is working in {self.path}; wait for it or stop it."
-                    ) from error
-                except OSError as error:
-                    raise EngineError(
-                        f"{path} cannot be locked ({error.strerror}): two processes could work in "
-                        "one folder. Point SSEFW_SCRATCH to a file system that has locks.",
-                        directory=self.path,
-                    ) from error
-                # Who had it before may have removed the file that we have just locked.
-                if os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    stack.pop_all()
-                    return file
-
-    def _sweep(self, lock: Path) -> None:
-        """Remove the drafts of files whose writer was killed; only who holds the folder writes."""
-        now = lock.stat().st_mtime
-        for draft in self.path.glob(".*.[0-9]*"):
-            with contextlib.suppress(FileNotFoundError):
-                is_marker = draft.name.startswith(f".{MARKER}.")
-                is_old = now - draft.stat().st_mtime > DRAFT_SECONDS
-                if draft.suffix[1:].isdigit() and (is_old or not is_marker):
-                    draft.unlink()
+        found = _read_record(marker).get("key")
+        if found is None:
+            write_atomically(marker, json.dumps(self._about).encode())
+        elif found != self.key:
+            raise EngineError(
+                f"{self.path} holds the run {found}, not {self.key}; move it away to start anew.",
+                directory=self.path,
+            )
 
     def chunk_files(self) -> list[Path]:
         """Return the chunk files in order of time."""
@@ -171,10 +146,62 @@ class RunDirectory:
     def last_chunk(self) -> Chunk | None:
         """Return the newest readable chunk; a damaged one is set aside and recomputed."""
         for file in reversed(self.chunk_files()):
-            try:
-                return decode_chunk(file.read_bytes())
-            except DataError:
-                file.rename(file.with_suffix(".damaged"))
+            if (chunk := self._read_chunk(file)) is not None:
+                return chunk
+        return None
+
+    def remark(self, what: str) -> None:
+        """Keep for the ledger, and say in the log, what was found amiss: an event of a segment."""
+        logger.warning("%s: %s", self.path, what)
+        self._remarks.append(what)
+
+    def connect(self, *, step: int, frame: int) -> bool:
+        """Set aside what does not follow a step without a gap, and what is torn.
+
+        Scratch folders are purged by age, file by file: what is left may begin or break off
+        anywhere. What was set aside is computed again.
+
+        Parameters
+        ----------
+        step, frame
+            Where the stored ledger ends: the number of its steps and of its frames.
+
+        Returns
+        -------
+        Whether dynamics can go on from what is left.
+        """
+        stretches = [
+            _Stretch(file, chunk.first_step, chunk.last_step, chunk.first_frame, chunk.n_frames)
+            for file in self.chunk_files()
+            if (chunk := self._read_chunk(file)) is not None
+        ]
+        known = [part for part in stretches if part.last_step <= step]
+        loose: list[_Stretch] = []
+        end, frames = step, frame
+        for part in stretches[len(known) :]:
+            if not loose and (part.first_step, part.first_frame) == (end, frames):
+                end, frames = part.last_step, frames + part.n_frames
+            else:
+                loose.append(part)
+        if loose:
+            self.remark(
+                f"{len(loose)} chunks in the run's folder did not follow step {end}, since files "
+                "before them were gone; they are computed again"
+            )
+        can_go_on = end > step or step == 0 or (bool(known) and known[-1].last_step == step)
+        for part in loose if can_go_on else [*known, *loose]:
+            part.file.replace(part.file.with_suffix(".loose"))
+        return can_go_on
+
+    def _read_chunk(self, file: Path) -> Chunk | None:
+        """Return a chunk; one that cannot be read is set aside."""
+        try:
+            return decode_chunk(file.read_bytes())
+        except DataError:
+            file.replace(file.with_suffix(".damaged"))
+            self.remark(f"{file.name} was damaged and is computed again")
+        except FileNotFoundError:
+            pass
         return None
 
     def append(self, chunk: Chunk) -> None:
@@ -210,7 +237,7 @@ class RunDirectory:
 
         A segment of the same number that added none gives way; its events stay on the ledger.
         """
-        exists = self._segment_file(index).exists()
+        before = _read_record(self._segment_file(index))
         self._keep_seconds()
         self._clock = (index, time.monotonic())
         self._write_segment(
@@ -220,17 +247,18 @@ class RunDirectory:
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
                 "cores": _cores(),
-                "events": self._read_segment(index)["events"] if exists else [],
+                "events": [*before.get("events", []), *self._remarks],
             },
         )
+        self._remarks = []
 
     def end_segment(self, index: int, *, reason: EndReason, events: tuple[str, ...] = ()) -> None:
         """Record how and when the segment ended."""
-        record = self._read_segment(index)
+        record = _read_record(self._segment_file(index))
         record |= {
             "end_reason": reason,
             "ended": datetime.now(UTC).isoformat(),
-            "events": [*record["events"], *events],
+            "events": [*record.get("events", []), *events],
         }
         lap = self._lap() or self._noted()
         if lap.get("segment") == index:
@@ -250,14 +278,16 @@ class RunDirectory:
     def _noted(self) -> dict[str, Any]:
         """Return what the process that was here last had noted of its segment."""
         note = read_progress(self.path) or {}
-        return {name: note[name] for name in ("segment", "seconds") if name in note}
+        if {"segment", "seconds"} <= note.keys():
+            return {name: note[name] for name in ("segment", "seconds")}
+        return {}
 
     def _keep_seconds(self) -> None:
         """Write down how long a segment took whose process was killed, before its note goes."""
         note = self._noted()
-        if note and self._segment_file(note["segment"]).exists():
-            record = self._read_segment(note["segment"])
-            if "seconds" not in record:
+        if note:
+            record = _read_record(self._segment_file(note["segment"]))
+            if record and "seconds" not in record:
                 self._write_segment(note["segment"], record | {"seconds": note["seconds"]})
 
     def segments(self, *, after: int = 0) -> list[Segment]:
@@ -265,12 +295,18 @@ class RunDirectory:
         by_segment: dict[int, list[tuple[Path, Chunk]]] = {}
         for file in self.chunk_files():
             chunk = decode_chunk(file.read_bytes())
-            index = chunk.notes.get("segment")
-            if index is None or not self._segment_file(index).exists():
-                continue  # frames that were restored, not computed here
-            if chunk.first_step >= after:
+            # Without a number: frames that were put here, not computed.
+            if (index := chunk.notes.get("segment")) is not None:
                 by_segment.setdefault(index, []).append((file, chunk))
-        return [self._segment(index, parts) for index, parts in sorted(by_segment.items())]
+        found = [
+            self._segment(index, new, share=_n_steps(new) / _n_steps(parts))
+            for index, parts in sorted(by_segment.items())
+            if (new := [part for part in parts if part[1].first_step >= after])
+        ]
+        if found and self._remarks:  # nothing was left to compute that could have taken them
+            events = (*found[0].events, *self._remarks)
+            found[0] = found[0].model_copy(update={"events": events})
+        return found
 
     def chunks_of(self, segment: Segment) -> list[Chunk]:
         """Return the chunks of one segment, in order."""
@@ -283,24 +319,37 @@ class RunDirectory:
 
     def clear(self) -> None:
         """Remove what a stored ledger has made superfluous; files of the engine stay."""
-        chunks = ("chunk-*.npz", "chunk-*.damaged")
+        chunks = ("chunk-*.npz", "chunk-*.damaged", "chunk-*.loose")
         notes = ("progress.json", ".progress")
-        for pattern in (*chunks, "segment-*.json", *notes, MARKER, "lock"):
+        for pattern in (*chunks, "segment-*.json", *notes, MARKER, LOCK):
             for file in self.path.glob(pattern):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: the engine left files of its own
             self.path.rmdir()
 
-    def _segment(self, index: int, parts: list[tuple[Path, Chunk]]) -> Segment:
-        record = self._read_segment(index)
+    def _segment(self, index: int, parts: list[tuple[Path, Chunk]], *, share: float) -> Segment:
+        """Return the segment of some chunks.
+
+        Parameters
+        ----------
+        share
+            How much of all that the segment computed is in them.
+        """
+        record = _read_record(self._segment_file(index))
         first, last = parts[0][1], parts[-1][1]
-        started = datetime.fromisoformat(record["started"])
+        events = tuple(record.get("events", ()))
+        if "started" in record:
+            started = datetime.fromisoformat(record["started"])
+        else:  # its note was purged; at least the chunks behind the first were computed since that
+            started = datetime.fromtimestamp(parts[0][0].stat().st_mtime, UTC)
+            events += ("the note of its start was gone: its time is that since its first chunk",)
+            logger.warning("%s is gone; %s", self._segment_file(index), events[-1])
         note = self._noted()
         if "seconds" in record:
             seconds = float(record["seconds"])
         elif note.get("segment") == index:  # killed: its last sign of life is its last chunk
             seconds = float(note["seconds"])
-        elif "ended" in record:
+        elif "ended" in record and "started" in record:
             seconds = (datetime.fromisoformat(record["ended"]) - started).total_seconds()
         else:
             seconds = parts[-1][0].stat().st_mtime - started.timestamp()
@@ -312,23 +361,32 @@ class RunDirectory:
             last_step=last.last_step,
             first_frame=first.first_frame,
             n_frames=n_frames,
-            velocities=record["velocities"],
+            velocities=record.get("velocities", "continued" if first.first_step else "drawn"),
             end_reason=record.get("end_reason", "killed"),
             settings_hash=self.key,
-            wall_time=max(0.0, seconds),
+            wall_time=max(0.0, seconds) * share,
             mean_temperature=warm / n_frames,
-            events=tuple(record["events"]),
+            events=events,
             started=started,
-            job_id=record["job_id"],
+            job_id=record.get("job_id"),
             cores=record.get("cores"),
         )
-
-    def _read_segment(self, index: int) -> dict[str, Any]:
-        record: dict[str, Any] = json.loads(self._segment_file(index).read_text())
-        return record
 
     def _write_segment(self, index: int, record: dict[str, Any]) -> None:
         write_atomically(self._segment_file(index), json.dumps(record).encode())
 
     def _segment_file(self, index: int) -> Path:
         return self.path / f"segment-{index:04d}.json"
+
+
+def _n_steps(parts: list[tuple[Path, Chunk]]) -> int:
+    return sum(chunk.last_step - chunk.first_step for _, chunk in parts)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Return the record in a small file; an empty one where it is gone or torn."""
+    try:
+        record = json.loads(path.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}

@@ -380,7 +380,7 @@ def _as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
     A policy may have continued a run, and a rung that of the triage.
     """
     store = trajectory_store()
-    found = {run.key: store.ledger(run.key) or run for run in _present(trajectories)}
+    found = {run.key: store.newest(run) for run in _present(trajectories)}
     return list(found.values())
 
 

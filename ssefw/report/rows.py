@@ -1,11 +1,11 @@
 """One line for each candidate: what tables, files and the report show of an outcome."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from ssefw.documents import Barrier, Estimate, Outcome
 
-__all__ = ["CSV_COLUMNS", "flat", "levels", "rank_outcomes", "summary", "with_sigma_above"]
+__all__ = ["CSV_COLUMNS", "flat", "levels", "rank_outcomes", "summary"]
 
 CSV_COLUMNS = (
     "campaign",
@@ -47,20 +47,6 @@ def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
         return STATUS_ORDER.index(outcome.status), -number, outcome.formula
 
     return sorted(outcomes, key=key)
-
-
-def with_sigma_above(outcomes: Iterable[Outcome], threshold: float) -> Iterator[Outcome]:
-    """Yield the outcomes whose conductivity (S/cm) is, by value or lower bound, at least so much.
-
-    An upper bound above the threshold says nothing of it being reached.
-    """
-    for outcome in outcomes:
-        estimate = sigma(outcome)
-        if estimate is None:
-            continue
-        number = estimate.value if estimate.value is not None else estimate.lower
-        if number is not None and number >= threshold:
-            yield outcome
 
 
 def summary(outcome: Outcome) -> dict[str, Any]:

@@ -7,26 +7,30 @@ from ssefw.documents import CampaignRecord, Label, LabelSet, Outcome, Reranking,
 from ssefw.errors import StoreError
 from ssefw.report.rows import summary
 from ssefw.store import Connection
+from ssefw.store.lookup import candidate_ids
 
 __all__ = ["candidate_stories", "find_outcomes"]
 
 
 def find_outcomes(connection: Connection, word: str) -> list[Outcome]:
-    """Return the outcomes of a candidate that is named by id, the beginning of one, or formula.
+    """Return the outcomes of a candidate that is named by id, formula, name, or an id's beginning.
 
     Raises
     ------
     StoreError
-        If there is none.
+        If there is none; the message has what is near.
     """
-    # An id or a formula is looked up; only the beginning of an id asks for all.
+    # An id or a formula is looked up in an index; for a name, campaigns are read.
     for where in ({"candidate_id": word}, {"formula": {"$in": list(spellings(word))}}):
         if found := list(connection.results.find(Outcome, where=where)):
             return found
-    prefix = {"candidate_id": {"$gte": word, "$lt": word + "\uffff"}}
-    if word and (found := list(connection.results.find(Outcome, where=prefix))):
+    ids = candidate_ids(connection, word)
+    if found := list(connection.results.find(Outcome, where={"candidate_id": {"$in": ids}})):
         return found
-    raise StoreError(f"There is no outcome for {word!r}. `ssefw results` lists those there are.")
+    raise StoreError(
+        f"The candidate {word!r} ({', '.join(ids)}) has no outcome yet. `ssefw status` shows how "
+        "far its campaign is."
+    )
 
 
 def candidate_stories(connection: Connection, word: str) -> list[dict[str, Any]]:

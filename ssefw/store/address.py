@@ -84,6 +84,11 @@ class Address(str):
         found = _BLOBS.search(self)
         return Path(unquote(found.group(1))).expanduser() if found else None
 
+    @property
+    def shared_folder(self) -> Path | None:
+        """The folder whose mode says who may read and write blobs that are files."""
+        return self.blob_folder if self.is_server else self.folder
+
     def without_server(self) -> "Address":
         """Return an address of the same files that leads to no database."""
         if self.blob_folder is None:

@@ -36,8 +36,8 @@ def labels_among(sets: Iterable[LabelSet], ask: Ask) -> Iterator[Label]:
     for labels in sets:
         right = set(matching_formulas({label.formula for label in labels.labels}, ask))
         where = plain.where("labels", formulas=sorted(right) if ask.asks_composition else None)
-        if ask.candidate is not None:
-            where["candidate_id"] = ask.candidate
+        if ask.candidates:
+            where["candidate_id"] = {"$in": list(ask.candidates)}
         for label in labels.labels:
             key = (label.row_id, label.formula, label.kind, str(label.conductivity))
             if key in seen or label.formula not in right:
@@ -56,9 +56,17 @@ def _has_source(label: Label, ask: Ask) -> bool:
 
 def _plain(document: Any, where: dict[str, Any]) -> dict[str, Any]:
     """Return the parts of a document that a filter looks at."""
-    names = {name.partition(".")[0] for name in where}
-    found: dict[str, Any] = document.model_dump(include=names)
+    found: dict[str, Any] = document.model_dump(include=set(_fields(where)))
     return found
+
+
+def _fields(where: dict[str, Any]) -> Iterator[str]:
+    for name, demand in where.items():
+        if name.startswith("$"):
+            for part in demand:
+                yield from _fields(part)
+        else:
+            yield name.partition(".")[0]
 
 
 def demands_of_outcomes(ask: Ask) -> Ask:
@@ -86,7 +94,7 @@ def conductivities_of(outcome: Outcome, ask: Ask) -> Iterator[FoundConductivity]
         rows += [(p.temperature, p.conductivity, True, p.is_used) for p in fit.points]
         rows = [row for row in rows if row[0] == ask.temperature][:1]
     for temperature, sigma, is_simulated, is_used in rows:
-        if lies_in(sigma, ask.min_sigma, ask.max_sigma, certain=ask.certain):
+        if lies_in(sigma, ask.min_sigma, ask.max_sigma, reading=ask.reading):
             yield FoundConductivity(
                 candidate_id=outcome.candidate_id,
                 formula=outcome.formula,

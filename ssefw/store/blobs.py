@@ -1,5 +1,6 @@
 """Byte strings by key: frames of trajectories, kept outside of the documents."""
 
+import logging
 import os
 import re
 import tempfile
@@ -13,25 +14,85 @@ from weakref import finalize
 
 from ssefw.errors import StoreError
 from ssefw.store.address import Address
+from ssefw.store.checksum import sealed, unsealed
+from ssefw.store.sharing import file_mode, make_folders
 
 if TYPE_CHECKING:
     from ssefw.store.patience import PatientDatabase
 
-__all__ = ["BlobStore", "FileBlobs", "GridFSBlobs", "open_blobs"]
+__all__ = ["BlobError", "BlobStore", "FileBlobs", "GridFSBlobs", "open_blobs"]
+
+logger = logging.getLogger(__name__)
 
 _TEMPORARY = ".part"
+_GONE = "is not there"
+
+
+class BlobError(StoreError):
+    """A blob is not there, or is not what was stored.
+
+    Attributes
+    ----------
+    key
+        Which one.
+    why
+        In a few words.
+    """
+
+    def __init__(self, key: str, why: str, *, place: object) -> None:
+        super().__init__(
+            f"Blob {key!r} in {place} {why}: `ssefw store check` lists what else is, and what is "
+            "computed again."
+        )
+        self.key = key
+        self.why = why
 
 
 class BlobStore(ABC):
-    """Byte strings by key, for example ``trajectories/<hash>/000012``."""
+    """Byte strings by key, for example ``trajectories/<hash>/000012``, each with a checksum."""
 
-    @abstractmethod
+    place: object
+    """What to call it in messages."""
+
     def put(self, key: str, payload: bytes) -> None:
         """Keep a byte string; afterwards all of it is there, before nothing of it."""
+        _check_key(key)
+        self.write_stored(key, sealed(key, payload))
+
+    def get(self, key: str) -> bytes:
+        """Return a byte string.
+
+        Raises
+        ------
+        BlobError
+            If there is none, or it is not what was put.
+        """
+        stored = self.read_stored(key)
+        try:
+            return unsealed(key, stored)
+        except ValueError as error:
+            raise BlobError(key, f"is damaged ({error})", place=self.place) from error
+
+    def get_sound(self, key: str) -> bytes | None:
+        """Return a byte string that can be computed again; None if there is none.
+
+        One that is damaged is not there; a warning names it.
+        """
+        if not self.exists(key):
+            return None
+        try:
+            return self.get(key)
+        except BlobError as error:
+            logger.warning("Blob %r %s; what it held is computed again.", key, error.why)
+            return None
 
     @abstractmethod
-    def get(self, key: str) -> bytes:
-        """Return a byte string, or raise StoreError if there is none."""
+    def write_stored(self, key: str, stored: bytes) -> None:
+        """Keep bytes as they are, in the place of those before: all of them or none."""
+
+    @abstractmethod
+    def read_stored(self, key: str) -> bytes:
+        """Return the bytes of a key as they are; BlobError if there are none."""
 
     @abstractmethod
     def exists(self, key: str) -> bool:
@@ -47,25 +108,37 @@ class BlobStore(ABC):
 
 
 class FileBlobs(BlobStore):
-    """Blobs as files below a folder, one a key."""
+    """Blobs as files below a folder, one a key.
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.folder = folder
+    Parameters
+    ----------
+    folder
+        Made with the first blob.
+    shared
+        The folder whose mode says who may read and write them; this folder itself if None.
+    """
+
+    def __init__(
+        self, folder: Path, *, read_only: bool = False, shared: Path | None = None
+    ) -> None:
+        self.folder = self.place = folder
         self.read_only = read_only
+        self.shared = shared or folder
 
-    def put(self, key: str, payload: bytes) -> None:
+    def write_stored(self, key: str, stored: bytes) -> None:
         """Write to a temporary file, force it to disk, and rename it."""
         self._check_writable()
         path = self._path(key)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent, like=self.shared)
             descriptor, name = tempfile.mkstemp(suffix=_TEMPORARY, dir=path.parent)
             temporary = Path(name)
             try:
                 with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(payload)
+                    os.fchmod(descriptor, file_mode(self.shared))
+                    stream.write(stored)
                     stream.flush()
-                    os.fsync(stream.fileno())
+                    os.fsync(descriptor)
                 temporary.replace(path)
             except BaseException:
                 temporary.unlink(missing_ok=True)
@@ -73,16 +146,16 @@ class FileBlobs(BlobStore):
             _sync(path.parent)
         except OSError as error:
             raise StoreError(
-                f"Blob {key!r} ({len(payload)} bytes) was not written to {self.folder} "
+                f"Blob {key!r} ({len(stored)} bytes) was not written to {self.folder} "
                 f"({error.strerror}): free space or make the folder writable, and run again."
             ) from error
 
-    def get(self, key: str) -> bytes:
-        """Return a byte string, or raise StoreError if there is none."""
+    def read_stored(self, key: str) -> bytes:
+        """Return the bytes of a file."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError as error:
-            raise _missing(key, self.folder) from error
+            raise BlobError(key, _GONE, place=self.place) from error
         except OSError as error:
             raise StoreError(
                 f"Blob {key!r} in {self.folder} cannot be read ({error.strerror}): check its "
@@ -133,31 +206,33 @@ class GridFSBlobs(BlobStore):
         from gridfs import GridFS  # noqa: PLC0415 -- checks the database's type when it is made
 
         self._fs = GridFS(database, "blobs")
-        self._name = database.name
+        self.place = database.name
         self._patience = database.patience
         self.read_only = read_only
 
-    def put(self, key: str, payload: bytes) -> None:
+    def write_stored(self, key: str, stored: bytes) -> None:
         """Write a new version, which counts from when it is complete; then drop older ones."""
-        _check_key(key)
         self._check_writable()
 
         def write() -> None:
             older = [item._id for item in self._fs.find({"filename": key})]  # noqa: SLF001
-            self._fs.put(payload, filename=key)
+            self._fs.put(stored, filename=key)
             for identity in older:
                 self._fs.delete(identity)
 
         self._patience.keep_trying(write)
 
-    def get(self, key: str) -> bytes:
-        """Return a byte string, or raise StoreError if there is none."""
+    def read_stored(self, key: str) -> bytes:
+        """Return the bytes of the last version."""
         from gridfs import NoFile  # noqa: PLC0415
+        from gridfs.errors import CorruptGridFile  # noqa: PLC0415
 
         try:
             return self._patience.keep_trying(lambda: self._fs.get_last_version(key).read())
         except NoFile as error:
-            raise _missing(key, self._name) from error
+            raise BlobError(key, _GONE, place=self.place) from error
+        except CorruptGridFile as error:
+            raise BlobError(key, f"is damaged ({error})", place=self.place) from error
 
     def exists(self, key: str) -> bool:
         """Whether there is a byte string of this key."""
@@ -214,7 +289,7 @@ def open_blobs(
             raise StoreError(
                 f"There is no store in {place.folder}: check the path, or run a campaign."
             )
-        return FileBlobs(place.blob_folder, read_only=read_only)
+        return FileBlobs(place.blob_folder, read_only=read_only, shared=place.shared_folder)
     # pymongo is not needed for a folder
     from ssefw.store.patience import Patience  # noqa: PLC0415
     from ssefw.store.server import dial  # noqa: PLC0415
@@ -229,13 +304,6 @@ def _check_key(key: str) -> None:
     parts = key.split("/")
     if not key or any(part in {"", ".", ".."} or part.endswith(_TEMPORARY) for part in parts):
         raise ValueError(f"a blob key is names joined by '/', got {key!r}")
-
-
-def _missing(key: str, place: object) -> StoreError:
-    return StoreError(
-        f"There is no blob {key!r} in {place}: it was deleted, or the store is not the one that "
-        "the record came from."
-    )
 
 
 def _sync(folder: Path) -> None:

@@ -151,7 +151,7 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
         launchpad=launchpad,
         job_store=job_store,
         database=database,
-        blobs=FileBlobs(address.folder / "blobs", read_only=read_only),
+        blobs=FileBlobs(address.folder / "blobs", read_only=read_only, shared=address.folder),
         on_close=database.file.close,
     )
 

@@ -10,10 +10,10 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from jobflow import JobStore
-from monty.json import MontyDecoder
 
 from ssefw.documents import Document
 from ssefw.errors import StoreError
+from ssefw.store.decoding import decoded_record
 from ssefw.store.query import behind
 
 __all__ = ["CurrentOutputs", "Order", "criteria_for", "decoded"]
@@ -168,7 +168,7 @@ def decoded(record: Mapping[str, Any], kind: type[D]) -> D:
     """
     output = record["output"]
     try:
-        document = MontyDecoder().process_decoded(output)
+        document = decoded_record(output)
     except (ImportError, AttributeError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())[:300]
         raise StoreError(

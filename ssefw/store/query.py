@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from pymatgen.core import Element
 
@@ -30,6 +30,7 @@ __all__ = [
     "RANGES",
     "SORTS",
     "Ask",
+    "Reading",
     "behind",
     "check_question",
     "lies_in",
@@ -80,6 +81,8 @@ RANGES = {
 }
 """Where the conductivity and the energy of a kind are."""
 
+Reading = Literal["certain", "possible", "value"]
+
 MANY_FORMULAS = 2000
 
 A_NUMBER = {"$gte": -math.inf}
@@ -97,13 +100,15 @@ class Ask:
         Chemical system, such as ``Li-P-S``: these elements and no others.
     elements, without
         Elements that must all be there, and that must not.
+    candidate
+        An id, or several of which any will do.
     min_sigma, max_sigma
-        S/cm, on the value; bounds have none and are left out.
+        S/cm, read as `reading` says.
     min_ea, max_ea
-        eV, on the value.
-    certain
-        Compare the interval instead of the value: all of it must lie in the range. A bound that
-        lies in the range is then an answer too.
+        eV, likewise.
+    reading
+        What must lie in a range: ``certain``, all of the interval, or the bound where there is
+        only one; ``possible``, any of it; ``value``, the best estimate, which bounds have not.
     gate
         Code of a gate, for example ``volume_change``.
     kind_of_label
@@ -118,7 +123,7 @@ class Ask:
     elements: Sequence[str] = ()
     without: Sequence[str] = ()
     campaign: str | None = None
-    candidate: str | None = None
+    candidate: str | Sequence[str] | None = None
     status: str | None = None
     engine: str | None = None
     temperature: float | None = None
@@ -126,7 +131,7 @@ class Ask:
     max_sigma: float | None = None
     min_ea: float | None = None
     max_ea: float | None = None
-    certain: bool = False
+    reading: Reading = "certain"
     gate: str | None = None
     kind_of_label: str | None = None
     source: str | None = None
@@ -136,6 +141,13 @@ class Ask:
         for symbol in named:
             if not Element.is_valid_symbol(symbol):
                 raise DataError(f"{symbol!r} is no element. Write symbols such as Li, and Li-P-S.")
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """The ids that are asked for; none means all."""
+        if self.candidate is None:
+            return ()
+        return (self.candidate,) if isinstance(self.candidate, str) else tuple(self.candidate)
 
     @property
     def asks_composition(self) -> bool:
@@ -231,14 +243,22 @@ class Ask:
             return
         if not field:
             raise DataError(f"There is no such range of {kind}; ask for outcomes.")
-        if self.certain:
+        if self.reading == "value":
+            limits = (("$gte", low), ("$lte", high))
+            demands[f"{field}.value"] = {sign: x for sign, x in limits if x is not None}
+        elif self.reading == "certain":
             if low is not None:
                 demands[f"{field}.lower"] = {"$gte": low}
             if high is not None:
                 demands[f"{field}.upper"] = {"$lte": high}
-            return
-        limits = (("$gte", low), ("$lte", high))
-        demands[f"{field}.value"] = {sign: x for sign, x in limits if x is not None}
+        else:
+            reach = demands.setdefault("$and", [])
+            if low is not None:
+                open_above = {f"{field}.kind": "lower_bound"}
+                reach.append({"$or": [{f"{field}.upper": {"$gte": low}}, open_above]})
+            if high is not None:
+                open_below = {f"{field}.kind": "upper_bound"}
+                reach.append({"$or": [{f"{field}.lower": {"$lte": high}}, open_below]})
 
     def _refuse_foreign(self, demands: dict[str, Any], kind: str) -> None:
         fields = KINDS[kind].model_fields
@@ -288,13 +308,21 @@ def behind(
     return [alike] if direction < 0 else [alike, {**criteria, field: A_NUMBER}]
 
 
-def lies_in(estimate: Estimate, low: float | None, high: float | None, *, certain: bool) -> bool:
-    """Return whether a value, or for certain its whole interval or bound, lies in a range."""
+def lies_in(estimate: Estimate, low: float | None, high: float | None, *, reading: Reading) -> bool:
+    """Return whether an estimate lies in a range, as `Ask.reading` has it."""
     if low is None and high is None:
         return True
-    ends = (estimate.lower, estimate.upper) if certain else (estimate.value, estimate.value)
-    return (low is None or (ends[0] is not None and ends[0] >= low)) and (
-        high is None or (ends[1] is not None and ends[1] <= high)
+    below, above = estimate.lower, estimate.upper
+    if reading == "possible":
+        reaches_up = estimate.kind == "lower_bound" or above is not None
+        reaches_down = estimate.kind == "upper_bound" or below is not None
+        return (low is None or (reaches_up and (above is None or above >= low))) and (
+            high is None or (reaches_down and (below is None or below <= high))
+        )
+    if reading == "value":
+        below = above = estimate.value
+    return (low is None or (below is not None and below >= low)) and (
+        high is None or (above is not None and above <= high)
     )
 
 

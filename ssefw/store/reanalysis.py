@@ -7,9 +7,8 @@ campaign concluded; whoever learns from conductivities takes the newer one.
 from collections.abc import Mapping
 from typing import Any
 
-from monty.json import MontyDecoder
-
 from ssefw.documents import Barrier, Conductivity, Diffusivity, Outcome, OutcomeStatus
+from ssefw.store.decoding import decoded_record
 
 __all__ = ["ANALYSIS", "BARRIERS", "CONDUCTIVITIES", "newer_analyses", "reanalyzed", "version_of"]
 
@@ -54,9 +53,8 @@ def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
     record = derived.get(f"{outcome.campaign}/{outcome.candidate_id}")
     if record is None or record["analysis_version"] == version_of(outcome):
         return outcome
-    decoder = MontyDecoder()
-    fit = decoder.process_decoded(record["conductivity"]) if record["conductivity"] else None
-    points = decoder.process_decoded(record["diffusivities"])
+    fit = decoded_record(record["conductivity"]) if record["conductivity"] else None
+    points = decoded_record(record["diffusivities"])
     reasons = [problem["reason"] for problem in record["problems"]]
     if fit is not None:
         status, reason = STATUS[fit.conductivity.kind], fit.conductivity.reason
@@ -78,7 +76,7 @@ def _with_barrier(outcome: Outcome, barrier: Barrier, derived: Mapping[str, Any]
     record = derived.get(f"{outcome.candidate_id}/{barrier.specie}/{barrier.method}")
     if record is None or record["analysis_version"] == version_of(outcome):
         return outcome
-    found = MontyDecoder().process_decoded(record["barrier"])
+    found = decoded_record(record["barrier"])
     versions = {**outcome.provenance.versions, ANALYSIS: record["analysis_version"]}
     provenance = outcome.provenance.model_copy(update={"versions": versions})
     return outcome.model_copy(update={"barrier": found, "provenance": provenance})

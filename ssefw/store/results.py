@@ -229,11 +229,15 @@ class ResultStore:
         if formulas == [] or within == []:
             return
         where = asked.where(kind, formulas=formulas)
-        criteria = criteria_for(KINDS[kind], ask.campaign, ask.candidate, None, where)
-        if within is not None and ask.candidate is None:
-            criteria["metadata.candidate"] = {"$in": within}
-        elif within is not None and ask.candidate not in within:
-            return
+        criteria = criteria_for(KINDS[kind], ask.campaign, None, None, where)
+        asked_for = list(ask.candidates or within or ())
+        if ask.candidates and within is not None:
+            asked_for = sorted(set(ask.candidates) & set(within))
+            if not asked_for:
+                return
+        if asked_for:
+            only = asked_for[0] if len(asked_for) == 1 else {"$in": asked_for}
+            criteria["metadata.candidate"] = only
         yield criteria
 
     def _conductivities(
@@ -275,7 +279,7 @@ class ResultStore:
                 if (
                     item.formula in fits
                     and not called.isdisjoint({None, item.formula})
-                    and ask.candidate in {None, item.candidate_id}
+                    and (not ask.candidates or item.candidate_id in ask.candidates)
                     and item.candidate_id not in seen
                 ):
                     seen.add(item.candidate_id)

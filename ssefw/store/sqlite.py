@@ -26,6 +26,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from ssefw.errors import StoreError
 from ssefw.store.disk import network_file_system
 from ssefw.store.indices import Index
+from ssefw.store.sharing import make_file
 
 __all__ = ["APPLICATION_ID", "FORMAT", "DocumentFile", "Table"]
 
@@ -74,7 +75,9 @@ class DocumentFile:
     def open(self, *, create: bool) -> None:
         """Open the file, make its tables if it is new, and check that it is ours."""
         with self._lock, self._plain_errors():
+            self._refuse_lost_documents()
             if create and not self.read_only:
+                make_file(self.path, like=self.path.parent)
                 self._lay_out()
             (application_id,) = self.connection.execute("PRAGMA application_id").fetchone()
             if application_id != APPLICATION_ID:
@@ -92,6 +95,23 @@ class DocumentFile:
                     f"{remedy}, or start a new store folder."
                 )
             self._check_disk()
+
+    def _refuse_lost_documents(self) -> None:
+        """Refuse an empty file where there was a full one, before SQLite removes its log too."""
+        if self.path.exists() and self.path.stat().st_size > 0:
+            return
+        log = self.path.with_name(f"{self.path.name}-wal")
+        blobs = self.path.parent / "blobs"
+        n_blobs = sum(path.is_file() for path in blobs.rglob("*"))
+        if n_blobs == 0 and not (log.exists() and log.stat().st_size > 0):
+            return
+        what = "is empty" if self.path.exists() else "is not there"
+        raise StoreError(
+            f"{self.path} {what}, though {n_blobs} blobs lie beside it: the documents of this "
+            "store are lost. Put the file of a backup in its place, or let `ssefw store check "
+            f"--repair {self.path.parent}` begin new documents over the same blobs: what is in "
+            "them is then not computed again."
+        )
 
     def close(self) -> None:
         """Close the file; whatever was committed stays."""

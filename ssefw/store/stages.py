@@ -6,15 +6,17 @@ find there what exists.
 """
 
 import json
+import logging
 from typing import TypeVar
-
-from monty.json import MontyDecoder
 
 from ssefw.documents import Document
 from ssefw.errors import StoreError
 from ssefw.store.blobs import BlobStore
+from ssefw.store.decoding import decoded_json
 
 __all__ = ["StageStore"]
+
+logger = logging.getLogger(__name__)
 
 D = TypeVar("D", bound=Document)
 
@@ -26,11 +28,18 @@ class StageStore:
         self._blobs = blobs
 
     def get(self, key: str, kind: type[D]) -> D | None:
-        """Return the result of a key, or None if nothing was stored under it."""
+        """Return the result of a key; None if there is none, or one that is damaged."""
         name = f"stages/{key}"
-        if not self._blobs.exists(name):
+        stored = self._blobs.get_sound(name)
+        if stored is None:
             return None
-        found = MontyDecoder().process_decoded(json.loads(self._blobs.get(name)))
+        try:
+            found = decoded_json(stored)
+        except (ValueError, TypeError) as error:
+            # Of a store that had no checksums yet, or of a version with other fields.
+            reason = " ".join(str(error).split())[:200]
+            logger.warning("Blob %r cannot be read (%s) and is computed again.", name, reason)
+            return None
         if not isinstance(found, kind):
             raise StoreError(f"The blob {name} is no {kind.__name__}; delete or restore it.")
         return found

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from ssefw.data.outcome_labels import label_from_outcome
-from ssefw.documents import LabelSet
+from ssefw.documents import Estimate, LabelSet
 from ssefw.store import connect
 from tests.outcomes import bound, outcome, value
 
@@ -156,3 +156,59 @@ def test_polymorphs_are_told_apart_by_an_id_that_show_takes(ssefw, tmp_path):
     assert "aaaaaaaa" in table
     assert "bbbbbbbb" in table
     assert "bbbbbbbb11112222" in ssefw("results", "show", "bbbbbbbb", "--store", "st").stdout
+
+
+# What somebody means, and what is said where nothing is
+
+
+def test_both_listings_read_a_range_alike(ssefw, store):
+    """Of the formula of 1e-4 the interval reaches from 5e-5 to 2e-4."""
+    for command in (("results",), ("results", "find", "--all")):
+        asked = (*command, "--store", store, "--json", "--min-sigma")
+        for least, possible, expected in (
+            (1e-4, (), {"Li6PS5Cl"}),
+            (5e-5, (), {"Li6PS5Cl", "Li3PS4"}),
+            (1e-4, ("--possible",), {"Li6PS5Cl", "Li3PS4"}),
+            (1e-10, ("--possible",), {"Li6PS5Cl", "Li3PS4", "Li2O"}),
+        ):
+            lines = ssefw(*asked, least, *possible).stdout.splitlines()
+            assert {json.loads(line)["formula"] for line in lines} == expected, (command, least)
+
+
+def test_a_lower_bound_above_is_certain_and_an_upper_bound_never(ssefw, store):
+    with connect(store) as connection:
+        above = Estimate(kind="lower_bound", lower=2e-2, unit="S/cm")
+        item = outcome("Li7P3S11", above)
+        connection.results.add(item, candidate=item.candidate_id, campaign="x")
+    for command in (("results",), ("results", "find")):
+        done = ssefw(*command, "--store", store, "--min-sigma", 1e-2, "--json")
+        assert [json.loads(line)["formula"] for line in done.stdout.splitlines()] == ["Li7P3S11"]
+
+
+def test_an_unknown_candidate_is_an_error_with_what_is_near(ssefw, store):
+    asked = ("results", "find", "trajectories", "--store", store, "--candidate")
+    done = ssefw(*asked, "Li6PS5Br", check=False)
+    assert done.returncode == 1
+    assert "Did you mean Li6PS5Cl" in done.stderr
+    done = ssefw(*asked, "Li3PS4")
+    assert "No trajectories fit." in done.stderr
+
+
+def test_an_unknown_campaign_is_an_error(ssefw, store):
+    for command in (("results",), ("results", "find")):
+        done = ssefw(*command, "--store", store, "--campaign", "y", check=False)
+        assert done.returncode == 1
+        assert "no campaign 'y'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--min-sigma", "1"), "None of the 4 outcomes fits. Only what is certain counts"),
+        (("--status", "undetermined"), "None of the 4 outcomes fits."),
+        (("--formula", "Li3PS3"), "Did you mean Li3PS4"),
+    ],
+)
+def test_why_nothing_fits_is_said(ssefw, store, asked, said):
+    for command in (("results",), ("results", "find")):
+        assert said in ssefw(*command, "--store", store, *asked).stderr

@@ -1,6 +1,7 @@
 """Dynamics with VASP: whatever stops it, the trajectory goes on without gap or doubled frame."""
 
 import contextlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -489,3 +490,18 @@ def test_kill_9_of_vasp_and_worker_together_loses_no_step(vasp_site, lif, run, t
     assert VASP.md(lif, WARM, run, until=60) == "complete"
     assert run.segments()[0].last_step >= 26
     assert np.abs(positions(run) - truth).max() < 1e-4
+
+
+def test_a_leg_whose_beginning_was_purged_leaves_no_gap(vasp_site, lif, run, truth):
+    for until in (20, 40):
+        VASP.md(lif, WARM, run, until=until)
+    note = run.path / "vasp-0001" / "leg.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "closed": False}))  # killed
+    for file in run.chunk_files()[:1]:
+        file.unlink()
+    assert run.connect(step=0, frame=0)
+    assert VASP.md(lif, WARM, run, until=60) == "complete"
+    whole = joined(run)
+    assert (whole.first_step, whole.last_step, whole.n_frames) == (0, 60, 13)
+    assert np.abs(whole.positions - truth).max() < 1e-4
+    assert "vasp-0001 is left out" in " ".join(run.segments()[0].events)

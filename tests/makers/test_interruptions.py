@@ -3,6 +3,8 @@
 import contextlib
 import itertools
 import os
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -10,14 +12,19 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from jobflow import JobStore
+from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import Trajectory
-from ssefw.engines import MDSettings, RunDirectory
+from ssefw.engines import MDSettings
 from ssefw.engines.ase import AseEngine
+from ssefw.errors import EngineError
 from ssefw.makers import MDMaker
 from ssefw.makers import md as md_module
-from ssefw.store.blobs import FileBlobs
+from ssefw.store import connect
+from ssefw.store.blobs import BlobError, FileBlobs
+from ssefw.store.salvage import sound_part
 from ssefw.store.trajectories import TrajectoryStore
 
 COPPER = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
@@ -35,8 +42,24 @@ ends = st.one_of(
     st.tuples(st.just("kill"), st.integers(0, CHUNKS)),  # killed before chunk n
     st.tuples(st.just("kill while storing"), st.integers(0, 4)),  # at the n-th blob it writes
 )
-damages = st.sampled_from(["none", "torn chunk", "lost scratch", "partial file"])
+damages = st.sampled_from(
+    [
+        "none", "torn chunk", "lost scratch", "partial file", "purged notes", "purged oldest",
+        "purged middle", "torn notes", "torn oldest", "lost blob", "flipped blob", "cut ledger",
+        "lost ledger",
+    ]
+)  # fmt: skip
 schedules = st.lists(st.tuples(ends, damages), max_size=6)
+
+
+def cut(file, length):
+    file.write_bytes(file.read_bytes()[:length] if file.exists() else b"torn")
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
 
 
 class Site:
@@ -64,10 +87,10 @@ class Site:
 
     def process(self, how=None, when=0):
         """Run the job in a process that ends so; return whether the trajectory is complete."""
-        key = self.maker.key(COPPER)
-        ledger = self.store.ledger(key) or self.maker._new_ledger(COPPER, candidate_id="c")
+        new = self.maker._new_ledger(COPPER, candidate_id="c")
+        ledger, lost = sound_part(self.store, new)
         ledger = ledger.model_copy(update={"target_steps": STEPS})
-        if ledger.is_complete:
+        if ledger.is_complete and not lost:
             return True
         count = itertools.count()
 
@@ -90,25 +113,43 @@ class Site:
         with self.monkeypatch.context() as patch, contextlib.suppress(PowerCut):
             patch.setattr(md_module, "stop_check", lambda: check)
             patch.setattr(self.blobs, "put", failing_put)
-            self.maker._advance(COPPER, ledger, self.store)
-        found = self.store.ledger(key)
+            self.maker._advance(COPPER, ledger, self.store, lost=lost)
+        found = self.ledger()
         return found is not None and found.n_steps >= STEPS
 
     def damage(self, how):
-        """Do to the files what power cuts and purges do."""
-        chunks = sorted(self.scratch.glob("*/chunk-*.npz"))
+        """Do to the files what power cuts, purges and bad disks do."""
         if how == "lost scratch":
-            for file in sorted(self.scratch.glob("*/*")):
-                file.unlink()
-            for folder in self.scratch.glob("*"):
-                folder.rmdir()
-        elif how == "torn chunk" and chunks:
-            chunks[-1].write_bytes(chunks[-1].read_bytes()[:300])
-        elif how == "partial file" and chunks:
-            chunks[-1].with_name(".chunk-000000099.npz.1").write_bytes(b"torn")
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.scratch.mkdir()
+            return
+        chunks = sorted(self.scratch.glob("*/chunk-*.npz"))
+        notes = [*self.scratch.glob("*/segment-*.json"), *self.scratch.glob("*/run.json")]
+        blobs = [self.folder / "blobs" / key for key in self.blobs.keys()]  # noqa: SIM118
+        frames = [path for path in blobs if path.name != "ledger.json"]
+        ledgers = [path for path in blobs if path.name == "ledger.json"]
+        half = len(chunks) // 2
+        files, act = {
+            "none": ([], None),
+            "torn chunk": (chunks[-1:], lambda file: cut(file, 300)),
+            "partial file": (chunks[-1:], lambda file: cut(file.with_name(".chunk-09.npz.1"), 9)),
+            "purged notes": (notes, Path.unlink),
+            "torn notes": (notes, lambda file: cut(file, 20)),
+            "purged oldest": (chunks[:half], Path.unlink),
+            "purged middle": (chunks[half : half + 1], Path.unlink),
+            "torn oldest": (chunks[:1], lambda file: cut(file, 0)),
+            "lost blob": (frames[len(frames) // 2 :][:1], Path.unlink),
+            "flipped blob": (frames[-1:], flip),
+            "cut ledger": (ledgers, lambda file: cut(file, 200)),
+            "lost ledger": (ledgers, Path.unlink),
+        }[how]
+        for file in files:
+            act(file)
 
     def ledger(self):
-        return self.store.ledger(self.maker.key(COPPER))
+        """Return the ledger if it can be read."""
+        with contextlib.suppress(BlobError):
+            return self.store.ledger(self.maker.key(COPPER))
 
 
 def undisturbed(thermostat):
@@ -158,7 +199,7 @@ def test_frames_are_never_missing_doubled_or_different(truth, schedule, thermost
             if stored:
                 assert ledger.n_frames == stored // 2 + 1
             site.damage(damage)
-            lost += {"none": 0, "partial file": 0, "torn chunk": 1, "lost scratch": CHUNKS}[damage]
+            lost += {"none": 0, "partial file": 0, "torn chunk": 1}.get(damage, CHUNKS)
         assert site.process()
         ledger = site.ledger()
         assert isinstance(ledger, Trajectory)
@@ -169,12 +210,97 @@ def test_frames_are_never_missing_doubled_or_different(truth, schedule, thermost
         assert not any(site.scratch.glob("*/chunk-*"))  # also none that were set aside
 
 
-def test_a_folder_of_frames_that_do_not_follow_is_refused(truth, tmp_path, monkeypatch):
-    """A chunk that vanished from the middle is an error, not a gap."""
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("purged notes", "the note of its start was gone"),
+        ("purged oldest", "did not follow step 0, since files before them were gone"),
+        ("purged middle", "did not follow step"),
+        ("torn oldest", "was damaged and is computed again"),
+    ],
+)
+def test_what_a_purge_of_scratch_took_is_computed_again_and_said(  # noqa: PLR0917
+    truth, tmp_path, monkeypatch, caplog, damage, said
+):
     site = Site(tmp_path, monkeypatch, "nose-hoover")
     site.process("kill", 5)
-    (folder,) = site.scratch.iterdir()
-    run = RunDirectory(folder, key=folder.name)
-    run.chunk_files()[2].unlink()
-    with pytest.raises(Exception, match=r"frame|step"):
-        site.process()
+    site.damage(damage)
+    assert site.process()
+    for found, expected in zip(frames(site), truth("nose-hoover"), strict=True):
+        assert np.array_equal(found, expected)
+    events = " ".join(event for segment in site.ledger().segments for event in segment.events)
+    assert said in events
+    assert said in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ("lost blob", "is not there: the run went on from step"),
+        ("flipped blob", "does not fit its checksum): the run went on from step"),
+        ("cut ledger", "bytes of .* are there.* was put together again from its frames"),
+    ],
+)
+def test_what_was_damaged_in_the_store_is_computed_again_and_said(
+    truth, tmp_path, monkeypatch, damage, said
+):
+    site = Site(tmp_path, monkeypatch, "langevin")
+    for _ in range(3):
+        site.process("stop", 2)
+        site.damage("lost scratch")
+    site.damage(damage)
+    assert site.process()
+    for found, expected in zip(frames(site), truth("langevin"), strict=True):
+        assert np.array_equal(found, expected)
+    events = " ".join(event for segment in site.ledger().segments for event in segment.events)
+    assert re.search(said.replace(")", r"\)"), events), events
+
+
+def test_frames_whose_ledger_is_lost_are_not_computed_again(tmp_path, monkeypatch):
+    site = Site(tmp_path, monkeypatch, "nose-hoover")
+    site.process("stop", 6)
+    site.damage("lost scratch")
+    site.damage("lost ledger")
+    assert site.computed == 6
+    assert site.process()
+    assert site.computed == CHUNKS
+
+
+class StandsStill(AseEngine):
+    """Says that it is done and has done nothing."""
+
+    def md(self, *_, **__):
+        return "complete"
+
+
+@pytest.fixture
+def alone(tmp_path, monkeypatch):
+    """Run one job, and return its output and what it is replaced by."""
+    connect(tmp_path / "store").close()
+    monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(engine, **arguments):
+        maker = MDMaker(engine=engine, settings=MDSettings(temperature=900.0, steps_per_frame=2))
+        task = maker.make(COPPER, candidate_id="c", steps=STEPS, **arguments)
+        outputs = JobStore(MemoryStore())
+        outputs.connect()
+        return task.run(outputs)
+
+    return run
+
+
+def test_a_run_that_does_not_grow_is_a_failure_and_no_circle(alone):
+    engine = StandsStill(calculator="ase.calculators.emt.EMT")
+    with pytest.raises(EngineError, match=r"ended \(complete\) without a new frame"):
+        alone(engine)
+
+
+def test_jobs_that_are_always_stopped_at_once_are_a_failure_in_the_end(alone, monkeypatch):
+    monkeypatch.setattr(md_module, "stop_check", lambda: lambda: "walltime")
+    engine = AseEngine(calculator="ase.calculators.emt.EMT")
+    response = alone(engine)
+    (again,) = response.replace.jobs
+    assert again.function_kwargs["fruitless"] == 1
+    with pytest.raises(EngineError, match="were stopped 10 times in a row before one chunk"):
+        alone(engine, fruitless=9)

@@ -183,7 +183,7 @@ def test_a_full_disk_costs_only_the_blob_that_met_it(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(StoreError, match=r"Blob 'a' \(5000 bytes\) was not written"):
+        with pytest.raises(StoreError, match=r"Blob 'a' \(\d+ bytes\) was not written"):
             connection.blobs.put("a", b"x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

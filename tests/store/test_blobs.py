@@ -61,7 +61,7 @@ def test_a_deleted_blob_is_gone(blobs):
     blobs.delete(KEY)
     blobs.delete(KEY)
     assert not blobs.exists(KEY)
-    with pytest.raises(StoreError, match="There is no blob 'trajectories/ab12/000012'"):
+    with pytest.raises(StoreError, match=r"Blob 'trajectories/ab12/000012' in .* is not there"):
         blobs.get(KEY)
 
 
@@ -142,6 +142,6 @@ def test_blobs_of_a_dead_server_are_refused_in_time():
 def test_a_file_in_the_way_of_a_blob_is_an_error_of_one_line(tmp_path):
     blobs = FileBlobs(tmp_path)
     blobs.put("a", b"x")
-    with pytest.raises(StoreError, match=r"Blob 'a/b' \(1 bytes\) was not written") as caught:
+    with pytest.raises(StoreError, match=r"Blob 'a/b' \(\d+ bytes\) was not written") as caught:
         blobs.put("a/b", b"y")
     assert "\n" not in str(caught.value)

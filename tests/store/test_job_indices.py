@@ -22,11 +22,11 @@ ASKED = {
     "engine": {"engine": "chgnet-0.3.0"},
     "temperature": {"temperature": 600.0},
     "gate": {"gate": "volume_change"},
-    "sigma": {"min_sigma": 1e-4, "max_sigma": 1e-2},
-    "at least": {"min_sigma": 1e-4, "certain": True},
-    "at most": {"max_sigma": 1e-4, "certain": True},
-    "energy": {"min_ea": 0.1, "max_ea": 0.3},
-    "energy for certain": {"max_ea": 0.3, "certain": True},
+    "sigma": {"min_sigma": 1e-4, "max_sigma": 1e-2, "reading": "value"},
+    "at least": {"min_sigma": 1e-4},
+    "at most": {"max_sigma": 1e-4},
+    "energy": {"min_ea": 0.1, "max_ea": 0.3, "reading": "value"},
+    "energy for certain": {"max_ea": 0.3},
 }
 RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 

@@ -1,5 +1,6 @@
 """The campaign file as a whole."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -16,6 +17,8 @@ from ssefw.campaigns.spec.resources import BudgetSpec, ResourcesSpec
 
 __all__ = ["CampaignSpec"]
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
 
 class CampaignSpec(Block):
     """A campaign, as its file says.
@@ -28,7 +31,7 @@ class CampaignSpec(Block):
         What the queue jobs of a stage ask for; a stage that is named gets queue jobs of its own.
     """
 
-    campaign: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)
+    campaign: str = Field(max_length=80, json_schema_extra={"pattern": NAME})
     specie: str = "Li"
     pool: PoolSpec
     filters: str | tuple[dict[str, dict[str, Any]], ...] = ()
@@ -45,6 +48,36 @@ class CampaignSpec(Block):
     )
     budget: BudgetSpec | None = None
     feedback: FeedbackSpec | None = None
+
+    @field_validator("campaign")
+    @classmethod
+    def _name(cls, campaign: str) -> str:
+        if not re.fullmatch(NAME, campaign):
+            plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", campaign).strip("-._") or "my-campaign"
+            raise ValueError(
+                f"is a name of letters, digits, dots, - and _, for example {plain[:80]}"
+            )
+        return campaign
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _written(cls, filters: Any) -> Any:
+        if isinstance(filters, str):
+            return filters
+        lines = filters if isinstance(filters, list | tuple) else [None]
+        for line in lines:
+            if isinstance(line, str):
+                raise ValueError(  # noqa: TRY004 - what pydantic takes for a mistake
+                    f"a preset stands alone, filters: {line}, and a filter has its limits, "
+                    f"filters: [{{{line}: {{at_least: 1.0}}}}]"
+                )
+            limits = list(line.values()) if isinstance(line, dict) else [None]
+            if not all(isinstance(x, dict) for x in limits):
+                raise ValueError(
+                    "must be the name of a preset, or a list of filters with their limits, "
+                    "[{band_gap: {at_least: 1.0}}]"
+                )
+        return filters
 
     @field_validator("specie")
     @classmethod

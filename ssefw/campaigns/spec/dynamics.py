@@ -1,11 +1,27 @@
 """Molecular dynamics: the cell, the runs, the ladder of temperatures, and the fit."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from ssefw.campaigns.spec.block import Block
-from ssefw.units import Cm2PerS, CoreHours, Fraction, Length, Pure, Temperature, TimeFs, TimePs
+from ssefw.units import (
+    AskedAmount,
+    AskedCoreHours,
+    AskedCount,
+    AskedLength,
+    AskedLevel,
+    AskedRatio,
+    AskedSeed,
+    AskedStart,
+    AskedTemperature,
+    AskedTimeFs,
+    AskedTimePs,
+    AskedTimeStep,
+    Cm2PerS,
+    Limits,
+    Pure,
+)
 
 __all__ = [
     "AdaptiveSpec",
@@ -21,48 +37,44 @@ __all__ = [
 class SupercellSpec(Block):
     """The cell that is simulated: least distance between opposite faces, most atoms."""
 
-    min_length: Length = Field(10.0, gt=0)
-    max_atoms: int = Field(400, ge=1)
+    min_length: AskedLength = 10.0
+    max_atoms: AskedCount = 400
 
 
 class HeatingSpec(Block):
     """A linear rise of the thermostat's set point at the start of each run."""
 
-    start: Temperature = Field(100.0, gt=0)
-    length: TimePs = Field(2.0, gt=0)
+    start: AskedTemperature = 100.0
+    length: AskedTimePs = 2.0
 
 
 class TriageSpec(Block):
     """A short run that decides whether the ladder is climbed."""
 
-    temperature: Temperature = Field(gt=0)
-    length: TimePs = Field(gt=0)
-    min_hops: Pure = Field(5.0, ge=0)
+    temperature: AskedTemperature
+    length: AskedTimePs
+    min_hops: AskedAmount = 5.0
 
 
 class ConvergeSpec(Block):
     """Continue each run beyond `length` until its diffusivity is known well enough."""
 
-    relative_error: Fraction = Field(0.3, gt=0)
-    max_length: TimePs = Field(gt=0)
-    step: TimePs | None = Field(None, gt=0)
-    enough_bound: Cm2PerS | None = Field(None, gt=0)
-    min_hops: Pure = Field(20.0, ge=0)
-    give_up: Pure | None = Field(4.0, ge=1)
-    max_temperature_error: Fraction = Field(0.2, gt=0)
+    relative_error: AskedRatio = 0.3
+    max_length: AskedTimePs
+    step: AskedTimePs | None = None
+    enough_bound: Annotated[Cm2PerS, Limits("cm^2/s", above=0, most=1)] | None = None
+    min_hops: AskedAmount = 20.0
+    give_up: Annotated[Pure, Limits("", least=1, most=1e6)] | None = 4.0
+    max_temperature_error: AskedRatio = 0.2
 
 
 class AdaptiveSpec(Block):
     """When a ladder that chooses its next temperature ends."""
 
-    interval_decades: Pure = Field(1.0, gt=0)
-    max_runs: int = Field(6, ge=2)
-    max_core_hours: CoreHours | None = Field(None, gt=0)
+    interval_decades: Annotated[Pure, Limits("decades", above=0, most=100)] = 1.0
+    max_runs: Annotated[int, Limits("", least=2, most=1000, whole=True)] = 6
+    max_core_hours: AskedCoreHours | None = None
 
-
-SHORTEST_STEP = 0.05
-LONGEST_STEP = 20.0
-"""What no dynamics of ions need or bear, fs: beyond it a unit was mistaken."""
 
 ADAPTIVE_RANGE = tuple(float(t) for t in range(600, 1501, 100))
 
@@ -78,14 +90,14 @@ class MDSpec(Block):
 
     ladder: Literal["all", "adaptive"] = "all"
     adaptive: AdaptiveSpec | None = None
-    temperatures: tuple[Temperature, ...] = Field(ADAPTIVE_RANGE, min_length=1)
-    length: TimePs = Field(gt=0)
-    equilibration: TimePs = Field(1.0, ge=0)
-    timestep: TimeFs = Field(2.0, gt=0)
-    steps_per_frame: int = Field(10, ge=1)
+    temperatures: tuple[AskedTemperature, ...] = Field(ADAPTIVE_RANGE, min_length=1)
+    length: AskedTimePs
+    equilibration: AskedStart = 1.0
+    timestep: AskedTimeStep = 2.0
+    steps_per_frame: AskedCount = 10
     thermostat: Literal["nose-hoover", "langevin"] = "nose-hoover"
-    damping: TimeFs = Field(100.0, gt=0)
-    seed: int = 0
+    damping: AskedTimeFs = 100.0
+    seed: AskedSeed = 0
     heating: HeatingSpec | None = None
     triage: TriageSpec | None = None
     converge: ConvergeSpec | None = None
@@ -101,10 +113,12 @@ class MDSpec(Block):
             raise ValueError("give temperatures, or ladder: adaptive to have them chosen")
         if self.ladder == "all" and self.adaptive is not None:
             raise ValueError("the block adaptive needs ladder: adaptive")
-        if bad := [t for t in self.temperatures if t <= 0]:
-            raise ValueError(f"temperatures must be positive, got {bad[0]:g} K")
         if len(set(self.temperatures)) < len(self.temperatures):
             raise ValueError("a temperature occurs twice")
+        if self.ladder == "adaptive" and len(self.temperatures) < 2:
+            raise ValueError(
+                "ladder: adaptive chooses among temperatures: give at least two, or ladder: all"
+            )
         if self.equilibration >= self.length:
             raise ValueError(
                 f"equilibration ({self.equilibration:g} ps) must be shorter than length "
@@ -121,16 +135,11 @@ class MDSpec(Block):
                 f"set point: give an equilibration of at least {self.heating.length:g} ps, not "
                 f"{self.equilibration:g}"
             )
-        if not SHORTEST_STEP <= self.timestep <= LONGEST_STEP:
-            raise ValueError(
-                f"the timestep is in fs, between {SHORTEST_STEP:g} and {LONGEST_STEP:g}, got "
-                f"{self.timestep:g}"
-            )
         return self
 
 
 class ConductivitySpec(Block):
     """What is asked of the fit."""
 
-    temperature: Temperature = Field(300.0, gt=0)
-    level: Fraction = Field(0.95, gt=0, lt=1)
+    temperature: AskedTemperature = 300.0
+    level: AskedLevel = 0.95

@@ -1,11 +1,11 @@
 """How a campaign learns from its outcomes."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from ssefw.campaigns.spec.block import Block
-from ssefw.units import Pure, SPerCm
+from ssefw.units import AskedAmount, AskedConductivity, AskedCount, Limits, Pure
 
 __all__ = ["FeedbackSpec"]
 
@@ -40,12 +40,12 @@ class FeedbackSpec(Block):
     labels: tuple[str, ...] = Field(("starter",), min_length=1)
     system: str = "composition"
     settings: dict[str, Any] = Field(default_factory=dict)
-    threshold: SPerCm = Field(1e-4, gt=0)
-    batch: int | None = Field(None, ge=1)
-    target: int | None = Field(None, ge=1)
-    min_expected: Pure | None = Field(None, gt=0)
-    exploration: Pure = Field(0.5, ge=0)
-    per_framework: int = Field(2, ge=1)
+    threshold: AskedConductivity = 1e-4
+    batch: AskedCount | None = None
+    target: AskedCount | None = None
+    min_expected: Annotated[Pure, Limits("", above=0, most=1e9)] | None = None
+    exploration: AskedAmount = 0.5
+    per_framework: AskedCount = 2
     blind: bool = False
 
     @model_validator(mode="after")

@@ -1,9 +1,7 @@
 """What a candidate has to pass before dynamics."""
 
-from pydantic import Field
-
 from ssefw.campaigns.spec.block import Block
-from ssefw.units import Energy, Fraction, Length, Pure
+from ssefw.units import AskedCount, AskedEnergy, AskedForce, AskedRatio, AskedResolution
 
 __all__ = ["BvseSpec", "RelaxSpec"]
 
@@ -11,8 +9,8 @@ __all__ = ["BvseSpec", "RelaxSpec"]
 class BvseSpec(Block):
     """The bond-valence precheck."""
 
-    max_barrier: Energy = Field(0.6, gt=0)
-    resolution: Length = Field(0.2, gt=0)
+    max_barrier: AskedEnergy = 0.6
+    resolution: AskedResolution = 0.2
 
 
 class RelaxSpec(Block):
@@ -24,8 +22,8 @@ class RelaxSpec(Block):
         Take structures as they are, from a database of relaxed ones; their forces are computed.
     """
 
-    fmax: Pure = Field(0.05, gt=0)
-    max_steps: int = Field(500, ge=1)
+    fmax: AskedForce = 0.05
+    max_steps: AskedCount = 500
     relax_cell: bool = True
     skip: bool = False
-    max_volume_change: Fraction = Field(0.3, gt=0)
+    max_volume_change: AskedRatio = 0.3

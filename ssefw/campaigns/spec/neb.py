@@ -2,11 +2,17 @@
 
 from typing import Literal
 
-from pydantic import Field
-
 from ssefw.campaigns.spec.block import Block
 from ssefw.campaigns.spec.engine import EngineSpec
-from ssefw.units import Energy, Length, Pure
+from ssefw.units import (
+    AskedCharge,
+    AskedCount,
+    AskedEnergy,
+    AskedForce,
+    AskedHop,
+    AskedImages,
+    AskedLength,
+)
 
 __all__ = ["NebSpec"]
 
@@ -42,19 +48,19 @@ class NebSpec(Block):
 
     engine: EngineSpec | None = None
     first: EngineSpec | None = None
-    converge: Energy | None = Field(None, gt=0)
+    converge: AskedEnergy | None = None
     mechanism: Literal["vacancy", "interstitial", "concerted"] = "vacancy"
     hops: Literal["shortest", "bvse", "all"] = "shortest"
-    max_hop: Length = Field(6.0, gt=0)
-    max_hops: int = Field(20, ge=1)
-    min_length: Length = Field(10.0, gt=0)
-    max_atoms: int = Field(400, ge=1)
+    max_hop: AskedHop = 6.0
+    max_hops: AskedCount = 20
+    min_length: AskedLength = 10.0
+    max_atoms: AskedCount = 400
     path: Literal["auto", "linear", "idpp", "bvse"] = "auto"
-    images: int = Field(7, ge=3)
-    fmax: Pure = Field(0.05, gt=0)
-    max_steps: int = Field(200, ge=1)
+    images: AskedImages = 7
+    fmax: AskedForce = 0.05
+    max_steps: AskedCount = 200
     climb: bool = True
-    end_fmax: Pure = Field(0.01, gt=0)
-    end_steps: int = Field(500, ge=1)
-    charge: Pure | None = None
-    max_barrier: Energy | None = Field(None, gt=0)
+    end_fmax: AskedForce = 0.01
+    end_steps: AskedCount = 500
+    charge: AskedCharge | None = None
+    max_barrier: AskedEnergy | None = None

@@ -6,6 +6,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from ssefw.campaigns.spec.block import Block
+from ssefw.units import AskedCount
 
 __all__ = ["PoolSpec", "ScreenSpec", "StructureSpec"]
 
@@ -44,7 +45,7 @@ class PoolSpec(Block):
     path: Path | None = None
     structures: tuple[StructureSpec, ...] = ()
     strict: bool = False
-    limit: int | None = Field(None, ge=1)
+    limit: AskedCount | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -68,5 +69,5 @@ class ScreenSpec(Block):
 
     model: Path
     phases: Path | None = None
-    top: int | None = Field(50, ge=1)
+    top: AskedCount | None = 50
     accepted_only: bool = False

@@ -1,14 +1,14 @@
-"""Reading a campaign file; what is wrong with one is said in one line, with its place."""
+"""Reading a campaign file; each mistake in one is said in a line, with its place."""
 
-import difflib
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from ssefw.campaigns.spec.campaign import CampaignSpec
 from ssefw.errors import ConfigurationError
+from ssefw.mistakes import mistakes_in
 
 __all__ = ["read_campaign"]
 
@@ -19,7 +19,8 @@ def read_campaign(path: Path) -> CampaignSpec:
     Raises
     ------
     ConfigurationError
-        If it is missing, no YAML, or a key or value is wrong; the message has file and line.
+        If it is missing, no YAML, or keys or values are wrong; the message has a line for each
+        with file and line, unknown keys first.
     """
     try:
         text = path.read_text()
@@ -47,7 +48,9 @@ def read_campaign(path: Path) -> CampaignSpec:
     try:
         spec = CampaignSpec.model_validate(content)
     except ValidationError as error:
-        raise ConfigurationError(_explain(error, path, node)) from error
+        mistakes = mistakes_in(error, CampaignSpec)
+        said = [f"{path}:{_line(node, place)}: {what}" for place, what in mistakes]
+        raise ConfigurationError(*said) from error
     return _with_paths(spec, path.parent)
 
 
@@ -83,42 +86,6 @@ def _twice(node: yaml.Node | None) -> yaml.Node | None:
     elif isinstance(node, yaml.SequenceNode):
         return next((found for item in node.value if (found := _twice(item)) is not None), None)
     return None
-
-
-def _explain(error: ValidationError, path: Path, node: Any) -> str:
-    """Say in one line what the first of the errors is, and how many there are."""
-    errors = error.errors()
-    first = errors[0]
-    location = first["loc"]
-    key = ".".join(str(part) for part in location)
-    where = f"{path}:{_line(node, location)}"
-    more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
-    if first["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), known, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}."
-        return f"{where}: unknown key {key!r}; {hint}{more}"
-    if first["type"] == "missing":
-        return f"{where}: the key {key!r} is missing.{more}"
-    message = first["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list, [...]")
-    got = first["input"]
-    shown = f", got {got!r}" if isinstance(got, str | int | float | bool) else ""
-    return f"{where}: {key or 'campaign'}: {message}{shown}.{more}"
-
-
-def _known_keys(location: tuple[str | int, ...]) -> list[str]:
-    model: Any = CampaignSpec
-    for part in location:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation if hasattr(model, "model_fields") else None
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(
-            (c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None
-        )
-        if model is None:
-            return []
-    return sorted(model.model_fields)
 
 
 def _line(node: Any, location: tuple[str | int, ...]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from ssefw.campaigns.spec.block import Block
-from ssefw.units import Pure
+from ssefw.units import AskedCoreHours, AskedCount, AskedCountOrNone
 
 __all__ = ["BudgetSpec", "ResourcesSpec"]
 
@@ -28,11 +28,11 @@ class ResourcesSpec(Block):
         Further options of the queue, as its manual writes them.
     """
 
-    nodes: int | None = Field(None, ge=1)
-    tasks_per_node: int | None = Field(None, ge=1)
-    cpus_per_task: int | None = Field(None, ge=1)
-    gpus_per_node: int | None = Field(None, ge=0)
-    memory: int | None = Field(None, ge=1)
+    nodes: AskedCount | None = None
+    tasks_per_node: AskedCount | None = None
+    cpus_per_task: AskedCount | None = None
+    gpus_per_node: AskedCountOrNone | None = None
+    memory: AskedCount | None = None
     walltime: str | None = Field(None, pattern=WALLTIME)
     queue: str | None = None
     account: str | None = None
@@ -67,5 +67,5 @@ class BudgetSpec(Block):
         Most jobs in the queue at a time.
     """
 
-    core_hours: Pure | None = Field(None, gt=0)
-    queue_jobs: int | None = Field(None, ge=1)
+    core_hours: AskedCoreHours | None = None
+    queue_jobs: AskedCount | None = None

@@ -98,8 +98,11 @@ class VaspDynamics:
         for folder in reversed(latest_legs(self.run)):
             leg = Leg.open(self.run, folder, self.cell, self.settings)
             if leg is not None:
-                if not leg.closed:
-                    leg.recover(self._start())
+                start = self._start()
+                if not leg.closed and leg.first_step > start.last_step + 1:
+                    leg.abandon(f"it follows a step that is lost, {leg.first_step}")
+                elif not leg.closed:
+                    leg.recover(start)
                 return leg.corrections
         return {}
 

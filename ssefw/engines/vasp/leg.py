@@ -148,6 +148,13 @@ class Leg:
         self.closed = True
         self.save()
 
+    def abandon(self, why: str) -> None:
+        """Leave a leg whose steps cannot be joined to the record."""
+        process.end_processes(self.folder)
+        self.run.remark(f"{self.folder.name} is left out: {why}")
+        self.closed = True
+        self.save()
+
     def recover(self, start: Start) -> int:
         """Gather what a leg computed whose process was killed; return the last step recorded."""
         if process.end_processes(self.folder):

@@ -1,0 +1,71 @@
+"""One process at a time works in a folder, and sweeps up what a killed one has left there."""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from ssefw.errors import BusyError, EngineError
+
+__all__ = ["LOCK", "held"]
+
+LOCK = "lock"
+DRAFT_SECONDS = 3600.0
+"""Age of a draft, as `ssefw.files` makes them, whose writer was killed; it takes an instant."""
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder, which is made if need be, for this process while a block runs.
+
+    Raises
+    ------
+    BusyError
+        If another live process has it, on whichever machine.
+    EngineError
+        If its file system has no locks.
+    """
+    with _locked(folder) as file:
+        _sweep(folder, now=os.fstat(file.fileno()).st_mtime)
+        yield
+
+
+def _locked(folder: Path) -> IO[str]:
+    path = folder / LOCK
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError), contextlib.ExitStack() as stack:
+            file = stack.enter_context(path.open("w"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise BusyError(
+                    f"Another process is working in {folder}; wait for it or stop it."
+                ) from error
+            except OSError as error:
+                raise EngineError(
+                    f"{path} cannot be locked ({error.strerror}): two processes could work in one "
+                    "folder. Point SSEFW_SCRATCH to a file system that has locks.",
+                    directory=folder,
+                ) from error
+            # Who had it before may have removed the file that was locked here.
+            if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                stack.pop_all()
+                return file
+
+
+def _sweep(folder: Path, *, now: float) -> None:
+    """Remove drafts of files whose writer was killed.
+
+    Only who holds the folder writes chunks and segments. Other drafts may be of those who are about
+    to ask for it; these go when they are old, by the clock of the file system.
+    """
+    for draft in folder.glob(".*.[0-9]*"):
+        if not draft.suffix[1:].isdigit():
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            is_ours = draft.name.startswith((".chunk-", ".segment-"))
+            if is_ours or now - draft.stat().st_mtime > DRAFT_SECONDS:
+                draft.unlink()

@@ -1,0 +1,143 @@
+"""What is wrong with a file or a setting, in words for the person who wrote it.
+
+pydantic finds the mistakes; it words them for whoever wrote the model.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+__all__ = ["Mistake", "close_to", "known_keys", "mistakes_in", "shown", "unknown_word"]
+
+Location = tuple[str | int, ...]
+Mistake = tuple[Location, str]
+"""Where something is wrong, and what."""
+
+LONGEST = 60
+"""Characters of a wrong value that a message shows."""
+
+WORDS: dict[str, str] = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must be a block of keys and values",
+    "list_type": "must be a list, [...]",
+    "mapping_type": "must be a block of keys and values",
+    "model_type": "must be a block of keys and values",
+    "path_type": "must be a path",
+    "string_type": "must be text",
+    "tuple_type": "must be a list, [...]",
+}
+
+
+def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
+    """Return all mistakes, unknown keys first.
+
+    A key that is missing since it was mistyped is one mistake and not two.
+    """
+    unknown: list[Mistake] = []
+    others: list[tuple[Location, Any]] = []
+    meant: set[Location] = set()
+    for item in error.errors(include_url=False):
+        location: Location = item["loc"]
+        is_key = location[-1:] == ("[key]",)
+        if is_key or item["type"] == "extra_forbidden":
+            location = location[:-1] if is_key else location
+            known = known_keys(model, location[:-1])
+            key = _key_of(location)
+            unknown.append((location, f"unknown key {key!r}{unknown_word(location[-1], known)}"))
+            meant |= {(*location[:-1], word) for word in close_to(location[-1], known)}
+        else:
+            others.append((location, item))
+    # A list of which no entry is right is too short as well; that is said once.
+    inside = {location[:-1] for location, _ in others}
+    return unknown + [
+        (location, _in_words(location, item))
+        for location, item in others
+        if not (item["type"] == "missing" and location in meant)
+        and not (item["type"] == "too_short" and location in inside)
+    ]
+
+
+def close_to(word: object, known: Sequence[str]) -> list[str]:
+    """Return what was probably meant by a mistyped word, if anything."""
+    return difflib.get_close_matches(str(word).lower(), known, n=1)
+
+
+def unknown_word(word: object, known: Sequence[str], *, name: str = "known keys") -> str:
+    """Return the end of a message on an unknown word: what was meant, or what there is."""
+    close = close_to(word, known)
+    return f"; did you mean {close[0]!r}?" if close else f"; {name}: {', '.join(known)}."
+
+
+def shown(value: object) -> str:
+    """Return a wrong value for a message, shortened where it is long."""
+    if value is None:
+        return "nothing"
+    try:
+        text = str(value) if isinstance(value, int | float) else repr(value)
+    except ValueError:  # Python refuses to write integers of thousands of digits
+        return "a number of thousands of digits"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def known_keys(model: type[BaseModel], location: Location) -> list[str]:
+    """Return the keys that a block may have, by where it is."""
+    here: list[Any] = [model]
+    for part in location:
+        here = [inner for kind in here for inner in _parts(kind, part)]
+    found: list[str] = []
+    for kind in here:
+        if _is_model(kind):
+            found += sorted(kind.model_fields)
+        elif get_origin(kind) is dict and get_origin(get_args(kind)[0]) is Literal:
+            found += get_args(get_args(kind)[0])
+    return found
+
+
+def _parts(kind: Any, part: str | int) -> Iterator[Any]:
+    """Yield the types that a key or place in a value of a type has, unions taken apart."""
+    if _is_model(kind):
+        if part in kind.model_fields:
+            yield from _alternatives(kind.model_fields[part].annotation)
+    elif get_origin(kind) is dict:
+        yield from _alternatives(get_args(kind)[1])
+    elif get_origin(kind) in {tuple, list}:
+        yield from _alternatives(get_args(kind)[0])
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    if _is_model(annotation) or get_origin(annotation) in {tuple, list, dict}:
+        yield annotation
+        return
+    for part in get_args(annotation):
+        yield from _alternatives(part)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _key_of(location: Location) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _in_words(location: Location, item: Any) -> str:
+    key, kind, given = _key_of(location), str(item["type"]), item["input"]
+    if kind == "missing":
+        return f"the key {key!r} is missing."
+    context: dict[str, Any] = item.get("ctx", {})
+    if kind == "value_error":
+        message = str(context["error"])
+    elif kind == "literal_error":
+        message = f"must be {context['expected']}"
+    elif kind == "too_short":
+        message = f"must have at least {context['min_length']}"
+    elif kind == "string_too_long":
+        message = f"must have at most {context['max_length']} characters"
+    else:
+        message = WORDS.get(kind, "is not written as it must be")
+    if ", got " not in message and not isinstance(given, dict | list | tuple | BaseModel):
+        message += f", got {shown(given)}"
+    return f"{key}: {message}." if key else f"{message}."
