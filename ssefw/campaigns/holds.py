@@ -5,9 +5,10 @@ they are, whatever their number, and so do those that a running job is yet to br
 the hold away is all that it takes to go on.
 """
 
+import hashlib
+import json
 import re
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -112,9 +113,12 @@ def hold(connection: Connection, new: Hold) -> bool:
     there = {(old.kind, old.candidates, old.stage) for old in holds(connection, new.campaign)}
     if (new.kind, new.candidates, new.stage) in there:
         return False
-    connection.database[HOLDS].insert_one(
-        {
-            "_id": uuid.uuid4().hex,
+    # Of two that do this at the same time one puts it there.
+    identity = json.dumps([new.campaign, new.kind, *new.candidates, new.stage])
+    record = {"_id": hashlib.sha256(identity.encode()).hexdigest()[:32]}
+    put = connection.database[HOLDS].update_one(
+        record,
+        {"$setOnInsert": {
             "campaign": new.campaign,
             "kind": new.kind,
             "candidates": list(new.candidates),
@@ -122,9 +126,10 @@ def hold(connection: Connection, new: Hold) -> bool:
             "reason": new.reason,
             "below": new.below,
             "time": time.time(),
-        }
-    )
-    return True
+        }},
+        upsert=True,
+    )  # fmt: skip
+    return put.upserted_id is not None
 
 
 def lift(

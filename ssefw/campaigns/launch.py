@@ -1,8 +1,9 @@
 """Put campaigns on the launch pad."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from ssefw.campaigns.budget import lift_budget
 from ssefw.campaigns.change import Change, retire
@@ -91,66 +92,123 @@ def submit(
     name = plan.spec.campaign
     if change is not None:
         retire(connection, change, plan)
-    known = _known(connection, name)
-    if other := set(known.values()) - {plan.key}:
-        raise LaunchError(
-            f"The store {connection.address} holds a campaign {name!r} with other settings "
-            f"({sorted(map(str, other))[0]}, these are {plan.key}). See with `ssefw plan FILE` "
-            "what they change and go on with `ssefw submit FILE --yes`, or give this campaign "
-            "another name."
-        )
+    known = _known(connection, plan)
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
     if plan.is_loop:
         begin_loop(connection, name)
     wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
-    count = len(plan.candidates) - len(wanted)
+    count, added = len(plan.candidates) - len(wanted), 0
     rest = entries(plan, wanted)
     while batch := list(islice(rest, BATCH)):
-        _add(connection, batch)
+        added += _add(connection, plan, batch, is_first=not added)
         count += len(batch)
         progress(count)
-    return Submitted(added=len(wanted), present=len(plan.candidates) - len(wanted))
+    return Submitted(added=added, present=len(plan.candidates) - added)
 
 
-def _known(connection: Connection, campaign: str) -> dict[str, str]:
-    """Return the candidates on the launch pad and their plans.
+def _known(connection: Connection, plan: Plan) -> set[str]:
+    """Return the candidates that are on the launch pad with all their jobs.
 
-    A submission to a server that was killed may have left workflows some of whose jobs are missing;
-    these go, and are submitted again.
+    Of those whose jobs are missing, a submission to a server was killed or is at it.
+
+    Raises
+    ------
+    LaunchError
+        If they are there with other settings.
+    """
+    name = plan.spec.campaign
+    there = list(
+        connection.launchpad.workflows.find(
+            {"metadata.campaign": name}, {"metadata": True, "nodes": True}
+        )
+    )
+    plans = {workflow["metadata"].get("plan", "") for workflow in there}
+    if other := plans - {plan.key}:
+        raise LaunchError(
+            f"The store {connection.address} holds a campaign {name!r} with other settings "
+            f"({sorted(map(str, other))[0]}, these are {plan.key}). See with `ssefw plan FILE` "
+            "what they change and go on with `ssefw submit FILE --yes`, or give this campaign "
+            "another name."
+        )
+    if not _has_all(connection, [node for workflow in there for node in workflow["nodes"]]):
+        for workflow in list(there):
+            if not _has_all(connection, workflow["nodes"]):
+                there.remove(workflow)
+                _forget_unnamed(connection, workflow)
+    return {workflow["metadata"]["candidate"] for workflow in there}
+
+
+def _forget_unnamed(connection: Connection, workflow: Mapping[str, Any]) -> None:
+    """Take off a workflow without all its jobs whose id does not say whose it is.
+
+    Earlier versions gave such ids, and the submission of this one was killed.
+    """
+    if not isinstance(workflow["_id"], str):
+        connection.launchpad.workflows.delete_one({"_id": workflow["_id"]})
+        connection.launchpad.fireworks.delete_many({"fw_id": {"$in": workflow["nodes"]}})
+
+
+def _has_all(connection: Connection, nodes: Sequence[int]) -> bool:
+    fireworks = connection.launchpad.fireworks
+    return bool(fireworks.count_documents({"fw_id": {"$in": nodes}}) >= len(nodes))
+
+
+def _add(connection: Connection, plan: Plan, batch: Sequence[Entry], *, is_first: bool) -> int:
+    """Put workflows on the launch pad that are not there, and return how many.
+
+    The id of a workflow's document is made of campaign, settings and candidate, so that of any
+    number of submissions at the same time one adds it. In a folder all of the batch is added or
+    nothing. On a server the workflow comes first; where a submission is killed before it has added
+    the jobs, the next one adds those that are missing, under the numbers that the workflow says.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    plan
+        The campaign.
+    batch
+        Workflows of candidates that were not known.
+    is_first
+        Whether to look once more, now that nobody else writes, if the settings are the same.
     """
     launchpad = connection.launchpad
-    found = {
-        workflow["metadata"]["candidate"]: workflow
-        for workflow in launchpad.workflows.find(
-            {"metadata.campaign": campaign}, {"metadata": True, "nodes": True}
-        )
-    }
-    nodes = [node for workflow in found.values() for node in workflow["nodes"]]
-    if launchpad.fireworks.count_documents({"fw_id": {"$in": nodes}}) < len(nodes):
-        for candidate, workflow in list(found.items()):
-            part = {"fw_id": {"$in": workflow["nodes"]}}
-            if launchpad.fireworks.count_documents(part) < len(workflow["nodes"]):
-                launchpad.workflows.delete_one({"nodes": workflow["nodes"][0]})
-                launchpad.fireworks.delete_many(part)
-                del found[candidate]
-    return {
-        candidate: workflow["metadata"].get("plan", "") for candidate, workflow in found.items()
-    }
-
-
-def _add(connection: Connection, batch: Sequence[Entry]) -> None:
-    """Put workflows on the launch pad, all or, where a server is killed, the first of them."""
-    launchpad = connection.launchpad
     with connection.whole():
-        first = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
-        numbered = []
-        for entry in batch:
-            numbered.append(entry.numbered(first))
-            first += len(entry.fireworks)
-        launchpad.workflows.insert_many([entry.workflow for entry in numbered])
+        if is_first:
+            _known(connection, plan)
+        ids = _free_ids(connection, plan, batch)
+        number = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
+        wanted = []
+        for entry, _id in zip(batch, ids, strict=True):
+            wanted.append({**entry.numbered(number).workflow, "_id": _id})
+            number += len(entry.fireworks)
+        added: int = launchpad.add_new(launchpad.workflows, wanted, key="_id")
+        first = {
+            workflow["_id"]: min(workflow["nodes"])
+            for workflow in launchpad.workflows.find({"_id": {"$in": ids}}, {"nodes": True})
+        }
+        numbered = [entry.numbered(first[_id]) for entry, _id in zip(batch, ids, strict=True)]
         # Those that run first come last: a job never runs before all of its workflow is there.
-        launchpad.fireworks.insert_many(
-            [job for entry in numbered for job in list(entry.fireworks.values())[::-1]]
+        launchpad.add_new(
+            launchpad.fireworks,
+            [job for entry in numbered for job in list(entry.fireworks.values())[::-1]],
+            key="fw_id",
         )
+    return added
+
+
+def _free_ids(connection: Connection, plan: Plan, batch: Sequence[Entry]) -> list[str]:
+    """Return ids for workflows that no workflow of another campaign has.
+
+    Earlier settings stay on record as a campaign of another name, and may become those that hold.
+    """
+    name = plan.spec.campaign
+    ids = [f"{name}/{plan.key}/{entry.workflow['metadata']['candidate']}" for entry in batch]
+    while True:
+        there = connection.launchpad.workflows.find({"_id": {"$in": ids}}, {"metadata": True})
+        taken = {item["_id"] for item in there if item["metadata"].get("campaign") != name}
+        if not taken:
+            return ids
+        ids = [f"{_id}'" if _id in taken else _id for _id in ids]

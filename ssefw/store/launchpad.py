@@ -8,6 +8,7 @@ no fault of its own, is taken back and not put down as failed.
 import logging
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from fireworks import FWAction, LaunchPad
 from fireworks.fw_config import GRIDFS_FALLBACK_COLLECTION
 from fireworks.utilities.fw_utilities import get_fw_logger
 from gridfs import GridFS
+from pymongo.errors import BulkWriteError
 
 from ssefw.errors import DiskFullError
 from ssefw.store.patience import PatientDatabase
@@ -23,6 +25,8 @@ __all__ = ["Held", "OpenLaunchPad", "PutOff", "ServerLaunchPad"]
 
 logger = logging.getLogger(__name__)
 
+DUPLICATE = 11000
+"""MongoDB's code of an error about a key that is there already."""
 FULL = re.compile(r"No space left|Disk quota exceeded|database or disk is full")
 
 
@@ -121,6 +125,29 @@ class OpenLaunchPad(LaunchPad):  # type: ignore[misc]
         """Restore what a launch began with, unless its job was given to another worker."""
         if self.is_ours(launch_id):
             super().restore_backup_data(launch_id, fw_id)
+
+    @staticmethod
+    def add_new(collection: Any, documents: Sequence[dict[str, Any]], *, key: str) -> int:
+        """Insert, in their order, those documents whose key is not there, and return how many.
+
+        Whoever inserts the same at the same time makes no difference: the collection has each
+        value of the key once.
+        """
+        keys = [document[key] for document in documents]
+        there = {item[key] for item in collection.find({key: {"$in": keys}}, {key: True})}
+        rest, added = [document for document in documents if document[key] not in there], 0
+        while rest:
+            try:
+                collection.insert_many(rest)
+            except BulkWriteError as error:
+                failed = error.details["writeErrors"][0]
+                if failed.get("code") != DUPLICATE:
+                    raise
+                done = int(failed["index"])
+                rest, added = rest[done + 1 :], added + done
+            else:
+                return added + len(rest)
+        return added
 
     def _take_back(self, launch_id: int, kind: str, reason: str) -> None:
         """Make the job of a launch ready again, as if it had not been launched."""
