@@ -76,8 +76,15 @@ def running_seconds(connection: Connection) -> dict[int, float]:
 
 @dataclass
 class Lookout:
-    """Remembers what workers had counted, and for how long that has not changed."""
+    """Remembers what workers had counted, and for how long that has not changed.
 
+    Attributes
+    ----------
+    fallen
+        Those that had fallen silent at the last look.
+    """
+
+    fallen: set[str] = field(default_factory=set)
     _beats: dict[str, int | None] = field(default_factory=dict)
     _silence: dict[str, float] = field(default_factory=dict)
     _last_look: float | None = None
@@ -100,8 +107,9 @@ class Lookout:
             for name, count in beats.items()
         }
         self._beats = beats
-        return {
+        self.fallen = {
             name
             for name, seconds in self._silence.items()
             if seconds > float(records.get(name, {}).get("lease", LEASE_SECONDS))
         }
+        return self.fallen

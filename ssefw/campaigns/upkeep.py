@@ -60,7 +60,7 @@ class Upkeep:
         self._looked = now
         self._leftovers.mend(self.connection)
         released = release_lost(self.connection, lookout=self._lookout)
-        if self._tidied is None or now - self._tidied >= TIDY_SECONDS:
+        if released or self._tidied is None or now - self._tidied >= TIDY_SECONDS:
             self._tidied = now
             self.tidy()
         return released
@@ -72,7 +72,7 @@ class Upkeep:
         folders = {path.name: path for path in _subfolders(self.scratch / LAUNCHES)}
         busy = self._busy()
         idle = {name for name in known | folders.keys() if name not in busy and worker_of(name)}
-        silent = self._departed.silent(self.connection, idle)
+        silent = self._departed.silent(self.connection, idle) | self._lookout.fallen
         for name in sorted(idle):
             worker = worker_of(name)
             if worker is None or not (worker.is_gone or (name in silent and not worker.is_here)):

@@ -204,6 +204,8 @@ def _launch_one(
                 budgets.keep(campaign)
     finally:
         launchpad.held = None
+        # It is gone where this worker was frozen, counted as dead, and was tidied up after.
+        folder.parent.mkdir(parents=True, exist_ok=True)
         os.chdir(folder.parent)
         with contextlib.suppress(OSError):
             (folder / "FW.json").unlink(missing_ok=True)

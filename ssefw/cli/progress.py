@@ -155,6 +155,7 @@ def _work(
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
             click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
+    upkeep.tidy()
     now = snapshot(connection, record, scratch)
     if stop.is_set():
         click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)

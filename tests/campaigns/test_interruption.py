@@ -1,45 +1,17 @@
 """A campaign that is killed again and again ends as if nothing had happened."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
 import pytest
 
 from ssefw.store import connect
-from tests.campaigns.killing import kill_9, results, worker_pids
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.campaigns.killing import kill_9, prepare, results, start, worker_pids
+from tests.conftest import run_ssefw
 
 STEPS_PER_CHUNK = 50
-
-# EMT that notes each evaluation in a file: what was computed twice can be counted.
-COUNTED = """
-import os
-from ase.calculators.emt import EMT
-
-class Counted(EMT):
-    def calculate(self, *args, **kwargs):
-        super().calculate(*args, **kwargs)
-        with open(os.environ["EVALUATIONS"], "a") as file:
-            file.write(f"{len(self.atoms)}\\n")
-"""
-
-
-def prepare(folder, *, min_length=7):
-    """Make a campaign; the longer the cells, the longer there is to stop it."""
-    folder.mkdir()
-    (folder / "counted.py").write_text(textwrap.dedent(COUNTED))
-    text = CAMPAIGN.replace("ase.calculators.emt.EMT", "counted.Counted")
-    text = text.replace("min_length: 3", f"min_length: {min_length}").replace(
-        "length: 1.0", "length: 2.0"
-    )
-    (folder / "small.yaml").write_text(text)
-    return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
 
 
 def evaluations(folder):
@@ -52,19 +24,6 @@ def undisturbed(tmp_path_factory):
     environment = prepare(folder, min_length=3)
     run_ssefw("run", "small.yaml", "--store", "st", folder=folder, env=environment)
     return folder
-
-
-def start(folder, environment, *arguments):
-    """Start the command line in the background."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ssefw", *arguments, "--store", "st"],
-        cwd=folder,
-        env=clean | environment | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def kill_at_random(folder, environment, rng, *, workers_too):
