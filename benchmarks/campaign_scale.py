@@ -107,9 +107,9 @@ def main():
     parser.add_argument("--store", help="address of an empty store; default: a new folder")
     options = parser.parse_args()
 
-    from ssefw.campaigns.launch import campaign_record, submit
-    from ssefw.campaigns.plan import make_plan
-    from ssefw.campaigns.spec import read_campaign
+    from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.plan import make_plan
+    from ssefw.campaigns.running.launch import campaign_record, submit
     from ssefw.store import connect
 
     commands = Commands()

@@ -9,8 +9,8 @@ one by one, and the figure is drawn of all that are there.
 A campaign is played with labels that are known: they are hidden, and one is revealed when its
 material is "computed". Three ways to spend a budget of computations: at random, down the ranking
 of the first model (single-shot), and in batches of ten with a refit after each (closed loop; by
-score alone, and with the acquisition of `ssefw.campaigns.acquisition`). The model is a forest of
-extremely randomized trees on composition descriptors.
+score alone, and with the acquisition of `ssefw.campaigns.learning.acquisition`). The model is a
+forest of extremely randomized trees on composition descriptors.
 
 Games differ in what is known at the start and in what counts as a hit (S/cm). The pool is OBELiX
 (train) without what is known:
@@ -36,7 +36,7 @@ import numpy.typing as npt
 from pymatgen.core import Composition
 from sklearn.ensemble import ExtraTreesClassifier
 
-from ssefw.campaigns.acquisition import acquisition_order, framework_of
+from ssefw.campaigns.learning.acquisition import acquisition_order, framework_of
 from ssefw.data.compositions import composition_id
 from ssefw.data.dataset import Dataset, dataset_of
 from ssefw.data.label_sources import starter_labels

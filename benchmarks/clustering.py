@@ -34,7 +34,7 @@ from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
 from ssefw.data.structures import content_id
-from ssefw.report.clustering_figures import draw_study, draw_tree
+from ssefw.report.figures.clustering import draw_study, draw_tree
 from ssefw.screening.clustering.grouping import framework_groups, grouped_folds, random_folds
 from ssefw.screening.clustering.matching import label_pool, match_labels, with_structures
 from ssefw.screening.clustering.representations import (

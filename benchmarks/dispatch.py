@@ -19,7 +19,7 @@ from pathlib import Path
 
 from fireworks import Firework, ScriptTask, Workflow
 
-from ssefw.campaigns.site import Site
+from ssefw.campaigns.queueing.site import Site
 from ssefw.store import connect
 
 QADAPTER = """\

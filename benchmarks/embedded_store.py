@@ -35,7 +35,7 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import Estimate, Label
 from ssefw.store import connect
-from ssefw.store.collection import SortlessBulk
+from ssefw.store.embedded.collection import SortlessBulk
 
 
 @dataclass

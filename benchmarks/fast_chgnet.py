@@ -19,8 +19,8 @@ from ase.spacegroup import crystal
 from chgnet.model import CHGNet
 from chgnet.model.dynamics import CHGNetCalculator
 
-from ssefw.engines.chgnet import FastCHGNet
-from ssefw.engines.dynamics import draw_momenta
+from ssefw.engines.ase.verlet import draw_momenta
+from ssefw.engines.potentials.chgnet import FastCHGNet
 
 SIZES = {12: (1, 1, 1), 48: (2, 2, 1), 96: (2, 2, 2), 192: (4, 2, 2)}
 

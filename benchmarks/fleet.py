@@ -51,13 +51,13 @@ def put_queue(folder):
 
 def campaign(folder, count):
     """Submit a campaign, ask for its status, and let the launcher look."""
-    from ssefw.campaigns.feed import Feeder
-    from ssefw.campaigns.fleet import fleet
-    from ssefw.campaigns.launch import submit
-    from ssefw.campaigns.plan import make_plan
-    from ssefw.campaigns.site import Limits, Site
-    from ssefw.campaigns.spec import read_campaign
-    from ssefw.campaigns.watch import latest_record, snapshot
+    from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.plan import make_plan
+    from ssefw.campaigns.queueing.feed import Feeder
+    from ssefw.campaigns.queueing.fleet import fleet
+    from ssefw.campaigns.queueing.site import Limits, Site
+    from ssefw.campaigns.running.launch import submit
+    from ssefw.campaigns.running.watch import latest_record, snapshot
     from ssefw.store import connect
 
     write_pool(folder, count)
@@ -91,7 +91,7 @@ def dispatch(folder, count):
     from fireworks import Firework, FWorker, PyTask
     from fireworks.core.rocket_launcher import rapidfire
 
-    from ssefw.campaigns.worker import work
+    from ssefw.campaigns.running.worker import work
     from ssefw.settings import Settings
     from ssefw.store import connect
 

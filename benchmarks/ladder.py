@@ -187,7 +187,7 @@ def batch(n_replicas=4, n_rounds=6):
     """Replicas in one pass beside one after the other, in CPU time of one thread."""
     import torch
 
-    from ssefw.engines.chgnet import FastCHGNet
+    from ssefw.engines.potentials.chgnet import FastCHGNet
 
     torch.set_num_threads(1)
     fast = FastCHGNet(threads=1)
@@ -228,8 +228,8 @@ def store(n_atoms=48, n_steps=200):
 
     from ssefw.engines import MDSettings, RunDirectory, run_directory
     from ssefw.engines.ase import AseEngine
-    from ssefw.store.blobs import FileBlobs
-    from ssefw.store.trajectories import TrajectoryStore
+    from ssefw.store.frames.blobs import FileBlobs
+    from ssefw.store.frames.trajectories import TrajectoryStore
 
     torch.set_num_threads(1)
     spent = {"cpu": 0.0, "wall": 0.0}
@@ -280,8 +280,8 @@ def peak(role, n_steps):
     from ssefw.engines import MDSettings, RunDirectory
     from ssefw.engines.ase import AseEngine
     from ssefw.makers.diffusivity import read_frames
-    from ssefw.store.blobs import FileBlobs
-    from ssefw.store.trajectories import TrajectoryStore
+    from ssefw.store.frames.blobs import FileBlobs
+    from ssefw.store.frames.trajectories import TrajectoryStore
 
     def top():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0

@@ -21,8 +21,8 @@ from pymatgen.core import Lattice, Structure
 from ssefw.data.hops import find_hops, hops_to_cross
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
-from ssefw.engines.crossing import percolation_barrier
 from ssefw.engines.migration import MigrationSettings, hop_barriers
+from ssefw.engines.migration.crossing import percolation_barrier
 from ssefw.errors import SsefwError
 
 PUBLISHED = {

@@ -19,9 +19,9 @@ from ssefw.data.defects import distinct_sites
 from ssefw.data.hops import find_hops
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
-from ssefw.engines.ends import relax_end
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.migration import MigrationSettings, hop_barrier
+from ssefw.engines.migration.ends import relax_end
 
 OPTIONS = {"electrons": {"mixing_beta": 0.3, "conv_thr": 1e-7}}
 STARTS = ("linear", "idpp", "bvse", "CHGNet")

@@ -15,7 +15,7 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
-from ssefw.campaigns.watch import campaigns_in
+from ssefw.campaigns.running.watch import campaigns_in
 from ssefw.documents import RelaxResult, Trajectory
 from ssefw.store import connect
 

@@ -34,7 +34,7 @@ from ssefw.documents import (
     Provenance,
 )
 from ssefw.store import connect
-from ssefw.store.query import Ask
+from ssefw.store.results.query import Ask
 
 METALS = ("Al", "B", "Ge", "La", "Mg", "P", "Si", "Sn", "Ta", "Ti", "Y", "Zr", "In", "Sb", "Ga")
 ANIONS = ("Br", "Cl", "F", "I", "N", "O", "S", "Se", "H")

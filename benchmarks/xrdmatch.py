@@ -252,7 +252,7 @@ def run_speed(_args):
 def run_figures(args):
     """Draw what the augmentations do to the pattern of Li3N."""
     from ssefw.data.label_sources import starter_labels
-    from ssefw.report.figures_xrdmatch import draw_augmentations
+    from ssefw.report.figures.xrdmatch import draw_augmentations
     from ssefw.screening.features import PatternGrid, xrd_pattern
 
     crystals = {label.formula: label.structure for label in starter_labels().labels}

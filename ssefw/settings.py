@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.errors import ConfigurationError
+from ssefw.files import expand_user, read_text
+from ssefw.files.yaml_text import load_yaml
 from ssefw.units import AskedSeconds, AskedWorkers, Limits
 
 __all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
 
 PREFIX = "SSEFW_"
+LARGEST_SETTINGS = 2**16
+"""Bytes of a file with a dozen lines."""
 
 
 class Settings(BaseModel):
@@ -62,9 +65,10 @@ class Settings(BaseModel):
     def scratch_folder(self) -> Path:
         """Return the folder below which calculations run."""
         if self.scratch is not None:
-            return self.scratch.expanduser().resolve()
+            return expand_user(self.scratch, error=ConfigurationError).resolve()
         if not self.store.startswith("mongodb"):
-            return Path(self.store).expanduser().resolve() / "scratch"
+            folder = expand_user(self.store, error=ConfigurationError)
+            return folder.resolve() / "scratch"
         return Path(os.environ.get("SCRATCH", ".")).resolve() / "ssefw-scratch"
 
 
@@ -79,18 +83,18 @@ class LoadedSettings:
 def settings_file() -> Path:
     """Return the path of the settings file, whether it exists or not."""
     if path := os.environ.get(f"{PREFIX}SETTINGS"):
-        return Path(path).expanduser()
+        return expand_user(path, error=ConfigurationError)
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "ssefw" / "settings.yaml"
+    return expand_user(base, error=ConfigurationError) / "ssefw" / "settings.yaml"
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read the settings file {path}: {error}") from error
+    text = read_text(path, largest=LARGEST_SETTINGS, error=ConfigurationError)
+    content, _ = load_yaml(text, name=f"The settings file {path}")
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise ConfigurationError(f"The settings file {path} must hold lines of the form key: value")
     return content

@@ -22,7 +22,7 @@ import bson
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from ssefw.store import Address
-from ssefw.store.database import open_database
+from ssefw.store.embedded.database import open_database
 
 OP_REPLY, OP_QUERY, OP_MSG = 1, 2004, 2013
 BATCH, BATCH_BYTES = 1000, 8_000_000

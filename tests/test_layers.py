@@ -8,8 +8,9 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "mistakes", "processes", "units"},
-    {"settings", "documents"},
+    {"errors", "units"},
+    {"files", "mistakes", "processes"},
+    {"settings", "documents", "schedulers"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
     {"makers"},
@@ -27,10 +28,10 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/offline.py",
-        "campaigns/worker.py",
+        "campaigns/running/worker.py",
+        "campaigns/queueing/offline.py",
         "store/connection.py",
-        "store/embedded.py",
+        "store/embedded/stores.py",
         "store/launchpad.py",
     },
     "maggma": {"store"},

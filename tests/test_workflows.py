@@ -6,8 +6,8 @@ import pytest
 import yaml
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.campaigns.plan import make_plan
-from ssefw.campaigns.spec import read_campaign
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import make_plan
 from tests.conftest import REPOSITORY
 
 CAMPAIGNS = sorted((REPOSITORY / "workflows").glob("*.yaml"))
@@ -71,7 +71,7 @@ def test_campaigns_and_code_in_a_page_are_valid(path, tmp_path):
 def test_the_table_of_keys_is_complete():
     from pydantic import BaseModel
 
-    from ssefw.campaigns.spec import CampaignSpec
+    from ssefw.campaigns.file import CampaignSpec
 
     def keys(model, prefix=""):
         for name, field in model.model_fields.items():

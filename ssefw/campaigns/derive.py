@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssefw.analysis import ANALYSIS_VERSION
-from ssefw.campaigns.watch import campaigns_in, latest_record
+from ssefw.campaigns.running.watch import campaigns_in, latest_record
 from ssefw.data.hops import HopClass, find_hops
 from ssefw.documents import Barrier, NebPath, RelaxResult
-from ssefw.engines.crossing import percolation_barrier
+from ssefw.engines.migration.crossing import percolation_barrier
 from ssefw.errors import DataError
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection
-from ssefw.store.builder import BarrierBuilder, ConductivityBuilder
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
+from ssefw.store.results.builder import BarrierBuilder, ConductivityBuilder
 
 __all__ = ["Derived", "derive", "rebuilt_barrier"]
 

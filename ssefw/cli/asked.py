@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ssefw.store import Connection
-    from ssefw.store.query import Ask
+    from ssefw.store.results.query import Ask
 
 __all__ = ["understood", "why_nothing"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ssefw.campaigns.holds import Hold
+    from ssefw.campaigns.steering.holds import Hold
     from ssefw.documents import CampaignRecord
 
 __all__ = ["hold_line", "hold_record", "release_of", "worth_saying"]

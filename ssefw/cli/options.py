@@ -15,8 +15,8 @@ from ssefw.settings import Settings, load_settings
 if TYPE_CHECKING:
     from threading import Event
 
-    from ssefw.campaigns.change import Change
-    from ssefw.campaigns.plan import Plan
+    from ssefw.campaigns.planning.change import Change
+    from ssefw.campaigns.planning.plan import Plan
     from ssefw.engines import Engine
     from ssefw.store import Connection
 
@@ -148,7 +148,7 @@ def opened(
 
 def changed(plan: "Plan") -> "Change | None":
     """Return what a plan changes in the store of the settings; None also if there is no store."""
-    from ssefw.campaigns.change import change_of
+    from ssefw.campaigns.planning.change import change_of
     from ssefw.errors import StoreError
 
     try:
@@ -166,7 +166,7 @@ def pick_campaign(connection: "Connection", campaign: str | None) -> str:
     click.UsageError
         If there are several to choose from.
     """
-    from ssefw.campaigns.watch import campaigns_in
+    from ssefw.campaigns.running.watch import campaigns_in
     from ssefw.errors import StoreError
 
     if campaign:

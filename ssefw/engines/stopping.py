@@ -13,8 +13,8 @@ from collections.abc import Callable
 from types import FrameType
 
 from ssefw.documents import EndReason
-from ssefw.engines.schedulers import scheduler_end_time
 from ssefw.errors import EngineError
+from ssefw.schedulers.end_time import scheduler_end_time
 
 __all__ = [
     "InterruptionError",

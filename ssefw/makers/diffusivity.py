@@ -12,7 +12,7 @@ from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import trajectories
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["DiffusivityMaker", "read_frames"]
 

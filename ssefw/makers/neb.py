@@ -20,12 +20,12 @@ from ssefw.data.hops import Hop, HopClass
 from ssefw.documents import Barrier, Candidate, Convergence, HopRecord, NebPath, RelaxResult
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.band import check_ends
-from ssefw.engines.band_cost import band_core_hours
-from ssefw.engines.crossing import percolation_barrier
-from ssefw.engines.ends import relax_end
-from ssefw.engines.hop_records import hop_label, hop_record, no_band
 from ssefw.engines.migration import MigrationSettings, hop_barrier
-from ssefw.engines.seeding import HopChoice, choose_hops, prepared_for
+from ssefw.engines.migration.cost import band_core_hours
+from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.ends import relax_end
+from ssefw.engines.migration.hop_records import hop_label, hop_record, no_band
+from ssefw.engines.migration.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
@@ -172,7 +172,7 @@ class NebMaker(Maker):
     Attributes
     ----------
     hops
-        Which classes of hops, see `ssefw.engines.seeding.choose_hops`.
+        Which classes of hops, see `ssefw.engines.migration.seeding.choose_hops`.
     max_hop
         Longest hop, A.
     max_atoms
@@ -364,7 +364,7 @@ class NebMaker(Maker):
         Parameters
         ----------
         structure
-            See `ssefw.engines.seeding.prepared_for`.
+            See `ssefw.engines.migration.seeding.prepared_for`.
 
         Raises
         ------

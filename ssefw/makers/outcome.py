@@ -19,7 +19,7 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.makers.gates import failed
-from ssefw.store.reanalysis import ANALYSIS
+from ssefw.store.results.reanalysis import ANALYSIS
 
 __all__ = ["conclude_candidate", "core_hours"]
 

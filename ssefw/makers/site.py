@@ -10,9 +10,9 @@ from ssefw.engines.stopping import stop_event
 from ssefw.errors import StoreError
 from ssefw.settings import load_settings
 from ssefw.store import Address, BlobStore, open_blobs
-from ssefw.store.stages import StageStore
+from ssefw.store.frames.stages import StageStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
-from ssefw.store.trajectories import TrajectoryStore
 
 __all__ = ["computed_once", "run_folder", "trajectories"]
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssefw.documents import Outcome, Trajectory
-from ssefw.engines.committee import Member
+from ssefw.engines.potentials.committee import Member
 from ssefw.report.training_frames import (
     Select,
     choose_frames,
@@ -12,7 +12,7 @@ from ssefw.report.training_frames import (
     frames_of,
     write_frame,
 )
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["write_chosen", "write_runs", "write_structures"]
 

@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
-from ssefw.campaigns.watch import Snapshot, latest_record, snapshot
+from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     CampaignRecord,
     Conductivity,
@@ -21,8 +21,8 @@ from ssefw.documents import (
 )
 from ssefw.files import replacing
 from ssefw.report.feedback import feedback_section
-from ssefw.report.figures import arrhenius_svg, msd_svg
-from ssefw.report.figures_neb import barriers_svg
+from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
+from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.settings import Settings
 from ssefw.store import Connection

@@ -15,9 +15,9 @@ from pymatgen.core import Structure
 
 from ssefw.analysis.frame_choice import correlation_stride, farthest_points, force_deviation
 from ssefw.documents import Trajectory
-from ssefw.engines.committee import Member
+from ssefw.engines.potentials.committee import Member
 from ssefw.errors import DataError
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = [
     "Chosen",

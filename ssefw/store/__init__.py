@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssefw.store.address import Address
-    from ssefw.store.blobs import BlobStore, open_blobs
     from ssefw.store.connection import Connection, connect
-    from ssefw.store.results import ResultStore
-    from ssefw.store.server import outages_reported
+    from ssefw.store.frames.blobs import BlobStore, open_blobs
+    from ssefw.store.results.result_store import ResultStore
+    from ssefw.store.server.client import outages_reported
     from ssefw.store.transfer import copy_store
 
 __all__ = [
@@ -24,13 +24,13 @@ __all__ = [
 
 _HOMES = {
     "Address": "address",
-    "BlobStore": "blobs",
+    "BlobStore": "frames.blobs",
     "Connection": "connection",
-    "ResultStore": "results",
+    "ResultStore": "results.result_store",
     "connect": "connection",
     "copy_store": "transfer",
-    "open_blobs": "blobs",
-    "outages_reported": "server",
+    "open_blobs": "frames.blobs",
+    "outages_reported": "server.client",
 }
 
 

@@ -12,15 +12,15 @@ from jobflow import JobStore
 from maggma.stores import GridFSStore, MongoStore
 
 from ssefw.store.address import Address
-from ssefw.store.blobs import BlobStore, FileBlobs, GridFSBlobs
-from ssefw.store.database import open_database
-from ssefw.store.embedded import EmbeddedLaunchPad, EmbeddedStore
-from ssefw.store.job_indices import job_indices
+from ssefw.store.embedded.database import open_database
+from ssefw.store.embedded.stores import EmbeddedLaunchPad, EmbeddedStore
+from ssefw.store.frames.blobs import BlobStore, FileBlobs, GridFSBlobs
 from ssefw.store.launchpad import ServerLaunchPad
-from ssefw.store.patience import Patience, PatientDatabase
-from ssefw.store.remote import PatientGridFSStore, documents_over
-from ssefw.store.results import ResultStore
-from ssefw.store.server import dial, plain_errors
+from ssefw.store.results.job_indices import job_indices
+from ssefw.store.results.result_store import ResultStore
+from ssefw.store.server.client import dial, plain_errors
+from ssefw.store.server.patience import Patience, PatientDatabase
+from ssefw.store.server.stores import PatientGridFSStore, documents_over
 from ssefw.store.tenure import TenuredJobStore
 
 __all__ = ["JOBS", "Connection", "connect"]

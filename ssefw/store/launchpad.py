@@ -19,7 +19,7 @@ from gridfs import GridFS
 from pymongo.errors import BulkWriteError
 
 from ssefw.errors import DiskFullError
-from ssefw.store.patience import PatientDatabase
+from ssefw.store.server.patience import PatientDatabase
 
 __all__ = ["Held", "OpenLaunchPad", "PutOff", "ServerLaunchPad"]
 

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from ssefw.data import Chunk
 from ssefw.documents import Segment, Trajectory
-from ssefw.store.blobs import BlobError
-from ssefw.store.trajectories import TrajectoryStore, spans
+from ssefw.store.frames.blobs import BlobError
+from ssefw.store.frames.trajectories import TrajectoryStore, spans
 
 __all__ = ["sound_part", "with_stored_frames"]
 

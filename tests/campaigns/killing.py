@@ -25,7 +25,7 @@ import numpy as np
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect, open_blobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.conftest import CAMPAIGN, REPOSITORY, MongoServer
 
 # EMT that notes each evaluation in a file: what was computed twice can be counted.

@@ -8,9 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from ssefw.campaigns.site import Site, parse_site
-from ssefw.campaigns.spec import CampaignSpec, read_campaign
-from ssefw.campaigns.spec.block import Block
+from ssefw.campaigns.file import CampaignSpec, read_campaign
+from ssefw.campaigns.file.block import Block
+from ssefw.campaigns.queueing.site import Site, parse_site
 from ssefw.errors import ConfigurationError
 from ssefw.mistakes import mistakes_in
 

@@ -6,7 +6,7 @@ import pytest
 
 from ssefw.analysis import ANALYSIS_VERSION
 from ssefw.campaigns.derive import derive
-from ssefw.campaigns.feedback import ingest, stored_label_set
+from ssefw.campaigns.learning.feedback import ingest, stored_label_set
 from ssefw.data.hops import find_hops
 from ssefw.documents import (
     Barrier,
@@ -17,12 +17,12 @@ from ssefw.documents import (
     Outcome,
     RelaxResult,
 )
-from ssefw.engines.crossing import percolation_barrier
-from ssefw.engines.hop_records import hop_record
+from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.hop_records import hop_record
 from ssefw.errors import StoreError
 from ssefw.store import connect
-from ssefw.store.query import Ask
-from ssefw.store.reanalysis import reanalyzed
+from ssefw.store.results.query import Ask
+from ssefw.store.results.reanalysis import reanalyzed
 from tests.outcomes import conductivity, outcome, value
 
 EMT = {"EMT": "mlip"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ssefw.campaigns.plan import candidate_maker, make_plan
-from ssefw.campaigns.spec import read_campaign
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import candidate_maker, make_plan
 from ssefw.errors import ConfigurationError
 from tests.conftest import CAMPAIGN, REPOSITORY
 

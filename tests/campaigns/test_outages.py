@@ -9,17 +9,19 @@ import pymongo
 import pytest
 from pymongo import monitoring
 
-from ssefw.campaigns import heartbeat, launch, worker
-from ssefw.campaigns.heartbeat import Lookout, beating
-from ssefw.campaigns.lost import release_lost
-from ssefw.campaigns.plan import make_plan
-from ssefw.campaigns.spec import read_campaign
-from ssefw.campaigns.watch import latest_record, snapshot
-from ssefw.campaigns.worker_names import Worker
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running import heartbeat, launch, worker
+from ssefw.campaigns.running.heartbeat import Lookout, beating
+from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.watch import latest_record, snapshot
+from ssefw.campaigns.running.worker_names import Worker
 from ssefw.errors import StoreError
 from ssefw.settings import Settings
-from ssefw.store import connect, server, sqlite
-from tests.campaigns.test_control import feeder, start_elsewhere, states
+from ssefw.store import connect
+from ssefw.store.embedded import sqlite
+from ssefw.store.server import client as server
+from tests.campaigns.steering.test_control import feeder, start_elsewhere, states
 
 CELL = """\
     - name: cell-{number}

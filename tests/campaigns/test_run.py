@@ -8,7 +8,7 @@ import re
 from ssefw.documents import CampaignRecord, Conductivity, Diffusivity, Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect, open_blobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.conftest import run_ssefw
 
 

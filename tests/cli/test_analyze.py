@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from ssefw.analysis.synthetic import LatticeWalk
-from ssefw.cli.analyze import command
+from ssefw.cli.calculate.analyze import command
 from ssefw.errors import DataError
 
 WALKS = {

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 from pymatgen.core import Lattice, Structure
 
-from ssefw.cli.bvse import command
+from ssefw.cli.calculate.bvse import command
 from ssefw.errors import DataError
 
 

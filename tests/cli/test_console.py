@@ -9,9 +9,9 @@ from fireworks import FWAction, FWorker
 from rich.live import Live
 from rich.table import Table
 
-from ssefw.campaigns.watch import latest_record, snapshot
+from ssefw.campaigns.running.watch import latest_record, snapshot
 from ssefw.cli import console
-from ssefw.cli.progress import view
+from ssefw.cli.campaign.progress import view
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN
 from tests.outcomes import outcome

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ssefw.cli.progress import _resume
+from ssefw.cli.campaign.progress import _resume
 from ssefw.settings import Settings
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN

@@ -6,7 +6,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from ssefw.cli.neb import command
+from ssefw.cli.calculate.neb import command
 from tests.conftest import REPOSITORY
 from tests.engines.conftest import upf
 

@@ -5,8 +5,8 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ssefw.cli.labels import command as labels
-from ssefw.cli.screen import command as screen
+from ssefw.cli.records.labels import command as labels
+from ssefw.cli.screen.group import command as screen
 from ssefw.errors import ConfigurationError, DataError
 
 QUICK = ["--set", "n_splits=3", "--set", "members=[dt, nb]"]

@@ -3,9 +3,9 @@
 import pytest
 
 from ssefw.engines.ase import AseEngine
-from ssefw.engines.band_cost import band_core_hours
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.migration import MigrationSettings
+from ssefw.engines.migration.cost import band_core_hours
 from ssefw.engines.scf_cost import scf_core_seconds
 from ssefw.engines.vasp import VaspEngine
 

@@ -10,8 +10,8 @@ from ssefw.data import Chunk
 from ssefw.documents import Segment, Trajectory
 from ssefw.errors import AnalysisError
 from ssefw.makers.diffusivity import read_frames
-from ssefw.store.blobs import FileBlobs
-from ssefw.store.trajectories import TrajectoryStore
+from ssefw.store.frames.blobs import FileBlobs
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 LIF = Structure.from_spacegroup(
     "Fm-3m", Lattice.cubic(4.026), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]]

@@ -5,7 +5,7 @@ import pytest
 
 from ssefw.analysis import DensityMap, VanHove, fit_conductivity
 from ssefw.documents import Estimate
-from ssefw.report.figures_analysis import (
+from ssefw.report.figures.analysis import (
     arrhenius_figure,
     density_figure,
     msd_figure,

@@ -5,7 +5,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ssefw.bvse import site_energy_landscape
-from ssefw.report.figures_bvse import barrier_figure, percolating_path
+from ssefw.report.figures.bvse import barrier_figure, percolating_path
 from ssefw.report.style import save_figure
 
 

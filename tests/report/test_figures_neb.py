@@ -7,7 +7,7 @@ from pymatgen.core import Lattice, Structure
 from ssefw.documents import Barrier, Estimate
 from ssefw.engines.band import band_document, linear_images
 from ssefw.errors import AnalysisError
-from ssefw.report.figures_neb import band_figure, barriers_svg
+from ssefw.report.figures.neb import band_figure, barriers_svg
 from ssefw.report.style import save_figure
 
 

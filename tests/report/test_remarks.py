@@ -2,7 +2,7 @@
 
 from ssefw.analysis import fit_conductivity
 from ssefw.documents import Estimate
-from ssefw.report.figures_analysis import arrhenius_figure
+from ssefw.report.figures.analysis import arrhenius_figure
 from ssefw.report.page import _remarks
 from ssefw.report.rows import summary
 from tests.outcomes import diffusivity, outcome

@@ -5,7 +5,7 @@ import pytest
 
 from ssefw.documents import Estimate, Label, RankedCandidate
 from ssefw.errors import DataError
-from ssefw.report.screening_figures import draw_conductivities, draw_pool
+from ssefw.report.figures.screening import draw_conductivities, draw_pool
 
 
 def label(sigma):

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from ssefw.errors import StoreError
-from ssefw.store import Address, connect, disk, sqlite
-from ssefw.store.database import open_database
+from ssefw.store import Address, connect
+from ssefw.store.embedded import disk, sqlite
+from ssefw.store.embedded.database import open_database
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -149,7 +150,7 @@ def test_a_full_disk_costs_only_the_operation_that_met_it(tmp_path):
 import resource, sys
 from ssefw.errors import StoreError
 from ssefw.store import Address
-from ssefw.store.database import open_database
+from ssefw.store.embedded.database import open_database
 database = open_database(Address(sys.argv[1]), create=True)
 database.things.insert_many({"_id": n} for n in range(10))
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))

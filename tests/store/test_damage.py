@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ssefw.documents import Estimate, Outcome, Provenance
 from ssefw.errors import StoreError
 from ssefw.store import connect
-from ssefw.store.blobs import BlobError, FileBlobs
 from ssefw.store.checksum import sealed, unsealed
 from ssefw.store.decoding import decoded_json, decoded_record
-from ssefw.store.stages import StageStore
+from ssefw.store.frames.blobs import BlobError, FileBlobs
+from ssefw.store.frames.stages import StageStore
 
 KEY = "trajectories/ab12/000012"
 
@@ -102,7 +102,7 @@ def test_a_kept_stage_that_is_damaged_counts_as_not_there(blobs, caplog, damage,
         {"@module": "this", "@class": "X"},
         {"@module": "os", "@callable": "system"},
         {"@module": "pymatgen.core", "@callable": "Structure"},
-        {"output": [{"deep": {"@module": "ssefw.cli.run", "@class": "X"}}]},
+        {"output": [{"deep": {"@module": "ssefw.cli.campaign.run", "@class": "X"}}]},
         {"@module": "pymatgen_of_somebody", "@class": "X"},
         {"@module": ["this"], "@class": "X"},
     ],

@@ -12,7 +12,7 @@ from fireworks.utilities.fw_utilities import explicit_serialize
 from jobflow import Flow, Response, job
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.store.embedded import EmbeddedLaunchPad
+from ssefw.store.embedded.stores import EmbeddedLaunchPad
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ssefw.store import Address, connect, sqlite
-from ssefw.store.database import open_database
-from ssefw.store.records import Records
+from ssefw.store import Address, connect
+from ssefw.store.embedded import sqlite
+from ssefw.store.embedded.database import open_database
+from ssefw.store.embedded.records import Records
 
 HERE = Path(__file__).parent
 

@@ -25,7 +25,7 @@ def transfer(store, seed):
     import random
 
     from ssefw.store import Address
-    from ssefw.store.database import open_database
+    from ssefw.store.embedded.database import open_database
 
     draw = random.Random(seed)
     database = open_database(Address(store))

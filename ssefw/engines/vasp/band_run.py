@@ -22,8 +22,8 @@ from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.documents import EndReason, NebPath, NebStatus
 from ssefw.engines.band import band_document, path_lengths
-from ssefw.engines.band_progress import LATEST_FILE
 from ssefw.engines.base import NebSettings
+from ssefw.engines.migration.progress import LATEST_FILE
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck
 from ssefw.engines.vasp import leg, process

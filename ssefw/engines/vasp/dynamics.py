@@ -10,8 +10,8 @@ from ase import units
 from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.documents import EndReason
+from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.base import MDSettings
-from ssefw.engines.dynamics import draw_momenta
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck
 from ssefw.engines.vasp.harvest import Start, start_point

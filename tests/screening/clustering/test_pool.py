@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from pymatgen.core import Lattice, Structure
 
-from ssefw.cli.screen import command as screen
+from ssefw.cli.screen.group import command as screen
 from ssefw.data.dataset import dataset_of
 from ssefw.data.materials import Material
 from ssefw.data.structures import content_id

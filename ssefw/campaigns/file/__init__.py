@@ -1,0 +1,44 @@
+"""The campaign file: what a user wants, as YAML, checked key by key.
+
+Lengths are in angstrom, durations in ps (time steps in fs), temperatures in K, energies in eV.
+"""
+
+from ssefw.campaigns.file.campaign import CampaignSpec
+from ssefw.campaigns.file.dynamics import (
+    AdaptiveSpec,
+    ConductivitySpec,
+    ConvergeSpec,
+    HeatingSpec,
+    MDSpec,
+    SupercellSpec,
+    TriageSpec,
+)
+from ssefw.campaigns.file.engine import EngineSpec
+from ssefw.campaigns.file.feedback import FeedbackSpec
+from ssefw.campaigns.file.gates import BvseSpec, RelaxSpec
+from ssefw.campaigns.file.neb import NebSpec
+from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec, StructureSpec
+from ssefw.campaigns.file.reading import read_campaign
+from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
+
+__all__ = [
+    "AdaptiveSpec",
+    "BudgetSpec",
+    "BvseSpec",
+    "CampaignSpec",
+    "ConductivitySpec",
+    "ConvergeSpec",
+    "EngineSpec",
+    "FeedbackSpec",
+    "HeatingSpec",
+    "MDSpec",
+    "NebSpec",
+    "PoolSpec",
+    "RelaxSpec",
+    "ResourcesSpec",
+    "ScreenSpec",
+    "StructureSpec",
+    "SupercellSpec",
+    "TriageSpec",
+    "read_campaign",
+]

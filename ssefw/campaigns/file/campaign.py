@@ -1,0 +1,110 @@
+"""The campaign file as a whole."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+from pymatgen.core import Element
+
+from ssefw.campaigns.file.block import Block
+from ssefw.campaigns.file.dynamics import ConductivitySpec, MDSpec, SupercellSpec
+from ssefw.campaigns.file.engine import EngineSpec
+from ssefw.campaigns.file.feedback import FeedbackSpec
+from ssefw.campaigns.file.gates import BvseSpec, RelaxSpec
+from ssefw.campaigns.file.neb import NebSpec
+from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec
+from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
+
+__all__ = ["CampaignSpec"]
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+
+
+class CampaignSpec(Block):
+    """A campaign, as its file says.
+
+    Attributes
+    ----------
+    filters
+        Name of a preset of filters, or filters by name with their limits, in order.
+    resources
+        What the queue jobs of a stage ask for; a stage that is named gets queue jobs of its own.
+    """
+
+    campaign: str = Field(max_length=80, json_schema_extra={"pattern": NAME})
+    specie: str = "Li"
+    pool: PoolSpec
+    filters: str | tuple[dict[str, dict[str, Any]], ...] = ()
+    screen: ScreenSpec | None = None
+    engine: EngineSpec = EngineSpec()
+    bvse: BvseSpec | None = None
+    relax: RelaxSpec = RelaxSpec()
+    supercell: SupercellSpec = SupercellSpec()
+    neb: NebSpec | None = None
+    md: MDSpec | None = None
+    conductivity: ConductivitySpec = ConductivitySpec()
+    resources: dict[Literal["light", "relax", "neb", "md"], ResourcesSpec] = Field(
+        default_factory=dict
+    )
+    budget: BudgetSpec | None = None
+    feedback: FeedbackSpec | None = None
+
+    @field_validator("campaign")
+    @classmethod
+    def _name(cls, campaign: str) -> str:
+        if not re.fullmatch(NAME, campaign):
+            plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", campaign).strip("-._") or "my-campaign"
+            raise ValueError(
+                f"is a name of letters, digits, dots, - and _, for example {plain[:80]}"
+            )
+        return campaign
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _written(cls, filters: Any) -> Any:
+        if isinstance(filters, str):
+            return filters
+        lines = filters if isinstance(filters, list | tuple) else [None]
+        for line in lines:
+            if isinstance(line, str):
+                raise ValueError(  # noqa: TRY004 - what pydantic takes for a mistake
+                    f"a preset stands alone, filters: {line}, and a filter has its limits, "
+                    f"filters: [{{{line}: {{at_least: 1.0}}}}]"
+                )
+            limits = list(line.values()) if isinstance(line, dict) else [None]
+            if not all(isinstance(x, dict) for x in limits):
+                raise ValueError(
+                    "must be the name of a preset, or a list of filters with their limits, "
+                    "[{band_gap: {at_least: 1.0}}]"
+                )
+        return filters
+
+    @field_validator("specie")
+    @classmethod
+    def _element(cls, specie: str) -> str:
+        if not Element.is_valid_symbol(specie):
+            raise ValueError("give the symbol of an element, such as Li")
+        return specie
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> Self:
+        if self.md is None and self.neb is None:
+            raise ValueError("the key 'md' is missing, or 'neb' for barriers without dynamics")
+        if self.md is not None and self.engine.code == "espresso":
+            raise ValueError(
+                "the code 'espresso' does no molecular dynamics; give it to neb.engine"
+            )
+        neb = self.neb
+        converges = neb is not None and neb.converge is not None
+        if converges and self._neb_engines()[0].code != "espresso":
+            raise ValueError("neb.converge is for the code 'espresso'")
+        for engine in self._neb_engines():
+            if engine.code == "vasp" and engine.preset == "hull":
+                raise ValueError("the preset 'hull' is for energies and has no bands")
+        return self
+
+    def _neb_engines(self) -> list[EngineSpec]:
+        """Return the engines that relax bands."""
+        if self.neb is None:
+            return []
+        return [self.neb.engine or self.engine, *([self.neb.first] if self.neb.first else [])]

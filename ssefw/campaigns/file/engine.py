@@ -1,0 +1,46 @@
+"""What computes energies and forces."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from ssefw.campaigns.file.block import Block
+
+__all__ = ["EngineSpec"]
+
+
+class EngineSpec(Block):
+    """What computes energies and forces.
+
+    Attributes
+    ----------
+    code
+        ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``; ``espresso``.
+    calculator
+        For ``ase``: import path of the calculator.
+    options
+        For ``ase``: keyword arguments for the calculator; for ``espresso``: fields of
+        `EspressoEngine`.
+    preset, incar, kpoints, potcar, potcar_spec
+        For ``vasp``: name of the settings, and what overrides them; see `VaspEngine`.
+    """
+
+    code: Literal["ase", "vasp", "espresso"] = "ase"
+    calculator: str | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    preset: str | None = None
+    incar: dict[str, Any] = Field(default_factory=dict)
+    kpoints: dict[str, Any] = Field(default_factory=dict)
+    potcar: dict[str, str] = Field(default_factory=dict)
+    potcar_spec: bool = False
+
+    @model_validator(mode="after")
+    def _one_code(self) -> Self:
+        others = {
+            "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
+            "vasp": {"calculator", "options"},
+            "espresso": {"calculator", "preset", "incar", "kpoints", "potcar", "potcar_spec"},
+        }[self.code]
+        if wrong := sorted(others & self.model_fields_set):
+            raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
+        return self

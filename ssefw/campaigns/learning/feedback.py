@@ -1,0 +1,218 @@
+"""Outcomes become labels: what campaigns have found is read, judged and kept as a label set.
+
+The set is a function of the outcomes in the store and of nothing else, and is kept under a hash of
+its content. Whoever ingests, how often, at the same time as another or after being killed, the same
+outcomes make the same set; a set that was kept is never changed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+from pymatgen.core import Structure
+
+from ssefw.data.compositions import composition_id, parse_formula
+from ssefw.data.label_sources import find_label_set
+from ssefw.data.labels import merge_labels
+from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.documents import LabelSet, Outcome
+from ssefw.errors import DataError, StoreError
+from ssefw.store import Connection
+from ssefw.store.results.reanalysis import reanalyzed, version_of
+
+__all__ = [
+    "Imported",
+    "Ingested",
+    "base_labels",
+    "import_outcomes",
+    "ingest",
+    "stored_label_set",
+    "without_compositions",
+]
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """A label set made of outcomes.
+
+    Attributes
+    ----------
+    key
+        Under which the store keeps it.
+    is_new
+        Whether it was not there before.
+    """
+
+    labels: LabelSet
+    key: str
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Imported:
+    """How many outcomes a file added, how many were there, and the lines that are none."""
+
+    added: int
+    present: int
+    refused: tuple[tuple[str, str], ...]
+
+
+def ingest(
+    connection: Connection,
+    *,
+    campaigns: Sequence[str] = (),
+    specie: str = "Li",
+    methods: Mapping[str, str] | None = None,
+) -> Ingested:
+    """Make the label set of the outcomes of some campaigns, or of all, and keep it.
+
+    Outcomes that make no label are in the set's `rejects`, each with the reason. Where
+    `ssefw results build` has analyzed the frames of an outcome with another version than its
+    campaign did, that analysis counts, and the label says so.
+
+    Parameters
+    ----------
+    methods
+        Name of an engine to its kind of label (aimd, mlip), for engines that are not known.
+
+    Raises
+    ------
+    StoreError
+        If a campaign that is named has no outcomes.
+    """
+    labels, rejects = [], []
+    seen = set()
+    derived = connection.results.derived()
+    for concluded in connection.results.find(Outcome):
+        if campaigns and concluded.campaign not in campaigns:
+            continue
+        seen.add(concluded.campaign)
+        outcome = reanalyzed(concluded, derived)
+        try:
+            label = label_from_outcome(outcome, specie=specie, methods=methods)
+            if outcome is not concluded:
+                said = f"{label.reference}, analysis {version_of(outcome)}"
+                label = label.model_copy(update={"reference": said})
+            labels.append(label)
+        except DataError as error:
+            source = f"{outcome.campaign}/{outcome.candidate_id} {outcome.formula}"
+            rejects.append((source, str(error)))
+    if missing := sorted(set(campaigns) - seen):
+        there = f"it has those of {', '.join(sorted(seen))}" if seen else "it has none"
+        raise StoreError(
+            f"The store {connection.address} has no outcomes of campaign {missing[0]!r}; {there}."
+        )
+    # The order of the store is that of completion, which a repeated job may change.
+    found = LabelSet(
+        name="+".join(sorted(campaigns)) or "computed",
+        labels=tuple(sorted(labels, key=lambda label: (label.row_id, str(label.conductivity)))),
+        convention=f"Outcomes of campaigns; sigma of {specie} at 300 K, bounds censored.",
+        rejects=tuple(sorted(rejects)),
+    )
+    return _kept(connection, found)
+
+
+def _kept(connection: Connection, labels: LabelSet) -> Ingested:
+    before = connection.results.count(LabelSet)
+    key = connection.results.add(labels, candidate="", campaign="")
+    return Ingested(labels, key, connection.results.count(LabelSet) > before)
+
+
+def import_outcomes(connection: Connection, path: Path) -> Imported:
+    """Put outcomes that were computed elsewhere into the store: one JSON object a line.
+
+    A line is what `Outcome.as_dict` writes. Importing a file again adds nothing.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read or holds no outcome at all.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise DataError(f"Cannot read the outcomes {path}: {reason}.") from error
+    refused: list[tuple[str, str]] = []
+    outcomes: list[Outcome] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            outcomes.append(_outcome(line))
+        except DataError as error:
+            refused.append((f"{path.name}:{number}", str(error)))
+    if not outcomes:
+        why = f" The first line: {refused[0][1]}" if refused else ""
+        raise DataError(f"{path} holds no outcome, one JSON object a line.{why}")
+    before = connection.results.count(Outcome)
+    for outcome in outcomes:
+        connection.results.add(outcome, candidate=outcome.candidate_id, campaign=outcome.campaign)
+    added = connection.results.count(Outcome) - before
+    return Imported(added, len(outcomes) - added, tuple(refused))
+
+
+def _outcome(line: str) -> Outcome:
+    try:
+        record = json.loads(line)
+        relaxed = record.get("relaxed")
+        if isinstance(relaxed, dict) and isinstance(relaxed.get("structure"), dict):
+            relaxed["structure"] = Structure.from_dict(relaxed["structure"])
+        return Outcome.model_validate(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(f"{where or 'the line'}: {first['msg']}.") from error
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise DataError(f"It is no outcome ({type(error).__name__}: {error}).") from error
+
+
+def base_labels(sources: Sequence[str]) -> LabelSet:
+    """Return the labels of sets or files, reports of one material merged, as one set.
+
+    Raises
+    ------
+    DataError
+        If one cannot be found or read.
+    """
+    sets = [find_label_set(source) for source in sources]
+    if not sets:
+        raise DataError("No label set is named; give one, such as starter.")
+    return LabelSet(
+        name="+".join(item.name for item in sets),
+        labels=tuple(merge_labels(label for item in sets for label in item.labels)),
+        convention=" ".join(dict.fromkeys(item.convention for item in sets if item.convention)),
+    )
+
+
+def without_compositions(labels: LabelSet, formulas: Iterable[str]) -> LabelSet:
+    """Return a set without the labels of some compositions."""
+    known = {composition_id(parse_formula(formula)) for formula in formulas}
+    kept = tuple(
+        label
+        for label in labels.labels
+        if composition_id(parse_formula(label.formula)) not in known
+    )
+    if len(kept) == len(labels.labels):
+        return labels
+    return labels.model_copy(update={"name": f"{labels.name}-blind", "labels": kept})
+
+
+def stored_label_set(connection: Connection, name_and_version: str) -> LabelSet:
+    """Return a kept label set by its name and version, as rankings state them.
+
+    Raises
+    ------
+    StoreError
+        If there is none.
+    """
+    name, _, version = name_and_version.rpartition(" ")
+    for labels in connection.results.find(LabelSet, where={"name": name}):
+        if labels.version == version:
+            return labels
+    raise StoreError(
+        f"The store {connection.address} has no label set {name_and_version!r}; "
+        "`ssefw feedback history` lists those that rankings were made with."
+    )

@@ -1,0 +1,378 @@
+"""From a campaign file to jobflow graphs, and what they would cost; nothing is written."""
+
+import math
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Literal
+
+from jobflow import Flow, Job
+
+from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
+from ssefw.campaigns.planning.selection import Excluded, select
+from ssefw.data import (
+    Pool,
+    Reject,
+    candidate_from_text,
+    merge_candidates,
+    order_structure,
+    read_pool,
+)
+from ssefw.data.defects import supercell_size
+from ssefw.data.label_sources import find_label_set
+from ssefw.documents import Candidate, CascadeStep
+from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+from ssefw.engines.migration import MigrationSettings
+from ssefw.errors import ConfigurationError, DataError, LaunchError
+from ssefw.makers import (
+    AdaptivePolicy,
+    BarrierMaker,
+    CandidateMaker,
+    DiffusivityMaker,
+    LadderMaker,
+    LengthPolicy,
+    MDMaker,
+    NebMaker,
+    RelaxMaker,
+    Triage,
+)
+from ssefw.screening.base import make_screener
+
+__all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
+
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
+HEAVY = ("relax", "md ", "neb ")
+"""Names of the stages that want a compute node; all others are light."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What a candidate would take if no gate stopped it.
+
+    Attributes
+    ----------
+    core_hours
+        None where the speed of the engine is not known.
+    """
+
+    n_atoms: int
+    md_steps: int
+    core_hours: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would run."""
+
+    spec: CampaignSpec
+    maker: CandidateMaker
+    candidates: tuple[Candidate, ...]
+    excluded: tuple[Excluded, ...]
+    steps: tuple[CascadeStep, ...]
+    rejects: tuple[Reject, ...]
+    merged: tuple[tuple[str, str], ...]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that changes the numbers of a candidate."""
+        return settings_hash(self.maker)
+
+    @property
+    def is_loop(self) -> bool:
+        """Whether candidates wait until a batch takes them."""
+        return self.spec.feedback is not None and self.spec.feedback.batch is not None
+
+    def flows(self) -> Iterator[tuple[Candidate, Flow]]:
+        """Yield the graph of each candidate, best first."""
+        for candidate, priority in self.ranked():
+            yield candidate, self.flow(candidate, priority=priority)
+
+    def ranked(self) -> Iterator[tuple[Candidate, int]]:
+        """Yield each candidate and its priority, best first; negative for those that wait."""
+        last = len(self.candidates) + 1 if self.is_loop else 0
+        for rank, candidate in enumerate(self.candidates):
+            yield candidate, len(self.candidates) - rank - last
+
+    def title(self, candidate: Candidate) -> str:
+        """Return what the graph of a candidate is called."""
+        return f"{self.spec.campaign}: {candidate.formula}"
+
+    def job_uuid(self, candidate: Candidate, name: str) -> str:
+        """Return the uuid of a job of a candidate; the same for the same settings."""
+        identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
+        return str(uuid.uuid5(NAMESPACE, identity))
+
+    def estimate(self, candidate: Candidate) -> Estimated:
+        """Return the size and cost of a candidate's dynamics, the triage included, and bands."""
+        ladder, bands = self.maker.ladder, self.maker.neb
+        structure = candidate.structure
+        if ladder is None:
+            length = bands.settings.min_length if bands else 0.0
+        else:
+            length = ladder.min_length
+        repeats = math.prod(supercell_size(structure, min_length=length))
+        n_atoms = round(structure.composition.num_atoms * repeats)
+        of_bands = 0.0 if bands is None else self._band_hours(candidate, bands)
+        if ladder is None:
+            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=of_bands)
+        longest = ladder.policy.max_length if ladder.policy else ladder.length
+        rungs = len(ladder.temperatures)
+        if ladder.adaptive is not None:
+            rungs = min(rungs, ladder.adaptive.max_runs)
+        steps = ladder.steps(longest) * rungs
+        if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
+            steps += ladder.steps(ladder.triage.length)
+        speed = ladder.md.engine.nominal_speed
+        hours = None
+        if speed and of_bands is not None:
+            hours = n_atoms * steps / speed / 3600.0 + of_bands
+        return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
+
+    def _band_hours(self, candidate: Candidate, bands: NebMaker) -> float | None:
+        """Return the core-hours of bands; None where they cannot be told before."""
+        try:
+            return bands.core_hours(order_structure(candidate.structure))
+        except DataError:
+            return None
+
+    def input_files(self, candidate: Candidate) -> dict[str, str]:
+        """Return the input files of a candidate's relaxation and of its dynamics.
+
+        The dynamics are shown for the cell before relaxation.
+
+        Raises
+        ------
+        ConfigurationError
+            If the engine works without input files.
+        """
+        engine, ladder = self.maker.relax.engine, self.maker.ladder
+        structure = order_structure(candidate.structure)
+        first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
+        files = engine.input_files(
+            structure,
+            first,
+            fmax=self.maker.relax.fmax,
+            max_steps=self.maker.relax.max_steps,
+            relax_cell=self.maker.relax.relax_cell,
+        )
+        found = {f"{first}/{name}": text for name, text in files.items()}
+        if ladder is None:
+            return found
+        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        for temperature in ladder.temperatures:
+            settings = ladder.settings_at(temperature, candidate=candidate)
+            files = engine.input_files(cell, "md", settings=settings, steps=steps)
+            found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
+        return found
+
+    def flow(self, candidate: Candidate, *, priority: int) -> Flow:
+        """Return the graph of a candidate."""
+        flow = self.maker.make(candidate)
+        flow.name = self.title(candidate)
+        for job in flow.jobs:
+            if not isinstance(job, Job):
+                raise TypeError(f"{job} is a flow within the flow of a candidate")
+            job.set_uuid(self.job_uuid(candidate, job.name))
+        flow.update_metadata(
+            {"campaign": self.spec.campaign, "candidate": candidate.id}, dynamic=True
+        )
+        light: dict[str, Any] = {"_category": "light", "_priority": priority}
+        flow.update_config({"manager_config": light, "pass_manager_config": False}, dynamic=True)
+        for stage in HEAVY:
+            own = stage.strip()
+            category = own if own in self.spec.resources else "heavy"
+            heavy = {"manager_config": light | {"_category": category}}
+            flow.update_config(heavy, name_filter=stage, dynamic=True)
+        return flow
+
+
+def make_plan(spec: CampaignSpec) -> Plan:
+    """Read and filter the pool.
+
+    Raises
+    ------
+    DataError
+        If the pool or a label set of the feedback cannot be read.
+    ConfigurationError
+        If there is no such screening system, or it has no such setting.
+    LaunchError
+        If no candidate is left.
+    """
+    maker = candidate_maker(spec)
+    _check_feedback(spec)
+    maker.relax.engine.check()
+    if maker.neb is not None:
+        maker.neb.engine.check()
+    pool = _read(spec)
+    chosen = select(pool.candidates, spec)
+    candidates, excluded = chosen.candidates, chosen.excluded
+    if not candidates:
+        why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
+        raise LaunchError(
+            f"No candidate is left of the {len(pool.candidates)} of the pool{why}. "
+            "Loosen the filters or give another pool."
+        )
+    return Plan(
+        spec=spec,
+        maker=maker,
+        candidates=candidates[: spec.pool.limit],
+        excluded=excluded,
+        steps=chosen.steps,
+        rejects=tuple(pool.rejects),
+        merged=tuple(pool.merged),
+    )
+
+
+def _check_feedback(spec: CampaignSpec) -> None:
+    """Refuse now what would otherwise fail when the last job is done."""
+    if spec.feedback is not None:
+        make_screener(spec.feedback.system, spec.feedback.settings)
+        for source in spec.feedback.labels:
+            find_label_set(source)
+
+
+def _read(spec: CampaignSpec) -> Pool:
+    pool = Pool()
+    if spec.pool.path is not None:
+        pool = read_pool(spec.pool.path, strict=spec.pool.strict, merge=False)
+    for inline in spec.pool.structures:
+        text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
+        try:
+            candidate = candidate_from_text(
+                text, name=inline.name, fmt=fmt, reference=inline.reference
+            )
+        except DataError as error:
+            if spec.pool.strict:
+                raise
+            pool.rejects.append(Reject(inline.name, str(error)))
+            continue
+        properties = {"properties": {**candidate.properties, **inline.properties}}
+        pool.candidates.append(candidate.model_copy(update=properties))
+    if not pool.candidates:
+        raise DataError(f"The pool holds no readable structure: {pool.rejects[0].reason}")
+    pool.candidates, pool.merged = merge_candidates(pool.candidates)
+    return pool
+
+
+def make_engine(spec: CampaignSpec) -> Engine:
+    """Return the engine a campaign asks for."""
+    return _engine(spec.engine)
+
+
+def _engine(engine: EngineSpec) -> Engine:
+    if engine.code == "vasp":
+        # atomate2 takes seconds to import, and only VASP needs it.
+        from ssefw.engines.vasp import VaspEngine  # noqa: PLC0415
+
+        return VaspEngine(
+            preset=engine.preset or "xrdmatch",
+            incar=engine.incar,
+            kpoints=engine.kpoints,
+            potcar=engine.potcar,
+            potcar_spec=engine.potcar_spec,
+        )
+    if engine.code == "espresso":
+        from ssefw.engines.espresso import EspressoEngine  # noqa: PLC0415  custodian is slow
+
+        try:
+            return EspressoEngine(**engine.options)
+        except TypeError as error:
+            known = ", ".join(field.name for field in fields(EspressoEngine))
+            raise ConfigurationError(
+                f"engine.options for espresso: {error}. Known: {known}."
+            ) from error
+    return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
+
+
+def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
+    """Return the maker of the graph of one candidate."""
+    engine, relax = make_engine(spec), spec.relax
+    return CandidateMaker(
+        bvse=BarrierMaker(
+            max_barrier=spec.bvse.max_barrier,
+            resolution=spec.bvse.resolution,
+            specie=spec.specie,
+        )
+        if spec.bvse
+        else None,
+        relax=RelaxMaker(
+            engine=engine,
+            fmax=relax.fmax,
+            max_steps=relax.max_steps,
+            relax_cell=relax.relax_cell,
+            skip=relax.skip,
+        ),
+        neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
+        ladder=_ladder_maker(spec, spec.md, engine) if spec.md else None,
+        max_volume_change=relax.max_volume_change,
+    )
+
+
+def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
+    own = _engine(neb.engine) if neb.engine else engine
+    again = None
+    if own != engine:
+        again = RelaxMaker(engine=own, fmax=neb.end_fmax, max_steps=neb.end_steps, name="neb relax")
+    return NebMaker(
+        engine=own,
+        settings=MigrationSettings(
+            mechanism=neb.mechanism,
+            min_length=neb.min_length,
+            n_images=neb.images,
+            end_fmax=neb.end_fmax,
+            end_steps=neb.end_steps,
+            path=neb.path,
+            charge=neb.charge,
+            band=NebSettings(fmax=neb.fmax, max_steps=neb.max_steps, climb=neb.climb),
+        ),
+        specie=spec.specie,
+        hops=neb.hops,
+        max_hop=neb.max_hop,
+        max_atoms=neb.max_atoms,
+        max_hops=neb.max_hops,
+        first=_engine(neb.first) if neb.first else None,
+        relax=again,
+        converge=neb.converge,
+        max_barrier=neb.max_barrier,
+    )
+
+
+def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
+    settings = MDSettings(
+        temperature=md.temperatures[0],
+        timestep=md.timestep,
+        steps_per_frame=md.steps_per_frame,
+        thermostat=md.thermostat,
+        damping=md.damping,
+        seed=md.seed,
+        heat_from=md.heating.start if md.heating else None,
+        heating_steps=round(md.heating.length * 1000.0 / md.timestep) if md.heating else 0,
+    )
+    return LadderMaker(
+        md=MDMaker(engine=engine, settings=settings),
+        temperatures=md.temperatures,
+        length=md.length,
+        equilibration=md.equilibration,
+        min_length=spec.supercell.min_length,
+        max_atoms=spec.supercell.max_atoms,
+        policy=LengthPolicy(
+            relative_error=md.converge.relative_error,
+            max_length=md.converge.max_length,
+            step=md.converge.step or md.length,
+            enough_bound=md.converge.enough_bound,
+            min_hops=md.converge.min_hops,
+            give_up=md.converge.give_up,
+            max_temperature_error=md.converge.max_temperature_error,
+        )
+        if md.converge
+        else None,
+        adaptive=AdaptivePolicy(**(md.adaptive or AdaptiveSpec()).model_dump())
+        if md.ladder == "adaptive"
+        else None,
+        triage=Triage(**md.triage.model_dump()) if md.triage else None,
+        max_volume_change=spec.relax.max_volume_change,
+        conductivity_temperature=spec.conductivity.temperature,
+        diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
+    )

@@ -1,0 +1,120 @@
+"""Which candidates of a pool a campaign takes and in what order: filters, and a trained screen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ssefw.campaigns.file import CampaignSpec
+from ssefw.data.materials import Material, material_from_candidate
+from ssefw.documents import Candidate, CascadeStep, Gate, Ranking
+from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+
+__all__ = ["Excluded", "Selection", "select"]
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A candidate that was left out.
+
+    Attributes
+    ----------
+    code
+        Which filter, for tables; `reason` has the value.
+    """
+
+    candidate_id: str
+    formula: str
+    source: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a campaign takes of its pool, best first, what it leaves out, and the counts."""
+
+    candidates: tuple[Candidate, ...]
+    excluded: tuple[Excluded, ...]
+    steps: tuple[CascadeStep, ...]
+    ranking: Ranking | None = None
+
+
+def select(candidates: Sequence[Candidate], spec: CampaignSpec) -> Selection:
+    """Filter candidates and, where the campaign names a model, rank them.
+
+    Raises
+    ------
+    ConfigurationError
+        If a filter or the model is not known.
+    DataError
+        If the screen leaves nothing.
+    """
+    by_id = {candidate.id: candidate for candidate in candidates}
+    materials = [material_from_candidate(candidate) for candidate in candidates]
+    cascade = preset_filters([{"holds_element": {"element": spec.specie}}])
+    if spec.screen is None:
+        filters = preset_filters(spec.filters)
+        result = Cascade((*cascade.filters, *filters.filters)).run(materials)
+        return Selection(
+            candidates=tuple(by_id[material.name] for material in result.passed),
+            excluded=_excluded(result, by_id),
+            steps=tuple(result.steps),
+        )
+    return _ranked(spec, materials, by_id, cascade)
+
+
+def _ranked(
+    spec: CampaignSpec,
+    materials: Sequence[Material],
+    by_id: dict[str, Candidate],
+    cascade: Cascade,
+) -> Selection:
+    # Models need torch or scikit-learn, which campaigns without a screen do not.
+    from ssefw.screening.base import load_screener  # noqa: PLC0415
+    from ssefw.screening.phases import read_phases  # noqa: PLC0415
+    from ssefw.screening.ranking import rank_materials  # noqa: PLC0415
+
+    screen = spec.screen
+    if screen is None:
+        raise ValueError("the campaign has no screen")
+    screener = load_screener(screen.model)
+    filters = preset_filters(
+        spec.filters,
+        phases=read_phases(screen.phases) if screen.phases else None,
+        known=screener.trained_on["formulas"],
+    )
+    found = rank_materials(
+        materials,
+        screener,
+        cascade=Cascade((*cascade.filters, *filters.filters)),
+        top=screen.top,
+        accepted_only=screen.accepted_only,
+    )
+    taken = [entry.source for entry in found.ranking.entries]
+    unscored = dict(found.unscored)
+    beaten = f"not among the best {len(taken)} by {screener.name}"
+    not_taken = [
+        Excluded(
+            candidate.id, candidate.formula, candidate.source, "unscored", unscored[candidate.id]
+        )
+        if candidate.id in unscored
+        else Excluded(candidate.id, candidate.formula, candidate.source, "rank", beaten)
+        for candidate in (by_id[material.name] for material in found.cascade.passed)
+        if candidate.id not in taken
+    ]
+    return Selection(
+        candidates=tuple(by_id[name] for name in taken),
+        excluded=(*_excluded(found.cascade, by_id), *not_taken),
+        steps=found.ranking.cascade,
+        ranking=found.ranking,
+    )
+
+
+def _excluded(result: CascadeResult, by_id: dict[str, Candidate]) -> tuple[Excluded, ...]:
+    stopped = ((name, trail[-1]) for name, trail in result.trails.items() if trail)
+    return tuple(_why(by_id[name], gate) for name, gate in stopped if not gate.passed)
+
+
+def _why(candidate: Candidate, gate: Gate) -> Excluded:
+    return Excluded(
+        candidate.id, candidate.formula, candidate.source, gate.code, f"{gate.name}: {gate.message}"
+    )

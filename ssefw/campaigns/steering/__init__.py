@@ -1,0 +1,1 @@
+"""A campaign held, resumed, cancelled, reordered, and kept within its budget."""

@@ -1,0 +1,1 @@
+"""The commands that calculate or analyze one thing, without a campaign."""

@@ -1,0 +1,179 @@
+"""``ssefw analyze``: diffusivity and conductivity from trajectory files."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+
+if TYPE_CHECKING:
+    from ssefw.analysis import Frames
+    from ssefw.documents import Conductivity, Diffusivity
+
+FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
+
+
+@click.command(
+    epilog="Example: ssefw analyze 600K/XDATCAR 900K/XDATCAR --temperature 600 --temperature 900 "
+    "--timestep 2 --figures plots"
+)
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option("--specie", default="Li", help="Element that diffuses.")
+@click.option(
+    "--temperature",
+    "temperatures",
+    type=TEMPERATURE,
+    multiple=True,
+    required=True,
+    help="Temperature of the run; once for all files (segments of one run), or once a file.",
+)
+@click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
+@click.option("--stride", type=COUNT, default=1, help="Time steps between frames.")
+@click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
+@click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")
+@click.option("--target", type=TEMPERATURE, default=300.0, help="Extrapolate to this.")
+@click.option(
+    "--form",
+    type=click.Choice(["sigma_t", "sigma"]),
+    default="sigma_t",
+    help="What is a pure exponential in 1/T.",
+)
+@click.option("--charge", type=CHARGE, help="Charge of the ion in e.  [default: the usual one]")
+@click.option("--hop-distance", type=HOP, help="Distance by which hops are counted.")
+@click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
+@click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option(
+    "--json", "json_to", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON here."
+)
+@click.option(
+    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
+)
+@click.option("--density", is_flag=True, help="Also write CHGCAR and cube files of the density.")
+def command(
+    *,
+    files: tuple[Path, ...],
+    specie: str,
+    temperatures: tuple[float, ...],
+    timestep: float | None,
+    stride: int,
+    equilibration: float,
+    level: float,
+    target: float,
+    form: Any,
+    charge: float | None,
+    hop_distance: float | None,
+    file_format: str | None,
+    types: str,
+    json_to: Path | None,
+    figures: Path | None,
+    density: bool,
+) -> None:
+    """Find diffusivity and conductivity, with intervals, from trajectory files.
+
+    Reads XDATCAR, vasprun.xml, ASE .traj, extended XYZ, LAMMPS dumps and output of pw.x, plain or
+    compressed, complete or cut off. Several temperatures give an Arrhenius fit.
+    """
+    from rich.text import Text
+
+    from ssefw.analysis import estimate_diffusivity, fit_conductivity
+    from ssefw.analysis.readers import read_frames
+    from ssefw.analysis.runs import analysis_record, group_runs
+    from ssefw.cli.console import errors
+
+    if density and figures is None:
+        raise click.UsageError("--density writes into the folder of --figures; name one.")
+    found = []
+    for run in group_runs(files, temperatures):
+        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
+            frames = read_frames(
+                run.paths,
+                timestep=timestep,
+                stride=stride,
+                file_format=file_format,
+                types=tuple(filter(None, types.split(","))),
+            )
+            result = estimate_diffusivity(
+                frames,
+                specie=specie,
+                temperature=run.temperature,
+                equilibration=equilibration,
+                level=level,
+                hop_distance=hop_distance,
+            )
+            found.append(result)
+            if figures is not None:
+                _draw_run(frames, result, figures, is_density_kept=density)
+    fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
+    if figures is not None:
+        from ssefw.report.figures.analysis import arrhenius_figure
+        from ssefw.report.style import save_figure
+
+        save_figure(arrhenius_figure(fit), figures / "arrhenius")
+    if json_to is not None:
+        text = json.dumps(analysis_record(found, fit), indent=2)
+        if str(json_to) == "-":
+            click.echo(text)
+            return
+        json_to.write_text(text + "\n")
+    _print(found, fit)
+
+
+def _draw_run(
+    frames: "Frames", result: "Diffusivity", folder: Path, *, is_density_kept: bool
+) -> None:
+    from ssefw.analysis import density_map, slice_frames, van_hove, write_chgcar, write_cube
+    from ssefw.report.figures import analysis as draw
+    from ssefw.report.style import save_figure
+
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{result.temperature:g}K"
+    first = round(result.equilibration * 1000.0 / frames.timestep)
+    used = slice_frames(frames, first=first) if first else frames
+    save_figure(draw.msd_figure(result), folder / f"msd_{name}")
+    van_hove_functions = van_hove(used, specie=result.specie)
+    figure = draw.van_hove_figure(van_hove_functions, specie=result.specie)
+    save_figure(figure, folder / f"van_hove_{name}")
+    density = density_map(used, specie=result.specie)
+    save_figure(draw.density_figure(density), folder / f"density_{name}")
+    if is_density_kept:
+        write_chgcar(density, folder / f"CHGCAR_{name}")
+        write_cube(density, folder / f"density_{name}.cube")
+
+
+def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console, errors, show_estimate
+
+    out, err = console(), errors()
+    table = Table(title=f"Diffusion of {fit.specie}", title_justify="left")
+    for name in ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio", "regime", "hops", "run (ps)"):
+        table.add_column(name, justify="left" if name == "regime" else "right")
+    points = {point.temperature: point for point in fit.points}
+    for result in sorted(found, key=lambda result: result.temperature):
+        table.add_row(
+            f"{result.temperature:g}",
+            show_estimate(result.tracer),
+            show_estimate(points[result.temperature].conductivity),
+            show_estimate(result.haven),
+            result.regime,
+            f"{result.n_hops:.0f}",
+            f"{result.duration:.4g}",
+        )
+    out.print(table)
+    sigma = show_estimate(fit.conductivity)
+    sign = "" if sigma.startswith(("<", ">")) else "= "
+    unit = "" if fit.conductivity.kind == "undetermined" else " S/cm"
+    out.print(f"σ({fit.temperature:g} K) {sign}{sigma}{unit}", highlight=False)
+    if fit.activation_energy.kind == "value":
+        out.print(f"E_a = {show_estimate(fit.activation_energy, digits=3)} eV", highlight=False)
+    out.print(f"Intervals and bounds hold at {found[0].tracer.level:.0%}.", highlight=False)
+    for result in found:
+        for remark in filter(None, (result.reason, *result.warnings)):
+            err.print(f"{result.temperature:g} K: {remark}", highlight=False)
+    for remark in filter(None, (fit.conductivity.reason, *fit.warnings)):
+        err.print(remark, highlight=False)

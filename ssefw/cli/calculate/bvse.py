@@ -1,0 +1,272 @@
+"""``ssefw bvse``: percolation barriers from the bond-valence site energy."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import RESOLUTION, WORKERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ssefw.bvse.batch import BatchItem
+    from ssefw.documents import Barrier, Candidate, Estimate
+
+
+@click.command(epilog="Example: ssefw bvse Li3ErBr6.cif LGPS.cif --plot")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--ion", default="Li", show_default=True, help="Mobile ion: Li, Na, Mg2+, O2- ...")
+@click.option(
+    "--resolution",
+    type=RESOLUTION,
+    default=0.1,
+    show_default=True,
+    help="Distance of grid points.",
+)
+@click.option(
+    "--radii",
+    type=click.Choice(["softbv", "ase"]),
+    default="softbv",
+    show_default=True,
+    help="Covalent radii of the Coulomb screening.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["exact", "grid", "cavd"]),
+    default="exact",
+    show_default=True,
+    help="Saddle points, the grid itself, or the rule of the CAVD code.",
+)
+@click.option("--workers", type=WORKERS, help="Processes.  [default: every core]")
+@click.option("--plot", "is_plotted", is_flag=True, help="Draw slice and energy along the path.")
+@click.option(
+    "--grid",
+    "grid_format",
+    type=click.Choice(["cube", "grd"]),
+    help="Write the energy grid for VESTA.",
+)
+@click.option(
+    "--paths", "has_paths", is_flag=True, help="Write sites and hops with path points as JSON."
+)
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder of figures, grids and paths.  [default: the current one]",
+)
+@click.option(
+    "--json",
+    "json_to",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Write one JSON object a line here, as structures are ready; - is stdout.",
+)
+@click.option("--keep", metavar="ADDRESS", help="Also keep the barriers in this results store.")
+def command(
+    *,
+    files: tuple[Path, ...],
+    ion: str,
+    resolution: float,
+    radii: Any,
+    mode: Any,
+    workers: int | None,
+    is_plotted: bool,
+    grid_format: str | None,
+    has_paths: bool,
+    folder: Path,
+    json_to: Path | None,
+    keep: str | None,
+) -> None:
+    """Find the barrier of a mobile ion in 1, 2 and 3 dimensions, in seconds.
+
+    FILES are structures (CIF, POSCAR, pymatgen JSON) or pools (a folder, .jsonl, .csv). Oxidation
+    states are taken from the file or guessed. A structure that cannot be computed is listed with
+    the reason.
+    """
+    from ssefw.bvse.batch import barriers_of_many
+    from ssefw.bvse.ions import parse_ion
+    from ssefw.errors import DataError
+
+    parse_ion(ion)  # a mistyped ion is told once, not for every structure
+    candidates = [candidate for path in files for candidate in _candidates(path)]
+    cores = os.cpu_count() or 1
+    processes = min(workers or cores, len(candidates))
+    settings: dict[str, Any] = {
+        "ion": ion,
+        "resolution": resolution,
+        "radii": radii,
+        "mode": mode,
+        "threads": cores if processes == 1 else 1,
+    }
+    named = ((candidate.source, candidate.structure) for candidate in candidates)
+    items = []
+    found = barriers_of_many(named, workers=processes, **settings)
+    ids = {candidate.source: candidate.id for candidate in candidates}
+    with _json_lines(json_to) as write, _kept_in(keep) as store:
+        for item in _with_progress(found, len(candidates)):
+            items.append(item)
+            write(json.dumps(_record(item)))
+            if item.barrier is not None:
+                store(item.barrier.model_copy(update={"candidate_id": ids[item.name]}))
+    places = {candidate.source: place for place, candidate in enumerate(candidates)}
+    items.sort(key=lambda item: places[item.name])
+    if len(items) == 1 and items[0].barrier is None:
+        raise DataError(f"{items[0].name}: {items[0].reason}")
+    if is_plotted or grid_format or has_paths:
+        folder.mkdir(parents=True, exist_ok=True)
+        computed = {item.name for item in items if item.barrier is not None}
+        del settings["mode"]
+        for candidate in candidates:
+            if candidate.source in computed:
+                _write_files(
+                    candidate,
+                    folder / Path(candidate.source).stem,
+                    settings,
+                    is_plotted=is_plotted,
+                    grid_format=grid_format,
+                    has_paths=has_paths,
+                )
+    if json_to is None:
+        _print(items)
+    if all(item.barrier is None for item in items):
+        raise DataError(f"None of {len(items)} structures has a barrier; the reasons are above.")
+
+
+@contextlib.contextmanager
+def _json_lines(path: Path | None) -> "Iterator[Callable[[str], None]]":
+    """Write each line as it comes, so that an interrupted batch keeps what it has."""
+    if path is None:
+        yield lambda _: None
+    elif str(path) == "-":
+        yield click.echo
+    else:
+        with path.open("w", encoding="utf-8", buffering=1) as file:
+            yield lambda line: click.echo(line, file=file)
+
+
+@contextlib.contextmanager
+def _kept_in(address: str | None) -> "Iterator[Callable[[Barrier], None]]":
+    """Keep barriers in a store, each structure and setting once."""
+    if address is None:
+        yield lambda _: None
+        return
+    from ssefw.documents import Barrier
+    from ssefw.store import connect
+
+    with connect(address) as connection:
+        known = {
+            (barrier.candidate_id, barrier.provenance.settings_hash)
+            for barrier in connection.results.find(Barrier)
+        }
+
+        def keep(barrier: Barrier) -> None:
+            identity = (barrier.candidate_id, barrier.provenance.settings_hash)
+            if identity not in known:
+                known.add(identity)
+                connection.results.add(barrier, candidate=barrier.candidate_id, campaign="")
+
+        yield keep
+
+
+def _candidates(path: Path) -> "list[Candidate]":
+    from ssefw.data import read_pool
+
+    return read_pool(path, merge=False).candidates
+
+
+def _with_progress(items: "Iterator[BatchItem]", total: int) -> "Iterator[BatchItem]":
+    from rich.progress import track
+
+    from ssefw.cli.console import errors
+
+    screen = errors()
+    hidden = total == 1 or not screen.is_terminal
+    yield from track(
+        items, "site energies", total=total, console=screen, transient=True, disable=hidden
+    )
+
+
+def _write_files(
+    candidate: "Candidate",
+    stem: Path,
+    settings: dict[str, Any],
+    *,
+    is_plotted: bool,
+    grid_format: str | None,
+    has_paths: bool,
+) -> None:
+    from ssefw.bvse import cell_field, site_energy_landscape
+    from ssefw.bvse.outputs import landscape_record, write_cube, write_grd
+
+    result = site_energy_landscape(candidate.structure, **settings)
+    if is_plotted:
+        from ssefw.report.figures.bvse import barrier_figure
+        from ssefw.report.style import save_figure
+
+        save_figure(barrier_figure(result), stem.with_name(f"{stem.name}_bvse"))
+    if has_paths:
+        text = json.dumps(landscape_record(result))
+        stem.with_name(f"{stem.name}_paths.json").write_text(text + "\n")
+    if grid_format is not None:
+        field = cell_field(result.structure, **settings)
+        path = stem.with_name(f"{stem.name}_bvse.{grid_format}")
+        if grid_format == "cube":
+            write_cube(path, field, result.structure)
+        else:
+            write_grd(path, field)
+
+
+def _record(item: "BatchItem") -> dict[str, Any]:
+    record: dict[str, Any] = {"name": item.name, "formula": item.formula}
+    if item.barrier is None:
+        return {**record, "status": "rejected", "reason": item.reason}
+    barrier = item.barrier
+    estimates = {"1d": barrier.barrier_1d, "2d": barrier.barrier_2d, "3d": barrier.barrier_3d}
+    return {
+        **record,
+        "status": "computed",
+        "specie": barrier.specie,
+        **{f"barrier_{name}_ev": estimate.value for name, estimate in estimates.items()},
+        **{
+            f"interval_{name}_ev": [estimate.lower, estimate.upper]
+            for name, estimate in estimates.items()
+        },
+        "method": [estimate.method or estimate.reason for estimate in estimates.values()],
+        "warnings": list(barrier.warnings),
+        "seconds": round(barrier.wall_time, 3),
+    }
+
+
+def _print(items: "list[BatchItem]") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+
+    table = Table(title="Barrier of the site energy (eV)", title_justify="left")
+    for name in ("structure", "formula", "ion"):
+        table.add_column(name)
+    for name in ("1D", "2D", "3D", "s"):
+        table.add_column(name, justify="right")
+    table.add_column("note")
+    for item in items:
+        if item.barrier is None:
+            table.add_row(item.name, item.formula, "", "", "", "", "", f"rejected: {item.reason}")
+            continue
+        barrier = item.barrier
+        values = (barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d)
+        table.add_row(
+            item.name,
+            item.formula,
+            barrier.specie,
+            *(_shown(value) for value in values),
+            f"{barrier.wall_time:.1f}",
+            "; ".join(barrier.warnings),
+        )
+    console().print(table)
+
+
+def _shown(estimate: "Estimate") -> str:
+    return f"{estimate.value:.3f}" if estimate.value is not None else f"> {estimate.lower:g}"

@@ -1,0 +1,1 @@
+"""The commands of a campaign, from its plan to its report."""

@@ -1,0 +1,39 @@
+"""``ssefw cancel``: give up a part of a campaign."""
+
+import click
+
+from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.held import release_of
+from ssefw.cli.options import opened, store_option
+
+
+@click.command(epilog="Example: ssefw cancel xrdmatch --candidate Li3YCl6 --yes")
+@part_options
+@store_option
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@dry_run_option
+def command(
+    campaign: str | None, candidates: tuple[str, ...], stage: str, *, yes: bool, dry_run: bool
+) -> None:
+    """Give up the jobs that are left of a campaign, of candidates or of a stage.
+
+    Running jobs store their frames and stop. What was cancelled counts as done. Nothing that was
+    computed is lost, and `ssefw resume` with --candidate, --stage or --all takes it back.
+    """
+    from ssefw.campaigns.steering.control import put_on_hold, stop_running
+
+    with opened(read_only=dry_run) as connection:
+        part = named_part(connection, campaign, candidates, stage)
+        count, running = part.count(connection), part.count(connection, "RUNNING")
+        if dry_run:
+            click.echo(f"{count} jobs would be cancelled; {running} of them run.")
+            return
+        if not yes:
+            click.confirm(f"Cancel {count} jobs of {part.campaign}, {running} running?", abort=True)
+        put_on_hold(connection, part, "cancel")
+        asked, missed = stop_running(connection, part)
+    away = f", {missed} cannot be reached from here" if missed else ""
+    click.echo(
+        f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}. "
+        f"`{release_of(part.hold('cancel'))}` takes it back."
+    )

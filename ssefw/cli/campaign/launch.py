@@ -1,0 +1,112 @@
+"""``ssefw launch``: keep the queue of a cluster fed."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ssefw.cli.numbers import COUNT, INTERVAL
+from ssefw.cli.options import opened, settings, store_option
+
+if TYPE_CHECKING:
+    from ssefw.campaigns.queueing.feed import Round
+
+
+@click.command(epilog="Example: ssefw launch xrdmatch --jobs 20")
+@click.argument("campaigns", nargs=-1)
+@store_option
+@click.option("--site", type=click.Path(path_type=Path), help="Folder with the site's queue.yaml.")
+@click.option("--jobs", type=COUNT, help="Most queue jobs.  [default: queue.yaml]")
+@click.option("--waiting", type=COUNT, help="Most that wait.  [default: queue.yaml]")
+@click.option("--interval", type=INTERVAL, default=20.0, help="Seconds between two looks.")
+@click.option("--once", is_flag=True, help="Look once and go, for cron.")
+@click.option("--stay", is_flag=True, help="Stay when all is done, for campaigns to come.")
+@click.option("-n", "--dry-run", is_flag=True, help="Print the job script; submit nothing.")
+def command(
+    campaigns: tuple[str, ...],
+    site: Path | None,
+    jobs: int | None,
+    waiting: int | None,
+    interval: float,
+    *,
+    once: bool,
+    stay: bool,
+    dry_run: bool,
+) -> None:
+    """Submit queue jobs as there is work for them, until all campaigns are done.
+
+    Each queue job is one worker. Jobs whose worker died are found by asking the queue and go on
+    from their last frames. Kill and start it as you like; of several, one works and the others
+    stand by.
+    """
+    from ssefw.campaigns.queueing.feed import Feeder, pools
+    from ssefw.campaigns.queueing.site import read_site, write_settings
+    from ssefw.campaigns.running.watch import campaigns_in, latest_record
+    from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.errors import LaunchError, StoreError
+    from ssefw.store import outages_reported
+
+    here = read_site(site)
+    ours = settings()
+    folder = ours.scratch_folder() / "queue"
+    given = {"jobs": jobs, "waiting": waiting}
+    limits = here.limits.model_copy(update={k: v for k, v in given.items() if v is not None})
+    stop = install_signal_handlers()
+    with opened(stop=None if dry_run else stop) as connection:
+        for name in campaigns or campaigns_in(connection):
+            record = latest_record(connection, name)
+            for pool in pools(record) if dry_run else ():
+                resources, log = here.ask(pool.resources), folder / "NAME" / "job.log"
+                click.echo(
+                    here.script(
+                        resources,
+                        name="NAME",
+                        log=log,
+                        settings=folder / "settings.yaml",
+                        arguments=here.worker_command(
+                            name, pool.label, parcels=folder / "NAME" / "parcels"
+                        ),
+                    )
+                )
+        if dry_run:
+            return
+        if not here.queue.is_here:
+            raise LaunchError(
+                f"{here.queue.submit_program} is not on the PATH: start the launcher on a node "
+                f"from which jobs are submitted, or correct `scheduler: {here.scheduler}` in "
+                "queue.yaml."
+            )
+        write_settings(folder, ours, offline=here.offline)
+        feeder = Feeder(connection, here, folder, limits, campaigns)
+        said = ""
+        while not stop.is_set():
+            try:
+                with outages_reported(connection.address):
+                    now = feeder.round()
+            except StoreError as error:
+                line, is_done = f"{error} Trying again.", False
+            else:
+                line = "; ".join(now.notes) if now.is_standby else _line(now)
+                is_done = not (now.left or now.waiting or now.running or now.is_standby)
+            if line != said:
+                click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
+                said = line
+            if once or (is_done and not stay):
+                break
+            stop.wait(interval)
+        with outages_reported(connection.address):
+            feeder.close()
+
+
+def _line(now: "Round") -> str:
+    parts = [f"queue: {now.running} running, {now.waiting} waiting; {now.left} jobs to run"]
+    for count, what in (
+        (now.submitted, "submitted"),
+        (now.ended, "ended"),
+        (now.released, "lost and given back"),
+        (now.retried, "tried again"),
+    ):
+        if count:
+            parts.append(f"{count} {what}")
+    return "; ".join([*parts, *now.notes])

@@ -1,0 +1,37 @@
+"""``ssefw pause``: hold a part of a campaign."""
+
+import click
+
+from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.held import release_of
+from ssefw.cli.options import opened, store_option
+
+
+@click.command(epilog="Example: ssefw pause xrdmatch --candidate Li6PS5Cl --now")
+@part_options
+@store_option
+@click.option("--now", is_flag=True, help="Running jobs too: they store their frames and stop.")
+@dry_run_option
+def command(
+    campaign: str | None, candidates: tuple[str, ...], stage: str, *, now: bool, dry_run: bool
+) -> None:
+    """Let no further job of a campaign, of candidates or of a stage start.
+
+    Jobs that run end by themselves unless --now. `ssefw resume` goes on, with --candidate or
+    --stage in a part of it.
+    """
+    from ssefw.campaigns.steering.control import put_on_hold, stop_running
+
+    with opened(read_only=dry_run) as connection:
+        part = named_part(connection, campaign, candidates, stage)
+        count, running = part.count(connection), part.count(connection, "RUNNING")
+        if dry_run:
+            click.echo(f"{count} jobs would be held; {running} run.")
+            return
+        put_on_hold(connection, part, "pause")
+        said = f"Held {count} jobs of {part.campaign}; {running} run"
+        if now:
+            asked, missed = stop_running(connection, part)
+            said += f", {asked} workers were asked to stop"
+            said += f", {missed} cannot be reached from here" if missed else ""
+    click.echo(f"{said}. `{release_of(part.hold('pause'))} --no-work` lets them go on.")

@@ -1,0 +1,35 @@
+"""``ssefw priority``: the order in which jobs run."""
+
+import click
+
+from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.numbers import PRIORITY
+from ssefw.cli.options import opened, store_option
+
+
+@click.command(epilog="Example: ssefw priority xrdmatch --candidate Li6PS5Cl --to 1000")
+@part_options
+@store_option
+@click.option("--to", "priority", type=PRIORITY, required=True, help="Higher runs earlier.")
+@dry_run_option
+def command(
+    campaign: str | None,
+    candidates: tuple[str, ...],
+    stage: str,
+    priority: int,
+    *,
+    dry_run: bool,
+) -> None:
+    """Set the priority of jobs that are not finished, and of those they will bring forth.
+
+    A campaign of N candidates starts with N for the best of the ranking and 1 for the last.
+    """
+    from ssefw.campaigns.steering.control import set_priority
+
+    with opened(read_only=dry_run) as connection:
+        part = named_part(connection, campaign, candidates, stage)
+        if dry_run:
+            click.echo(f"{part.count(connection)} jobs would get priority {priority}.")
+            return
+        count = set_priority(connection, part, priority)
+    click.echo(f"{count} jobs have priority {priority}.")

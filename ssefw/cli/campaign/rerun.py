@@ -1,0 +1,36 @@
+"""``ssefw rerun``: run failed jobs again."""
+
+import click
+
+from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.options import opened, store_option
+
+
+@click.command(epilog="Example: ssefw rerun xrdmatch --cause memory --dry-run")
+@part_options
+@store_option
+@click.option("--cause", help="Only jobs that failed of this, as `ssefw status` names it.")
+@dry_run_option
+def command(
+    campaign: str | None,
+    candidates: tuple[str, ...],
+    stage: str,
+    cause: str | None,
+    *,
+    dry_run: bool,
+) -> None:
+    """Make failed jobs ready again; they go on from the frames they have."""
+    from ssefw.campaigns.running.causes import CAUSE_NAMES
+    from ssefw.campaigns.steering.control import failed_in, rerun
+
+    if cause is not None and cause not in CAUSE_NAMES:
+        raise click.BadParameter(f"one of {', '.join(CAUSE_NAMES)}", param_hint="--cause")
+    with opened(read_only=dry_run) as connection:
+        part = named_part(connection, campaign, candidates, stage)
+        jobs = failed_in(connection, part, cause=cause)
+        if not dry_run:
+            rerun(connection, jobs)
+    for job in jobs:
+        click.echo(f"{job.name} of {job.candidate_id}: {job.cause.name}, {job.message}")
+    verb = "would be" if dry_run else "are"
+    click.echo(f"{len(jobs)} jobs {verb} ready to run again.", err=True)

@@ -1,0 +1,46 @@
+"""``ssefw run``: a campaign from its file to its report."""
+
+from pathlib import Path
+
+import click
+
+from ssefw.cli.numbers import WORKERS
+from ssefw.cli.options import opened, settings, store_option
+
+EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
+@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+def command(file: Path, workers: int | None, *, quiet: bool) -> int:
+    """Plan, submit and work a campaign to its end, then write its report.
+
+    It may be interrupted at any moment (Ctrl-C, kill, power): run it again, or `ssefw resume`, and
+    it goes on from the last chunk of frames.
+
+    Exit codes: 0 all that was to run has run, 1 an error, 2 wrong options, 3 jobs have failed,
+    4 what is left is paused or beyond the budget, 130 interrupted.
+    """
+    from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.plan import make_plan
+    from ssefw.campaigns.running.launch import submit
+    from ssefw.cli.campaign.progress import submitting, work_to_the_end
+    from ssefw.engines.stopping import stop_event
+
+    plan = make_plan(read_campaign(file))
+    with opened(create=True, stop=stop_event()) as connection:
+        with submitting(len(plan.candidates), quiet=quiet) as progress:
+            done = submit(plan, connection, progress=progress)
+        if not quiet:
+            click.echo(
+                f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
+                f"{done.present} there before, {len(plan.excluded)} filtered out, "
+                f"{len(plan.rejects)} unreadable, {len(plan.merged)} duplicates merged.",
+                err=True,
+            )
+        return work_to_the_end(
+            connection, plan.spec.campaign, settings(), workers=workers, quiet=quiet
+        )

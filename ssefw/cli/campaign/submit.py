@@ -1,0 +1,49 @@
+"""``ssefw submit``: put a campaign on the launch pad."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ssefw.cli.options import opened, store_option
+
+
+@click.command(epilog="Example: ssefw submit workflows/quickstart.yaml --dry-run")
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be added; write nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Go on with changed settings without asking.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
+    """Put a campaign on the launch pad; what is there already stays as it is.
+
+    If the store holds the campaign with other settings, it says what of it stays and what will be
+    computed again, and asks.
+    """
+    from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.change import change_of
+    from ssefw.campaigns.planning.plan import make_plan
+    from ssefw.campaigns.running.launch import submit
+    from ssefw.cli.campaign.progress import submitting
+    from ssefw.cli.options import changed
+
+    plan = make_plan(read_campaign(file))
+    if dry_run:
+        if change := changed(plan):
+            click.echo(str(change))
+        click.echo(f"{len(plan.candidates)} candidates would be submitted, less those there.")
+        return
+    with opened(create=True) as connection:
+        change = change_of(plan, connection)
+        if change is not None:
+            click.echo(str(change), err=True)
+            if not yes and not sys.stdin.isatty():
+                change = None  # refused by what follows, which says how to go on
+            elif not yes:
+                click.confirm("Go on with the new settings?", abort=True, err=True)
+        with submitting(len(plan.candidates), quiet=quiet) as progress:
+            done = submit(plan, connection, change=change, progress=progress)
+    click.echo(
+        f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
+        f"{done.present} there before."
+    )

@@ -1,0 +1,62 @@
+"""``ssefw work``: one worker process."""
+
+import math
+from pathlib import Path
+
+import click
+
+from ssefw.cli.numbers import SECONDS
+from ssefw.cli.options import opened, settings, store_option
+
+
+@click.command(epilog="Example: ssefw work --campaign quickstart --store demo")
+@click.option("--campaign", help="Work for this campaign only.")
+@click.option("--category", help="Take jobs of these: light, heavy, relax, md.")
+@click.option("--no-wait", is_flag=True, help="Do not wait for jobs that other workers may bring.")
+@click.option(
+    "--idle",
+    type=SECONDS,
+    help="Seconds to wait for such jobs.  [default: as they run]",
+)
+@click.option(
+    "--offline",
+    type=click.Path(path_type=Path),
+    help="Take jobs from this folder, where a launcher puts them; no store is needed.",
+)
+@store_option
+def command(
+    campaign: str | None,
+    category: str | None,
+    idle: float | None,
+    offline: Path | None,
+    *,
+    no_wait: bool,
+) -> None:
+    """Run jobs from the launch pad until none is left.
+
+    SIGTERM, SIGINT, SIGUSR1 and the end of the allocation lead to a stop at the next chunk of
+    frames; the rest of that run is then ready for another worker.
+    """
+    from ssefw.campaigns.running.lost import release_lost
+    from ssefw.campaigns.running.worker import work
+    from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
+
+    if click.get_current_context().find_root().obj.is_own:
+        drop_what_cannot_be_written()
+        end_with_main_thread()
+    patience = 0.0 if no_wait else math.inf if idle is None else idle
+    stop = install_signal_handlers()
+    ours = settings()
+    if offline is not None:
+        from ssefw.campaigns.queueing.offline import work_parcels
+
+        count = work_parcels(offline, stop=stop, patience=patience)
+        click.echo(f"{count} jobs run.", err=True)
+        return
+    if category is not None:
+        ours = ours.model_copy(update={"category": category})
+    with opened(stop=stop, at_once=False) as connection:
+        release_lost(connection)
+        count = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
+    click.echo(f"{count} jobs run.", err=True)

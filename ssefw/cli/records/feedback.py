@@ -1,0 +1,280 @@
+"""``ssefw feedback``: outcomes become labels, and labels re-rank what is left."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import CONDUCTIVITY
+from ssefw.cli.options import OUTPUT, json_option, opened, pick_campaign, print_json, store_option
+from ssefw.cli.records.labels_table import print_labels
+
+if TYPE_CHECKING:
+    from ssefw.documents import KindOffset, Reranking
+
+PATH = click.Path(path_type=Path)
+METHOD = click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="ENGINE=KIND",
+    help="Kind of label (aimd, mlip) of an engine that is not known; may be repeated.",
+)
+
+
+@click.group(epilog="Example: ssefw feedback rerank quickstart --store demo")
+def command() -> None:
+    """Learn from what campaigns have computed, and put what is left into a better order."""
+
+
+@command.command("ingest", epilog="Example: ssefw feedback ingest --store demo -o computed.json")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@store_option
+@click.option("--outcomes", type=PATH, help="First add outcomes from elsewhere (.jsonl).")
+@click.option("--specie", default="Li", help="Mobile ion.")
+@METHOD
+@click.option("-o", "--out", type=OUTPUT, help="Also write the label set (.json[.gz]).")
+@json_option
+def ingest(
+    *,
+    campaigns: tuple[str, ...],
+    outcomes: Path | None,
+    specie: str,
+    methods: tuple[str, ...],
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Make labels of the outcomes of campaigns (all if none is named) and keep them as a set.
+
+    Values keep their interval and bounds are censored. Rejected, failed and undetermined candidates
+    make no label; neither does what melted, or has another unit, ion, temperature or an unknown
+    method: these are listed with the reason. Doing it again adds nothing.
+    """
+    from ssefw.campaigns.learning.feedback import import_outcomes
+    from ssefw.campaigns.learning.feedback import ingest as make_labels
+    from ssefw.data.labels import save_label_set
+
+    with opened(create=outcomes is not None) as connection:
+        if outcomes is not None:
+            done = import_outcomes(connection, outcomes)
+            for source, reason in done.refused:
+                click.echo(f"refused {source}: {reason}", err=True)
+            click.echo(f"{done.added} outcomes added, {done.present} there before.", err=True)
+        found = make_labels(
+            connection, campaigns=campaigns, specie=specie, methods=_methods(methods)
+        )
+    if out is not None:
+        save_label_set(found.labels, out)
+    for source, reason in found.labels.rejects:
+        click.echo(f"refused {source}: {reason}", err=True)
+    record = {
+        "label_set": found.labels.name,
+        "version": found.labels.version,
+        "labels": len(found.labels.labels),
+        "refused": len(found.labels.rejects),
+        "is_new": found.is_new,
+        "key": found.key,
+    }
+    if as_json:
+        print_json(record)
+        return
+    print_labels(found.labels.labels)
+    click.echo(
+        f"{record['labels']} labels, version {record['version']}"
+        f"{'' if found.is_new else ' (there before)'}; {record['refused']} outcomes refused.",
+        err=True,
+    )
+
+
+@command.command("rerank", epilog="Example: ssefw feedback rerank quickstart --store demo")
+@click.argument("campaign", required=False)
+@store_option
+@click.option("--labels", multiple=True, metavar="SET", help="Sets to begin with.  [campaign's]")
+@click.option("--system", help="Screening system.  [campaign's, else composition]")
+@click.option("--threshold", type=CONDUCTIVITY, help="S/cm from which it is superionic.")
+@METHOD
+@click.option("--no-queue", is_flag=True, help="Leave the priorities of waiting jobs alone.")
+@json_option
+def rerank(
+    *,
+    campaign: str | None,
+    labels: tuple[str, ...],
+    system: str | None,
+    threshold: float | None,
+    methods: tuple[str, ...],
+    no_queue: bool,
+    as_json: bool,
+) -> None:
+    """Ingest outcomes, refit the model, rank the candidates, and re-order those that wait.
+
+    Prints the ranking before and after with what moved each candidate. Label sets, models and
+    rankings are kept under hashes; `ssefw feedback history` lists them.
+    """
+    from ssefw.campaigns.learning.loop import is_loop
+    from ssefw.campaigns.learning.models import feedback_of
+    from ssefw.campaigns.learning.rerank import rerank as rerank_campaign
+    from ssefw.campaigns.learning.rerank import update_priorities
+    from ssefw.campaigns.running.watch import latest_record
+
+    with opened() as connection:
+        record = latest_record(connection, pick_campaign(connection, campaign))
+        feedback = feedback_of(record)
+        given: dict[str, Any] = {"labels": labels, "system": system, "threshold": threshold}
+        feedback = feedback.model_copy(update={k: v for k, v in given.items() if v})
+        done = rerank_campaign(connection, record, feedback=feedback, methods=_methods(methods))
+        choices = []
+        if not no_queue and not is_loop(record):
+            choices = update_priorities(connection, record, done.ranking, feedback=feedback)
+    if as_json:
+        print_json(done.record.model_dump(mode="json"))
+    else:
+        print_reranking(done.record)
+    if choices:
+        click.echo(
+            f"{len(choices)} waiting candidates re-ordered, first {choices[0].formula}.", err=True
+        )
+
+
+@command.command("next", epilog="Example: ssefw feedback next closed --store demo")
+@click.argument("campaign", required=False)
+@store_option
+@json_option
+def next_(*, campaign: str | None, as_json: bool) -> None:
+    """Let the next batch of a closed loop run, if the one before is done.
+
+    `ssefw run` and `ssefw resume` do this by themselves; on a cluster put it into cron.
+    """
+    from ssefw.campaigns.learning.loop import advance
+    from ssefw.campaigns.running.watch import latest_record
+
+    with opened() as connection:
+        record = latest_record(connection, pick_campaign(connection, campaign))
+        turn = advance(connection, record)
+    if as_json:
+        print_json(
+            {
+                "reason": turn.reason,
+                "is_over": turn.is_over,
+                "hits": turn.hits,
+                "released": [choice.candidate_id for choice in turn.released],
+            }
+        )
+    else:
+        click.echo(turn.reason)
+
+
+@command.command("history", epilog="Example: ssefw feedback history quickstart --store demo")
+@click.argument("campaign", required=False)
+@store_option
+@json_option
+def history(*, campaign: str | None, as_json: bool) -> None:
+    """List the rankings of a campaign with the labels and the model that made each."""
+    from ssefw.documents import Ranking, Reranking
+
+    with opened(read_only=True) as connection:
+        name = pick_campaign(connection, campaign)
+        steps = list(connection.results.find(Reranking, campaign=name))
+        keys = list(dict.fromkeys(k for s in steps for k in (s.ranking_before, s.ranking_after)))
+        rankings = [(key, connection.results.get(key)) for key in keys]
+    for key, ranking in rankings:
+        if not isinstance(ranking, Ranking):
+            continue
+        first = ranking.entries[0].formula if ranking.entries else ""
+        row = {
+            "ranking": key,
+            "labels": ranking.label_set,
+            "model": ranking.model,
+            "system": ranking.screener,
+            "candidates": len(ranking.entries),
+            "first": first,
+        }
+        if as_json:
+            print_json(row)
+        else:
+            click.echo(
+                f"{key}  {row['system']} model {row['model']} from {row['labels']}: "
+                f"{row['candidates']} candidates, first {first}"
+            )
+    if not rankings:
+        click.echo(f"Campaign {name} has not been re-ranked yet.", err=True)
+
+
+@command.command("check", epilog="Example: ssefw feedback check record-1f0c2d --store demo")
+@click.argument("ranking", metavar="RANKING")
+@click.option("--campaign", help="Campaign of the ranking.  [default: the only one]")
+@store_option
+def check(*, ranking: str, campaign: str | None) -> None:
+    """Fit the model of a stored ranking again from its labels, and compare the scores.
+
+    RANKING is a key of `ssefw feedback history`, or its beginning.
+    """
+    from ssefw.campaigns.learning.models import reproduce
+    from ssefw.campaigns.running.watch import latest_record
+
+    with opened(read_only=True) as connection:
+        record = latest_record(connection, pick_campaign(connection, campaign))
+        found = reproduce(connection, record, ranking)
+    click.echo(f"{found.n_entries} scores made again; the largest difference is {found.largest:g}.")
+
+
+def print_reranking(record: "Reranking") -> None:
+    """Print the ranking before and after, and what is to be said of the labels."""
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table(
+        title=f"{record.campaign}: {record.screener} from {record.labels_before} "
+        f"to {record.labels_after}"
+    )
+    for title in ("rank", "before", "compound", "score", "score before", "why"):
+        table.add_column(title, overflow="fold")
+    for change in record.changes:
+        table.add_row(
+            str(change.after or "–"),
+            str(change.before or "–"),
+            change.formula,
+            "–" if change.score_after is None else f"{change.score_after:.3f}",
+            "–" if change.score_before is None else f"{change.score_before:.3f}",
+            change.why,
+        )
+    console().print(table)
+    for conflict in record.conflicts:
+        click.echo(
+            f"conflict {conflict.formula}: {conflict.kept_kind} "
+            f"{show_estimate(conflict.kept_conductivity)} ({conflict.kept}), "
+            f"{conflict.other_kind} {show_estimate(conflict.other_conductivity)} "
+            f"({conflict.other}): {conflict.reason}; {conflict.action}",
+            err=True,
+        )
+    for offset in record.offsets:
+        click.echo(_of_kind(offset), err=True)
+    for source, reason in record.refused:
+        click.echo(f"refused {source}: {reason}", err=True)
+    click.echo(
+        f"{len(record.new_labels)} new labels, {len(record.refused)} outcomes refused, "
+        f"{len(record.conflicts)} conflicts.",
+        err=True,
+    )
+
+
+def _methods(options: tuple[str, ...]) -> Mapping[str, str]:
+    result = {}
+    for option in options:
+        engine, sign, kind = option.partition("=")
+        if not sign or not engine or not kind:
+            raise click.UsageError(f"--method takes ENGINE=KIND, got {option!r}")
+        result[engine.strip()] = kind.strip()
+    return result
+
+
+def _of_kind(offset: "KindOffset") -> str:
+    """Return how far a kind of computed labels lies from experiment, in words."""
+    name = f"{offset.kind} ({offset.level_of_theory})"
+    if offset.offset.value is None:
+        return f"{name} stays as computed: {offset.offset.reason}."
+    return (
+        f"{name} against experiment, {len(offset.pairs)} compounds: offset {offset.offset}, "
+        f"spread {offset.spread}"
+    )

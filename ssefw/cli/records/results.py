@@ -1,0 +1,430 @@
+"""``ssefw results``: what was computed."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.asked import understood, why_nothing
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
+from ssefw.cli.options import json_option, opened, print_json, store_option
+from ssefw.cli.records.labels_table import print_labels
+
+if TYPE_CHECKING:
+    from ssefw.documents import Barrier, FoundConductivity, Outcome, Trajectory
+    from ssefw.report.training_frames import Select
+    from ssefw.store.results.query import Reading
+
+KINDS = (
+    "outcomes", "candidates", "trajectories", "diffusivities", "conductivities", "barriers",
+    "labels",
+)  # fmt: skip
+RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
+LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
+ID_SHOWN = 8
+"""Characters of an id that tell candidates apart, and that `show` takes."""
+POSSIBLE = "Also those that may lie in the range: what the interval or bound does not exclude."
+STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
+
+
+@click.group(
+    invoke_without_command=True, epilog="Example: ssefw results --min-sigma 1e-4 --store demo"
+)
+@store_option
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="A table with one row for each candidate.")
+@click.option("--campaign", help="Only this campaign.")
+@click.option("--status", type=click.Choice(STATUSES), help="Only outcomes of this status.")
+@click.option("--formula", help="Only this formula, however it is written.")
+@click.option("--min-sigma", type=CONDUCTIVITY, help="Only those certainly so conductive (S/cm).")
+@click.option("--possible", is_flag=True, help=POSSIBLE)
+@click.pass_context
+def command(
+    context: click.Context,
+    *,
+    as_json: bool,
+    as_csv: bool,
+    campaign: str | None,
+    status: str | None,
+    formula: str | None,
+    min_sigma: float | None,
+    possible: bool,
+) -> None:
+    """List outcomes, best conductor first.
+
+    With --min-sigma those of which it is certain: the lower end of the interval, or the lower
+    bound, is at least so much. `results find` reads its ranges in the same way.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary
+    from ssefw.store.results.query import Ask
+
+    ask = Ask(
+        campaign=campaign,
+        status=status,
+        formula=formula,
+        min_sigma=min_sigma,
+        reading="possible" if possible else "certain",
+    )
+    with opened(read_only=True) as connection:
+        ask = understood(connection, "outcomes", ask)
+        outcomes = list(connection.results.ask("outcomes", ask))
+        nothing = "" if outcomes else why_nothing(connection, "outcomes", ask)
+    ranked = rank_outcomes(outcomes)
+    if as_json:
+        for outcome in ranked:
+            print_json(summary(outcome))
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, CSV_COLUMNS)
+        writer.writeheader()
+        writer.writerows(flat(outcome) for outcome in ranked)
+    elif ranked:
+        _print_table(ranked)
+    if nothing:
+        click.echo(nothing, err=True)
+
+
+def _print_table(outcomes: "list[Outcome]") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table(caption="intervals and bounds at the confidence level of the campaign")
+    table.add_column("formula")
+    table.add_column("id", no_wrap=True)
+    table.add_column("campaign")
+    table.add_column("status")
+    table.add_column("sigma (S/cm)")
+    table.add_column("T (K)", justify="right")
+    table.add_column("E_a (eV)")
+    has_bands = any(outcome.barrier for outcome in outcomes)
+    if has_bands:
+        table.add_column("NEB 1D/2D/3D (eV)")
+    table.add_column("MD (ps)", justify="right")
+    table.add_column("why", overflow="fold")
+    for outcome in outcomes:
+        fit = outcome.conductivity
+        table.add_row(
+            outcome.formula,
+            outcome.candidate_id[:ID_SHOWN],
+            outcome.campaign,
+            outcome.status,
+            show_estimate(fit.conductivity if fit else None),
+            f"{fit.temperature:g}" if fit else "",
+            show_estimate(fit.activation_energy if fit else None),
+            *([_bands(outcome.barrier)] if has_bands else []),
+            f"{sum(point.duration for point in outcome.diffusivities):.3g}",
+            outcome.reason,
+        )
+    console().print(table)
+
+
+def _bands(barrier: "Barrier | None") -> str:
+    from ssefw.report.rows import levels
+
+    if barrier is None:
+        return "–"
+    return " / ".join("–" if x.value is None else f"{x.value:.2f}" for x in levels(barrier))
+
+
+@command.command("show", epilog="Example: ssefw results show 3f2a --store demo")
+@click.argument("candidate")
+@store_option
+@json_option
+def show(candidate: str, *, as_json: bool) -> None:
+    """Show everything that is known of a candidate: by id or its beginning, formula, or name.
+
+    Gates, segments of its trajectories, figures, cost, provenance, and its places in rankings.
+    """
+    from ssefw.report.story import candidate_stories
+    from ssefw.report.story_text import story_lines
+
+    with opened(read_only=True) as connection:
+        for story in candidate_stories(connection, candidate):
+            if as_json:
+                print_json(story)
+            else:
+                click.echo("\n".join(story_lines(story)))
+
+
+@command.command(
+    "find",
+    epilog="Example: ssefw results find --element S --without Ge --min-sigma 1e-4 --sort sigma",
+)
+@click.argument("kind", type=click.Choice(KINDS), default="outcomes")
+@store_option
+@click.option("--formula", help="This formula, however it is written.")
+@click.option("--system", metavar="Li-P-S", help="These elements and no others.")
+@click.option("--element", "elements", multiple=True, help="Must be in it; may be repeated.")
+@click.option("--without", multiple=True, help="Must not be in it; may be repeated.")
+@click.option("--campaign", help="Of this campaign.")
+@click.option(
+    "--candidate",
+    metavar="CANDIDATE",
+    help="Of this candidate: id or its beginning, formula, or name.",
+)
+@click.option("--status", type=click.Choice(STATUSES), help="Outcomes of this status.")
+@click.option("--engine", help="By this engine, such as chgnet-0.3.0.")
+@click.option("--temperature", type=TEMPERATURE, help="At this temperature (K).")
+@click.option("--min-sigma", type=CONDUCTIVITY, help="At least so conductive (S/cm).")
+@click.option("--max-sigma", type=CONDUCTIVITY, help="At most so conductive (S/cm).")
+@click.option(
+    "--min-ea", type=LEVEL_OF_ENERGY, help="At least this activation energy or barrier (eV)."
+)
+@click.option(
+    "--max-ea", type=LEVEL_OF_ENERGY, help="At most this activation energy or barrier (eV)."
+)
+@click.option("--possible", is_flag=True, help=POSSIBLE)
+@click.option("--certain", is_flag=True, hidden=True)  # the default, and once was not
+@click.option("--gate", help="With a gate of this code, such as volume_change.")
+@click.option("--label-kind", type=click.Choice(LABEL_KINDS), help="Labels of this kind.")
+@click.option("--source", metavar="TEXT", help="Labels from here: a DOI, a row, a campaign.")
+@click.option("--sort", help="By sigma, ea, formula, cost, status, temperature ...")
+@click.option("--reverse", is_flag=True, help="Worst first.")
+@click.option("--limit", type=COUNT, default=50, help="So many; see --all.")
+@click.option("--page", type=COUNT, default=1, help="Which so many.")
+@click.option("--after", metavar="KEY", help="Go on behind this record, as a page says.")
+@click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
+@json_option
+@click.option("--csv", "as_csv", is_flag=True, help="A table with one row each.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write a parquet file.")
+def find(
+    *,
+    kind: str,
+    sort: str | None,
+    reverse: bool,
+    limit: int,
+    page: int,
+    after: str | None,
+    is_all: bool,
+    as_json: bool,
+    as_csv: bool,
+    parquet: Path | None,
+    label_kind: str | None,
+    possible: bool,
+    certain: bool,
+    **asked: Any,
+) -> None:
+    """Find outcomes, conductivities, candidates, trajectories, diffusivities, barriers or labels.
+
+    A range is for what certainly lies in it: the whole interval, or the bound where there is only
+    one; --possible takes what is not excluded. Conductivities are those of the newest
+    analysis, at the temperature of the fit or, with --temperature, of the run at that temperature.
+    A sorted page ends with the key that --after takes, which is as quick far down as at the top.
+    """
+    from ssefw.report.tables import write_csv, write_json_lines, write_parquet
+    from ssefw.store.results.query import Ask
+
+    reading: Reading = "possible" if possible and not certain else "certain"
+    ask = Ask(kind_of_label=label_kind, reading=reading, **asked)
+    window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
+    if sum(map(bool, (as_json, as_csv, parquet))) > 1:
+        raise click.UsageError("give one of --json, --csv and --parquet")
+    if after is not None and (sort is None or is_all or page > 1):
+        raise click.UsageError("--after needs --sort, and goes without --all and --page")
+    with opened(read_only=True) as connection:
+        ask = understood(connection, kind, ask)
+        is_keyed = kind in RECORDS and sort is not None and page == 1 and not is_all
+        if is_keyed or after is not None:
+            shown = connection.results.page(
+                kind, ask, sort=str(sort), reverse=reverse, after=after, limit=limit
+            )
+            found = iter(shown.documents)
+            if shown.last is not None:
+                click.echo(f"For more: --after {shown.last}", err=True)
+        else:
+            found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
+        if parquet is not None:
+            count = write_parquet(found, parquet)
+            click.echo(f"{count} {kind} written to {parquet}", err=True)
+        elif as_json:
+            write_json_lines(found, sys.stdout)
+        elif as_csv:
+            write_csv(found, sys.stdout, kind=kind)
+        elif not (rows := list(found)) and page > 1:
+            click.echo(f"Page {page} is empty: fewer {kind} fit.", err=True)
+        elif not rows:
+            click.echo(why_nothing(connection, kind, ask), err=True)
+        else:
+            _print_rows(kind, rows)
+
+
+def _print_rows(kind: str, found: "list[Any]") -> None:
+    if kind == "outcomes":
+        _print_table(found)
+        return
+    if kind == "conductivities":
+        _print_conductivities(found)
+        return
+    if kind == "labels":
+        print_labels(found)
+        return
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+    from ssefw.report.tables import row
+
+    rows = [row(item) for item in found]
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for item in rows:
+        table.add_row(*(_cell(value) for value in item.values()))
+    console().print(table)
+
+
+def _print_conductivities(found: "list[FoundConductivity]") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table(caption="intervals and bounds at the confidence level of the campaign")
+    for title in ("formula", "campaign", "T (K)", "sigma (S/cm)", "E_a (eV)", "from", "analysis"):
+        table.add_column(title, overflow="fold")
+    for item in found:
+        used = ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used)
+        table.add_row(
+            item.formula,
+            item.campaign,
+            f"{item.temperature:g}",
+            show_estimate(item.conductivity),
+            show_estimate(item.activation_energy),
+            "run" if item.is_simulated else f"fit of {used or 'no'} K",
+            item.analysis_version,
+        )
+    console().print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+class _HowMany(click.ParamType):  # type: ignore[type-arg]
+    """All of something, or a number of it."""
+
+    name = "N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return a number, or ``all``."""
+        if value == "all":
+            return "all"
+        number: int = COUNT.convert(value, param, ctx)
+        return number
+
+
+@command.command("export", epilog="Example: ssefw results export LiCl --store demo -o licl/")
+@click.argument("candidates", nargs=-1, required=True, metavar="CANDIDATE...")
+@store_option
+@click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="Folder.")
+@click.option("--structures/--no-structures", default=True, help="Relaxed structures as CIF.")
+@click.option(
+    "--frames", type=_HowMany(), is_flag=False, flag_value="all",
+    help="Trajectories as extended XYZ; with a number, so many of each candidate.",
+)  # fmt: skip
+@click.option("--stride", type=COUNT, help="Every so many frames.")
+@click.option("--decorrelated", is_flag=True, help="Frames that have forgotten each other.")
+@click.option(
+    "--select", type=click.Choice(("uncertain", "diverse")),
+    help="Of the decorrelated frames those that a potential would learn most from.  [uncertain]",
+)  # fmt: skip
+@click.option(
+    "--committee", multiple=True, metavar="PATH",
+    help="ASE calculators that disagree where they are uncertain.  [CHGNet 0.3.0 and 0.2.0]",
+)  # fmt: skip
+@click.option(
+    "--calculator", metavar="PATH", help="ASE calculator for forces and stress, by import path."
+)
+def export(
+    *,
+    candidates: tuple[str, ...],
+    out: Path,
+    structures: bool,
+    frames: int | str | None,
+    stride: int | None,
+    decorrelated: bool,
+    select: str | None,
+    committee: tuple[str, ...],
+    calculator: str | None,
+) -> None:
+    """Write structures and trajectories of candidates as files that other programs read.
+
+    Frames are those behind equilibration with energy, temperature and level of theory. A store
+    keeps no forces; --calculator computes energy, forces and stress anew, for example to train a
+    potential on. With a number of frames, energies, forces and stress are always there: of the
+    calculator, else of the first of the committee.
+    """
+    from ssefw.engines.potentials.committee import load_calculator, load_committee
+    from ssefw.report.export import write_chosen, write_runs, write_structures
+    from ssefw.report.story import find_outcomes
+    from ssefw.store.frames.trajectories import TrajectoryStore
+
+    if decorrelated and stride:
+        raise click.UsageError("give --stride or --decorrelated, not both")
+    is_choice = isinstance(frames, int)
+    if (select or committee) and not is_choice:
+        raise click.UsageError("--select and --committee need --frames with a number")
+    if is_choice and stride:
+        raise click.UsageError("a number of frames is chosen of the decorrelated; leave out stride")
+    if committee and select == "diverse":
+        raise click.UsageError("frames are diverse without a committee")
+    how: Select = "diverse" if select == "diverse" else "uncertain"
+    with opened(read_only=True) as connection:
+        outcomes = [item for word in candidates for item in find_outcomes(connection, word)]
+        out.mkdir(parents=True, exist_ok=True)
+        written = write_structures(outcomes, out) if structures else []
+        store = TrajectoryStore(connection.blobs)
+        members = load_committee(committee) if is_choice and how == "uncertain" else []
+        level = load_calculator(calculator) if calculator else next(iter(members), None)
+        if is_choice and level is None:
+            level = load_calculator()
+        for outcome in outcomes if frames else ():
+            runs = _runs(connection, outcome)
+            if isinstance(frames, int):
+                path, count = write_chosen(outcome, runs, store, out, n=frames, select=how,
+                                           committee=members, level=level)  # fmt: skip
+                if count < frames:
+                    said = f"{outcome.formula} has {count} decorrelated frames, not {frames}."
+                    click.echo(said, err=True)
+                written.append(path)
+            else:
+                step = None if decorrelated else stride or 1
+                written += write_runs(outcome, runs, store, out, stride=step, level=level)
+    for path in written:
+        click.echo(path)
+
+
+def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
+    """Return the ledgers of a candidate's runs; of one that was continued, the last."""
+    from ssefw.documents import Trajectory
+
+    found = connection.results.find(
+        Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id
+    )
+    return list({item.key: item for item in found}.values())
+
+
+@command.command("build", epilog="Example: ssefw results build quickstart --store demo")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@store_option
+@json_option
+def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+    """Derive conductivities and barriers again from stored trajectories, where need be.
+
+    Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
+    version of the analysis; what is up to date stays as it is.
+    """
+    from ssefw.campaigns.derive import derive
+
+    with opened() as connection:
+        for item in derive(connection, campaigns=campaigns):
+            if as_json:
+                print_json(vars(item))
+            else:
+                click.echo(f"{item.what}: {item.computed} computed, {item.present} up to date")

@@ -1,0 +1,1 @@
+"""``ssefw screen``: its commands, one module each."""

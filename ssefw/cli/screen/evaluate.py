@@ -1,0 +1,134 @@
+"""``ssefw screen evaluate``: a model measured on labels."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import CONDUCTIVITY, SEED
+from ssefw.cli.options import OUTPUT, print_json
+from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
+
+if TYPE_CHECKING:
+    from ssefw.documents import Evaluation
+
+__all__ = ["evaluate_command"]
+
+
+@click.command(
+    "evaluate",
+    epilog="Example: ssefw screen evaluate m.model --labels test.csv --json result.json",
+)
+@click.argument("model", type=PATH)
+@click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
+@STRUCTURES
+@click.option("--pool", type=PATH, help="Labels without a structure take that of their row here.")
+@click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
+@click.option("--figure", type=OUTPUT, help="Draw precision-recall and reliability (.svg, .png).")
+@click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
+@click.option("--seed", type=SEED, default=0, help="Seed of the intervals.")
+@click.option("--threshold", type=CONDUCTIVITY, help="S/cm.  [default: the model's]")
+def evaluate_command(
+    *,
+    model: Path,
+    label_set: str,
+    structures: Path | None,
+    pool: Path | None,
+    json_file: Path | None,
+    figure: Path | None,
+    scatter: Path | None,
+    seed: int,
+    threshold: float | None,
+) -> None:
+    """Measure a trained model on labels, beside what chance would give.
+
+    Every row of a table counts, duplicates too. Says how many rows are near-duplicates of what
+    the model was trained on.
+    """
+    from ssefw.data.dataset import dataset_of
+    from ssefw.screening.base import load_screener, usable_rows
+    from ssefw.screening.evaluate import evaluate_model, similar_to
+
+    screener = load_screener(model)
+    labels, _ = asked_labels(label_set, structures=structures, pool=pool)
+    limit = threshold if threshold is not None else screener.trained_on["threshold"]
+    data = dataset_of(labels, threshold=limit)
+    left_out = len(labels.labels) - len(data)
+    if left_out:
+        click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
+    data, left_out = usable_rows(screener, data)
+    result = evaluate_model(screener, data, seed=seed)
+    if left_out:
+        share = len(data) / (len(data) + left_out)
+        click.echo(
+            f"{left_out} labels have no structure and are left out: the measures are of "
+            f"{share:.0%} of the labels",
+            err=True,
+        )
+        record = result.record | {"without_structure": left_out, "coverage": round(share, 4)}
+        result = result.model_copy(update={"record": record})
+    if json_file:
+        record = _measures(result)
+        if str(json_file) == "-":
+            print_json(record)
+        else:
+            json_file.write_text(json.dumps(record, indent=1) + "\n")
+    if figure:
+        from ssefw.report.figures.evaluation import draw_evaluation
+
+        draw_evaluation(result, figure)
+    if scatter:
+        from ssefw.report.figures.screening import draw_conductivities
+
+        scores = screener.score(data.materials)
+        draw_conductivities(
+            scores.probability,
+            data.labels,
+            scatter,
+            threshold=limit,
+            spread=scores.spread,
+            similar=similar_to(data, screener.trained_on["formulas"]),
+        )
+    if str(json_file) != "-":
+        _print_evaluation(result)
+
+
+def _measures(result: "Evaluation") -> dict[str, Any]:
+    def line(estimate: Any) -> dict[str, Any]:
+        return {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
+
+    record = result.model_dump(mode="json", exclude={"metrics", "controls"})
+    measures = {name: line(value) for name, value in result.metrics.items()}
+    controls = {
+        kind: {name: line(value) for name, value in values.items()}
+        for kind, values in result.controls.items()
+    }
+    return {**measures, **record, "controls": controls}
+
+
+def _print_evaluation(result: "Evaluation") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console, show_estimate
+
+    table = Table(
+        title=f"{result.screener} on {result.label_set}: {result.n} labels, "
+        f"{result.n_positive} superionic at {result.threshold:g} S/cm"
+    )
+    for title in ("measure", "value [95 %]", "constant score", "shuffled scores"):
+        table.add_column(title)
+    for name, value in result.metrics.items():
+        controls = [result.controls[kind][name] for kind in ("mean", "shuffled")]
+        table.add_row(
+            name, show_estimate(value, digits=3), *(show_estimate(c, digits=2) for c in controls)
+        )
+    console().print(table)
+    seen = result.record.get("similar_to_training", 0)
+    if seen:
+        unseen = result.record.get("without_similar", {}).get("mcc")
+        click.echo(
+            f"{seen} of {result.n} labels are within 5 % of a composition the model was trained on"
+            + (f"; without them mcc is {unseen:.3f}" if unseen is not None else ""),
+            err=True,
+        )

@@ -1,0 +1,195 @@
+"""``ssefw screen``: train a screening system, rank a pool, measure it on other labels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, COUNT_OR_NONE, SEED, WORKERS
+from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.screen.clusters import descriptors_command, shortlist_command
+from ssefw.cli.screen.evaluate import evaluate_command
+from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
+from ssefw.cli.screen.patterns import patterns, votes_command
+from ssefw.cli.screen.rank import rank_command
+from ssefw.errors import DataError
+
+if TYPE_CHECKING:
+    from ssefw.data.materials import Material
+
+
+@click.group()
+def command() -> None:
+    """Learn from known conductivities and order a pool by what was learned."""
+
+
+command.add_command(rank_command)
+command.add_command(evaluate_command)
+command.add_command(descriptors_command)
+command.add_command(shortlist_command)
+command.add_command(patterns)
+command.add_command(votes_command)
+
+
+@command.command(
+    "train", epilog="Example: ssefw screen train --labels starter --out composition.model"
+)
+@click.option("--system", default="composition", help="Screening system; see `screen systems`.")
+@click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
+@STRUCTURES
+@click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
+@click.option("--out", type=OUTPUT, required=True, help="Where to write the model.")
+@click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
+@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
+@click.option(
+    "--tune",
+    type=COUNT_OR_NONE,
+    default=0,
+    help="Trials of a search of hyper-parameters.",
+)
+@click.option("--seed", type=SEED, default=0, help="Seed of everything random.")
+@click.option("--workers", type=WORKERS, default=1, help="Processes that fit at the same time.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    default=1e-4,
+    help="S/cm from which a material is superionic.",
+)
+@json_option
+def train(
+    *,
+    system: str,
+    label_set: str,
+    structures: Path | None,
+    pool: Path | None,
+    out: Path,
+    options: tuple[str, ...],
+    tune: int,
+    seed: int,
+    workers: int,
+    threshold: float,
+    keep_duplicates: bool,
+    as_json: bool,
+) -> None:
+    """Fit a screening system to labels and save it.
+
+    Settings are given as --set n_splits=100 --set members='["gb","lgbm"]'; values are YAML.
+    """
+    from ssefw.data.dataset import dataset_of
+    from ssefw.data.labels import merge_labels
+    from ssefw.screening.base import make_screener, save_screener, usable_rows
+
+    labels, unlabeled = asked_labels(label_set, structures=structures, pool=pool)
+    if not keep_duplicates:
+        labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
+    data = dataset_of(labels, threshold=threshold)
+    settings = _settings(options) | {"seed": seed, "workers": workers}
+    screener = make_screener(system, settings)
+    data, left_out = usable_rows(screener, data)
+    if left_out:
+        click.echo(f"{left_out} labels have no structure and are left out", err=True)
+    if tune:
+        screener = screener.tuned_on(data, trials=tune)
+    screener.fit(data, pool=unlabeled)
+    save_screener(screener, out)
+    record = {
+        "model": str(out),
+        "system": system,
+        "labels": len(data),
+        "superionic": int(data.y.sum()),
+        "label_set": data.name,
+        "label_version": data.version,
+        "settings": screener.settings(),
+    }
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(
+            f"{system} learned from {record['labels']} labels of {data.name} "
+            f"({record['superionic']} superionic), written to {out}"
+        )
+
+
+@command.command("explain", epilog="Example: ssefw screen explain m.model Li6PS5Cl")
+@click.argument("model", type=PATH)
+@click.argument("formula", required=False)
+@click.option("--structure", type=PATH, help="Structure file, for systems that ask for one.")
+@click.option("--top", type=COUNT, default=10, help="So many properties.")
+@json_option
+def explain(
+    *, model: Path, formula: str | None, structure: Path | None, top: int, as_json: bool
+) -> None:
+    """Say which properties move the score of a material most, or of all labels without one."""
+    from ssefw.screening.base import load_screener
+
+    screener = load_screener(model)
+    if formula is None and structure is None:
+        found = screener.importances(top=2 * top)[:top]
+        if not found:
+            raise DataError(
+                f"A model of {screener.name!r} like this one has no importances over all labels. "
+                f"Give a formula: ssefw screen explain {model} Li6PS5Cl"
+            )
+        for name, weight in found:
+            if as_json:
+                print_json({"feature": name, "importance": weight})
+            else:
+                click.echo(f"{weight:.4f}  {name}")
+        return
+    material = _asked(formula, structure)
+    scores = screener.score([material])
+    if scores.problems:
+        raise DataError(scores.problems[0])
+    reasons = screener.explain(material, top=top)
+    if as_json:
+        for reason in reasons:
+            print_json(vars(reason))
+        return
+
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+
+    table = Table(title=f"{material.formula}: score {scores.probability[0]:.2f}")
+    for title in ("property", "value", "median of labels", "adds to score"):
+        table.add_column(title)
+    for item in reasons:
+        table.add_row(
+            item.feature, f"{item.value:.4g}", f"{item.typical:.4g}", f"{item.effect:+.3f}"
+        )
+    console().print(table)
+
+
+def _asked(formula: str | None, structure: Path | None) -> "Material":
+    from ssefw.data.materials import Material, material_from_candidate
+    from ssefw.data.pools import read_pool
+
+    if structure is None:
+        return Material(name=str(formula), formula=str(formula))
+    if formula is not None:
+        raise click.UsageError("Give a formula or --structure, not both.")
+    return material_from_candidate(read_pool(structure, strict=True).candidates[0])
+
+
+@command.command("systems", epilog="Example: ssefw screen systems")
+def systems() -> None:
+    """List the screening systems that are installed."""
+    from ssefw.screening.base import screener_names
+
+    for name in screener_names():
+        click.echo(name)
+
+
+def _settings(options: tuple[str, ...]) -> dict[str, Any]:
+    import yaml
+
+    result: dict[str, Any] = {}
+    for option in options:
+        key, sign, value = option.partition("=")
+        if not sign:
+            raise click.UsageError(f"--set takes KEY=VALUE, got {option!r}")
+        try:
+            result[key.strip().replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise click.UsageError(f"--set {option!r}: the value is no YAML") from error
+    return result

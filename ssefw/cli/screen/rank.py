@@ -1,0 +1,155 @@
+"""``ssefw screen rank``: a pool in the order of a model's scores."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ssefw.cli.numbers import COUNT
+from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.screen.inputs import PATH
+from ssefw.files import replacing
+
+if TYPE_CHECKING:
+    from ssefw.screening.ranking import RankingResult
+
+__all__ = ["rank_command"]
+
+
+@click.command(
+    "rank", epilog="Example: ssefw screen rank pool.jsonl.gz --model m.model --preset kang2022"
+)
+@click.argument("pool", type=PATH)
+@click.option("--model", type=PATH, required=True, help="What `screen train` wrote.")
+@click.option("--preset", help="Filters of a paper: kang2022, laskowski2023, mchaffie2025.")
+@click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
+@click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
+@click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
+@click.option("--out", type=OUTPUT, help="Write the ranking (.json).")
+@click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
+@click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
+@click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
+@json_option
+def rank_command(
+    *,
+    pool: Path,
+    model: Path,
+    preset: str | None,
+    phases: Path | None,
+    top: int,
+    out: Path | None,
+    pool_out: Path | None,
+    trails: Path | None,
+    figure: Path | None,
+    accepted_only: bool,
+    as_json: bool,
+) -> None:
+    """Order a pool by the model's score, after the filters of a preset.
+
+    The file of --pool-out is a pool that a campaign file names under 'pool'.
+    """
+    from ssefw.data.materials import read_materials
+    from ssefw.screening.base import load_screener
+    from ssefw.screening.cascade import preset_filters
+    from ssefw.screening.phases import read_phases
+    from ssefw.screening.ranking import rank_materials
+
+    screener = load_screener(model)
+    cascade = None
+    if preset:
+        table = read_phases(phases) if phases else None
+        cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
+    result = rank_materials(
+        read_materials(pool),
+        screener,
+        cascade=cascade,
+        top=None if figure else top,
+        accepted_only=accepted_only,
+    )
+    if figure:
+        _draw_pool(result, figure)
+        kept = result.ranking.entries[:top]
+        result.ranking = result.ranking.model_copy(update={"entries": kept})
+    if out:
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(result.ranking.as_dict()) + "\n")
+    if pool_out:
+        _write_pool(result, pool_out)
+    if trails:
+        _write_trails(result, trails)
+    _say_counts(result)
+    if as_json:
+        for entry in result.ranking.entries:
+            print_json(entry.model_dump(mode="json"))
+    else:
+        _print_ranking(result)
+
+
+def _write_pool(result: "RankingResult", path: Path) -> None:
+    """Write a line for each entry that has a structure, in order."""
+    from ssefw.screening.ranking import ranked_candidates
+
+    with path.open("w") as file:
+        for candidate in ranked_candidates(result):
+            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
+
+
+def _draw_pool(result: "RankingResult", path: Path) -> None:
+    from ssefw.report.figures.screening import draw_pool
+
+    listed = {entry.source for entry in result.ranking.entries}
+    disordered = {
+        material.name: not material.structure.is_ordered
+        for material in result.cascade.passed
+        if material.name in listed and material.build is not None
+    }
+    draw_pool(result.ranking.entries, disordered, path)
+
+
+def _write_trails(result: "RankingResult", path: Path) -> None:
+    import csv
+
+    with path.open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["name", "filter", "passed", "code", "message"])
+        for name, trail in result.cascade.trails.items():
+            for gate in trail:
+                table.writerow([name, gate.name, gate.passed, gate.code, gate.message])
+
+
+def _say_counts(result: "RankingResult") -> None:
+    if result.rejects:
+        click.echo(f"{len(result.rejects)} rows of the pool cannot be read", err=True)
+    if result.repeated:
+        click.echo(
+            f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
+        )
+    for step in result.ranking.cascade:
+        click.echo(
+            f"{step.name}: {step.n_in} -> {step.n_passed}"
+            + (f" ({step.n_undetermined} undetermined)" if step.n_undetermined else ""),
+            err=True,
+        )
+
+
+def _print_ranking(result: "RankingResult") -> None:
+    from rich.table import Table
+
+    from ssefw.cli.console import console
+
+    table = Table(caption=result.ranking.meaning)
+    for title in ("#", "material", "formula", "score", "95 %", "votes", "distance"):
+        table.add_column(title)
+    for number, entry in enumerate(result.ranking.entries, start=1):
+        table.add_row(
+            str(number),
+            entry.source,
+            entry.formula,
+            f"{entry.score:.3f}",
+            f"{entry.lower:.2f}–{entry.upper:.2f}" if entry.lower is not None else "–",
+            f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–",
+            f"{entry.distance:.2f}" if entry.distance is not None else "–",
+        )
+    console().print(table)

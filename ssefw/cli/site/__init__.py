@@ -1,0 +1,1 @@
+"""The commands of the site: its files, its settings, the schema of campaign files."""

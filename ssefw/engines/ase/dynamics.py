@@ -1,0 +1,175 @@
+"""Molecular dynamics with a calculator of ASE, chunk by chunk into a run directory."""
+
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from ase import Atoms
+
+from ssefw.data import Chunk
+from ssefw.documents import EndReason
+from ssefw.engines.ase.verlet import Dynamics, draw_momenta
+from ssefw.engines.base import MDSettings
+from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.stopping import StopCheck
+from ssefw.errors import EngineError
+
+__all__ = ["advance_dynamics"]
+
+RUNAWAY = 10.0
+"""A run hotter than this many times its set point has exploded."""
+
+FARTHEST = 1000.0
+"""So has one in which an atom moves farther than this (angstrom) within a chunk."""
+
+
+def advance_dynamics(
+    atoms: Atoms, settings: MDSettings, run: RunDirectory, *, until: int, stop: StopCheck
+) -> EndReason:
+    """Run dynamics from where they stand to step `until`, or until `stop` asks to stop.
+
+    The calculator forgets its history at the end of each chunk, so that a run which continues from
+    a chunk is bit by bit the run that was never interrupted.
+
+    Raises
+    ------
+    EngineError
+        If the run explodes.
+    """
+    dynamics = _dynamics(atoms, settings)
+    last = run.last_chunk()
+    step, frame, index = 0, 0, 0
+    if last is not None:
+        dynamics.restore(last.state, last.notes)
+        step, frame = last.last_step, last.first_frame + last.n_frames
+        index = last.notes["segment"] + 1
+    if step >= until:
+        return "complete"
+    run.begin_segment(index, velocities="drawn" if last is None else "continued")
+    evaluate = _Evaluation(atoms)
+    evaluate.forget()
+    dynamics.compute_forces(evaluate)
+    began, first = time.monotonic(), step
+    reason: EndReason = "complete"
+    while step < until:
+        if (asked := stop()) is not None:
+            reason = asked
+            break
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):
+                chunk = _advance(
+                    dynamics,
+                    evaluate,
+                    settings,
+                    step=step,
+                    frame=frame,
+                    segment=index,
+                    until=until,
+                )
+        except (ValueError, ArithmeticError) as error:
+            raise _explosion(settings, run, step=step, why=str(error)) from error
+        if (why := _runaway(chunk, settings)) is not None:
+            raise _explosion(settings, run, step=step, why=why)
+        run.append(chunk)
+        step, frame = chunk.last_step, frame + chunk.n_frames
+        rate = (step - first) / max(1e-9, time.monotonic() - began)
+        run.note_progress(step=step, until=until, steps_per_second=rate)
+    run.end_segment(index, reason=reason)
+    return reason
+
+
+def _runaway(chunk: Chunk, settings: MDSettings) -> str | None:
+    hottest = float(np.max(chunk.temperatures))
+    if not np.isfinite(hottest) or not np.all(np.isfinite(chunk.positions)):
+        return "positions are not finite"
+    if hottest > RUNAWAY * settings.temperature:
+        return f"it reached {hottest:.3g} K"
+    if np.abs(chunk.positions - chunk.positions[0]).max() > FARTHEST:
+        return f"an atom moved more than {FARTHEST:g} A within {chunk.n_frames} frames"
+    return None
+
+
+def _explosion(settings: MDSettings, run: RunDirectory, *, step: int, why: str) -> EngineError:
+    return EngineError(
+        f"Dynamics at {settings.temperature:g} K exploded after step {step}: {why}. Relax the "
+        f"structure first, or lower the time step of {settings.timestep:g} fs.",
+        directory=run.path,
+    )
+
+
+class _Evaluation:
+    """Energy and forces at given positions, without ASE's checks for what changed."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        self._atoms = atoms
+
+    @property
+    def cell(self) -> npt.NDArray[np.float64]:
+        """Cell vectors in rows."""
+        return np.array(self._atoms.cell, dtype=np.float64)
+
+    def forget(self) -> None:
+        """Make the next evaluation independent of those before it."""
+        self._atoms.calc.reset()
+
+    def __call__(self, positions: npt.NDArray[np.float64]) -> tuple[float, Any]:
+        self._atoms.positions[:] = positions
+        forces = self._atoms.get_forces()
+        return float(self._atoms.calc.results["energy"]), np.asarray(forces, dtype=np.float64)
+
+
+def _dynamics(atoms: Atoms, settings: MDSettings) -> Dynamics:
+    rng = np.random.default_rng(settings.seed)
+    masses = atoms.get_masses()
+    return Dynamics(
+        masses=masses,
+        positions=atoms.get_positions(),
+        momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
+        temperature=settings.set_point(0),
+        timestep=settings.timestep,
+        damping=settings.damping,
+        thermostat=settings.thermostat,
+        rng=rng,
+    )
+
+
+def _advance(
+    dynamics: Dynamics,
+    evaluate: _Evaluation,
+    settings: MDSettings,
+    *,
+    step: int,
+    frame: int,
+    segment: int,
+    until: int,
+) -> Chunk:
+    """Run one chunk: `frames_per_chunk` frames, or what is left."""
+    length = min(settings.steps_per_frame * settings.frames_per_chunk, until - step)
+    rows: list[tuple[npt.NDArray[np.float64], float, float]] = []
+
+    def keep() -> None:
+        rows.append((dynamics.positions.copy(), dynamics.energy, dynamics.kinetic_temperature))
+
+    if step == 0:
+        keep()
+    for offset in range(1, length + 1):
+        if offset == length:
+            evaluate.forget()
+        dynamics.temperature = settings.set_point(step + offset)
+        dynamics.step(evaluate)
+        if (step + offset) % settings.steps_per_frame == 0:
+            keep()
+    arrays, notes = dynamics.state()
+    positions, energies, temperatures = zip(*rows, strict=True)
+    return Chunk(
+        first_step=step,
+        last_step=step + length,
+        first_frame=frame,
+        positions=np.stack(positions),
+        energies=np.array(energies),
+        temperatures=np.array(temperatures),
+        cell=evaluate.cell,
+        state=arrays,
+        notes=notes | {"segment": segment, "conserved_energy": dynamics.conserved_energy},
+    )

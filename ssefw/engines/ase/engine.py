@@ -1,0 +1,237 @@
+"""The engine for ML potentials, and for any calculator that ASE can drive."""
+
+import importlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator
+from pymatgen.core import PeriodicSite, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
+
+from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
+from ssefw.engines.ase.dynamics import advance_dynamics
+from ssefw.engines.ase.neb import AseBand
+from ssefw.engines.ase.relax import relax_atoms
+from ssefw.engines.band import check_images
+from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.run_directory import RunDirectory
+from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.errors import ConfigurationError, DataError, EngineError
+
+__all__ = ["DEFAULT_CALCULATOR", "AseEngine"]
+
+DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
+CHGNET_SPEED = 700.0
+
+
+@cache
+def _calculator(path: str, options: tuple[tuple[str, Any], ...]) -> Calculator:
+    module_name, _, class_name = path.rpartition(".")
+    try:
+        make = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"Cannot import the calculator {path!r}: {error}. Give the import path of an ASE "
+            "calculator, for example ase.calculators.emt.EMT."
+        ) from error
+    try:
+        calculator = make(**dict(options))
+    except TypeError as error:
+        raise ConfigurationError(f"{path} does not accept {dict(options)}: {error}") from error
+    if not isinstance(calculator, Calculator):
+        raise ConfigurationError(f"{path} is not an ASE calculator.")
+    return calculator
+
+
+@cache
+def _distributions_with(package: str) -> tuple[str, ...]:
+    """Return what was installed to have a package; looking takes most of a second."""
+    if package in {"ase", "ssefw"}:
+        return (package,)
+    return tuple(packages_distributions().get(package, []))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AseEngine(Engine):
+    """Run an ASE calculator, by default the ML potential CHGNet.
+
+    Attributes
+    ----------
+    calculator
+        Import path of the calculator class.
+    options
+        Keyword arguments for it.
+
+    Examples
+    --------
+    >>> from pymatgen.core import Lattice, Structure
+    >>> copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.7), ["Cu"], [[0, 0, 0]])
+    >>> engine = AseEngine(calculator="ase.calculators.emt.EMT")
+    >>> result = engine.relax(copper, fmax=0.01, max_steps=100, relax_cell=True)
+    >>> round(result.structure.lattice.a, 2)
+    3.59
+    """
+
+    calculator: str = DEFAULT_CALCULATOR
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Short name with the model."""
+        model = self.options.get("model", "0.3.0" if self.calculator == DEFAULT_CALCULATOR else "")
+        short = (
+            "chgnet" if self.calculator == DEFAULT_CALCULATOR else self.calculator.split(".")[-1]
+        )
+        return f"{short}-{model}" if model else short
+
+    @property
+    def nominal_speed(self) -> float | None:
+        """CHGNet on one core of a 2020s server, by benchmarks/fast_chgnet.py."""
+        return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
+
+    def check(self) -> None:
+        """Import the calculator, unless it is the default, which takes seconds and is there."""
+        if self.calculator != DEFAULT_CALCULATOR:
+            self.calculator_instance()
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of ASE, ssefw and the calculator's package."""
+        names = {"ase", "ssefw", *_distributions_with(self.calculator.partition(".")[0])}
+        if self.calculator == DEFAULT_CALCULATOR:
+            names |= {"chgnet", "torch"}
+        found = {}
+        for name in sorted(names):
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:  # run from a source tree that is not installed
+                continue
+        return found
+
+    def relax(
+        self,
+        structure: Structure,
+        *,
+        fmax: float,
+        max_steps: int,
+        relax_cell: bool,
+        directory: Path | None = None,
+        stop: StopCheck = never_stop,
+    ) -> RelaxResult:
+        """Relax with FIRE, the cell by its deformation gradient; see `Engine.relax`."""
+        parts = {"fmax": fmax, "cell": relax_cell, "steps": max_steps}
+        atoms = self._atoms(structure)
+        before = atoms.get_volume()
+        try:
+            done = relax_atoms(
+                atoms,
+                fmax=fmax,
+                max_steps=max_steps,
+                relax_cell=relax_cell,
+                directory=directory,
+                key=settings_hash(self, parts, structure) if directory else "",
+                stop=stop,
+            )
+            energy = self._finite(atoms.get_potential_energy(), "relaxation")
+            forces = atoms.get_forces()
+        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+            raise EngineError(f"Relaxation with {self.name} broke down: {error}") from error
+        final: Structure = AseAtomsAdaptor.get_structure(atoms)
+        return RelaxResult(
+            structure=_plain(final),
+            energy=energy,
+            energy_per_atom=energy / len(atoms),
+            converged=done.converged,
+            n_steps=done.n_steps,
+            max_force=float(np.linalg.norm(forces, axis=1).max()),
+            volume_change=float(atoms.get_volume() / before - 1.0),
+            wall_time=done.seconds,
+            provenance=self.provenance(parts),
+        )
+
+    def static(self, structure: Structure) -> StaticResult:
+        """Return the energy and the largest force."""
+        start = time.monotonic()
+        atoms = self._atoms(structure)
+        energy = self._finite(atoms.get_potential_energy(), "evaluation")
+        return StaticResult(
+            structure=structure,
+            energy=energy,
+            energy_per_atom=energy / len(atoms),
+            max_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+            wall_time=time.monotonic() - start,
+            provenance=self.provenance(),
+        )
+
+    def md(
+        self,
+        structure: Structure,
+        settings: MDSettings,
+        run: RunDirectory,
+        *,
+        until: int,
+        stop: StopCheck = never_stop,
+    ) -> EndReason:
+        """Advance the dynamics; see `Engine.md`. What was interrupted goes on bit by bit."""
+        if until % settings.steps_per_frame:
+            raise ValueError(f"{until} steps are no whole number of frames")
+        with run.lock():
+            return advance_dynamics(self._atoms(structure), settings, run, until=until, stop=stop)
+
+    def neb(
+        self,
+        images: Sequence[Structure],
+        settings: NebSettings,
+        directory: Path,
+        *,
+        stop: StopCheck = never_stop,
+    ) -> NebPath:
+        """Relax a band with ASE's NEB; see `Engine.neb`."""
+        check_images(images)
+        return AseBand(
+            folder=directory,
+            images=images,
+            calculator=self._atoms(images[0]).calc,
+            settings=settings,
+            key=settings_hash(self, settings.model_dump(), *images),
+            provenance=self.provenance(settings.model_dump()),
+        ).execute(stop)
+
+    def _atoms(self, structure: Structure) -> Atoms:
+        if not structure.is_ordered:
+            raise DataError(
+                f"{structure.composition.reduced_formula} has partly occupied sites; "
+                "molecular dynamics and relaxation need an ordered structure."
+            )
+        atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        atoms.calc = self.calculator_instance()
+        atoms.calc.reset()
+        return atoms
+
+    def calculator_instance(self) -> Calculator:
+        """Return the calculator, loaded once in a process.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is none at the import path or it does not take the options.
+        """
+        return _calculator(self.calculator, tuple(sorted(self.options.items())))
+
+    def _finite(self, energy: float, what: str) -> float:
+        if not np.isfinite(energy):
+            raise EngineError(f"The energy of this {what} with {self.name} is not finite.")
+        return float(energy)
+
+
+def _plain(structure: Structure) -> Structure:
+    """Drop what the calculator attached to the sites."""
+    return Structure.from_sites(
+        [PeriodicSite(site.species, site.frac_coords, site.lattice) for site in structure]
+    )

@@ -1,0 +1,1 @@
+"""Machine-learned potentials as ASE calculators, and committees of them."""

@@ -1,0 +1,1 @@
+"""What jobs have computed, as typed records that can be asked for."""

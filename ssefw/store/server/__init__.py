@@ -1,0 +1,1 @@
+"""A store on a MongoDB server: reached, and waited for where it does not answer."""

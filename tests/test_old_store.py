@@ -1,0 +1,175 @@
+"""What an older ssefw has stored is read, continued and finished; what it knew stays known."""
+
+import tarfile
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from monty.json import MontyDecoder
+
+from ssefw.documents import Outcome, RelaxResult
+from ssefw.documents import Trajectory as Ledger
+from ssefw.engines import MDSettings, NebSettings, settings_hash
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.espresso import EspressoEngine
+from ssefw.engines.migration import MigrationSettings
+from ssefw.engines.vasp import VaspEngine
+from ssefw.makers import BandMaker, BarrierMaker, EndMaker, MDMaker, NebMaker, RelaxMaker
+from ssefw.store import connect, open_blobs
+from ssefw.store.frames.trajectories import TrajectoryStore
+from tests.campaigns.killing import results
+from tests.conftest import run_ssefw
+
+ARCHIVE = Path(__file__).parent / "data/old_store/campaign.tar.xz"
+INTERRUPTED = "3b8411f2c8904ec6"
+"""The trajectory that was stopped, by what it is known by."""
+
+
+def unpacked(folder):
+    with tarfile.open(ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A campaign that was stopped in mid-dynamics."""
+    return unpacked(tmp_path / "old")
+
+
+@pytest.fixture(scope="module")
+def continued(tmp_path_factory):
+    """The campaign as it is after it was taken up and finished."""
+    folder = unpacked(tmp_path_factory.mktemp("continued"))
+    run_ssefw("resume", "--store", "st", "--workers", "1", folder=folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The same campaign from its beginning to its end, by the code as it is."""
+    folder = unpacked(tmp_path_factory.mktemp("undisturbed"))
+    (folder / "st").rename(folder / "before")
+    run_ssefw("run", "old.yaml", "--store", "st", "--workers", "1", folder=folder)
+    return folder
+
+
+def test_what_was_found_is_read(old):
+    with connect(old / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+        assert connection.results.count(RelaxResult) == 2
+        ledgers = list(connection.results.find(Ledger))
+    assert (outcome.formula, outcome.status) == ("Cu", "bound")
+    assert outcome.conductivity.conductivity.kind == "upper_bound"
+    store = TrajectoryStore(open_blobs(old / "st"))
+    assert [ledger.n_steps for ledger in ledgers] == [2000, 2000]
+    assert all(
+        sum(chunk.n_frames for chunk in store.chunks(ledger)) == ledger.n_frames == 101
+        for ledger in ledgers
+    )
+
+
+def test_it_goes_on_where_it_stopped(continued):
+    with connect(continued / "st", read_only=True) as connection:
+        ledgers = {ledger.key: ledger for ledger in connection.results.find(Ledger)}
+    assert len(ledgers) == 6
+    first, rest = ledgers[INTERRUPTED].segments
+    assert first.end_reason == "preempted"
+    assert rest.end_reason == "complete"
+    assert first.first_step == 0 < first.last_step == rest.first_step < rest.last_step == 2000
+
+
+def test_it_ends_as_if_nothing_had_happened(continued, undisturbed):
+    outcomes, _, _, counts = results(continued)
+    expected, _, _, expected_counts = results(undisturbed)
+    assert counts == expected_counts == (3, 6, 3)
+    assert outcomes.keys() == expected.keys()
+    for formula, outcome in outcomes.items():
+        assert_alike(outcome, expected[formula], formula)
+
+
+def assert_alike(found, expected, where):
+    """Numbers agree to what another processor may change; all else, keys too, is equal."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for name in expected:
+            assert_alike(found[name], expected[name], f"{where}.{name}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), where
+        for number, (one, other) in enumerate(zip(found, expected, strict=True)):
+            assert_alike(one, other, f"{where}[{number}]")
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=1e-5, abs=1e-9), where
+    else:
+        assert found == expected, where
+
+
+def test_stored_structures_and_settings_have_the_keys_they_had(old):
+    with connect(old / "st", read_only=True) as connection:
+        ledgers = list(connection.results.find(Ledger))
+        functions = [
+            task["job"]["function"]
+            for firework in connection.launchpad.fireworks.find({"name": {"$regex": "^md"}})
+            for task in firework["spec"]["_tasks"]
+        ]
+    makers = [MontyDecoder().process_decoded(function["@bound"]) for function in functions]
+    assert all(isinstance(maker, MDMaker) for maker in makers)
+    keys = {maker.key(ledger.structure) for maker in makers for ledger in ledgers}
+    assert {ledger.key for ledger in ledgers} <= keys
+
+
+ENGINE = AseEngine()
+AT_600_K = MDSettings(temperature=600.0)
+
+KEYS = {
+    "668a5553f951bd21": ENGINE,
+    "37b4d2876b61d327": VaspEngine(),
+    "338e46e3197084d8": EspressoEngine(),
+    "9fbdc4703be5025d": NebSettings(),
+    "cdb74691e83a1028": MigrationSettings(),
+    "26b2494a7619f5a2": AT_600_K,
+    "3456401f33afc6ee": RelaxMaker(engine=ENGINE),
+    "df0fb40e477fc7d1": MDMaker(engine=ENGINE, settings=AT_600_K),
+    "25116f94f16614af": EndMaker(engine=ENGINE),
+    "898ef8adb5aa6f6a": BandMaker(engine=ENGINE),
+    "3a866836b44a5f07": NebMaker(engine=ENGINE),
+    "d5bc25ea713e6fa7": BarrierMaker(),
+}
+"""What stages hash of engines, settings and makers, and its hash before modules moved."""
+
+
+@pytest.mark.parametrize(("key", "part"), KEYS.items(), ids=lambda it: type(it).__name__)
+def test_engines_settings_and_makers_have_the_hashes_they_had(key, part):
+    assert settings_hash(part) == key
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "ssefw.documents.Outcome",
+        "ssefw.engines.ase.AseEngine",
+        "ssefw.engines.base.MDSettings",
+        "ssefw.engines.base.NebSettings",
+        "ssefw.engines.chgnet.FastCHGNet",
+        "ssefw.engines.espresso.engine.EspressoEngine",
+        "ssefw.engines.migration.MigrationSettings",
+        "ssefw.engines.vasp.engine.VaspEngine",
+        "ssefw.engines.vasp.presets.Preset",
+        "ssefw.makers.adaptive.AdaptivePolicy",
+        "ssefw.makers.candidate.BarrierMaker",
+        "ssefw.makers.candidate.CandidateMaker",
+        "ssefw.makers.convergence.ConvergenceMaker",
+        "ssefw.makers.diffusivity.DiffusivityMaker",
+        "ssefw.makers.ladder.LadderMaker",
+        "ssefw.makers.ladder.Triage",
+        "ssefw.makers.length.LengthPolicy",
+        "ssefw.makers.md.MDMaker",
+        "ssefw.makers.neb.BandMaker",
+        "ssefw.makers.neb.EndMaker",
+        "ssefw.makers.neb.NebMaker",
+        "ssefw.makers.relax.RelaxMaker",
+    ],
+)
+def test_what_records_name_is_where_they_say(path):
+    module, _, name = path.rpartition(".")
+    assert getattr(import_module(module), name).__name__ == name
