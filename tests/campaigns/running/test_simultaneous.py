@@ -6,12 +6,12 @@ import uuid
 
 import pytest
 from bson import ObjectId
-from ssefw.campaigns.change import change_of, retire
-from ssefw.campaigns.holds import Hold, hold, holds
-from ssefw.campaigns.launch import submit
-from ssefw.campaigns.plan import make_plan
-from ssefw.campaigns.spec import read_campaign
 
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.change import change_of, retire
+from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.steering.holds import Hold, hold, holds
 from ssefw.errors import LaunchError
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN

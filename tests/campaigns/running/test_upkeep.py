@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 from fireworks import FWAction
-from ssefw.campaigns.heartbeat import beating
-from ssefw.campaigns.holds import WORKERS, spent
-from ssefw.campaigns.lost import release_lost
-from ssefw.campaigns.supervise import Crew
-from ssefw.campaigns.upkeep import Upkeep
-from ssefw.campaigns.worker_names import Worker, this_worker, worker_of
-from tests.campaigns.test_control import start_elsewhere, states
 
-from ssefw.campaigns import heartbeat
+from ssefw.campaigns.running import heartbeat
+from ssefw.campaigns.running.heartbeat import beating
+from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.supervise import Crew
+from ssefw.campaigns.running.upkeep import Upkeep
+from ssefw.campaigns.running.worker_names import Worker, this_worker, worker_of
+from ssefw.campaigns.steering.holds import WORKERS, spent
 from ssefw.errors import BusyError, TakenError
 from ssefw.settings import Settings
 from ssefw.store import connect
 from ssefw.store.tenure import ensure_tenure, tenure
+from tests.campaigns.steering.test_control import start_elsewhere, states
 from tests.conftest import REPOSITORY
 
 
