@@ -55,6 +55,11 @@ class Settings(BaseModel):
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    calculator_packages: str = Field(
+        "",
+        pattern=r"^[\w\s,]*$",
+        description="packages of your own whose ASE calculators campaigns may import, with commas",
+    )
     document_modules: str = Field(
         "",
         description="packages, with commas between, whose objects stored records may hold "

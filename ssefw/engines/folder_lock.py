@@ -4,16 +4,39 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import IO
 
 from ssefw.errors import BusyError, EngineError
 
-__all__ = ["LOCK", "held"]
+__all__ = ["LOCK", "held", "noted_folder", "noting_folder"]
 
 LOCK = "lock"
 DRAFT_SECONDS = 3600.0
 """Age of a draft, as `ssefw.files` makes them, whose writer was killed; it takes an instant."""
+
+
+_NOTE: ContextVar[Path | None] = ContextVar("file that says in which folder a job calculates")
+
+
+@contextlib.contextmanager
+def noting_folder(file: Path) -> Iterator[None]:
+    """Write into a file which folder is worked in, so that others find what is calculated there."""
+    token = _NOTE.set(file)
+    try:
+        yield
+    finally:
+        _NOTE.reset(token)
+
+
+def noted_folder(file: Path) -> Path | None:
+    """Return the folder that such a file names, if it is there."""
+    try:
+        folder = Path(file.read_text())
+    except OSError:
+        return None
+    return folder if folder.is_dir() else None
 
 
 @contextlib.contextmanager
@@ -29,6 +52,9 @@ def held(folder: Path) -> Iterator[None]:
     """
     with _locked(folder) as file:
         _sweep(folder, now=os.fstat(file.fileno()).st_mtime)
+        if (note := _NOTE.get(None)) is not None:
+            with contextlib.suppress(OSError):
+                note.write_text(str(folder.resolve()))
         yield
 
 

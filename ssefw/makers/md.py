@@ -12,8 +12,8 @@ from ssefw.engines.stopping import stop_check
 from ssefw.errors import EngineError
 from ssefw.makers.failures import WATCHED, failures_recorded
 from ssefw.makers.site import run_folder, trajectories
+from ssefw.store.frames.salvage import sound_part, with_stored_frames
 from ssefw.store.frames.trajectories import TrajectoryStore
-from ssefw.store.salvage import sound_part, with_stored_frames
 from ssefw.store.tenure import ensure_tenure
 
 __all__ = ["MDMaker"]

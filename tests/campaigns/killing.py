@@ -2,7 +2,7 @@
 
 As a script it kills, freezes and starts again at random moments for as long as it is told:
 
-    python tests/campaigns/killing.py --store server --kills 200 --seed 7
+    python -m tests.campaigns.killing --store server --kills 200 --seed 7
 """
 
 import argparse
@@ -171,7 +171,7 @@ class Session:
 
     def wait(self, process):
         """Wait for a random while, or until the process has ended."""
-        end = time.monotonic() + self.rng.uniform(0.0, 0.7) * self.seconds
+        end = time.monotonic() + self.rng.uniform(0.0, 0.3) * self.seconds
         while process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
 

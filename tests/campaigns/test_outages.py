@@ -141,8 +141,8 @@ def test_a_worker_between_two_jobs_outlives_an_outage(connection, tmp_path, monk
 
     monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
-    count = worker.work(connection, settings, stop=threading.Event(), patience=0.0)
-    assert (count, answers) == (0, [])
+    done = worker.work(connection, settings, stop=threading.Event(), patience=0.0)
+    assert (done.jobs, answers) == (0, [])
 
 
 def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeypatch):

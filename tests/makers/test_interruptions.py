@@ -24,8 +24,8 @@ from ssefw.makers import MDMaker
 from ssefw.makers import md as md_module
 from ssefw.store import connect
 from ssefw.store.frames.blobs import BlobError, FileBlobs
+from ssefw.store.frames.salvage import sound_part
 from ssefw.store.frames.trajectories import TrajectoryStore
-from ssefw.store.salvage import sound_part
 
 COPPER = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
 STEPS = 36

@@ -15,7 +15,14 @@ from ssefw.analysis.readers.xyz import read_extxyz
 from ssefw.analysis.trajectory import Frames
 from ssefw.errors import DataError
 
-__all__ = ["FORMATS", "RawFrame", "guess_format", "read_frames", "stream_frames"]
+__all__ = [
+    "FORMATS",
+    "RawFrame",
+    "guess_format",
+    "read_frames",
+    "stream_frames",
+    "told_temperatures",
+]
 
 FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
@@ -53,7 +60,7 @@ def read_frames(
     paths: str | Path | Sequence[str | Path],
     *,
     timestep: float | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     file_format: str | None = None,
     types: Sequence[str] = (),
     memory: int = DEFAULT_MEMORY,
@@ -69,9 +76,10 @@ def read_frames(
         One file, or the segments of one run. What a segment repeats of the one before, as far as
         the files tell the time, is left out; missing time becomes a break.
     timestep
-        Step of the integrator in fs, where the files do not tell.
+        Step of the integrator in fs; needed where the files do not tell, refused where it
+        contradicts them.
     stride
-        Integration steps between frames, where the files do not tell.
+        Integration steps between frames, likewise.
     file_format, types
         As for `stream_frames`.
     memory
@@ -92,6 +100,27 @@ def read_frames(
         stride=stride,
         memory=memory,
     )
+
+
+def told_temperatures(
+    paths: Sequence[Path], *, file_format: str | None = None, types: Sequence[str] = ()
+) -> tuple[float, ...]:
+    """Return the temperature (K) that the thermostat of each file's run aims at.
+
+    Raises
+    ------
+    DataError
+        If a file does not tell.
+    """
+    found = []
+    for path in paths:
+        first = next(stream_frames(path, file_format=file_format, types=types), None)
+        if first is None or first.set_temperature is None:
+            raise DataError(
+                f"{path} does not tell the temperature of its run; give it in K (--temperature)."
+            )
+        found.append(first.set_temperature)
+    return tuple(found)
 
 
 def guess_format(path: Path) -> str:

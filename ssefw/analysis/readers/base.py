@@ -53,6 +53,10 @@ class RawFrame:
         Step of the integrator in fs, where the file tells.
     temperature
         Instantaneous temperature in K, where the file tells.
+    set_temperature
+        What the thermostat aims at, K, where the file tells.
+    stride
+        Integration steps from one frame to the next, where the format fixes it.
     """
 
     coords: FloatArray
@@ -64,6 +68,8 @@ class RawFrame:
     time: float | None = None
     timestep: float | None = None
     temperature: float | None = None
+    set_temperature: float | None = None
+    stride: int | None = None
 
 
 @contextmanager

@@ -7,6 +7,7 @@ the same.
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +24,8 @@ _BEGIN = b"<calculation>"
 _END = b"</calculation>"
 _POTIM = re.compile(rb'<i[^>]*name="POTIM"[^>]*>\s*([-+.\dEe]+)')
 _IBRION = re.compile(rb'<i[^>]*name="IBRION"[^>]*>\s*(-?\d+)')
+_IS_LEARNED = re.compile(rb'name="ML_LMLFF"[^>]*>\s*\.?T')
+_OUTPUT_BLOCK = re.compile(rb'name="ML_OUTBLOCK"[^>]*>\s*(\d+)')
 _ATOMS = re.compile(rb'<array name="atoms"\s*>.*?<set>(.*?)</set>', re.DOTALL)
 _SYMBOL = re.compile(rb"<rc>\s*<c>\s*([A-Za-z]+)")
 
@@ -31,14 +34,16 @@ def read_vasprun(path: Path) -> Iterator[RawFrame]:
     """Return one frame an ionic step that was finished."""
     species: tuple[str, ...] | None = None
     timestep: float | None = None
+    stride: int | None = None
     with open_binary(path) as stream:
         for part in _parts(stream):
             if species is None:
                 species, timestep = _header(part, path)
+                stride = _stride(part)
             inside = part.rfind(_BEGIN)
             frame = _frame(part[max(inside, 0) :], species, timestep) if inside >= 0 else None
             if frame is not None:
-                yield frame
+                yield replace(frame, stride=stride)
 
 
 def _parts(stream: BinaryIO) -> Iterator[bytes]:
@@ -64,6 +69,14 @@ def _header(text: bytes, path: Path) -> tuple[tuple[str, ...], float | None]:
     is_dynamics = (found := _IBRION.search(text)) is None or int(found.group(1)) == 0
     potim = _POTIM.search(text)
     return symbols, float(potim.group(1)) if potim and is_dynamics else None
+
+
+def _stride(text: bytes) -> int | None:
+    """Return the steps between two frames: one, unless learned forces are written in blocks."""
+    if not _IS_LEARNED.search(text):
+        return 1
+    block = _OUTPUT_BLOCK.search(text)
+    return int(block.group(1)) if block else None
 
 
 def _frame(text: bytes, species: tuple[str, ...], timestep: float | None) -> RawFrame | None:

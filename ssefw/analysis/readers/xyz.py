@@ -13,13 +13,18 @@ from ssefw.errors import DataError
 __all__ = ["read_extxyz"]
 
 _LATTICE = re.compile(rb'[Ll]attice="([^"]+)"')
+_NUMBERS = re.compile(
+    rb"(?<!\S)(time_ps|timestep_fs|step|temperature|set_temperature)"
+    rb"=([-+]?\d+\.?\d*(?:[eE][-+]?\d+)?)(?!\S)"
+)
 _PROPERTIES = re.compile(rb"[Pp]roperties=\"?([^\s\"]+)")
 
 
 def read_extxyz(path: Path) -> Iterator[RawFrame]:
     """Return complete frames; the last one is dropped if it was cut off.
 
-    A key `time` in the comment is not used: programs disagree on its unit.
+    Of the comment, `time_ps`, `timestep_fs`, `step` and `set_temperature` are read, as ``ssefw
+    results export`` writes them. A key `time` is not used: programs disagree on its unit.
     """
     with open_binary(path) as stream:
         rows = lines(stream)
@@ -64,7 +69,24 @@ def _frame(comment: bytes, body: list[bytes], path: Path, *, is_damaged: bool) -
     except ValueError as error:
         raise DataError(f"{path}: a row of positions is damaged ({error}).") from error
     species = tuple(row[symbol_column].decode() for row in words)
-    return RawFrame(coords, lattice, species, is_fractional=False)
+    told = _numbers(comment)
+    step = told.get("step")
+    return RawFrame(
+        coords,
+        lattice,
+        species,
+        is_fractional=False,
+        time=told.get("time_ps"),
+        timestep=told.get("timestep_fs"),
+        step=None if step is None else round(step),
+        temperature=told.get("temperature") if "set_temperature" in told else None,
+        set_temperature=told.get("set_temperature"),
+    )
+
+
+def _numbers(comment: bytes) -> dict[str, float]:
+    """Return the numbers of a comment line whose keys say their unit, or that have none."""
+    return {name.decode(): float(number) for name, number in _NUMBERS.findall(comment)}
 
 
 def _columns(comment: bytes) -> tuple[int, int]:

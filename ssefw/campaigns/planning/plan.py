@@ -3,7 +3,7 @@
 import math
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -25,7 +25,7 @@ from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
 from ssefw.engines.migration import MigrationSettings
-from ssefw.errors import ConfigurationError, DataError, LaunchError
+from ssefw.errors import DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -38,6 +38,7 @@ from ssefw.makers import (
     RelaxMaker,
     Triage,
 )
+from ssefw.mistakes import check_settings
 from ssefw.screening.base import make_screener
 
 __all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
@@ -205,6 +206,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
     maker.relax.engine.check()
     if maker.neb is not None:
         maker.neb.engine.check()
+        if maker.neb.first is not None:
+            maker.neb.first.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
     candidates, excluded = chosen.candidates, chosen.excluded
@@ -276,13 +279,9 @@ def _engine(engine: EngineSpec) -> Engine:
     if engine.code == "espresso":
         from ssefw.engines.espresso import EspressoEngine  # noqa: PLC0415  custodian is slow
 
-        try:
-            return EspressoEngine(**engine.options)
-        except TypeError as error:
-            known = ", ".join(field.name for field in fields(EspressoEngine))
-            raise ConfigurationError(
-                f"engine.options for espresso: {error}. Known: {known}."
-            ) from error
+        return EspressoEngine(
+            **check_settings(EspressoEngine, engine.options, of="The engine espresso")
+        )
     return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
 
 

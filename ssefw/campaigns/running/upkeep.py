@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ssefw.campaigns.running.heartbeat import Lookout
+from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.leftovers import Leftovers
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.worker_names import worker_of
 from ssefw.campaigns.steering.holds import WORKERS
+from ssefw.engines import noted_folder
 from ssefw.store import Connection
 
 __all__ = ["LAUNCHES", "Upkeep"]
@@ -113,7 +115,11 @@ def _clear(folder: Path) -> None:
     """Remove the launch folders of a worker, but those in which an engine has left files."""
     for path in _subfolders(folder):
         with contextlib.suppress(OSError):
-            (path / "FW.json").unlink(missing_ok=True)
+            job, whereabouts = path / "FW.json", path / RUN_FOLDER
+            # Where a failed job calculated stays on record; what was killed runs elsewhere now.
+            if job.exists() or noted_folder(whereabouts) is None:
+                whereabouts.unlink(missing_ok=True)
+            job.unlink(missing_ok=True)
             path.rmdir()
     with contextlib.suppress(OSError):
         folder.rmdir()

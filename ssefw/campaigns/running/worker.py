@@ -18,11 +18,13 @@ from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
 
 from ssefw.campaigns.running.heartbeat import beating
+from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.upkeep import LAUNCHES, Upkeep
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.campaigns.running.worker_names import Worker, this_worker
 from ssefw.campaigns.steering.budget import hold_if_spent
 from ssefw.campaigns.steering.holds import add_spending, without_held
+from ssefw.engines import noted_folder, noting_folder
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import DiskFullError, StoreError
 from ssefw.settings import Settings
@@ -30,7 +32,7 @@ from ssefw.store import Address, Connection, outages_reported
 from ssefw.store.launchpad import PutOff
 from ssefw.store.tenure import tenure
 
-__all__ = ["work"]
+__all__ = ["Worked", "work"]
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,14 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 60.0
 """Seconds until a job is tried again that could not be done; each pause is twice the one before."""
 
 
+@dataclass(frozen=True)
+class Worked:
+    """How many jobs a worker has run, and how many of these failed."""
+
+    jobs: int = 0
+    failed: int = 0
+
+
 def work(
     connection: Connection,
     settings: Settings,
@@ -52,8 +62,8 @@ def work(
     stop: threading.Event,
     campaign: str | None = None,
     patience: float = math.inf,
-) -> int:
-    """Run what is ready, until nothing is or `stop` is set; return how many jobs were run.
+) -> Worked:
+    """Run what is ready, until nothing is or `stop` is set.
 
     Parameters
     ----------
@@ -83,7 +93,7 @@ def work(
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
     budgets, pauses = _Budgets(connection), _Pauses()
     upkeep = Upkeep(connection, settings.scratch_folder())
-    count, busy = 0, time.monotonic()
+    done, busy = Worked(), time.monotonic()
     answered = busy
     with _on_duty(connection, me, base, settings):
         time_is_up = stop_check()
@@ -111,14 +121,16 @@ def work(
             answered = time.monotonic()
             if is_ready:
                 with outages_reported(connection.address):
-                    count += _launch_one(connection, fireworker, base / f"{count:06d}", me, budgets)
+                    folder = base / f"{done.jobs:06d}"
+                    one = _launch_one(connection, fireworker, folder, me, budgets)
+                done = Worked(done.jobs + one.jobs, done.failed + one.failed)
                 busy = time.monotonic()
                 pauses.note(connection.launchpad.put_off)
             elif time.monotonic() - busy < patience and is_active:
                 stop.wait(POLL_SECONDS)
             else:
                 break
-    return count
+    return done
 
 
 @contextlib.contextmanager
@@ -188,38 +200,49 @@ class _Budgets:
 
 def _launch_one(
     connection: Connection, fireworker: FWorker, folder: Path, me: Worker, budgets: _Budgets
-) -> int:
+) -> Worked:
     """Run one job in a folder of its own, which goes if the job leaves nothing in it."""
     launchpad = connection.launchpad
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)
+    whereabouts = folder / RUN_FOLDER
+    has_failed = False
     try:
-        was_run = launch_rocket(launchpad, fireworker, strm_lvl="CRITICAL")
+        with noting_folder(whereabouts):
+            was_run = launch_rocket(launchpad, fireworker, strm_lvl="CRITICAL")
         held = launchpad.held
         if held is not None and launchpad.is_ours(held.launch_id):
-            campaign = _campaign_of(folder)
-            if campaign:
+            job = _job_in(folder)
+            if campaign := job["spec"].get("campaign"):
                 hours = (time.monotonic() - held.since) * me.cores / 3600.0
                 add_spending(connection, campaign, core_hours=hours)
                 budgets.keep(campaign)
+            failed = {"fw_id": held.firework_id, "state": "FIZZLED"}
+            has_failed = launchpad.fireworks.find_one(failed, {"_id": True}) is not None
+            if has_failed:
+                logger.warning(
+                    "%s of %s failed", job["name"], job["spec"].get("candidate", "a flow")
+                )
     finally:
         launchpad.held = None
         # It is gone where this worker was frozen, counted as dead, and was tidied up after.
         folder.parent.mkdir(parents=True, exist_ok=True)
         os.chdir(folder.parent)
         with contextlib.suppress(OSError):
+            if noted_folder(whereabouts) is None:  # all that was in it is in the store
+                whereabouts.unlink(missing_ok=True)
             (folder / "FW.json").unlink(missing_ok=True)
         _remove_if_empty(folder)
-    return int(bool(was_run))
+    return Worked(int(bool(was_run)), int(has_failed))
 
 
-def _campaign_of(folder: Path) -> str | None:
-    """Return the campaign of the job that was run in a folder."""
+def _job_in(folder: Path) -> dict[str, Any]:
+    """Return the job that was run in a folder."""
     try:
-        spec = json.loads((folder / "FW.json").read_text())["spec"]
-    except (OSError, json.JSONDecodeError, KeyError):
-        return None
-    return spec.get("campaign")  # type: ignore[no-any-return]  # what was read has no types
+        job: dict[str, Any] = json.loads((folder / "FW.json").read_text())
+    except (OSError, json.JSONDecodeError):
+        return {"name": "a job", "spec": {}}
+    return job
 
 
 def _is_active(connection: Connection, query: dict[str, Any]) -> bool:

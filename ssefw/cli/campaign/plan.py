@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import changed, json_option, print_json, store_option
+from ssefw.cli.options import changed, json_option, print_json, store_option, warn_of_missing
 
 if TYPE_CHECKING:
     from ssefw.campaigns.planning.plan import Plan
@@ -34,6 +34,7 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
         for name, text in plan.input_files(plan.candidates[0]).items():
             click.echo(f"==> {name} <==\n{text.rstrip()}\n")
         return
+    warn_of_missing(plan)
     record = campaign_record(plan)
     if as_json:
         for candidate in record.candidates:

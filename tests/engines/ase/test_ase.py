@@ -149,7 +149,7 @@ def test_disordered_structures_are_refused(copper, tmp_path):
     ("path", "options", "message"),
     [
         ("ase.calculators.nothing.X", {}, "Cannot import"),
-        ("ase.calculators.singlepoint.SinglePointCalculator", {}, "does not accept"),
+        ("ase.calculators.singlepoint.SinglePointCalculator", {}, "needs the option 'atoms'"),
         ("ase.atoms.Atoms", {}, "not an ASE calculator"),
     ],
 )
