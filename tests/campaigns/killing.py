@@ -50,7 +50,11 @@ def prepare(folder, *, min_length=7):
         "length: 1.0", "length: 2.0"
     )
     (folder / "small.yaml").write_text(text)
-    return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
+    return {
+        "PYTHONPATH": str(folder),
+        "EVALUATIONS": str(folder / "evaluations"),
+        "SSEFW_CALCULATOR_PACKAGES": "counted",
+    }
 
 
 def start(folder, environment, *arguments, store="st"):
