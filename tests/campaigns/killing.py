@@ -141,9 +141,7 @@ class Session:
             (folder / "mongo").mkdir()
             self.server = MongoServer(folder / "mongo")
             self.server.start()
-        began = time.monotonic()
-        self.expected = self.campaign("undisturbed", kills=0)
-        self.seconds = time.monotonic() - began
+        self.expected, self.seconds = None, 0.0
 
     def address(self, name):
         """Return the address of the store of a campaign."""
@@ -222,6 +220,9 @@ class Session:
 
     def go_on(self, kills):
         """Kill so many times, campaign by campaign."""
+        began = time.monotonic()
+        self.expected = self.campaign("undisturbed", kills=0)
+        self.seconds = time.monotonic() - began
         number = 0
         while (left := kills - self.n_kills) > 0:
             number += 1
@@ -236,6 +237,17 @@ class Session:
     def n_kills(self):
         """How many times a process was killed."""
         return sum(count for act, count in self.done.items() if act != "freeze")
+
+
+@contextlib.contextmanager
+def session(folder, *, seed, on_server):
+    """Give a session, and end its server."""
+    killing = Session(folder, seed=seed, on_server=on_server)
+    try:
+        yield killing
+    finally:
+        if killing.server is not None:
+            killing.server.kill()
 
 
 def send(pid, signum):
@@ -263,15 +275,13 @@ def main():
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
     options = parser.parse_args()
     sys.stdout.write(f"seed {options.seed}, {options.store}\n")
-    with tempfile.TemporaryDirectory(prefix="killing-") as folder:
-        session = Session(Path(folder), seed=options.seed, on_server=options.store == "server")
-        try:
-            n_campaigns = session.go_on(options.kills)
-        finally:
-            if session.server is not None:
-                session.server.kill()
-    sys.stdout.write(f"{session.n_kills} kills in {n_campaigns} campaigns, all results equal: "
-                     f"{dict(session.done)}\n")  # fmt: skip
+    with (
+        tempfile.TemporaryDirectory(prefix="killing-") as folder,
+        session(Path(folder), seed=options.seed, on_server=options.store == "server") as killing,
+    ):
+        n_campaigns = killing.go_on(options.kills)
+    sys.stdout.write(f"{killing.n_kills} kills in {n_campaigns} campaigns, all results equal: "
+                     f"{dict(killing.done)}\n")  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """A campaign that is killed again and again ends as if nothing had happened."""
 
+import os
 import random
 import signal
 import time
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from ssefw.store import connect
-from tests.campaigns.killing import kill_9, prepare, results, start, worker_pids
+from tests.campaigns.killing import kill_9, prepare, results, session, start, worker_pids
 from tests.conftest import run_ssefw
 
 STEPS_PER_CHUNK = 50
@@ -63,6 +64,14 @@ def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     relaxation = 60
     lost = sum(killed) * (STEPS_PER_CHUNK + 1 + relaxation)
     assert evaluations(folder) <= evaluations(undisturbed) + lost
+
+
+@pytest.mark.slow
+def test_kills_of_workers_and_of_their_server_leave_the_same_results(tmp_path):
+    seed = int(os.environ.get("SSEFW_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SSEFW_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where the test fails
+    with session(tmp_path, seed=seed, on_server=True) as killing:
+        killing.go_on(3)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):
