@@ -7,6 +7,7 @@ from typing import Any
 
 from ssefw.campaigns.learning.loop import begin_loop
 from ssefw.campaigns.planning.change import Change, retire
+from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import Entry, entries
 from ssefw.campaigns.steering.budget import lift_budget
@@ -28,9 +29,15 @@ class Submitted:
     present: int
 
 
-def campaign_record(plan: Plan) -> CampaignRecord:
-    """Return the record of a plan, with everything a report needs."""
-    estimates = [plan.estimate(candidate) for candidate in plan.candidates]
+def campaign_record(plan: Plan, *, pace: Pace | None = None) -> CampaignRecord:
+    """Return the record of a plan, with everything a report needs.
+
+    Parameters
+    ----------
+    pace
+        Of the dynamics, where runs of the engine have been seen.
+    """
+    estimates = [plan.estimate(candidate, pace=pace) for candidate in plan.candidates]
     return CampaignRecord(
         campaign=plan.spec.campaign,
         plan_key=plan.key,
@@ -45,6 +52,7 @@ def campaign_record(plan: Plan) -> CampaignRecord:
                 n_atoms=estimate.n_atoms,
                 md_steps=estimate.md_steps,
                 core_hours=estimate.core_hours,
+                core_hours_most=estimate.core_hours_most,
             )
             for candidate, estimate in zip(plan.candidates, estimates, strict=True)
         ),
