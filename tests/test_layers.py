@@ -11,7 +11,7 @@ LAYERS = [
     {"errors", "units"},
     {"files", "mistakes", "processes"},
     {"settings", "documents", "schedulers"},
-    {"data", "analysis", "bvse"},
+    {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
     {"campaigns"},

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "potential": ("calculate.potential", "Teach fast potentials, and show those there are."),
     "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen.group", "Train, evaluate and apply screening models."),
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
