@@ -44,6 +44,11 @@ class Settings(BaseModel):
     patience: AskedSeconds = Field(
         600.0, description="seconds for which workers and launchers wait for a MongoDB server"
     )
+    lease: float = Field(
+        75.0,
+        ge=1,
+        description="seconds without a sign of life until a worker elsewhere counts as dead",
+    )
     vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
     pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")

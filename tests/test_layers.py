@@ -28,7 +28,7 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/running/launch.py",
+        "campaigns/running/worker.py",
         "campaigns/queueing/offline.py",
         "store/connection.py",
         "store/embedded/stores.py",
