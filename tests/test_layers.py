@@ -9,7 +9,7 @@ import ssefw
 
 LAYERS = [
     {"errors", "files", "mistakes", "processes", "units"},
-    {"settings", "documents", "schedulers"},
+    {"settings", "documents", "schedulers", "shipped"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},
     {"makers"},

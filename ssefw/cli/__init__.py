@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
     "feedback": ("records.feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("records.pool", "Look at a pool of structures."),
+    "init": ("site.init", "Write a campaign file to begin with."),
     "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("site.schema", "Print the JSON schema of campaign files."),
     "config": ("site.config", "Show and check the settings of this site."),
