@@ -4,17 +4,36 @@ pydantic finds the mistakes; it words them for whoever wrote the model.
 """
 
 import difflib
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, get_args, get_origin
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-__all__ = ["Mistake", "close_to", "known_keys", "mistakes_in", "shown", "unknown_word"]
+from ssefw.errors import ConfigurationError
+from ssefw.units import limits_in
+
+__all__ = [
+    "Mistake",
+    "check_settings",
+    "close_to",
+    "known_keys",
+    "mistakes_in",
+    "shown",
+    "unknown_word",
+]
 
 Location = tuple[str | int, ...]
 Mistake = tuple[Location, str]
 """Where something is wrong, and what."""
 
+KINDS: dict[Any, str] = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: "text",
+    type(None): "nothing",
+}
 LONGEST = 60
 """Characters of a wrong value that a message shows."""
 
@@ -58,6 +77,85 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]
         if not (item["type"] == "missing" and location in meant)
         and not (item["type"] == "too_short" and location in inside)
     ]
+
+
+def check_settings(
+    made: Callable[..., Any], given: Mapping[str, Any], *, of: str, also: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return settings for a class or function, which is not called.
+
+    A number that was written as text becomes one; all else stays as it is.
+
+    Parameters
+    ----------
+    of
+        What has the settings, for messages.
+    also
+        Settings that are taken though no parameter has their name.
+
+    Raises
+    ------
+    ConfigurationError
+        If a name is unknown or a value is not of the type that the parameter is annotated with;
+        with a line for each.
+    """
+    hints = get_type_hints(made, include_extras=True)
+    if isinstance(made, type) and "__init__" in vars(made):
+        hints |= get_type_hints(vars(made)["__init__"], include_extras=True)
+    parameters = inspect.signature(made).parameters.values()
+    named = {p.name for p in parameters if p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}}
+    known = sorted(named.union(also) - {"self"})
+    unknown, wrong = [], []
+    checked = dict(given)
+    for name, value in given.items():
+        if name not in known:
+            unknown.append(
+                f"{of} has no setting {name!r}{unknown_word(name, known, name='it has')}"
+            )
+        elif name in hints and (reason := _mistake_of(hints[name], value)):
+            wrong.append(f"{of}: {name} {reason}, got {shown(value)}.")
+        elif name in hints and isinstance(value, str):
+            checked[name] = _adapter(hints[name]).validate_python(value)
+    if unknown or wrong:
+        raise ConfigurationError(*unknown, *wrong)
+    return checked
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(
+        annotation, config=ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
+    )
+
+
+def _mistake_of(annotation: Any, value: Any) -> str:
+    """Return what is wrong with a value for a type, or nothing."""
+    try:
+        _adapter(annotation).validate_python(value)
+    except ValidationError as error:
+        (first, *others) = error.errors(include_url=False)
+        if others or not first["type"].startswith(("value_error", "literal", "bool", "string")):
+            return f"must be {' or '.join(dict.fromkeys(_kinds(annotation)))}"
+        inner = "".join(f"[{part}]" for part in first["loc"])
+        message = _in_words((), first | {"input": {}}).rstrip(".")
+        return f"{inner} {message}".strip()
+    return ""
+
+
+def _kinds(annotation: Any) -> Iterator[str]:
+    """Yield what a value of a type is, in words."""
+    if get_origin(annotation) is Annotated and (limits := list(limits_in(annotation))):
+        yield str(limits[0])
+    elif annotation in KINDS:
+        yield KINDS[annotation]
+    elif get_origin(annotation) is Literal:
+        yield from map(repr, get_args(annotation))
+    elif isinstance(origin := get_origin(annotation), type) and issubclass(origin, Mapping):
+        yield "a block of keys and values"
+    elif isinstance(origin, type) and issubclass(origin, Sequence):
+        yield "a list"
+    else:
+        for part in get_args(annotation):
+            yield from _kinds(part)
 
 
 def close_to(word: object, known: Sequence[str]) -> list[str]:

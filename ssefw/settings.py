@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.errors import ConfigurationError
+from ssefw.files import expand_user, read_text
+from ssefw.files.yaml_text import load_yaml
 from ssefw.units import AskedSeconds, AskedWorkers, Limits
 
 __all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
 
 PREFIX = "SSEFW_"
+LARGEST_SETTINGS = 2**16
+"""Bytes of a file with a dozen lines."""
 
 
 class Settings(BaseModel):
@@ -41,26 +44,49 @@ class Settings(BaseModel):
     patience: AskedSeconds = Field(
         600.0, description="seconds for which workers and launchers wait for a MongoDB server"
     )
+    lease: float = Field(
+        75.0,
+        ge=1,
+        description="seconds without a sign of life until a worker elsewhere counts as dead",
+    )
     vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
     pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
+    calculator_packages: str = Field(
+        "",
+        pattern=r"^[\w\s,]*$",
+        description="packages of your own whose ASE calculators campaigns may import, with commas",
+    )
     document_modules: str = Field(
         "",
         description="packages, with commas between, whose objects stored records may hold "
         "beside those of ssefw and pymatgen",
+    )
+    potentials: Path | None = Field(
+        None,
+        description="folder of trained potentials, which every worker must see; default: "
+        "ssefw/potentials in $XDG_DATA_HOME or ~/.local/share",
     )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:
         """Return the folder below which calculations run."""
         if self.scratch is not None:
-            return self.scratch.expanduser().resolve()
+            return expand_user(self.scratch, error=ConfigurationError).resolve()
         if not self.store.startswith("mongodb"):
-            return Path(self.store).expanduser().resolve() / "scratch"
+            folder = expand_user(self.store, error=ConfigurationError)
+            return folder.resolve() / "scratch"
         return Path(os.environ.get("SCRATCH", ".")).resolve() / "ssefw-scratch"
+
+    def potentials_folder(self) -> Path:
+        """Return the folder of trained potentials, whether it exists or not."""
+        if self.potentials is not None:
+            return self.potentials.expanduser().resolve()
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(base).expanduser() / "ssefw" / "potentials"
 
 
 @dataclass(frozen=True)
@@ -74,18 +100,18 @@ class LoadedSettings:
 def settings_file() -> Path:
     """Return the path of the settings file, whether it exists or not."""
     if path := os.environ.get(f"{PREFIX}SETTINGS"):
-        return Path(path).expanduser()
+        return expand_user(path, error=ConfigurationError)
     base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "ssefw" / "settings.yaml"
+    return expand_user(base, error=ConfigurationError) / "ssefw" / "settings.yaml"
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        content = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read the settings file {path}: {error}") from error
+    text = read_text(path, largest=LARGEST_SETTINGS, error=ConfigurationError)
+    content, _ = load_yaml(text, name=f"The settings file {path}")
+    if content is None:
+        return {}
     if not isinstance(content, dict):
         raise ConfigurationError(f"The settings file {path} must hold lines of the form key: value")
     return content

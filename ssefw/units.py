@@ -42,6 +42,7 @@ __all__ = [
     "AskedLength",
     "AskedLevel",
     "AskedLevelOfEnergy",
+    "AskedMembers",
     "AskedPriority",
     "AskedRatio",
     "AskedResolution",
@@ -54,6 +55,7 @@ __all__ = [
     "AskedTimePs",
     "AskedTimeStep",
     "AskedTolerance",
+    "AskedWavelength",
     "AskedWorkers",
     "Cm2PerS",
     "CoreHours",
@@ -189,6 +191,7 @@ AskedHop = Annotated[Length, Limits("A", above=0, most=20)]
 """Longest jump of an ion; the sites of all neighbors so far away are looked at."""
 AskedResolution = Annotated[Length, Limits("A", least=0.01, most=5)]
 """Distance of grid points: finer ones fill the memory, wider ones miss the path of an ion."""
+AskedWavelength = Annotated[Length, Limits("A", above=0, most=10)]
 AskedTimeStep = Annotated[TimeFs, Limits("fs", least=0.05, most=20)]
 """What dynamics of ions need and bear: beyond, a unit was mistaken."""
 AskedTimeFs = Annotated[TimeFs, Limits("fs", above=0, most=1e6)]
@@ -213,6 +216,8 @@ AskedCount = Annotated[int, Limits("", least=1, most=10**9, whole=True)]
 AskedCountOrNone = Annotated[int, Limits("", least=0, most=10**9, whole=True)]
 AskedImages = Annotated[int, Limits("", least=3, most=99, whole=True)]
 """Of a band with both ends: VASP counts its folders with two digits."""
+AskedMembers = Annotated[int, Limits("", least=1, most=10**5, whole=True)]
+"""Of an ensemble, each of which is trained."""
 AskedFolds = Annotated[int, Limits("", least=2, most=10**6, whole=True)]
 AskedClusters = Annotated[int, Limits("", least=2, most=10**6, whole=True)]
 AskedPriority = Annotated[int, Limits("", least=-(10**9), most=10**9, whole=True)]

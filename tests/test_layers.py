@@ -8,9 +8,10 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "files", "mistakes", "processes", "units"},
+    {"errors", "units"},
+    {"files", "mistakes", "processes"},
     {"settings", "documents", "schedulers", "shipped"},
-    {"data", "analysis", "bvse"},
+    {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
     {"campaigns"},
@@ -27,7 +28,7 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/running/launch.py",
+        "campaigns/running/worker.py",
         "campaigns/queueing/offline.py",
         "store/connection.py",
         "store/embedded/stores.py",

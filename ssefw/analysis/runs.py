@@ -6,10 +6,21 @@ from pathlib import Path
 from typing import Any
 
 from ssefw.analysis.arrhenius import conductivity_per_diffusivity
+from ssefw.analysis.trajectory import Frames
 from ssefw.documents import Conductivity, Diffusivity, Estimate
 from ssefw.errors import DataError
 
-__all__ = ["Run", "analysis_record", "conductivity_record", "diffusivity_record", "group_runs"]
+__all__ = [
+    "Run",
+    "analysis_record",
+    "check_temperature",
+    "conductivity_record",
+    "diffusivity_record",
+    "group_runs",
+]
+
+SAME_TEMPERATURE = 1.0
+"""K by which a temperature that was typed may differ from that of the run."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,22 @@ def group_runs(paths: Sequence[Path], temperatures: Sequence[float]) -> list[Run
     for path, temperature in zip(paths, temperatures, strict=True):
         by_temperature.setdefault(temperature, []).append(path)
     return [Run(tuple(files), t) for t, files in sorted(by_temperature.items())]
+
+
+def check_temperature(run: Run, frames: Frames) -> None:
+    """Refuse a temperature that the files of a run contradict.
+
+    Raises
+    ------
+    DataError
+        If they tell another.
+    """
+    told = frames.set_temperature
+    if told is not None and abs(told - run.temperature) > SAME_TEMPERATURE:
+        raise DataError(
+            f"{', '.join(map(str, run.paths))} is of a run at {told:g} K, and {run.temperature:g} "
+            "K was given. Leave --temperature out, or correct it."
+        )
 
 
 def analysis_record(found: Sequence[Diffusivity], fit: Conductivity) -> dict[str, Any]:

@@ -59,6 +59,8 @@ class Frames:
     is_unwrapped
         Whether the positions are already continuous, so that a step longer than half a cell is
         real.
+    set_temperature
+        What the thermostat aimed at, K, where known.
     """
 
     positions: FloatArray
@@ -69,6 +71,7 @@ class Frames:
     breaks: tuple[int, ...] = ()
     start: float = 0.0
     is_unwrapped: bool = False
+    set_temperature: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "positions", np.asarray(self.positions, dtype=np.float64))

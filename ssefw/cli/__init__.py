@@ -4,6 +4,7 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 """
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "work": ("campaign.work", "Run jobs from the launch pad until none is left."),
     "launch": ("campaign.launch", "Keep the queue of a cluster fed with jobs."),
     "status": ("campaign.status", "Show how far campaigns are."),
+    "jobs": ("campaign.jobs", "List jobs that run or failed: where each is, and why."),
+    "log": ("campaign.log", "Show the output of a candidate's calculation."),
     "resume": ("campaign.resume", "Take up a campaign where it stopped, however it stopped."),
     "results": ("records.results", "List, show and export what was computed."),
     "pause": ("campaign.pause", "Hold a campaign, candidates or a stage."),
@@ -33,17 +36,32 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "potential": ("calculate.potential", "Teach fast potentials, and show those there are."),
     "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen.group", "Train, evaluate and apply screening models."),
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
     "feedback": ("records.feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("records.pool", "Look at a pool of structures."),
+    "store": ("records.store", "Check, back up, copy, archive and delete what is stored."),
     "init": ("site.init", "Write a campaign file to begin with."),
     "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("site.schema", "Print the JSON schema of campaign files."),
     "config": ("site.config", "Show and check the settings of this site."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process of a command is.
+
+    Attributes
+    ----------
+    is_own
+        Whether there is one for this command alone; somebody may call `main` from Python.
+    """
+
+    is_own: bool
 
 
 class LazyGroup(click.Group):
@@ -120,7 +138,9 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
     arguments: list[str] = sys.argv[1:] if args is None else args
     try:
-        code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
+        code: Any = ssefw.main(
+            arguments, prog_name="ssefw", standalone_mode=False, obj=Process(is_own=args is None)
+        )
     except SsefwError as error:
         if "--debug" in arguments:
             raise

@@ -4,12 +4,12 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ __all__ = [
     "print_json",
     "settings",
     "store_option",
+    "warn_of_missing",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -91,13 +92,9 @@ def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
 
 def configured(kind: type[E], name: str, options: tuple[str, ...]) -> E:
     """Return an engine with the settings that were given as KEY=VALUE."""
-    values = engine_values(options)
-    known = [entry.name for entry in fields(kind)]
-    unknown = sorted(values.keys() - set(known))
-    if unknown:
-        msg = f"The engine {name} does not take {', '.join(unknown)}, but {', '.join(known)}."
-        raise click.UsageError(msg)
-    return kind(**values)
+    engine = kind(**check_settings(kind, engine_values(options), of=f"The engine {name}"))
+    engine.check()
+    return engine
 
 
 def json_option(command: F) -> F:
@@ -156,6 +153,14 @@ def changed(plan: "Plan") -> "Change | None":
             return change_of(plan, connection)
     except StoreError:
         return None
+
+
+def warn_of_missing(plan: "Plan") -> None:
+    """Say what jobs of a plan would lack if they ran on this machine."""
+    from ssefw.campaigns.planning.needs import missing_for
+
+    for said in missing_for(plan):
+        click.echo(f"Warning: jobs that run on this machine will fail. {said}", err=True)
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:

@@ -5,9 +5,6 @@ come from JSON lines (a pymatgen structure, a CIF, or lattice parameters with sp
 fractional coordinates), from tables with a formula, and from labels.
 """
 
-import csv
-import json
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +16,13 @@ import spglib
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.pools import Reject, candidate_from_text, flat_structure, read_pool
+from ssefw.data.pools import Reject, check_properties, read_pool
+from ssefw.data.structure_files import flat_structure, structure_from_record, structure_from_text
 from ssefw.data.structures import content_id
-from ssefw.data.text_files import text_lines
 from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
+from ssefw.files import read_json
+from ssefw.files.tables import TableRow, table_rows, text_lines
 
 __all__ = [
     "Material",
@@ -217,23 +216,20 @@ def merge_materials(materials: Iterable[Material]) -> tuple[list[Material], int]
     return list(kept.values()), merged
 
 
-def _json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    with text_lines(path) as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, line
+def _json_lines(path: Path) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(text_lines(path), start=1):
+        if line.strip():
+            yield number, line
 
 
-def _csv_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    csv.field_size_limit(sys.maxsize)
-    with text_lines(path) as lines:
-        reader = csv.DictReader(lines)
-        names = reader.fieldnames or ()
-        if not {*FORMULA_COLUMNS, "cif"} & set(names):
-            raise DataError(
-                f"The table {path} needs a column 'formula' or 'cif'; it has {', '.join(names)}."
-            )
-        yield from enumerate(reader, start=2)
+def _csv_lines(path: Path) -> Iterator[tuple[int, TableRow]]:
+    columns, rows = table_rows(path)
+    if not {*FORMULA_COLUMNS, "cif"} & set(columns):
+        raise DataError(
+            f"The table {path} needs a column 'formula' or 'cif'; it has {', '.join(columns)}."
+        )
+    for row in rows:
+        yield row.number, row
 
 
 def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | Reject]:
@@ -246,10 +242,12 @@ def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | R
 
 
 def _material(line: Any, source: str) -> Material:
-    try:
-        record = json.loads(line) if isinstance(line, str) else line
-    except json.JSONDecodeError as error:
-        raise DataError(f"{source}: not a JSON line ({error})") from error
+    if isinstance(line, TableRow):
+        if line.problem:
+            raise DataError(f"{source}: {line.problem}")
+        record: Any = line.cells
+    else:
+        record = _record(line, source)
     if not isinstance(record, Mapping):
         raise DataError(f"{source}: not an object with a formula or a structure.")
     build = _builder(record, source)
@@ -262,18 +260,27 @@ def _material(line: Any, source: str) -> Material:
     if build is not None and isinstance(line, str):
         # The text of a row is a third of the objects it becomes, and most are never built.
         build = _rebuilder(line, source)
-    known = {"structure", "cif", "lattice", "species", "frac", *FORMULA_COLUMNS}
+    known = {"structure", "cif", "lattice", "species", "frac", "sites", *FORMULA_COLUMNS}
+    rest = {key: value for key, value in record.items() if key not in known}
+    check_properties(rest, source=source)
     return Material(
         name=next((str(record[key]) for key in NAME_COLUMNS if record.get(key)), source),
         formula=formula,
         properties={
             PROPERTY_NAMES.get(str(key), str(key)): _number(value)
-            for key, value in record.items()
-            if key not in known and value not in (None, "")
+            for key, value in rest.items()
+            if value not in (None, "")
         },
         source=source,
         build=build,
     )
+
+
+def _record(line: str, source: str) -> Any:
+    try:
+        return read_json(line)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
 
 
 def _number(value: Any) -> Any:
@@ -285,28 +292,21 @@ def _number(value: Any) -> Any:
 
 def _builder(record: Mapping[str, Any], source: str) -> Callable[[], Structure] | None:
     if record.get("cif"):
-        return lambda: candidate_from_text(str(record["cif"]), name=source).structure
+        return lambda: structure_from_text(str(record["cif"]), fmt="cif", source=source)
     if isinstance(record.get("structure"), Mapping):
-        return lambda: _parsed(record["structure"], source)
+        return lambda: structure_from_record(record["structure"], source=source)
     if {"lattice", "species", "frac"} <= record.keys():
         return lambda: flat_structure(record, source=source)
     if "lattice" in record and "sites" in record:
-        return lambda: _parsed(record, source)
+        return lambda: structure_from_record(record, source=source)
     return None
 
 
 def _rebuilder(line: str, source: str) -> Callable[[], Structure]:
     def build() -> Structure:
-        made = _builder(json.loads(line), source)
+        made = _builder(read_json(line), source)
         if made is None:
             raise DataError(f"{source}: has no structure.")
         return made()
 
     return build
-
-
-def _parsed(record: Mapping[str, Any], source: str) -> Structure:
-    try:
-        return Structure.from_dict(dict(record))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{source}: not a pymatgen structure ({error})") from error

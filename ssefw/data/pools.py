@@ -4,31 +4,34 @@ A pool is read once, in order; what cannot be read is listed with its reason and
 asked to be strict, stops the reading); crystals that are one and the same are merged.
 """
 
-import csv
-import json
 import logging
-import sys
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import numpy as np
-from monty.json import MontyDecoder
-from pymatgen.core import DummySpecies, Lattice, Structure
+from pymatgen.core import Structure
 
+from ssefw.data.archives import zip_members
+from ssefw.data.structure_files import (
+    LARGEST_STRUCTURE,
+    decode_structure_text,
+    flat_structure,
+    structure_from_record,
+    structure_from_text,
+)
 from ssefw.data.structures import content_id, same_structure
-from ssefw.data.text_files import read_structure_text, text_lines
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
+from ssefw.files import check_plain, read_bytes, read_json
+from ssefw.files.tables import TableRow, table_rows, text_lines
 
 __all__ = [
     "Pool",
     "Reject",
     "candidate_from_text",
-    "flat_structure",
+    "check_properties",
     "merge_candidates",
     "read_pool",
 ]
@@ -37,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
 STRUCTURE_NAMES = ("POSCAR", "CONTCAR")
-MIN_DISTANCE = 0.5
-MAX_ATOM_VOLUME = 500.0
 FLAT_KEYS = {"lattice", "species", "frac"}
 STRUCTURE_KEYS = {"structure", "cif", *FLAT_KEYS}
 
@@ -61,10 +62,10 @@ class Pool:
 
 
 def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
-    """Read a folder of CIF/POSCAR files, a .jsonl(.gz), a .csv(.gz) or one structure file.
+    """Read a folder or zip of CIF/POSCAR files, a .jsonl(.gz), a .csv(.gz) or a structure file.
 
-    Of a folder the files ``*.cif``, ``*.vasp``, ``*.poscar``, ``*.json``, ``POSCAR*`` and
-    ``CONTCAR*`` are taken, compressed by gzip or not; folders within are not entered.
+    Of a folder or zip the files ``*.cif``, ``*.vasp``, ``*.poscar``, ``*.json``, ``POSCAR*`` and
+    ``CONTCAR*`` are taken, compressed by gzip or not; folders within a folder are not entered.
 
     A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
     ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
@@ -97,8 +98,8 @@ def candidate_from_text(
     text: str, *, name: str, fmt: str = "cif", reference: str = ""
 ) -> Candidate:
     """Make a candidate of the text of a structure file, as it stands in a campaign file."""
-    structure = _parse_text(text, fmt=fmt, source=name)
-    candidate = _checked(structure, source=name, properties={})
+    structure = structure_from_text(text, fmt=fmt, source=name)
+    candidate = _made(structure, source=name, properties={})
     return candidate.model_copy(update={"reference": reference})
 
 
@@ -136,10 +137,11 @@ def merge_candidates(
 def _entries(path: Path) -> Iterator[tuple[str, Any]]:
     if not path.exists():
         raise DataError(
-            f"There is no pool at {path}. Give a folder of CIFs, a .jsonl, a .csv or a CIF."
+            f"There is no pool at {path}. Give a folder or zip of CIFs, a .jsonl, a .csv or a CIF."
         )
     if path.is_dir():
-        files = [file for file in sorted(path.iterdir()) if _holds_structure(file)]
+        files = [file for file in sorted(path.iterdir()) if _holds_structure(file.name)]
+        files = [file for file in files if not file.is_dir()]
         if not files:
             raise DataError(
                 f"The pool {path} holds no readable structure: of the folder's files none is "
@@ -149,49 +151,50 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
         yield from ((file.name, file) for file in files)
         return
     stem = path.name.removesuffix(".gz")
-    if stem.endswith((".jsonl", ".csv")):
-        with text_lines(path) as lines:
-            yield from _json_lines(path, lines) if stem.endswith(".jsonl") else _table(path, lines)
-        return
-    yield path.name, path
+    if stem.endswith(".jsonl"):
+        for number, line in enumerate(text_lines(path), start=1):
+            if line.strip():
+                yield f"{path.name}:{number}", line
+    elif stem.endswith(".csv"):
+        yield from _table(path)
+    elif path.suffix == ".zip":
+        yield from zip_members(path, wanted=lambda name: _holds_structure(name, packed=False))
+    else:
+        yield path.name, path
 
 
-def _holds_structure(file: Path) -> bool:
-    stem = Path(file.name.removesuffix(".gz"))
-    named = stem.suffix.lower() in STRUCTURE_SUFFIXES or stem.name.startswith(STRUCTURE_NAMES)
-    return named and not file.is_dir()
+def _holds_structure(name: str, *, packed: bool = True) -> bool:
+    stem = Path(Path(name).name.removesuffix(".gz" if packed else ""))
+    return stem.suffix.lower() in STRUCTURE_SUFFIXES or stem.name.startswith(STRUCTURE_NAMES)
 
 
-def _json_lines(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield f"{path.name}:{number}", line
-
-
-def _table(path: Path, lines: TextIO) -> Iterator[tuple[str, Any]]:
-    csv.field_size_limit(sys.maxsize)
-    reader = csv.DictReader(lines)
-    if "cif" not in (reader.fieldnames or ()):
-        raise DataError(
-            f"The table {path} needs a column 'cif'; it has {', '.join(reader.fieldnames or ())}."
-        )
-    for number, row in enumerate(reader, start=2):
-        yield f"{path.name}:{number}", row
+def _table(path: Path) -> Iterator[tuple[str, Any]]:
+    columns, rows = table_rows(path)
+    if "cif" not in columns:
+        raise DataError(f"The table {path} needs a column 'cif'; it has {', '.join(columns)}.")
+    for row in rows:
+        yield f"{path.name}:{row.number}", row
 
 
 def _candidate(source: str, entry: Any) -> Candidate:
     if isinstance(entry, Path):
-        text = read_structure_text(entry)
-        suffix = Path(entry.name.removesuffix(".gz")).suffix.lower().lstrip(".")
+        entry = read_bytes(entry, largest=LARGEST_STRUCTURE)
+    if isinstance(entry, DataError):
+        raise entry
+    if isinstance(entry, bytes):
+        suffix = Path(source.removesuffix(".gz")).suffix.lower().lstrip(".")
         fmt = suffix if suffix in {"cif", "json"} else "poscar"
-        return _checked(_parse_text(text, fmt=fmt, source=source), source=source, properties={})
-    if isinstance(entry, str):
-        try:
-            record = json.loads(entry)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{source}: not a JSON line ({error})") from error
-        return _from_record(source, record)
-    return _from_record(source, entry)
+        structure = structure_from_text(decode_structure_text(entry), fmt=fmt, source=source)
+        return _made(structure, source=source, properties={})
+    if isinstance(entry, TableRow):
+        if entry.problem:
+            raise DataError(f"{source}: {entry.problem}")
+        return _from_record(source, entry.cells)
+    try:
+        record = read_json(entry)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+    return _from_record(source, record)
 
 
 def _from_record(source: str, record: Any) -> Candidate:
@@ -201,73 +204,36 @@ def _from_record(source: str, record: Any) -> Candidate:
         )
     rest = {key: value for key, value in record.items() if key not in STRUCTURE_KEYS}
     if record.keys() >= FLAT_KEYS:
-        return _checked(flat_structure(record, source=source), source=source, properties=rest)
+        return _made(flat_structure(record, source=source), source=source, properties=rest)
     if "lattice" in record:
-        return _checked(_parse_record(record, source=source), source=source, properties={})
+        structure = structure_from_record(record, source=source)
+        return _made(structure, source=source, properties={})
     if "structure" in record:
-        return _checked(
-            _parse_record(record["structure"], source=source), source=source, properties=rest
-        )
+        structure = structure_from_record(record["structure"], source=source)
+        return _made(structure, source=source, properties=rest)
     if "cif" in record:
-        structure = _parse_text(str(record["cif"]), fmt="cif", source=source)
-        return _checked(structure, source=source, properties=rest)
-    raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {', '.join(record)}.")
+        structure = structure_from_text(str(record["cif"]), fmt="cif", source=source)
+        return _made(structure, source=source, properties=rest)
+    names = ", ".join(record) or "nothing"
+    raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {names}.")
 
 
-def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
-    """Build a structure from lattice parameters, species and fractional coordinates."""
+def check_properties(properties: Mapping[str, Any], *, source: str) -> None:
+    """Refuse properties that no database can hold.
+
+    Raises
+    ------
+    DataError
+        Such as dates, control characters and integers of thousands of digits.
+    """
     try:
-        lattice = Lattice.from_parameters(*record["lattice"])
-        return Structure(lattice, record["species"], record["frac"])
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{source}: lattice, species and frac make no crystal ({error})") from error
+        check_plain(dict(properties))
+    except DataError as error:
+        raise DataError(f"{source}: in its properties, {error}") from error
 
 
-def _parse_record(record: Any, *, source: str) -> Structure:
-    try:
-        structure = MontyDecoder().process_decoded(record)
-        if not isinstance(structure, Structure):
-            structure = Structure.from_dict(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{source}: not a pymatgen structure ({_line(error)})") from error
-    return structure
-
-
-def _parse_text(text: str, *, fmt: str, source: str) -> Structure:
-    if not text.strip():
-        raise DataError(f"{source}: is empty")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            # Published occupancies may sum to 1.0001 on a site.
-            options: dict[str, Any] = {"occupancy_tolerance": 1.001} if fmt == "cif" else {}
-            structure: Structure = Structure.from_str(text, fmt=fmt, **options)  # type: ignore[arg-type]
-        except Exception as error:
-            raise DataError(f"{source}: not a readable {fmt} file ({_line(error)})") from error
-    return structure
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
-def _checked(structure: Structure, *, source: str, properties: dict[str, Any]) -> Candidate:
-    if len(structure) == 0:
-        raise DataError(f"{source}: has no atoms")
-    unknown = [str(kind) for kind in structure.composition if isinstance(kind, DummySpecies)]
-    if unknown:
-        raise DataError(f"{source}: {unknown[0]} is no element")
-    if not np.isfinite(structure.frac_coords).all() or not np.isfinite(structure.volume):
-        raise DataError(f"{source}: has a coordinate or a cell length that is no number")
-    if structure.volume < MIN_DISTANCE**3:
-        raise DataError(f"{source}: its cell has a volume of {structure.volume:.3g} A^3")
-    if structure.volume > MAX_ATOM_VOLUME * len(structure):
-        raise DataError(
-            f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
-            "in another unit than angstrom?"
-        )
-    if structure.is_ordered and len(structure) > 1 and not structure.is_valid(tol=MIN_DISTANCE):
-        raise DataError(f"{source}: has atoms closer than {MIN_DISTANCE} A")
+def _made(structure: Structure, *, source: str, properties: dict[str, Any]) -> Candidate:
+    check_properties(properties, source=source)
     return Candidate(
         id=content_id(structure),
         formula=structure.composition.reduced_formula,

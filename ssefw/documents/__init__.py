@@ -37,6 +37,7 @@ from ssefw.documents.materials import (
     LabelKind,
     LabelSet,
 )
+from ssefw.documents.orderings import Ordering, Orderings, OrderingSettings
 from ssefw.documents.rankings import (
     CascadeStep,
     Evaluation,
@@ -86,6 +87,9 @@ __all__ = [
     "NebIterationRecord",
     "NebPath",
     "NebStatus",
+    "Ordering",
+    "OrderingSettings",
+    "Orderings",
     "Outcome",
     "OutcomeStatus",
     "PlannedCandidate",

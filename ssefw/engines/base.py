@@ -3,14 +3,14 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from monty.json import MSONable, jsanitize
 from pydantic import Field, model_validator
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Element, Structure
 
 from ssefw.documents import Document, EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.run_directory import RunDirectory
@@ -18,7 +18,7 @@ from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import ConfigurationError, EngineError
 from ssefw.units import Temperature, TimeFs, Unit
 
-__all__ = ["Engine", "MDSettings", "NebSettings", "settings_hash"]
+__all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_hash"]
 
 
 class MDSettings(Document):
@@ -84,6 +84,19 @@ class NebSettings(Document):
     spring: Annotated[float, Unit("eV/angstrom^2")] = Field(default=1.0, gt=0)
 
 
+def check_elements(symbols: Iterable[str], *, of: str) -> None:
+    """Refuse keys that are no symbols of elements.
+
+    Raises
+    ------
+    ConfigurationError
+        With the first of them.
+    """
+    for symbol in symbols:
+        if not Element.is_valid_symbol(symbol):
+            raise ConfigurationError(f"{of}: {symbol!r} is no element; write for example Li.")
+
+
 def settings_hash(*parts: Any) -> str:
     """Return a short hash of settings: plain values, documents or MSONable objects."""
     plain = jsanitize(list(parts), strict=True, enum_values=True)
@@ -108,6 +121,26 @@ class Engine(MSONable, ABC):
         """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
         return None
 
+    @property
+    def doubt(self) -> float:
+        """Factor by which steps may take longer than predicted, on another machine or material."""
+        return 3.0
+
+    def step_core_seconds(
+        self,
+        composition: Composition,
+        *,
+        volume: float,  # noqa: ARG002
+        is_dynamics: bool,  # noqa: ARG002
+    ) -> float | None:
+        """Return about the core-seconds of a step of dynamics or of a relaxation.
+
+        From the amount of each element in the cell, which may be disordered still, and its volume
+        in A^3; None where nobody knows.
+        """
+        speed = self.nominal_speed
+        return composition.num_atoms / speed if speed else None
+
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Return the core-seconds of one energy with forces; None if they are not known before."""
         speed = self.nominal_speed
@@ -118,6 +151,14 @@ class Engine(MSONable, ABC):
 
         Called before a campaign is submitted, on a machine that need not have the program.
         """
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield what this machine lacks to calculate with these elements, each with its remedy.
+
+        Programs, pseudopotentials, and parallel settings that do not fit the command. Looked for
+        before a campaign is run.
+        """
+        yield from ()
 
     def check_band(self, structure: Structure, *, n_images: int) -> None:
         """Raise an EngineError where a band of this cell could not be computed here.

@@ -178,8 +178,9 @@ def write_frame(
     level: Member | None = None,
     chosen: Chosen | None = None,
 ) -> None:
-    """Write a frame as extended XYZ with cell, energy, temperature and level of theory.
+    """Write a frame as extended XYZ with cell, energy, time, temperatures and level of theory.
 
+    Time and step count from the start of the run, its equilibration included.
     A store keeps no forces: with a calculator, energy, forces and stress are computed anew.
     """
     symbols, positions, energy = frame.symbols, frame.positions, frame.energy
@@ -195,11 +196,14 @@ def write_frame(
         if tensor is not None:
             stress = f' stress="{" ".join(f"{x:.8f}" for x in np.ravel(tensor))}"'
     lattice = " ".join(f"{x:.8f}" for x in np.ravel(frame.cell))
+    step = frame.number * frame.ledger.steps_per_frame
+    timestep = frame.ledger.timestep
     why = f" {chosen.measure}={chosen.value:.6g}" if chosen else ""
     comment = (
         f'Lattice="{lattice}" Properties={columns} energy={energy:.8f}{stress} '
         f'level_of_theory="{theory}" temperature={frame.temperature:.2f} set_temperature='
-        f'{frame.ledger.temperature:g} frame={frame.number} trajectory="{frame.ledger.key}"{why} '
+        f"{frame.ledger.temperature:g} frame={frame.number} step={step} timestep_fs={timestep:g} "
+        f'time_ps={step * timestep / 1000.0:.6f} trajectory="{frame.ledger.key}"{why} '
         'pbc="T T T"'
     )
     atoms = "\n".join(" ".join([s, *row]) for s, row in zip(symbols, rows, strict=True))

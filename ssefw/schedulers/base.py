@@ -143,13 +143,21 @@ class Scheduler(ABC):
         return shutil.which(self.submit_program) is not None
 
     def header(self, resources: Resources, *, name: str, log: Path) -> str:
-        """Return the head of a job script."""
+        """Return the head of a job script.
+
+        Raises
+        ------
+        LaunchError
+            If an option holds a line break: the rest would be a line of the shell.
+        """
         options = [*self.options(resources), *resources.directives]
-        lines = [*self.fixed_options(name, log), *options]
+        lines = [*self.fixed_options(name, _option_word(log)), *options]
+        if bad := [line for line in lines if not line.isprintable()]:
+            raise LaunchError(f"{bad[0]!r} is no option of a job: it has control characters.")
         return "\n".join(["#!/bin/bash", *(f"{self.prefix} {line}" for line in lines)])
 
     @abstractmethod
-    def fixed_options(self, name: str, log: Path) -> list[str]:
+    def fixed_options(self, name: str, log: str) -> list[str]:
         """Return name, log file, and that the queue itself must not start the job again."""
 
     @abstractmethod
@@ -267,6 +275,15 @@ class Scheduler(ABC):
         except subprocess.TimeoutExpired as error:
             raise QueueSilentError(f"{command[0]} took more than {PATIENCE:g} s.") from error
         return Answer(done.stdout, done.stderr, done.returncode)
+
+
+def _option_word(path: Path) -> str:
+    """Return a path as the queue's programs read it from the head of a script."""
+    text = str(path)
+    if re.fullmatch(r"[\w@+=:,./%-]*", text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 SILENCE = re.compile(

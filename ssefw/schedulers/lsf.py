@@ -21,7 +21,7 @@ class LSF(Scheduler):
     pending = frozenset({"PEND", "PSUSP", "WAIT", "PROV"})
     running = frozenset({"RUN", "USUSP", "SSUSP", "UNKWN", "ZOMBI"})
 
-    def fixed_options(self, name: str, log: Path) -> list[str]:
+    def fixed_options(self, name: str, log: str) -> list[str]:
         """Return name, log file, no rerunning, and a signal before the end."""
         return [f"-J {name}", f"-o {log}", "-rn", "-wt 2", "-wa USR1"]
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 from ssefw.schedulers.base import Ending, QueueJob, Resources, Scheduler
 
@@ -20,7 +19,7 @@ class PBS(Scheduler):
     unknown = re.compile(r"unknown job id|has finished", re.IGNORECASE)
     pending, running = frozenset("QHWT"), frozenset("RESUB")
 
-    def fixed_options(self, name: str, log: Path) -> list[str]:
+    def fixed_options(self, name: str, log: str) -> list[str]:
         """Return name, one log file, and no rerunning."""
         return [f"-N {name}", "-j oe", f"-o {log}", "-r n"]
 

@@ -23,9 +23,9 @@ class Slurm(Scheduler):
     running = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "SIGNALING", "STAGE_OUT",
                "RESIZING")  # fmt: skip
 
-    def fixed_options(self, name: str, log: Path) -> list[str]:
+    def fixed_options(self, name: str, log: str) -> list[str]:
         """Return name, log file, and no requeueing."""
-        return [f"--job-name={name}", f"--output={log}", "--no-requeue"]
+        return [f"--job-name={name}", f"--output={log.replace('%', '%%')}", "--no-requeue"]
 
     def options(self, resources: Resources) -> list[str]:
         """Return what sbatch calls them."""

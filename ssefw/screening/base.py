@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points, version
-from inspect import signature
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -28,6 +27,7 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError, SsefwError
 from ssefw.files import replacing
+from ssefw.mistakes import check_settings
 
 __all__ = [
     "SCREENERS",
@@ -246,16 +246,10 @@ def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:
     Raises
     ------
     ConfigurationError
-        If there is no such system, or it has no such setting.
+        If there is no such system, it has no such setting, or a value makes no sense.
     """
     kind = screener_class(name)
-    known = set(signature(kind).parameters)
-    unknown = sorted(set(settings) - known)
-    if unknown:
-        raise ConfigurationError(
-            f"The system {name!r} has no setting {unknown[0]!r}. It has {', '.join(sorted(known))}."
-        )
-    return kind(**settings)
+    return kind(**check_settings(kind, settings, of=f"The system {name!r}"))
 
 
 def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, int]:

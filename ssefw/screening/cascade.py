@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from inspect import signature
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import yaml
@@ -20,7 +21,9 @@ from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
 from ssefw.data.materials import Material
 from ssefw.documents import CascadeStep, Gate
 from ssefw.errors import AnalysisError, ConfigurationError, DataError
+from ssefw.mistakes import check_settings, shown, unknown_word
 from ssefw.screening.phases import PhaseTable
+from ssefw.units import AskedCount, AskedResolution, Limits, Pure
 
 __all__ = [
     "FILTERS",
@@ -32,6 +35,10 @@ __all__ = [
 ]
 
 UNDETERMINED = "undetermined"
+
+AskedLimit = Annotated[float, Limits(least=-1e12, most=1e12)]
+"""Of any number that a pool states, in the unit of the filter."""
+AskedTolerance = Annotated[Pure, Limits(least=0, most=1)]
 
 
 @dataclass(frozen=True)
@@ -164,18 +171,22 @@ def without_elements(*, elements: Sequence[str]) -> Filter:
     return _without("without elements", elements, "unwanted_element")
 
 
-def band_gap(*, at_least: float) -> Filter:
+def band_gap(*, at_least: AskedLimit) -> Filter:
     """Ask for a band gap in eV (electronic insulation)."""
     return _limit("band gap", "band_gap_ev", "eV", at_least=at_least)
 
 
-def hull_energy(*, at_most: float) -> Filter:
+def hull_energy(*, at_most: AskedLimit) -> Filter:
     """Ask for an energy above the hull in eV/atom (stability against decomposition)."""
     return _limit("hull energy", "e_hull_ev_atom", "eV/atom", at_most=at_most)
 
 
 def bvse_barrier(
-    *, below: float, dimensions: Literal[1, 2, 3] = 3, resolution: float = 0.2, ion: str = "Li"
+    *,
+    below: AskedLimit,
+    dimensions: Literal[1, 2, 3] = 3,
+    resolution: AskedResolution = 0.2,
+    ion: str = "Li",
 ) -> Filter:
     """Ask for a bond-valence barrier in eV as the pool states it, else compute it.
 
@@ -223,7 +234,7 @@ def no_intermetallic() -> Filter:
     return Filter("no intermetallic", judge)
 
 
-def oxidation_voltage(*, above: float, phases: PhaseTable | None = None) -> Filter:
+def oxidation_voltage(*, above: AskedLimit, phases: PhaseTable | None = None) -> Filter:
     """Ask for a limit of oxidation in V against Li/Li+, as stated or from a hull of `phases`."""
     name = "oxidation voltage"
 
@@ -258,7 +269,9 @@ def oxidation_voltage(*, above: float, phases: PhaseTable | None = None) -> Filt
     return Filter(name, judge)
 
 
-def novel_composition(*, known: Sequence[str] = (), tolerance: float = SIMILAR_FRACTION) -> Filter:
+def novel_composition(
+    *, known: Sequence[str] = (), tolerance: AskedTolerance = SIMILAR_FRACTION
+) -> Filter:
     """Stop compositions whose atomic fractions all lie within `tolerance` of a known one."""
     name = "novel composition"
     by_elements: dict[tuple[str, ...], list[tuple[str, list[float]]]] = {}
@@ -298,7 +311,7 @@ def holds_element(*, element: str) -> Filter:
     return Filter("holds element", judge)
 
 
-def cell_size(*, at_most: int) -> Filter:
+def cell_size(*, at_most: AskedCount) -> Filter:
     """Ask for a cell of at most so many atoms, partly occupied sites counted by their share."""
 
     def judge(material: Material) -> Gate:
@@ -316,15 +329,13 @@ def cell_size(*, at_most: int) -> Filter:
 def stated(
     *,
     name: str,
-    at_least: float | None = None,
-    at_most: float | None = None,
-    below: float | None = None,
+    at_least: AskedLimit | None = None,
+    at_most: AskedLimit | None = None,
+    below: AskedLimit | None = None,
 ) -> Filter:
     """Ask for any number that the pool states, under the name it has there."""
     return _limit(name, name, "", at_least=at_least, at_most=at_most, below=below)
 
-
-LIMITS = {"at_least", "at_most", "above", "below", "tolerance", "resolution"}
 
 FILTERS: dict[str, Callable[..., Filter]] = {
     "band_gap": band_gap,
@@ -385,18 +396,6 @@ def preset_filters(
     return Cascade(tuple(_filter(line, phases=phases, known=known) for line in lines))
 
 
-def _number(name: str, key: str, value: Any) -> Any:
-    """Return a limit as a number: to YAML 1e-3 is text."""
-    if key not in LIMITS or isinstance(value, int | float):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"The filter {name!r} wants a number for {key}, got {value!r}."
-        ) from error
-
-
 def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Filter:
     if not isinstance(line, Mapping) or len(line) != 1:
         raise ConfigurationError(
@@ -404,14 +403,31 @@ def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Fi
         )
     ((name, limits),) = line.items()
     if name not in FILTERS:
-        raise ConfigurationError(f"Unknown filter {name!r}. Known: {', '.join(sorted(FILTERS))}.")
+        raise ConfigurationError(
+            f"Unknown filter {name!r}{unknown_word(name, sorted(FILTERS), name='known')}"
+        )
     extra: dict[str, Any] = {}
     if name == "oxidation_voltage":
         extra["phases"] = phases
     if name == "novel_composition":
         extra["known"] = known
-    limits = {key: _number(name, key, value) for key, value in (limits or {}).items()}
+    limits = limits or {}
+    if not isinstance(limits, Mapping):
+        raise ConfigurationError(
+            f"The filter {name!r} has limits by name, {{at_least: 1.0}}, got {shown(limits)}."
+        )
+    make, of = FILTERS[name], f"The filter {name!r}"
+    if own := sorted(set(limits) & set(extra)):
+        raise ConfigurationError(f"{of} takes its {own[0]} from the model, not from the file.")
+    needed = [
+        key
+        for key, parameter in signature(make).parameters.items()
+        if parameter.default is parameter.empty and key not in limits
+    ]
+    limits = check_settings(make, limits, of=of)
+    if needed:
+        raise ConfigurationError(f"{of} needs {needed[0]}: {name}: {{{needed[0]}: ...}}.")
     try:
-        return FILTERS[name](**limits, **extra)
-    except (TypeError, DataError) as error:
-        raise ConfigurationError(f"The filter {name!r} does not take {limits}: {error}") from error
+        return make(**limits, **extra)
+    except DataError as error:
+        raise ConfigurationError(f"{of}: {error}") from error

@@ -39,6 +39,7 @@ from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
 from ssefw.screening.parallel import run_tasks
 from ssefw.screening.tuning import search_settings
 from ssefw.screening.voting import VotingScreener, rows_without, votes_by_kind
+from ssefw.units import AskedLevel, AskedMembers, AskedSeed, AskedWorkers
 
 __all__ = ["CellFeatures", "CompositionScreener"]
 
@@ -78,13 +79,13 @@ class CompositionScreener(VotingScreener):
     needs: ClassVar[Literal["composition", "structure"]] = "composition"
 
     members: Sequence[str] = ("gb", "lgbm")
-    n_splits: int = 100
-    test_share: float = 0.2
+    n_splits: AskedMembers = 100
+    test_share: AskedLevel = 0.2
     cell: CellFeatures = "none"
     grouped: bool = True
     tuned: Mapping[str, Mapping[str, Any]] | None = None
-    seed: int = 0
-    workers: int = 1
+    seed: AskedSeed = 0
+    workers: AskedWorkers = 1
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.members) - set(CLASSIFIERS))

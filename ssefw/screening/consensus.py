@@ -38,6 +38,7 @@ from ssefw.screening.base import (
     usable_rows,
 )
 from ssefw.screening.joining import MEAN, STACK, Choice, Joint, choose
+from ssefw.units import AskedCountOrNone, AskedFolds, AskedSeed, AskedWorkers
 
 __all__ = ["ConsensusScreener"]
 
@@ -71,10 +72,10 @@ class ConsensusScreener(Screener):
         self,
         *,
         systems: Mapping[str, Mapping[str, Any]] | None = None,
-        folds: int = 5,
-        fewest: int = 25,
-        seed: int = 0,
-        workers: int = 1,
+        folds: AskedFolds = 5,
+        fewest: AskedCountOrNone = 25,
+        seed: AskedSeed = 0,
+        workers: AskedWorkers = 1,
     ) -> None:
         chosen = DEFAULT_SYSTEMS if systems is None else systems
         self.systems = {key: dict(value or {}) for key, value in chosen.items()}
@@ -88,6 +89,8 @@ class ConsensusScreener(Screener):
         self.fewest = fewest
         self.seed = seed
         self.workers = workers
+        for key in self.systems:
+            self._part(key)  # a wrong setting is told now and not after folds of work
 
     def settings(self) -> dict[str, Any]:
         """Return the constructor's arguments that change the result."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from ssefw.store.frames.blobs import BlobStore, open_blobs
     from ssefw.store.results.result_store import ResultStore
     from ssefw.store.server.client import outages_reported
-    from ssefw.store.transfer import copy_store
+    from ssefw.store.upkeep.transfer import copy_store
 
 __all__ = [
     "Address",
@@ -28,7 +28,7 @@ _HOMES = {
     "Connection": "connection",
     "ResultStore": "results.result_store",
     "connect": "connection",
-    "copy_store": "transfer",
+    "copy_store": "upkeep.transfer",
     "open_blobs": "frames.blobs",
     "outages_reported": "server.client",
 }

@@ -7,7 +7,15 @@ are older than this have no such line; they are read as they are.
 
 from hashlib import blake2b
 
-__all__ = ["FIRST_WORDS", "has_checksum", "sealed", "unsealed"]
+__all__ = [
+    "FIRST_WORDS",
+    "has_checksum",
+    "sealed",
+    "tail_of",
+    "unsealed",
+    "with_tail",
+    "without_tail",
+]
 
 FIRST_WORDS = b"ssefw-blob 1 "
 DIGEST_BYTES = 16
@@ -63,3 +71,58 @@ def _seem_first_words(start: bytes) -> bool:
     """Whether bytes are the first words but for a few, or the beginning of them."""
     wrong = sum(a != b for a, b in zip(start, FIRST_WORDS, strict=False))
     return wrong <= SLIPS if len(start) == len(FIRST_WORDS) else wrong == 0
+
+
+TAIL_BYTES = 8
+"""Of the digest behind a document. A change goes unnoticed once in 2^64 times, and documents of a
+few hundred bytes, of which there are many, grow little."""
+
+
+def tail_of(body: bytes) -> bytes:
+    """Return the digest of a document."""
+    return blake2b(body, digest_size=TAIL_BYTES).digest()
+
+
+def with_tail(body: bytes) -> bytes:
+    """Return what is stored for a BSON document, which says itself where it ends."""
+    return body + tail_of(body)
+
+
+def without_tail(stored: bytes) -> bytes:
+    """Return the BSON document of what is stored; one of an old store has no digest behind it.
+
+    Raises
+    ------
+    ValueError
+        If it is not what was stored.
+    """
+    length = int.from_bytes(stored[:4], "little")
+    body, tail = stored[:length], stored[length:]
+    if len(body) < max(length, 5) or (tail and tail != tail_of(body)):
+        raise ValueError("its content does not fit its checksum")
+    return body
+
+
+LONGEST_SEARCH = 16_384
+"""Bytes of a document in which one wrong bit is looked for: some seconds."""
+
+
+def turned_back(stored: bytes) -> bytes | None:
+    """Return the BSON document of which one bit has flipped; None if it was more than that.
+
+    That is the commonest thing to happen to bytes in memory and on wires, and the digest tells
+    which bit it was.
+    """
+    if len(stored) > LONGEST_SEARCH:
+        return None
+    content = bytearray(stored)
+    for place in range(len(content)):
+        for bit in range(8):
+            content[place] ^= 1 << bit
+            length = int.from_bytes(content[:4], "little")
+            if length + TAIL_BYTES == len(content):
+                body = bytes(content[:length])
+                if tail_of(body) == content[length:]:
+                    return body
+            content[place] ^= 1 << bit
+    return None

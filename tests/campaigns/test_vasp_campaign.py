@@ -90,15 +90,74 @@ def test_a_killed_program_costs_nothing_but_a_segment(campaign):
     assert all(ledger.n_frames == 51 for ledger in ledgers)
 
 
-def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign):
+MISSING = {"SSEFW_VASP_CMD": "vasp-that-is-not-there", "SSEFW_VASP_GAMMA_CMD": "nor-this"}
+
+
+def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign, ssefw, monkeypatch):
+    """On a node where it is missing; on the machine of the submission that was a warning."""
     folder, _ = campaign
-    missing = {"SSEFW_VASP_CMD": "vasp-that-is-not-there", "SSEFW_VASP_GAMMA_CMD": "nor-this"}
-    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=missing)
+    for name, value in MISSING.items():
+        monkeypatch.setenv(name, value)
+    submitted = ssefw("submit", "c.yaml", "--store", "st")
+    assert "Warning: jobs that run on this machine will fail." in submitted.stderr
+    assert "'vasp-that-is-not-there'" in submitted.stderr
+    worked = run_ssefw("work", "--store", "st", folder=folder, env=MISSING)
+    assert "1 failed" in worked.stderr
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.status == "failed"
     assert "vasp-that-is-not-there" in outcome.reason
     assert outcome.reason.startswith("relax: ")
+    # All that is left is a failed job: to run the rest is no error, and the code tells.
+    again = ssefw("resume", "--store", "st", check=False)
+    assert again.returncode == 3
+    assert "1 jobs failed" in again.stderr
+
+
+def test_a_run_without_the_program_is_refused_before_anything_is_submitted(
+    campaign, ssefw, monkeypatch
+):
+    folder, _ = campaign
+    for name, value in MISSING.items():
+        monkeypatch.setenv(name, value)
+    done = ssefw("run", "c.yaml", "--store", "st", check=False)
+    assert done.returncode == 1
+    assert "Cannot find the program 'vasp-that-is-not-there'" in done.stderr
+    assert "set SSEFW_VASP_CMD" in done.stderr
+    assert not (folder / "st").exists()
+
+
+def test_from_a_crash_to_its_output_and_a_rerun(campaign, ssefw):
+    """What docs/vasp.md tells to do."""
+    folder, environment = campaign
+    crash = {"step": 2, "do": "exit", "code": 139, "stderr": "forrtl: SIGSEGV, segmentation fault"}
+    (folder / "fake.json").write_text(json.dumps({"events": [crash] * 6}))
+    broken = environment | {"FAKE_VASP": str(folder / "fake.json")}
+    done = run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=broken, check=False)
+    assert done.returncode == 3
+    assert "1 failed: " in done.stderr
+    assert "relax of Li2O: VASP failed" in done.stderr
+
+    status = ssefw("status", "--store", "st").stdout
+    assert "relax of Li2O: VASP failed" in status
+    assert "fizzled" not in status.lower()
+    (line,) = ssefw("jobs", "--failed", "--json", "--store", "st").stdout.splitlines()
+    job = json.loads(line)
+    assert (job["name"], job["formula"], job["state"]) == ("relax", "Li2O", "failed")
+    assert "SIGSEGV" in job["message"]
+    assert f"folder: {job['run_folder']}" in status
+
+    found = ssefw("log", "li2o", "--stage", "relax", "--store", "st")
+    assert f"{job['run_folder']}/OUTCAR" in found.stderr
+    assert "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in found.stdout
+    path = ssefw("log", "li2o", "--path", "--store", "st").stdout.strip()
+    assert path == f"{job['run_folder']}/OUTCAR"
+    errors = ssefw("log", "li2o", "--file", "std_err.txt", "--store", "st")
+    assert "SIGSEGV" in errors.stdout
+
+    ssefw("rerun", "--candidate", "Li2O", "--store", "st")
+    resumed = run_ssefw("resume", "--store", "st", folder=folder, env=environment)
+    assert "1 of 1 candidates concluded. Report" in resumed.stderr
 
 
 def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):

@@ -84,7 +84,16 @@ def test_several_temperatures_give_an_arrhenius_fit_a_table_and_figures(files, t
 def test_one_temperature_for_several_files_makes_them_one_run(files):
     record = json.loads(
         run(
-            files / "900", files / "700", "--temperature", 900, "--timestep", 20, "--json", "-"
+            files / "900",
+            files / "700",
+            "--temperature",
+            900,
+            "--timestep",
+            20,
+            "--stride",
+            1,
+            "--json",
+            "-",
         ).stdout
     )
     assert len(record["runs"]) == 1
@@ -94,6 +103,17 @@ def test_one_temperature_for_several_files_makes_them_one_run(files):
 def test_a_file_that_does_not_tell_its_time_step_asks_for_it(files):
     with pytest.raises(DataError, match="give the time step"):
         run(files / "900", "--temperature", 900)
+
+
+def test_a_file_that_does_not_tell_its_stride_asks_for_it(files):
+    """Of a time step alone, a diffusivity would come out too high by the number of steps."""
+    with pytest.raises(DataError, match="how many steps lie between its frames"):
+        run(files / "900", "--temperature", 900, "--timestep", 2)
+
+
+def test_a_file_that_does_not_tell_its_temperature_asks_for_it(files):
+    with pytest.raises(DataError, match="does not tell the temperature"):
+        run(files / "900", "--timestep", 2, "--stride", 10)
 
 
 def test_temperatures_must_match_the_files(files):

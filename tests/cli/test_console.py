@@ -16,7 +16,7 @@ from ssefw.store import connect
 from tests.conftest import CAMPAIGN
 from tests.outcomes import outcome
 
-SOURCES = sorted(Path(console.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(console.__file__).parent.rglob("*.py"))
 HOSTILE = ["no energy in [/scratch/x]", "[/bold]x", "[bold red]x", "[link=file:///x]x", ":smile:"]
 
 
@@ -77,7 +77,7 @@ def test_a_live_view_shows_names_as_they_are(ssefw, tmp_path, screen):
     assert "[/bold]md" in screen.file.getvalue()
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_only_one_module_makes_consoles_and_none_reads_markup(path):
     text = path.read_text()
     assert path.name == "console.py" or not re.search(r"import Console\b|rich\.print", text)

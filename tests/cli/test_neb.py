@@ -37,10 +37,10 @@ def test_dry_run_computes_nothing(file, tmp_path):
     assert not (tmp_path / "scratch").exists()
 
 
-def test_options_that_the_engine_does_not_know_are_a_usage_error(file):
+def test_options_that_the_engine_does_not_know_are_refused(file):
     result = CliRunner().invoke(command, [file, "--option", "nonsense=1"])
-    assert result.exit_code == 2
-    assert "nonsense" in result.stderr
+    assert result.exit_code == 1
+    assert "no setting 'nonsense'" in str(result.exception)
 
 
 def test_bands_are_drawn_and_their_progress_is_told(file, tmp_path):

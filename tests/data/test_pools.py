@@ -3,11 +3,16 @@
 import gzip
 import json
 import math
+import os
+import sys
+import zipfile
 
+import numpy as np
 import pytest
+from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
-from ssefw.data import read_pool
+from ssefw.data import Reject, read_pool
 from ssefw.data.materials import read_materials
 from ssefw.data.structures import same_structure
 from ssefw.errors import DataError
@@ -173,3 +178,173 @@ def test_a_row_that_is_no_crystal_is_rejected_and_the_next_is_read(tmp_path, lif
     pool = read_pool(tmp_path / "pool.jsonl")
     assert [candidate.formula for candidate in pool.candidates] == ["LiF"]
     assert words in pool.rejects[0].reason
+
+
+SITE = {"species": [{"element": "Li", "occu": 1}], "abc": [0, 0, 0], "label": "Li"}
+CUBE = {"matrix": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}
+FLAT = {"lattice": [5, 5, 5, 90, 90, 90], "species": ["Li"], "frac": [[0, 0, 0]]}
+
+
+def site(**changes):
+    return {"lattice": CUBE, "sites": [SITE | changes]}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (json.dumps(FLAT | {"species": ["Li", "F"]}), "give 6, n and"),
+        (json.dumps(FLAT | {"species": []}), "give 6, n and"),
+        (json.dumps(FLAT | {"lattice": [-5, 5, 5, 90, 90, 90]}), "cell lengths are positive"),
+        (json.dumps(FLAT | {"lattice": [5, 5, 5, 90, 90, 180]}), "angles lie between"),
+        (json.dumps(FLAT | {"lattice": None}), "make no crystal"),
+        (json.dumps(FLAT)[:-1] + ', "n": ' + "9" * 5000 + "}", "4300 digits"),
+        (json.dumps(FLAT)[:-1] + ', "n": ' + "9" * 4000 + "}", "more than 63"),
+        (json.dumps(FLAT)[:-1] + ', "n": ' + "[" * 5000 + "]" * 5000 + "}", "nested too deeply"),
+        (json.dumps(FLAT)[:-1] + ', "n": ' + "[" * 200 + "]" * 200 + "}", "nested more than 64"),
+        (json.dumps(FLAT | {"name": "a\0b"}), "control character"),
+        (json.dumps(FLAT | {"name": "\ud800"}), "control character"),
+        (json.dumps({"structure": {"@module": "this", "@class": "X"}}), "asks for this.X"),
+        (json.dumps({"structure": site(properties={"a": {"@module": "this", "@class": "X"}})}),
+         "asks for this.X"),
+        (json.dumps({"structure": {"@module": "pymatgen.io.vasp", "@class": "Vasprun"}}),
+         "asks for pymatgen.io.vasp.Vasprun"),
+        (json.dumps({"structure": site(abc=["x", 0, 0])}), "not a pymatgen structure"),
+        (json.dumps({"structure": site(abc=[math.nan, 0, 0])}), "no number"),
+        (json.dumps({"structure": site(species=[{"element": "Li", "occu": -1}])}),
+         "atom 1 has the occupancy -1"),
+        (json.dumps({"structure": site(species=[{"element": "Li", "occu": math.nan}])}),
+         "occupancy"),
+        (json.dumps({"structure": site(species=[{"element": "Li", "occu": 1.5}])}), "occup"),
+        (json.dumps({"structure": site(species=[{"element": "Qq", "occu": 1}])}), "Qq"),
+        (json.dumps({"structure": [1, 2]}), "not a pymatgen structure"),
+        ("[]", "expected an object"),
+    ],
+)  # fmt: skip
+def test_one_bad_row_is_listed_and_the_rest_is_read(tmp_path, lif, line, words):
+    (tmp_path / "pool.jsonl").write_text(f"{line}\n{json.dumps(lif.as_dict())}\n")
+    pool = read_pool(tmp_path / "pool.jsonl")
+    assert [candidate.formula for candidate in pool.candidates] == ["LiF"]
+    (reject,) = pool.rejects
+    assert reject.source == "pool.jsonl:1"
+    assert words in reject.reason
+    assert reject.reason.startswith("pool.jsonl:1: ")
+
+
+def test_a_pool_imports_no_module(tmp_path, lif):
+    records = [
+        {"structure": {"@module": "antigravity", "@class": "X"}},
+        {"structure": site(properties={"a": {"@module": "antigravity", "@class": "X"}})},
+        {"structure": site(properties={"a": {"@callable": "x", "@module": "antigravity"}})},
+        lif.as_dict(),
+    ]
+    (tmp_path / "pool.jsonl").write_text("\n".join(json.dumps(record) for record in records))
+    assert len(read_pool(tmp_path / "pool.jsonl").rejects) == 3
+    found = [row for row in read_materials(tmp_path / "pool.jsonl") if isinstance(row, Reject)]
+    assert len(found) >= 2
+    assert "antigravity" not in sys.modules
+
+
+def test_arrays_of_a_site_are_decoded(tmp_path, lif):
+    lif.add_site_property("magmom", [np.float64(0.5)] * 8)
+    lif.add_site_property("forces", [np.ones(3)] * 8)
+    (tmp_path / "pool.jsonl").write_text(json.dumps(lif.as_dict(), cls=MontyEncoder))
+    (candidate,) = read_pool(tmp_path / "pool.jsonl").candidates
+    assert candidate.structure.site_properties["magmom"] == [0.5] * 8
+
+
+CIF = """data_x
+_cell_length_a 4
+_cell_length_b 4
+_cell_length_c 4
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_occupancy
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+Li1 1.0 0 0 0
+F1 1.0 0.5 0.5 0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("length_a 4", "length_a -4", "cell lengths are positive"),
+        ("length_a 4", "length_a nan", "_cell_length_a is 'nan'"),
+        ("alpha 90", "alpha 190", "cell angles lie between"),
+        ("Li1 1.0", "Li1 -1.0", "atom 1 has the occupancy -1.0"),
+        ("Li1 1.0", "Li1 nan", "'nan', no number"),
+        ("Li1 1.0", "Li1 3", "atom 1 has the occupancy 3"),
+        ("F1 1.0 0.5", "F1 1.0 abc0.5", "_atom_site_fract_x is 'abc0.5'"),
+        ("F1 1.0 0.5 0.5 0.5", "F1 1.0 0.01 0 0", "closer than 0.5 A"),
+        ("Li1 1.0", "Qq1 1.0", "'Qq1', no element"),
+        ("F1 1.0 0.5 0.5 0.5\n", "F1 1.0 0.5 0.5\n", "not a readable cif"),
+        ("data_x", "data_\0x", "NUL"),
+    ],
+)
+def test_a_cif_that_states_what_no_crystal_has_is_refused(tmp_path, old, new, words):
+    assert old in CIF
+    (tmp_path / "good.cif").write_text(CIF)
+    assert read_pool(tmp_path).candidates[0].formula == "LiF"
+    (tmp_path / "bad.cif").write_text(CIF.replace(old, new))
+    pool = read_pool(tmp_path)
+    assert [reject.source for reject in pool.rejects] == ["bad.cif"]
+    assert words in pool.rejects[0].reason
+
+
+def test_split_sites_may_lie_close_to_each_other(tmp_path):
+    split = CIF.replace("Li1 1.0 0 0 0", "Li1 0.5 0 0 0\nLi2 0.54 0.1 0 0")
+    (tmp_path / "split.cif").write_text(split)
+    assert len(read_pool(tmp_path).candidates[0].structure) == 3
+
+
+@pytest.mark.parametrize("cell", ["nan 0 0", "0 0 0", "inf 0 0", "a b c", "1 0"])
+def test_a_poscar_without_a_cell_is_refused(tmp_path, cell):
+    text = f"Cu\n1.0\n{cell}\n0 2.5 0\n0 0 2.5\nCu\n1\ndirect\n0 0 0\n"
+    (tmp_path / "POSCAR").write_text(text)
+    with pytest.raises(DataError, match="POSCAR: "):
+        read_pool(tmp_path / "POSCAR")
+
+
+def test_a_poscar_takes_no_memory_for_atoms_it_does_not_hold(tmp_path):
+    text = "Cu\n1.0\n2.5 0 0\n0 2.5 0\n0 0 2.5\nCu\n1000000000000\ndirect\n0 0 0\n"
+    (tmp_path / "POSCAR").write_text(text)
+    with pytest.raises(DataError, match="1000000000000 atoms in a file of 9 lines"):
+        read_pool(tmp_path / "POSCAR")
+
+
+def test_rows_of_a_table_that_are_none_are_listed(tmp_path, lif):
+    cif = lif.to(fmt="cif").replace('"', "'")
+    text = f'cif,name\n"{cif}",one\n"{cif}",two,three,four\n"{cif}","\'=1+1"\n'
+    (tmp_path / "pool.csv").write_text(text)
+    pool = read_pool(tmp_path / "pool.csv", merge=False)
+    assert [candidate.properties["name"] for candidate in pool.candidates] == ["one", "=1+1"]
+    assert pool.rejects[0].source == "pool.csv:3"
+    assert "4 cells under 2 columns" in pool.rejects[0].reason
+
+
+def test_a_zip_is_a_pool_and_its_bad_members_are_listed(tmp_path, lif, li2o):
+    with zipfile.ZipFile(tmp_path / "pool.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/LiF.cif", lif.to(fmt="cif"))
+        archive.writestr("POSCAR-Li2O", li2o.to(fmt="poscar"))
+        archive.writestr("bad.cif", "nothing")
+        archive.writestr("bomb.cif", b"0" * 2**24)
+        archive.writestr("README", "not a crystal")
+    pool = read_pool(tmp_path / "pool.zip")
+    assert {candidate.formula for candidate in pool.candidates} == {"LiF", "Li2O"}
+    reasons = {reject.source: reject.reason for reject in pool.rejects}
+    assert set(reasons) == {"bad.cif", "bomb.cif"}
+    assert "unpacks to more than" in reasons["bomb.cif"]
+
+
+def test_pipes_and_links_in_a_folder_are_listed_without_waiting(tmp_path, lif):
+    lif.to(tmp_path / "good.cif")
+    os.mkfifo(tmp_path / "pipe.cif")
+    (tmp_path / "zero.cif").symlink_to("/dev/zero")
+    (tmp_path / "loop.cif").symlink_to(tmp_path / "loop.cif")
+    pool = read_pool(tmp_path)
+    assert [reject.source for reject in pool.rejects] == ["loop.cif", "pipe.cif", "zero.cif"]

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ssefw.analysis.readers.ase_trajectory import read_ase_trajectory
-from ssefw.analysis.readers.base import RawFrame, open_binary
+from ssefw.analysis.readers.base import RawFrame
 from ssefw.analysis.readers.collect import DEFAULT_MEMORY, collect_frames
 from ssefw.analysis.readers.espresso import read_espresso_md
 from ssefw.analysis.readers.lammps import read_lammps_dump
@@ -14,8 +14,16 @@ from ssefw.analysis.readers.xdatcar import read_xdatcar
 from ssefw.analysis.readers.xyz import read_extxyz
 from ssefw.analysis.trajectory import Frames
 from ssefw.errors import DataError
+from ssefw.files import open_input
 
-__all__ = ["FORMATS", "RawFrame", "guess_format", "read_frames", "stream_frames"]
+__all__ = [
+    "FORMATS",
+    "RawFrame",
+    "guess_format",
+    "read_frames",
+    "stream_frames",
+    "told_temperatures",
+]
 
 FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
@@ -53,7 +61,7 @@ def read_frames(
     paths: str | Path | Sequence[str | Path],
     *,
     timestep: float | None = None,
-    stride: int = 1,
+    stride: int | None = None,
     file_format: str | None = None,
     types: Sequence[str] = (),
     memory: int = DEFAULT_MEMORY,
@@ -69,9 +77,10 @@ def read_frames(
         One file, or the segments of one run. What a segment repeats of the one before, as far as
         the files tell the time, is left out; missing time becomes a break.
     timestep
-        Step of the integrator in fs, where the files do not tell.
+        Step of the integrator in fs; needed where the files do not tell, refused where it
+        contradicts them.
     stride
-        Integration steps between frames, where the files do not tell.
+        Integration steps between frames, likewise.
     file_format, types
         As for `stream_frames`.
     memory
@@ -94,10 +103,31 @@ def read_frames(
     )
 
 
+def told_temperatures(
+    paths: Sequence[Path], *, file_format: str | None = None, types: Sequence[str] = ()
+) -> tuple[float, ...]:
+    """Return the temperature (K) that the thermostat of each file's run aims at.
+
+    Raises
+    ------
+    DataError
+        If a file does not tell.
+    """
+    found = []
+    for path in paths:
+        first = next(stream_frames(path, file_format=file_format, types=types), None)
+        if first is None or first.set_temperature is None:
+            raise DataError(
+                f"{path} does not tell the temperature of its run; give it in K (--temperature)."
+            )
+        found.append(first.set_temperature)
+    return tuple(found)
+
+
 def guess_format(path: Path) -> str:
     """Return the format that the first bytes of a file, or else its name, speak for."""
-    with open_binary(path) as stream:
-        head = stream.read(_BEGINNINGS)
+    with open_input(path) as file:
+        head = file.head(_BEGINNINGS)
     if not head:
         raise DataError(f"{path} is empty.")
     name = path.name.lower()

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from ase.data import chemical_symbols
 
 from ssefw.analysis.readers.base import RawFrame
 from ssefw.analysis.trajectory import Frames
 from ssefw.errors import DataError
+from ssefw.files import printable
 
 __all__ = ["DEFAULT_MEMORY", "collect_frames"]
 
@@ -16,8 +18,16 @@ FloatArray = npt.NDArray[np.float64]
 
 DEFAULT_MEMORY = 256 * 2**20
 BLOCK = 64
+ELEMENTS = frozenset(chemical_symbols[1:]) | {"D", "T"}
+"""Symbols of elements, and of the isotopes of hydrogen."""
+SMALLEST_ATOM = 0.5
+"""A^3; atoms in the densest crystals take ten times as much."""
+LARGEST_CELL = 1e15
+"""A^3: ten microns along each side."""
 SEAM_JUMP = 1.0
 """Root-mean-square step in angstrom across the seam of two files that means missing time."""
+ROUNDING = 0.05
+"""How far times that are printed with few digits may be off, of the time between two frames."""
 SHORTEST_STEP = 0.05
 """Time step in fs below which its unit was mistaken."""
 
@@ -76,10 +86,13 @@ class _Kept:
 
 @dataclass
 class _Clock:
-    """Tells repeated, missing and continued frames apart, from the times that files give."""
+    """Tells repeated, missing and continued frames apart, from the times that files give.
+
+    What was given and what a file tells must agree.
+    """
 
     given: float | None
-    stride: int
+    stride: int | None
     spacing: float | None = None
     last: float | None = None
     elapsed: float = 0.0
@@ -94,21 +107,21 @@ class _Clock:
 
     def accept(self, raw: RawFrame, name: str) -> tuple[bool, bool]:
         """Return whether to take a frame, and whether time is missing before it."""
-        step = self.given or raw.timestep
+        if self.given and raw.timestep and not _are_alike(self.given, raw.timestep):
+            raise DataError(
+                f"{name} says that its time step is {raw.timestep:g} fs, and {self.given:g} fs was "
+                "given. Leave the time step out, or correct it."
+            )
         time = self.time_of(raw)
         if time is None:
-            if raw.step is not None or step is None:
+            spacing = self._told(raw, name)
+            self.spacing = self.spacing or spacing
+            if abs(spacing - self.spacing) > 1e-6 * self.spacing:
                 raise DataError(
-                    f"{name} does not tell the time between its frames; give the time step of the "
-                    "integrator in fs (and the steps between frames)."
-                )
-            self.spacing = self.spacing or step * self.stride
-            if abs(step * self.stride - self.spacing) > 1e-6 * self.spacing:
-                raise DataError(
-                    f"{name} has a frame every {step * self.stride:g} fs, the file before every "
+                    f"{name} has a frame every {spacing:g} fs, the file before every "
                     f"{self.spacing:g} fs; analyse them apart or join them as Frames."
                 )
-            return True, False
+            return True, raw.follows_gap
         if self.last is None:
             self.last = time
             return True, False
@@ -116,6 +129,7 @@ class _Clock:
         if gap <= 1e-6 * max(self.spacing or 0.0, 1e-3):
             return False, False
         if self.spacing is None:
+            self._check_spacing(gap, raw, name)
             self.spacing = gap
         self.last = time
         # Printed times are rounded; half a spacing is not rounding.
@@ -130,6 +144,36 @@ class _Clock:
         self.n_elapsed += 1
         return True, False
 
+    def _told(self, raw: RawFrame, name: str) -> float:
+        """Return the time between frames where no frame tells its own."""
+        step, stride = self.given or raw.timestep, self.stride or raw.stride
+        if raw.stride and self.stride and raw.stride != self.stride:
+            raise DataError(
+                f"{name} has a frame every {raw.stride} steps of the run, and a stride of "
+                f"{self.stride} was given. Leave the stride out."
+            )
+        if step is None or raw.step is not None:
+            raise DataError(
+                f"{name} does not tell the time between its frames; give the time step of the "
+                "integrator in fs, and the steps between frames (--timestep and --stride)."
+            )
+        if stride is None:
+            raise DataError(
+                f"{name} does not tell how many steps lie between its frames; give them beside the "
+                "time step (--stride: NBLOCK of VASP, 1 if every step was written)."
+            )
+        return step * stride
+
+    def _check_spacing(self, gap: float, raw: RawFrame, name: str) -> None:
+        """Refuse a step and stride that contradict the times of the frames."""
+        step = self.given or raw.timestep
+        if step and self.stride and abs(step * self.stride - gap) > ROUNDING * gap:
+            raise DataError(
+                f"The frames of {name} are {gap:g} fs apart by what it tells, and {step:g} fs with "
+                f"a stride of {self.stride} would be {step * self.stride:g} fs. Leave the stride "
+                "out, or correct it."
+            )
+
     @property
     def mean_spacing(self) -> float | None:
         """Time between frames in fs, the rounding of printed times averaged out."""
@@ -141,7 +185,7 @@ def collect_frames(
     *,
     names: Sequence[str],
     timestep: float | None,
-    stride: int,
+    stride: int | None,
     memory: int,
 ) -> Frames:
     """Follow atoms across the cell and keep frames as densely as memory permits.
@@ -155,12 +199,42 @@ def collect_frames(
             f"the time step is in fs, and {timestep} fs is shorter than dynamics of ions need; "
             f"if it was in ps (metal units of LAMMPS), give {1000.0 * timestep:g}."
         )
-    if stride < 1:
+    if stride is not None and stride < 1:
         raise DataError(f"frames are at least one step apart, got a stride of {stride}.")
     run = _Run(_Clock(timestep, stride), memory)
     for stream, name in zip(streams, names, strict=True):
         run.add_file(stream, name)
     return run.frames(names)
+
+
+def _check_species(species: Sequence[str], name: str) -> None:
+    unknown = sorted(set(species) - ELEMENTS)
+    if unknown:
+        raise DataError(
+            f"{name}: {printable(unknown[0])!r} is no element. Give element symbols"
+            " (--types, in the order of the types) or correct the file."
+        )
+    if not species:
+        raise DataError(f"{name} holds no atoms.")
+
+
+def _check_lattice(raw: RawFrame, name: str, frame: int) -> None:
+    """Refuse cells that are flat, no numbers, or far too small for their atoms."""
+    a, b, c = raw.lattice.tolist()
+    volume = abs(
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        - a[1] * (b[0] * c[2] - b[2] * c[0])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+    if not SMALLEST_ATOM * len(raw.species) <= volume < LARGEST_CELL:
+        raise DataError(
+            f"{name}, frame {frame}: its cell has a volume of {volume:.3g} A^3 for "
+            f"{len(raw.species)} atoms. The file is damaged there, or is not in angstrom."
+        )
+
+
+def _are_alike(one: float, other: float) -> bool:
+    return abs(one - other) <= 1e-3 * max(one, other)
 
 
 class _Run:
@@ -174,6 +248,8 @@ class _Run:
         self.number = -1
         self.waiting: list[tuple[RawFrame, bool]] = []
         self.inverse: tuple[FloatArray, FloatArray] | None = None
+        self.set_temperature: float | None = None
+        self.last_lattice: FloatArray | None = None
 
     def add_file(self, stream: Iterator[RawFrame], name: str) -> None:
         n_frames = 0
@@ -192,12 +268,24 @@ class _Run:
 
     def _check(self, raw: RawFrame, name: str) -> None:
         if not self.species:
+            _check_species(raw.species, name)
             self.species = raw.species
         elif raw.species is not self.species and raw.species != self.species:
             raise DataError(
                 f"{name}: atoms change between frames, from {len(self.species)} to "
                 f"{len(raw.species)} atoms or to another order; read runs of one cell only."
             )
+        told = raw.set_temperature
+        if told is not None and self.set_temperature is None:
+            self.set_temperature = told
+        elif told is not None and told != self.set_temperature:
+            raise DataError(
+                f"{name} has frames of {self.set_temperature:g} K and of {told:g} K; an analysis "
+                "is of one run. Give a file for each temperature."
+            )
+        if raw.lattice is not self.last_lattice:
+            _check_lattice(raw, name, self.number + 2 + len(self.waiting))
+            self.last_lattice = raw.lattice
         if not np.isfinite(raw.coords.sum()):
             raise DataError(
                 f"{name} holds a position that is not a number, in the frame after "
@@ -292,4 +380,5 @@ class _Run:
             temperatures=temperatures if np.isfinite(temperatures).all() else None,
             breaks=tuple(breaks),
             is_unwrapped=True,
+            set_temperature=self.set_temperature,
         )

@@ -8,9 +8,14 @@ from pydantic import ValidationError
 
 from ssefw.campaigns.file.campaign import CampaignSpec
 from ssefw.errors import ConfigurationError
+from ssefw.files import expand_user, read_text
+from ssefw.files.yaml_text import load_yaml
 from ssefw.mistakes import mistakes_in
 
 __all__ = ["read_campaign"]
+
+LARGEST_CAMPAIGN = 2**20
+"""Bytes; a file with a hundred structures written into it has less."""
 
 
 def read_campaign(path: Path) -> CampaignSpec:
@@ -22,19 +27,8 @@ def read_campaign(path: Path) -> CampaignSpec:
         If it is missing, no YAML, or keys or values are wrong; the message has a line for each
         with file and line, unknown keys first.
     """
-    try:
-        text = path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise ConfigurationError(f"Cannot read the campaign file {path}: {reason}.") from error
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise ConfigurationError(f"{where}: this is not valid YAML ({problem}).") from error
+    text = read_text(path, largest=LARGEST_CAMPAIGN, error=ConfigurationError)
+    content, node = load_yaml(text, name=str(path))
     if not isinstance(content, dict):
         raise ConfigurationError(
             f"{path} is not a campaign: it must have the keys campaign, pool and md (or neb). "
@@ -58,19 +52,23 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
     """Make paths relative to the campaign file, wherever the command was started."""
     pool, screen = spec.pool, spec.screen
     if pool.path is not None:
-        pool = pool.model_copy(update={"path": folder / pool.path.expanduser()})
+        pool = pool.model_copy(update={"path": _place(folder, pool.path)})
     if screen is not None:
-        update = {"model": folder / screen.model.expanduser()}
+        update = {"model": _place(folder, screen.model)}
         if screen.phases is not None:
-            update["phases"] = folder / screen.phases.expanduser()
+            update["phases"] = _place(folder, screen.phases)
         screen = screen.model_copy(update=update)
     feedback = spec.feedback
     if feedback is not None:
         # A name that is no file is that of a set that comes with ssefw or a package.
-        files = ((name, folder / Path(name).expanduser()) for name in feedback.labels)
+        files = ((name, _place(folder, name)) for name in feedback.labels)
         labels = tuple(str(path.resolve()) if path.exists() else name for name, path in files)
         feedback = feedback.model_copy(update={"labels": labels})
     return spec.model_copy(update={"pool": pool, "screen": screen, "feedback": feedback})
+
+
+def _place(folder: Path, path: Path | str) -> Path:
+    return folder / expand_user(path, error=ConfigurationError)
 
 
 def _twice(node: yaml.Node | None) -> yaml.Node | None:

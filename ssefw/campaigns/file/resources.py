@@ -46,6 +46,21 @@ class ResourcesSpec(Block):
             raise ValueError('write it as "H:MM:SS" or "D-HH:MM:SS", with the quotes')
         return walltime
 
+    @field_validator("queue", "account")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        if name is not None and not re.fullmatch(r"[\w.@:+,/=-]+", name):
+            raise ValueError("is one word of letters, digits and . _ - + : , / = @")
+        return name
+
+    @field_validator("directives")
+    @classmethod
+    def _lines(cls, directives: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for line in directives or ():
+            if not line.isprintable() or not line.strip():
+                raise ValueError(f"each is one line of the job script's head, got {line!r}")
+        return directives
+
     @property
     def minutes(self) -> int | None:
         """The walltime, rounded up to minutes."""

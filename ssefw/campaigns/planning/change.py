@@ -22,7 +22,7 @@ from ssefw.makers import CandidateMaker
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Change", "change_of", "retire"]
+__all__ = ["Change", "change_of", "maker_of", "retire"]
 
 BUSY = ("RUNNING", "RESERVED")
 NO_NUMBER = ("campaign", "pool", "filters", "screen", "resources", "budget")
@@ -79,7 +79,7 @@ def change_of(plan: Plan, connection: Connection) -> Change | None:
         campaign=name,
         key=key,
         settings=tuple(_differences(record.spec, plan.spec.model_dump(mode="json"))),
-        stages=tuple(_stages(_old_maker(record), plan.maker, done)),
+        stages=tuple(_stages(maker_of(record), plan.maker, done)),
     )
 
 
@@ -140,7 +140,7 @@ def _rename(connection: Connection, campaign: str, name: str | None) -> None:
         collection.update_many({field: campaign}, {"$set": {field: name}})
 
 
-def _old_maker(record: CampaignRecord) -> CandidateMaker | None:
+def maker_of(record: CampaignRecord) -> CandidateMaker | None:
     """Return the maker of a record, if this version still understands its settings."""
     try:
         # An engine's block may name only what belongs to its code; a record has all with defaults.

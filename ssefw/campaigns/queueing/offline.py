@@ -29,9 +29,11 @@ import jobflow
 from fireworks import Firework, FWAction, FWorker
 from jobflow import Job
 
+from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.lost import MAX_LOSSES, Lost, give_back
 from ssefw.campaigns.running.worker_names import Worker
 from ssefw.campaigns.steering.holds import add_spending, without_held
+from ssefw.engines import noting_folder
 from ssefw.engines.stopping import stop_check
 from ssefw.store import Connection
 from ssefw.store.parcel import open_parcel, pack, unpack
@@ -289,7 +291,8 @@ def _run(parcel: Path) -> None:
     (task,) = firework.tasks
     task.fw_id = firework.fw_id
     try:
-        action, state = task.run_task(dict(firework.spec)), "COMPLETED"
+        with noting_folder(parcel / RUN_FOLDER):
+            action, state = task.run_task(dict(firework.spec)), "COMPLETED"
     except Exception:  # noqa: BLE001 - the job failed, whatever the reason; the worker goes on
         trace = {"_stacktrace": traceback.format_exc(), "_details": None}
         action, state = FWAction(stored_data={"_exception": trace}, exit=True), "FIZZLED"

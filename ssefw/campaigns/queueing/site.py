@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.campaigns.file import ResourcesSpec
 from ssefw.errors import ConfigurationError, LaunchError
+from ssefw.files import read_text
+from ssefw.files.yaml_text import load_yaml
 from ssefw.mistakes import mistakes_in
 from ssefw.schedulers import SCHEDULERS, Resources, Scheduler
 from ssefw.settings import Settings, settings_file
@@ -30,6 +32,8 @@ __all__ = [
 ]
 
 QUEUE_FILE = "queue.yaml"
+LARGEST_SITE = 2**18
+"""Bytes of a file with a few dozen lines."""
 
 
 class Limits(BaseModel):
@@ -116,7 +120,7 @@ class Site(BaseModel):
                 *(f"export {key}={shlex.quote(value)}" for key, value in exports.items()),
                 f"cd {shlex.quote(str(log.parent))}",
                 self.setup.rstrip(),
-                f"exec {shlex.join([sys.executable, '-m', 'ssefw', *arguments])}",
+                f"exec {shlex.join([sys.executable, '-P', '-m', 'ssefw', *arguments])}",
                 "",
             ]
         )
@@ -138,14 +142,11 @@ def read_site(folder: Path | None = None) -> Site:
         If a key or value is wrong.
     """
     path = (folder or site_folder()) / QUEUE_FILE
-    try:
-        return parse_site(path.read_text(), path)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise LaunchError(
             f"There is no {path}: write one with `ssefw init-site slurm` (or pbs, lsf)."
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"Cannot read {path}: {error}") from error
+        )
+    return parse_site(read_text(path, largest=LARGEST_SITE, error=ConfigurationError), path)
 
 
 def parse_site(text: str, path: Path) -> Site:
@@ -156,10 +157,9 @@ def parse_site(text: str, path: Path) -> Site:
     ConfigurationError
         If a key or value is wrong.
     """
+    content, _ = load_yaml(text, name=str(path))
     try:
-        return Site.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"Cannot read {path}: {error}") from error
+        return Site.model_validate(content)
     except ValidationError as error:
         said = [f"{path}: {what}" for _, what in mistakes_in(error, Site)]
         raise ConfigurationError(*said) from error

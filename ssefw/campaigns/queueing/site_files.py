@@ -1,12 +1,12 @@
 """The files of a new site, with comments for whoever opens them first."""
 
-import shlex
-import sys
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
+from ssefw.campaigns.queueing.keepers import keeper_files
 from ssefw.campaigns.queueing.site import write_private
 from ssefw.errors import LaunchError
 from ssefw.store import Address
@@ -21,10 +21,10 @@ resources:                # a campaign file may ask for other resources stage by
   tasks_per_node: {tasks}       # MPI ranks of each node
   cpus_per_task: {threads}        # threads of each rank
   gpus_per_node: {gpus}
-  walltime: "{walltime}"    # H:MM:SS or D-HH:MM:SS; runs that need longer go on in the next job
-  queue: {queue}             # Slurm's partition; null is the site's default
+  walltime: {walltime}    # H:MM:SS or D-HH:MM:SS; runs that need longer go on in the next job
+  queue: {queue}             # {queue_word}; null is the site's default
   account: {account}           # who pays; null is your default
-  directives: []          # any other option, as the manual writes it: ["--constraint=cpu"]
+  directives: []          # any other option, as the manual writes it: {directive}
 limits:
   jobs: {jobs}                # in the queue at a time, waiting and running
   waiting: {waiting}              # of these, waiting
@@ -34,6 +34,13 @@ offline: {offline}            # true: compute nodes reach no database, jobs go t
 setup: |                  # shell lines before the worker starts
   # module load vasp/6.4
 """
+
+WORDS = {
+    "slurm": ("the partition", '["--constraint=cpu"]'),
+    "pbs": ("the queue", '["-l place=excl"]'),
+    "lsf": ("the queue", """['-R "span[hosts=1]"']"""),
+}
+"""What each scheduler calls its queues, and an option of it as an example."""
 
 SETTINGS = """\
 # Where ssefw keeps results and finds programs on this site. Readable by you only: the store's
@@ -52,36 +59,6 @@ FW_CONFIG = """\
 CONFIG_FILE_DIR: .
 PING_TIME_SECS: 300
 RUN_EXPIRATION_SECS: 1200
-"""
-
-
-TMUX = """\
-#!/bin/bash
-# Keep the launcher running after you log out: bash launcher.sh. Look at it: tmux attach -t ssefw
-tmux new-session -d -s ssefw "{variables} {command} --stay 2>&1 | tee -a {log}"
-"""
-
-CRON = """\
-# A line for `crontab -e` on a login node without tmux or systemd: one look every five minutes.
-# cron starts few programs of its own: a login shell finds those of the queue.
-*/5 * * * * /bin/bash -lc '{variables} {command} --once' >> {log} 2>&1
-"""
-
-SERVICE = """\
-# Copy to ~/.config/systemd/user/ssefw.service, then:
-#   systemctl --user enable --now ssefw; loginctl enable-linger
-[Unit]
-Description=Keep the queue fed with jobs of ssefw
-
-[Service]
-ExecStart=/bin/bash -lc 'exec env {variables} {command} --stay'
-Restart=on-failure
-RestartSec=60
-# What is in the queue goes on without the launcher.
-KillMode=process
-
-[Install]
-WantedBy=default.target
 """
 
 
@@ -123,13 +100,16 @@ def site_files(answers: SiteAnswers, folder: Path) -> dict[str, str]:
     """
     if answers.offline:
         Address(answers.store).without_server()
+    queue_word, directive = WORDS[answers.scheduler]
     queue = QUEUE.format(
         scheduler=answers.scheduler,
+        queue_word=queue_word,
+        directive=directive,
         nodes=answers.nodes,
         tasks=answers.tasks_per_node,
         threads=answers.cpus_per_task,
         gpus=answers.gpus_per_node,
-        walltime=answers.walltime,
+        walltime=_text(answers.walltime),
         queue=_word(answers.queue),
         account=_word(answers.account),
         jobs=answers.jobs,
@@ -146,23 +126,9 @@ def site_files(answers: SiteAnswers, folder: Path) -> dict[str, str]:
     }
     if answers.store.startswith("mongodb"):
         name = answers.store.partition("?")[0].rpartition("/")[2] or "ssefw"
-        files["my_launchpad.yaml"] = LAUNCHPAD.format(host=_word(answers.store), name=name)
+        files["my_launchpad.yaml"] = LAUNCHPAD.format(host=_word(answers.store), name=_word(name))
         files["FW_config.yaml"] = FW_CONFIG
-    return files | _keepers(folder.absolute())
-
-
-def _keepers(folder: Path) -> dict[str, str]:
-    """Return what keeps a launcher running on a login node."""
-    words = {
-        "variables": f"SSEFW_SETTINGS={shlex.quote(str(folder / 'settings.yaml'))}",
-        "command": shlex.join([sys.executable, "-m", "ssefw", "launch"]),
-        "log": shlex.quote(str(folder / "launcher.log")),
-    }
-    return {
-        "launcher.sh": TMUX.format(**words),
-        "launcher.cron": CRON.format(**words),
-        "launcher.service": SERVICE.format(**words),
-    }
+    return files | keeper_files(folder.absolute())
 
 
 def write_site(folder: Path, files: dict[str, str], *, overwrite: bool) -> list[Path]:
@@ -184,4 +150,11 @@ def write_site(folder: Path, files: dict[str, str], *, overwrite: bool) -> list[
 
 def _word(value: str | None) -> str:
     """Return a value as YAML writes it on one line."""
-    return yaml.safe_dump(value, width=10_000).partition("\n")[0]
+    if value is not None and not value.isprintable():
+        return _text(value)
+    return yaml.safe_dump(value, width=math.inf).partition("\n")[0]
+
+
+def _text(value: str) -> str:
+    """Return a text in double quotes, as YAML writes it on one line."""
+    return yaml.safe_dump(value, default_style='"', width=math.inf).partition("\n")[0]

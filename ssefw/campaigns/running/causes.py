@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssefw.campaigns.running.lost import INCIDENTS
+from ssefw.documents import Failure
 from ssefw.store import Connection
 
 __all__ = ["CAUSES", "CAUSE_NAMES", "Cause", "FailedJob", "failed_jobs", "retry_failed"]
@@ -34,7 +35,7 @@ def _cause(name: str, pattern: str, action: str, *, retries: int = 0) -> Cause:
     return Cause(name, re.compile(pattern, re.IGNORECASE), action, retries)
 
 
-OTHER = _cause("other", "", "Read the traceback: lpad get_fws -s FIZZLED -d all.")
+OTHER = _cause("other", "", "Read its traceback: ssefw log CANDIDATE --traceback.")
 KILLED = _cause(
     "killed",
     r"(?!)",
@@ -84,27 +85,47 @@ CAUSES = (
         r"AnalysisError",
         "The data do not support an answer: simulate longer or hotter.",
     ),
-    _cause("engine", r"EngineError", "Look into the run's folder, which the message names."),
+    _cause(
+        "engine",
+        r"EngineError",
+        "Look at its output: ssefw log CANDIDATE; then ssefw rerun, or leave the candidate out.",
+    ),
 )
+ERROR = re.compile(r"[A-Za-z_][\w.]*(Error|Exception|Interrupt|Warning|Exit): ?")
+"""How the last part of a traceback begins, which may go on over several lines."""
 CAUSE_NAMES = tuple(cause.name for cause in (*CAUSES, KILLED, OTHER))
 
 
 @dataclass(frozen=True)
 class FailedJob:
-    """A failed job with the last line of its traceback."""
+    """A failed job, and what it died of.
+
+    Attributes
+    ----------
+    message
+        The whole of it on one line, with what to do where the job knew.
+    run_folder
+        Where its calculation ran, if it got as far as having a folder.
+    traceback
+        Empty where its worker died.
+    """
 
     firework_id: int
     name: str
     candidate_id: str
     cause: Cause
     message: str
+    run_folder: str | None = None
+    traceback: str = ""
 
 
 def failed_jobs(connection: Connection, campaign: str) -> Iterator[FailedJob]:
     """Yield the failed jobs of a campaign."""
     wanted = {"fw_id": True, "name": True, "launches": True, "spec.candidate": True}
     query = {"spec.campaign": campaign, "state": "FIZZLED"}
-    for firework in connection.launchpad.fireworks.find(query, wanted):
+    fireworks = list(connection.launchpad.fireworks.find(query, wanted))
+    noted = list(connection.results.find(Failure, campaign=campaign)) if fireworks else []
+    for firework in fireworks:
         launches = firework["launches"]
         launch = None
         if launches:
@@ -112,14 +133,36 @@ def failed_jobs(connection: Connection, campaign: str) -> Iterator[FailedJob]:
                 {"launch_id": launches[-1]}, {"action.stored_data._exception": True}
             )
         trace = _traceback(launch or {})
-        lines = trace.strip().splitlines()
+        message = message_of(trace)
         yield FailedJob(
             firework_id=firework["fw_id"],
             name=firework["name"],
             candidate_id=firework["spec"].get("candidate", ""),
             cause=classify(trace),
-            message=lines[-1].strip() if lines else "its worker died",
+            message=message,
+            run_folder=next(
+                (
+                    note.directory
+                    for note in reversed(noted)
+                    if note.stage == firework["name"] and note.message in message
+                ),
+                None,
+            ),
+            traceback=trace,
         )
+
+
+def message_of(trace: str) -> str:
+    """Return the message of the error that a traceback ends with, on one line.
+
+    Errors of ssefw speak for themselves; others are called by their class.
+    """
+    lines = trace.strip().splitlines()
+    if not lines:
+        return "its worker died"
+    begin = next((k for k in range(len(lines) - 1, 0, -1) if ERROR.match(lines[k])), len(lines) - 1)
+    message = " ".join(" ".join(lines[begin:]).split())
+    return re.sub(r"^ssefw\.[\w.]+: ", "", message)
 
 
 def classify(trace: str) -> Cause:

@@ -11,16 +11,38 @@ from ssefw.campaigns.steering.holds import Hold, holds, spent
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
+from ssefw.processes import process_of
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["STAGES", "RunningMD", "Snapshot", "campaigns_in", "latest_record", "snapshot"]
+__all__ = [
+    "STAGES",
+    "STATE_WORDS",
+    "RunningMD",
+    "Snapshot",
+    "campaigns_in",
+    "latest_record",
+    "snapshot",
+]
 
 State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
 STAGES = ("bvse", "relax", "hops", "neb", "candidate", "ladder", "md", "diffusivity")
 """The first words of the names of jobs, in the order in which they come; others follow."""
+
+STATE_WORDS = {
+    "COMPLETED": "done",
+    "RUNNING": "running",
+    "RESERVED": "handed out",
+    "READY": "ready",
+    "WAITING": "waiting",
+    "PAUSED": "set aside",
+    "DEFUSED": "set aside",
+    "ARCHIVED": "set aside",
+    "FIZZLED": "failed",
+}
+"""What FireWorks calls the state of a job, and what people do."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +94,13 @@ class Snapshot:
     holds: tuple[Hold, ...] = ()
     core_hours: float = 0.0
     budget: float | None = None
+
+    def in_words(self) -> dict[tuple[str, str], int]:
+        """Return the number of jobs by stage and by what people call their state."""
+        found: Counter[tuple[str, str]] = Counter()
+        for (stage, state), count in self.stages.items():
+            found[stage, STATE_WORDS[state]] += count
+        return dict(found)
 
     def count(self, *states: str) -> int:
         """Return the number of jobs in any of the states."""
@@ -197,6 +226,9 @@ def _running(scratch: Path) -> Iterator[RunningMD]:
     for folder in sorted(scratch.glob("runs/*")):
         note = read_progress(folder)
         if note is None or time.time() - note["time"] > STALE_SECONDS:
+            continue
+        process = process_of(note.get("process", ""))
+        if process is not None and process.is_gone:
             continue
         step_ps = note["timestep"] / 1000.0
         rate = note["rate"]

@@ -17,7 +17,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
 @click.command(
     epilog="Example: ssefw analyze 600K/XDATCAR 900K/XDATCAR --temperature 600 --temperature 900 "
-    "--timestep 2 --figures plots"
+    "--timestep 2 --stride 10 --figures plots"
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -28,11 +28,11 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     "temperatures",
     type=TEMPERATURE,
     multiple=True,
-    required=True,
-    help="Temperature of the run; once for all files (segments of one run), or once a file.",
+    help="Temperature of the run: once for all files (segments of one run), or once a file.  "
+    "[default: what the files tell]",
 )
 @click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
-@click.option("--stride", type=COUNT, default=1, help="Time steps between frames.")
+@click.option("--stride", type=COUNT, help="Time steps between frames, if they do not tell.")
 @click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
 @click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")
 @click.option("--target", type=TEMPERATURE, default=300.0, help="Extrapolate to this.")
@@ -59,7 +59,7 @@ def command(
     specie: str,
     temperatures: tuple[float, ...],
     timestep: float | None,
-    stride: int,
+    stride: int | None,
     equilibration: float,
     level: float,
     target: float,
@@ -75,18 +75,23 @@ def command(
     """Find diffusivity and conductivity, with intervals, from trajectory files.
 
     Reads XDATCAR, vasprun.xml, ASE .traj, extended XYZ, LAMMPS dumps and output of pw.x, plain or
-    compressed, complete or cut off. Several temperatures give an Arrhenius fit.
+    compressed, complete or cut off. Several temperatures give an Arrhenius fit. What is given and
+    what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
+    tell both.
     """
     from rich.text import Text
 
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
-    from ssefw.analysis.readers import read_frames
-    from ssefw.analysis.runs import analysis_record, group_runs
+    from ssefw.analysis.readers import read_frames, told_temperatures
+    from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
     from ssefw.cli.console import errors
 
     if density and figures is None:
         raise click.UsageError("--density writes into the folder of --figures; name one.")
     found = []
+    kinds = tuple(filter(None, types.split(",")))
+    if not temperatures:
+        temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
         with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
             frames = read_frames(
@@ -94,8 +99,9 @@ def command(
                 timestep=timestep,
                 stride=stride,
                 file_format=file_format,
-                types=tuple(filter(None, types.split(","))),
+                types=kinds,
             )
+            check_temperature(run, frames)
             result = estimate_diffusivity(
                 frames,
                 specie=specie,

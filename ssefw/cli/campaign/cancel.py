@@ -2,8 +2,8 @@
 
 import click
 
+from ssefw.cli.campaign.held import release_of
 from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
-from ssefw.cli.held import release_of
 from ssefw.cli.options import opened, store_option
 
 

@@ -14,8 +14,9 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from ssefw.cli.campaign.failures import failure_lines
+from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
-from ssefw.cli.held import hold_line, worth_saying
 from ssefw.errors import LaunchError, SsefwError
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _conclude(
 ) -> int:
     """Learn from the outcomes where the campaign asks for it, and write the report."""
     from ssefw.campaigns.learning.rerank import rerank
+    from ssefw.campaigns.queueing.fleet import fleet
     from ssefw.campaigns.running.watch import snapshot
     from ssefw.report import write_report
 
@@ -104,6 +106,9 @@ def _conclude(
                 click.echo(_learned(done), err=True)
     path = write_report(connection, record.campaign, settings)
     now = snapshot(connection, record, settings.scratch_folder())
+    if now.failed:
+        for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
+            click.echo(line, err=True)
     click.echo(_summary(now, path), err=True)
     if now.failed:
         return JOBS_FAILED
@@ -127,34 +132,38 @@ def _work(
     quiet: bool,
 ) -> int:
     """Start workers and show how far they are until no job is left that may run."""
-    from ssefw.campaigns.running.leftovers import Leftovers
-    from ssefw.campaigns.running.lost import release_lost
+    from ssefw.campaigns.planning.needs import missing_for_rest
     from ssefw.campaigns.running.supervise import Crew, worker_count
+    from ssefw.campaigns.running.upkeep import Upkeep
     from ssefw.campaigns.running.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.report import write_report
 
     campaign = record.campaign
     scratch = settings.scratch_folder()
-    lost = release_lost(connection)
+    upkeep = Upkeep(connection, scratch)
+    lost = upkeep.look()
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()
-    crew, leftovers = Crew(settings, campaign), Leftovers()
+    crew = Crew(settings, campaign)
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
     if not now.is_idle:
+        if missing := missing_for_rest(record):
+            raise LaunchError(f"{' '.join(missing)} Nothing was started.")
         crew.start(workers or worker_count(settings), log=log)
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
             began = time.monotonic()
-            leftovers.mend(connection)
+            upkeep.look()
             show(snapshot(connection, record, scratch))
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
             click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
+    upkeep.tidy()
     now = snapshot(connection, record, scratch)
     if stop.is_set():
         click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
@@ -246,12 +255,13 @@ def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
             f"{_duration(run.seconds_left)} left",
         )
     stages = Table(box=None, pad_edge=False)
-    states = ("COMPLETED", "RUNNING", "READY", "WAITING", "FIZZLED")
+    states = ("done", "running", "ready", "waiting", "failed")
+    counted = now.in_words()
     stages.add_column("stage")
     for state in states:
-        stages.add_column(state.lower(), justify="right")
-    for stage in dict.fromkeys(stage for stage, _ in now.stages):
-        counts = [now.stages.get((stage, state), 0) for state in states]
+        stages.add_column(state, justify="right")
+    for stage in dict.fromkeys(stage for stage, _ in counted):
+        counts = [counted.get((stage, state), 0) for state in states]
         stages.add_row(stage, *(str(count) if count else "" for count in counts))
     return Group(bars, stages)
 

@@ -21,6 +21,8 @@ def command(
 ) -> None:
     """Make failed jobs ready again; they go on from the frames they have."""
     from ssefw.campaigns.running.causes import CAUSE_NAMES
+    from ssefw.campaigns.running.jobs import called
+    from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.control import failed_in, rerun
 
     if cause is not None and cause not in CAUSE_NAMES:
@@ -30,7 +32,9 @@ def command(
         jobs = failed_in(connection, part, cause=cause)
         if not dry_run:
             rerun(connection, jobs)
+        names = called(latest_record(connection, part.campaign))
     for job in jobs:
-        click.echo(f"{job.name} of {job.candidate_id}: {job.cause.name}, {job.message}")
+        formula = names.get(job.candidate_id, job.candidate_id)
+        click.echo(f"{job.name} of {formula}: {job.cause.name}, {job.message}")
     verb = "would be" if dry_run else "are"
     click.echo(f"{len(jobs)} jobs {verb} ready to run again.", err=True)

@@ -45,8 +45,8 @@ def command(
     """
     from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.budget import lift_budget
+    from ssefw.cli.campaign.held import hold_line, worth_saying
     from ssefw.cli.campaign.progress import work_to_the_end
-    from ssefw.cli.held import hold_line, worth_saying
     from ssefw.engines.stopping import stop_event
 
     if is_all and (candidates or stage):
@@ -78,8 +78,8 @@ def _lift(
 ) -> "list[Hold]":
     """Lift what was asked for; a part that was named must be held by itself."""
     from ssefw.campaigns.steering.holds import holds, lift, lift_part
+    from ssefw.cli.campaign.held import release_of
     from ssefw.cli.campaign.parts import named_part
-    from ssefw.cli.held import release_of
     from ssefw.errors import LaunchError
 
     if not (candidates or stage):

@@ -25,12 +25,16 @@ def command(file: Path, workers: int | None, *, quiet: bool) -> int:
     4 what is left is paused or beyond the budget, 130 interrupted.
     """
     from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.needs import missing_for
     from ssefw.campaigns.planning.plan import make_plan
     from ssefw.campaigns.running.launch import submit
     from ssefw.cli.campaign.progress import submitting, work_to_the_end
     from ssefw.engines.stopping import stop_event
+    from ssefw.errors import LaunchError
 
     plan = make_plan(read_campaign(file))
+    if missing := missing_for(plan):
+        raise LaunchError(f"{' '.join(missing)} Nothing was submitted.")
     with opened(create=True, stop=stop_event()) as connection:
         with submitting(len(plan.candidates), quiet=quiet) as progress:
             done = submit(plan, connection, progress=progress)

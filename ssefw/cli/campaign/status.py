@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.held import hold_line, hold_record, worth_saying
+from ssefw.cli.campaign.failures import failure_lines, failure_record
+from ssefw.cli.campaign.held import hold_line, hold_record, worth_saying
 from ssefw.cli.numbers import INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from ssefw.campaigns.queueing.fleet import Fleet
     from ssefw.campaigns.running.watch import RunningMD, Snapshot
     from ssefw.documents import CampaignRecord
-
-SHOWN = 3
 
 
 @click.command(epilog="Example: ssefw status --watch --store demo")
@@ -45,7 +44,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                         "state": moment.state,
                         "jobs": [
                             {"stage": stage, "state": state, "count": count}
-                            for (stage, state), count in sorted(moment.stages.items())
+                            for (stage, state), count in moment.in_words().items()
                         ],
                         "failed": [
                             {"candidate_id": candidate, "job": job}
@@ -62,6 +61,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                                 "cause": group.cause.name,
                                 "count": len(group.jobs),
                                 "action": group.cause.action,
+                                "jobs": [failure_record(job, record) for job in group.jobs],
                             }
                             for group in queued.failures
                         ],
@@ -70,7 +70,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
                 )
             else:
                 for line, style in _stuck_first(moment, queued, record):
-                    console().print(line, style=style, highlight=False)
+                    console().print(line, style=style, highlight=False, soft_wrap=True)
                 console().print(view(moment, record))
                 for line in _spending(moment, queued):
                     console().print(line, highlight=False)
@@ -111,12 +111,7 @@ def _stuck_first(
     now: "Snapshot", queued: "Fleet", record: "CampaignRecord"
 ) -> Iterator[tuple[str, str]]:
     """Yield what wants a person's attention."""
-    for group in queued.failures:
-        yield f"{len(group.jobs)} failed: {group.cause.name}. {group.cause.action}", "bold red"
-        for job in group.jobs[:SHOWN]:
-            yield f"  {job.name} of {job.candidate_id}: {job.message[:120]}", "red"
-        if len(group.jobs) > SHOWN:
-            yield f"  and {len(group.jobs) - SHOWN} more", "red"
+    yield from failure_lines(queued.failures, record)
     for item in worth_saying(now.holds, is_done=now.is_done):
         yield hold_line(item, record), "yellow"
 

@@ -25,9 +25,10 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
     from ssefw.campaigns.planning.plan import make_plan
     from ssefw.campaigns.running.launch import submit
     from ssefw.cli.campaign.progress import submitting
-    from ssefw.cli.options import changed
+    from ssefw.cli.options import changed, warn_of_missing
 
     plan = make_plan(read_campaign(file))
+    warn_of_missing(plan)
     if dry_run:
         if change := changed(plan):
             click.echo(str(change))

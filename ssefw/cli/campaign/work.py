@@ -36,11 +36,18 @@ def command(
 
     SIGTERM, SIGINT, SIGUSR1 and the end of the allocation lead to a stop at the next chunk of
     frames; the rest of that run is then ready for another worker.
-    """
-    from ssefw.campaigns.running.launch import work
-    from ssefw.campaigns.running.lost import release_lost
-    from ssefw.engines.stopping import install_signal_handlers
 
+    The exit code is 0 also where jobs have failed: these are on record and no fault of the worker.
+    """
+    from ssefw.campaigns.running.lost import release_lost
+    from ssefw.campaigns.running.worker import work
+    from ssefw.campaigns.steering.holds import holds
+    from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
+
+    if click.get_current_context().find_root().obj.is_own:
+        drop_what_cannot_be_written()
+        end_with_main_thread()
     patience = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()
@@ -54,5 +61,9 @@ def command(
         ours = ours.model_copy(update={"category": category})
     with opened(stop=stop, at_once=False) as connection:
         release_lost(connection)
-        count = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
-    click.echo(f"{count} jobs run.", err=True)
+        done = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
+        left = holds(connection, campaign)
+    failed = f", {done.failed} failed: see `ssefw jobs --failed`" if done.failed else ""
+    click.echo(f"{done.jobs} jobs run{failed}.", err=True)
+    if left and not done.jobs:
+        click.echo("Some are held: `ssefw status` says which and how to go on.", err=True)

@@ -1,10 +1,15 @@
 """``ssefw pool``: look at a pool before it is used."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from ssefw.cli.numbers import COUNT, LENGTH, SEED
 from ssefw.cli.options import json_option, print_json
+
+if TYPE_CHECKING:
+    from ssefw.documents import Candidate, Orderings, OrderingSettings
 
 
 @click.group()
@@ -50,27 +55,140 @@ def show(path: Path, *, as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Stop at the first entry that cannot be read.")
 @json_option
 def check(path: Path, *, strict: bool, as_json: bool) -> int:
-    """Say what of a pool is there twice and what cannot be read; exit code 1 if anything cannot."""
+    """Say what of a pool is there twice and what cannot be read; exit code 1 if anything cannot.
+
+    Of each disordered crystal it says how it would be ordered, or why it cannot be.
+    """
     import logging
 
     from ssefw.data import read_pool
+    from ssefw.documents import Orderings, OrderingSettings
 
     # What cannot be read is the answer here; elsewhere it is a warning.
     logging.getLogger("ssefw.data.pools").setLevel(logging.ERROR)
     pool = read_pool(path, strict=strict)
+    disordered = [c for c in pool.candidates if not c.structure.is_ordered]
+    orders = (
+        (candidate, _order(candidate, OrderingSettings(number=1))) for candidate in disordered
+    )
     if as_json:
         for reject in pool.rejects:
             print_json({"source": reject.source, "problem": "unreadable", "reason": reject.reason})
         for source, kept in pool.merged:
             print_json({"source": source, "problem": "duplicate", "of": kept})
+        for candidate, found in orders:
+            print_json({"source": candidate.source, "disordered": True, **_order_record(found)})
     else:
         for reject in pool.rejects:
             click.echo(f"unreadable: {reject.reason}")
         for source, kept in pool.merged:
             click.echo(f"duplicate: {source} is {kept}")
+        for candidate, found in orders:
+            told = _order_line(found) if isinstance(found, Orderings) else found
+            click.echo(f"disordered: {candidate.source}: {told}")
         click.echo(
             f"{len(pool.candidates)} candidates, {len(pool.rejects)} unreadable, "
-            f"{len(pool.merged)} duplicates",
+            f"{len(pool.merged)} duplicates, {len(disordered)} disordered",
             err=True,
         )
     return int(bool(pool.rejects))
+
+
+@command.command("order", epilog="Example: ssefw pool order LGPS.cif --number 5 -o cells/")
+@click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--number", "-n", default=3, show_default=True, type=COUNT)
+@click.option(
+    "--choose",
+    type=click.Choice(["lowest", "sampled", "random"]),
+    default="sampled",
+    show_default=True,
+    help="Of lowest electrostatic energy, drawn by Boltzmann weight, or any.",
+)
+@click.option(
+    "--min-length", default=10.0, show_default=True, type=LENGTH, help="Between faces, A."
+)
+@click.option("--max-atoms", default=400, show_default=True, type=COUNT)
+@click.option("--ion", default="Li", show_default=True, help="What takes up left-over charge.")
+@click.option("--seed", default=0, show_default=True, type=SEED)
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder of the cells."
+)
+@json_option
+def order(  # one argument for each option
+    paths: tuple[Path, ...],
+    *,
+    number: int,
+    choose: Literal["lowest", "sampled", "random"],
+    min_length: float,
+    max_atoms: int,
+    ion: str,
+    seed: int,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Write ordered cells of disordered crystals as CIF, with a table; exit code 1 if one has none.
+
+    PATHS are structure files, folders or tables. The cells are the smallest neutral ones that hold
+    whole atoms; the same seed gives the same cells, and a larger number keeps the first.
+    """
+    from ssefw.data import read_pool
+    from ssefw.data.orderings import write_orderings
+    from ssefw.documents import OrderingSettings
+
+    wanted = OrderingSettings(
+        number=number,
+        choose=choose,
+        min_length=min_length,
+        max_atoms=max_atoms,
+        mobile=ion,
+        seed=seed,
+    )
+    found, refused = [], 0
+    for path in paths:
+        for candidate in read_pool(path).candidates:
+            orderings = _order(candidate, wanted)
+            if isinstance(orderings, str):
+                click.echo(f"{candidate.source}: {orderings}", err=True)
+                refused += 1
+                continue
+            found.append((candidate, orderings))
+            if as_json:
+                print_json({"source": candidate.source, **_order_record(orderings)})
+            else:
+                click.echo(f"{candidate.source}: {_order_line(orderings)}")
+                for ordering in orderings.orderings:
+                    click.echo(f"  {ordering.index}: {1000 * ordering.above_lowest:8.2f} meV/atom")
+            for warning in orderings.warnings:
+                click.echo(f"{candidate.source}: {warning}", err=True)
+    if output is not None:
+        n_files = write_orderings(found, output)
+        click.echo(f"{n_files} cells and orderings.csv in {output}", err=True)
+    return int(bool(refused))
+
+
+def _order(candidate: "Candidate", settings: "OrderingSettings") -> "Orderings | str":
+    """Return the orderings of a candidate, or why there are none."""
+    from ssefw.data.orderings import order_crystal
+    from ssefw.errors import DataError
+
+    try:
+        return order_crystal(candidate.structure, settings)
+    except DataError as error:
+        return str(error)
+
+
+def _order_record(found: "Orderings | str") -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"ordered": False, "reason": found}
+    record = found.model_dump(mode="json", exclude={"orderings"})
+    cells = [o.model_dump(mode="json", exclude={"structure"}) for o in found.orderings]
+    return {"ordered": True, **record, "orderings": cells}
+
+
+def _order_line(found: "Orderings") -> str:
+    formula = "".join(f"{e}{n}" for e, n in found.composition.items())
+    changes = ", ".join(f"{e} {n:+.2f}" for e, n in found.changes.items() if abs(n) >= 0.005)
+    changed = f"{found.error:.2%} of the atoms changed ({changes})" if changes else "as reported"
+    return (
+        f"{found.formula} as {formula}, {found.n_atoms} atoms, {found.width:.1f} A wide, {changed}"
+    )

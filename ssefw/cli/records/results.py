@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.asked import understood, why_nothing
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import json_option, opened, print_json, store_option
+from ssefw.cli.records.asked import understood, why_nothing
 from ssefw.cli.records.labels_table import print_labels
 
 if TYPE_CHECKING:

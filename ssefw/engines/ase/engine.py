@@ -1,6 +1,5 @@
 """The engine for ML potentials, and for any calculator that ASE can drive."""
 
-import importlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,38 +15,20 @@ from pymatgen.core import PeriodicSite, Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
-from ssefw.engines.ase.dynamics import advance_dynamics
+from ssefw.engines.ase.calculators import check_calculator, make_calculator
+from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.ase.neb import AseBand
 from ssefw.engines.ase.relax import relax_atoms
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.errors import DataError, EngineError
 
 __all__ = ["DEFAULT_CALCULATOR", "AseEngine"]
 
 DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
 CHGNET_SPEED = 700.0
-
-
-@cache
-def _calculator(path: str, options: tuple[tuple[str, Any], ...]) -> Calculator:
-    module_name, _, class_name = path.rpartition(".")
-    try:
-        make = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigurationError(
-            f"Cannot import the calculator {path!r}: {error}. Give the import path of an ASE "
-            "calculator, for example ase.calculators.emt.EMT."
-        ) from error
-    try:
-        calculator = make(**dict(options))
-    except TypeError as error:
-        raise ConfigurationError(f"{path} does not accept {dict(options)}: {error}") from error
-    if not isinstance(calculator, Calculator):
-        raise ConfigurationError(f"{path} is not an ASE calculator.")
-    return calculator
 
 
 @cache
@@ -97,9 +78,12 @@ class AseEngine(Engine):
         return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
 
     def check(self) -> None:
-        """Import the calculator, unless it is the default, which takes seconds and is there."""
-        if self.calculator != DEFAULT_CALCULATOR:
-            self.calculator_instance()
+        """Import the calculator's class and check the options against it; it is not made.
+
+        The default takes seconds to import and is there: it is imported for its options only.
+        """
+        if self.calculator != DEFAULT_CALCULATOR or self.options:
+            check_calculator(self.calculator, self.options)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
@@ -182,7 +166,12 @@ class AseEngine(Engine):
         if until % settings.steps_per_frame:
             raise ValueError(f"{until} steps are no whole number of frames")
         with run.lock():
-            return advance_dynamics(self._atoms(structure), settings, run, until=until, stop=stop)
+            driver = self._driver(structure, settings)
+            return advance_dynamics(driver, settings, run, until=until, stop=stop)
+
+    def _driver(self, structure: Structure, settings: MDSettings) -> Driver:
+        """Return what moves the atoms."""
+        return AseDriver(self._atoms(structure), settings)
 
     def neb(
         self,
@@ -222,7 +211,7 @@ class AseEngine(Engine):
         ConfigurationError
             If there is none at the import path or it does not take the options.
         """
-        return _calculator(self.calculator, tuple(sorted(self.options.items())))
+        return make_calculator(self.calculator, self.options)
 
     def _finite(self, energy: float, what: str) -> float:
         if not np.isfinite(energy):

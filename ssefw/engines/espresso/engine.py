@@ -3,22 +3,23 @@
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
-from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
 from ssefw.engines.espresso.continuation import continued, corrected, pw_attempts
 from ssefw.engines.espresso.inputs import (
     PW_INPUT,
     Calculation,
+    check_namelists,
     kpoint_grid,
     pw_input,
     read_geometry,
@@ -26,6 +27,7 @@ from ssefw.engines.espresso.inputs import (
 from ssefw.engines.espresso.job import PW_OUTPUT
 from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.neb_run import NebRun
+from ssefw.engines.espresso.needs import missing_here
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import (
     Pseudopotential,
@@ -38,13 +40,17 @@ from ssefw.engines.espresso.pw_output import Geometry, PwRun
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory, write_atomically
-from ssefw.engines.scf_cost import scf_core_seconds
+from ssefw.engines.scf_cost import rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
 from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
+from ssefw.units import AskedCharge, AskedCount, AskedCutoff, AskedSpacing, Energy, Limits, Unit
 
 __all__ = ["EspressoEngine"]
 
+USUAL_CUTOFF, USUAL_DUAL = 50.0, 8.0
+"""Ry, and the cutoff of the density over it, as ultrasoft pseudopotentials mostly suggest."""
 RY_PER_BOHR = 25.711043
 """One Ry/bohr in eV/A."""
 
@@ -80,22 +86,32 @@ class EspressoEngine(Engine):
     'espresso'
     """
 
-    ecutwfc: float | None = None
-    ecutrho: float | None = None
-    kspacing: float = 0.3
-    charge: float = 0.0
-    smearing: float | None = None
-    magmoms: dict[str, float] = field(default_factory=dict)
+    ecutwfc: AskedCutoff | None = None
+    ecutrho: Annotated[float, Unit("Ry"), Limits("Ry", least=1, most=1e4)] | None = None
+    kspacing: AskedSpacing = 0.3
+    charge: AskedCharge = 0.0
+    smearing: Annotated[Energy, Limits("eV", above=0, most=10)] | None = None
+    magmoms: dict[str, Annotated[float, Limits("mu_B", least=-20, most=20)]] = field(
+        default_factory=dict
+    )
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     family: str = "any"
     pseudo_files: dict[str, str] = field(default_factory=dict)
     pseudo_hash: str | None = None
-    layout: dict[str, int] = field(default_factory=dict)
+    layout: dict[str, AskedCount] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         """The name of the code."""
         return "espresso"
+
+    def check(self) -> None:
+        """Refuse settings of the wrong kind, and namelists and keywords that pw.x does not know."""
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        check_settings(type(self), given, of="The engine espresso")
+        check_settings(ParallelLayout, self.layout, of="The layout of the engine espresso")
+        check_namelists(self.options)
+        check_elements([*self.magmoms, *self.pseudo_files], of="magmoms and pseudo_files")
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what writes, watches and reads.
@@ -103,6 +119,38 @@ class EspressoEngine(Engine):
         That of Quantum ESPRESSO is in the provenance of each result.
         """
         return {name: version(name) for name in ("ase", "custodian")}
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:
+        """Yield which program or pseudopotential is not here, and how the layout misfits."""
+        yield from missing_here(
+            elements,
+            family=self.family,
+            files=self.pseudo_files,
+            layout=self.layout,
+            has_bands=has_bands,
+        )
+
+    @property
+    def doubt(self) -> float:
+        """The rough model of a step, on an unknown machine and number of ranks."""
+        return 6.0
+
+    def step_core_seconds(
+        self,
+        composition: Composition,
+        *,
+        volume: float,
+        is_dynamics: bool,
+    ) -> float | None:
+        """Return about the core-seconds of a step; see `rough_step_seconds`."""
+        cutoff = self.ecutwfc or USUAL_CUTOFF
+        return rough_step_seconds(
+            composition,
+            volume=volume,
+            ecutwfc=cutoff,
+            ecutrho=self.ecutrho or USUAL_DUAL * cutoff,
+            is_gamma=is_dynamics,
+        )
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Estimate a self-consistent calculation; None where pseudopotentials are missing."""

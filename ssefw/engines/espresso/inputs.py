@@ -1,6 +1,7 @@
 """Inputs of pw.x and neb.x, written with ASE, and changed where a correction asks for it."""
 
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 from ase.io.espresso import write_espresso_in
+from ase.io.espresso_namelist.keys import neb_keys, pw_keys
 from ase.io.espresso_namelist.namelist import Namelist
 from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.engines.espresso.pseudopotentials import Pseudopotential
-from ssefw.errors import EngineError
+from ssefw.errors import ConfigurationError, EngineError
+from ssefw.mistakes import close_to, unknown_word
 
 __all__ = [
     "NEB_INPUT",
@@ -24,6 +27,7 @@ __all__ = [
     "PathSettings",
     "change_geometry",
     "change_option",
+    "check_namelists",
     "copy_namelist",
     "kpoint_grid",
     "neb_input",
@@ -37,6 +41,15 @@ PREFIX = "ssefw"
 """QE's name for the files of a run."""
 
 CELL_CARDS = ("control", "system", "electrons", "ions", "cell")
+OLD_KEYWORDS = frozenset(
+    {
+        "hubbard_alpha", "hubbard_beta", "hubbard_j", "hubbard_j0", "hubbard_parameters",
+        "hubbard_u", "hubbard_u_back", "hubbard_v", "lda_plus_u", "lda_plus_u_kind",
+        "u_projection_type",
+    }
+)  # fmt: skip
+"""What pw.x took before 7.1 and ASE lists no longer."""
+
 FloatArray = npt.NDArray[np.float64]
 Calculation = Literal["scf", "relax", "vc-relax"]
 Options = Mapping[str, Mapping[str, Any]]
@@ -65,6 +78,35 @@ class PathSettings:
     climb: bool
     restart: bool
     springs: tuple[float, float] = (0.2, 0.3)
+
+
+def check_namelists(options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse namelists and keywords that pw.x and neb.x do not know, and values that are none.
+
+    Raises
+    ------
+    ConfigurationError
+        With what was probably meant.
+    """
+    known = {**pw_keys, **neb_keys}
+    for name, block in options.items():
+        if name not in known:
+            raise ConfigurationError(
+                f"The engine espresso: pw.x has no namelist {name!r}"
+                f"{unknown_word(name, list(known), name='it has')}"
+            )
+        for keyword, value in block.items():
+            plain = keyword.partition("(")[0].lower()
+            if plain not in known[name] and plain not in OLD_KEYWORDS:
+                close = close_to(plain, known[name])
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ConfigurationError(
+                    f"The engine espresso: the namelist {name} has no keyword {keyword!r}.{hint}"
+                )
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ConfigurationError(
+                    f"The engine espresso: {name}.{keyword} must be a number, got {value}."
+                )
 
 
 def kpoint_grid(structure: Structure, *, spacing: float) -> tuple[int, int, int]:

@@ -2,21 +2,22 @@
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
-from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
+from ssefw.engines.needs import cell_with
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
-from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
+from ssefw.engines.scf_cost import RYDBERG, rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.vasp import process
 from ssefw.engines.vasp.band_folder import BandFolder, End
@@ -24,7 +25,9 @@ from ssefw.engines.vasp.band_run import VaspBand
 from ssefw.engines.vasp.dynamics import VaspDynamics, first_poscar, leg_tags
 from ssefw.engines.vasp.inputs import (
     VaspCell,
+    check_kpoints,
     check_tags,
+    check_values,
     input_files,
     input_set,
     relaxation_tags,
@@ -32,9 +35,14 @@ from ssefw.engines.vasp.inputs import (
 from ssefw.engines.vasp.presets import Preset, Task, load_preset
 from ssefw.engines.vasp.single import SingleResult, run_single
 from ssefw.errors import ConfigurationError, EngineError
+from ssefw.mistakes import check_settings
 from ssefw.settings import Settings
+from ssefw.units import AskedCharge
 
 __all__ = ["VaspEngine"]
+
+USUAL_CUTOFF = 520.0
+"""eV, where neither preset nor campaign has one: that of the Materials Project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +77,7 @@ class VaspEngine(Engine):
     kpoints: dict[str, Any] = field(default_factory=dict)
     potcar: dict[str, str] = field(default_factory=dict)
     potcar_spec: bool = False
-    charge: float = 0.0
+    charge: AskedCharge = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields; a neutral engine is what it was before there was a charge."""
@@ -84,10 +92,20 @@ class VaspEngine(Engine):
         return f"vasp-{self.preset}"
 
     def check(self) -> None:
-        """Refuse an unknown preset, misspelled tags, and tags that a task decides itself."""
+        """Refuse an unknown preset, misspelled tags, tags that a task decides, and odd values."""
+        given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
+        check_settings(type(self), given, of="The engine vasp")
         preset = self._preset
         for task in preset.tasks:
             check_tags(self.incar, task)
+        check_values(self.incar)
+        check_kpoints(self.kpoints)
+        check_elements(self.potcar, of="potcar")
+
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield which program or POTCAR is not here, and how NCORE and the like misfit."""
+        vasp_set = self._input_set("relax", VaspCell.of(cell_with(elements)), {})
+        yield from process.missing_here(vasp_set, needs_potcars=not self.potcar_spec)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of what writes, watches and reads.
@@ -95,6 +113,21 @@ class VaspEngine(Engine):
         VASP's own version is in the provenance of each result.
         """
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
+
+    @property
+    def doubt(self) -> float:
+        """The rough model of a step, on an unknown machine and number of ranks."""
+        return 6.0
+
+    def step_core_seconds(
+        self, composition: Composition, *, volume: float, is_dynamics: bool
+    ) -> float | None:
+        """Return about the core-seconds of a step; see `rough_step_seconds`."""
+        tags = self._preset.incar("md" if is_dynamics else "relax") | self.incar
+        cutoff = float(tags.get("ENCUT") or USUAL_CUTOFF) / RYDBERG
+        return rough_step_seconds(
+            composition, volume=volume, ecutwfc=cutoff, ecutrho=4 * cutoff, is_gamma=is_dynamics
+        )
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Estimate a self-consistent calculation; None where POTCARs are missing."""
@@ -108,7 +141,7 @@ class VaspEngine(Engine):
             )
         except EngineError:
             return None
-        cutoff = float(vasp_set.incar.get("ENCUT", 520.0)) / RYDBERG
+        cutoff = float(vasp_set.incar.get("ENCUT", USUAL_CUTOFF)) / RYDBERG
         grid = vasp_set.kpoints
         return scf_core_seconds(
             volume=structure.volume,

@@ -16,11 +16,15 @@ from pymatgen.io.vasp.sets import MPRelaxSet, MPScanRelaxSet, MPStaticSet, VaspI
 from ssefw.engines.base import MDSettings, NebSettings
 from ssefw.engines.vasp.presets import Preset, Task
 from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.mistakes import shown, unknown_word
+from ssefw.units import Limits
 
 __all__ = [
     "VaspCell",
     "band_tags",
+    "check_kpoints",
     "check_tags",
+    "check_values",
     "dynamics_tags",
     "input_files",
     "input_set",
@@ -45,6 +49,22 @@ RESERVED: dict[Task, frozenset[str]] = {
     "md": frozenset({"IBRION", "ISIF", "MDALGO", "NBLOCK", "NSW", "POTIM", "TEBEG", "TEEND"}),
 }
 """Tags that the task itself decides, from its own settings."""
+
+PER_ELEMENT = frozenset({"LDAUJ", "LDAUL", "LDAUU", "MAGMOM"})
+"""Tags whose values pymatgen also takes by element."""
+
+KPOINTS: dict[str, Limits | None] = {
+    "added_kpoints": None,
+    "explicit": None,
+    "grid_density": Limits("per atom", above=0, most=1e7),
+    "kpath_kwargs": None,
+    "length": Limits("A", above=0, most=1e3),
+    "line_density": Limits("per path", above=0, most=1e4),
+    "reciprocal_density": Limits("per 1/A^3", above=0, most=1e6),
+    "zero_weighted_line_density": Limits("per path", above=0, most=1e4),
+    "zero_weighted_reciprocal_density": Limits("per 1/A^3", above=0, most=1e6),
+}
+"""What pymatgen reads of a set's k-points."""
 
 FIRE = 7
 """VTST's number of the optimizer FIRE."""
@@ -128,6 +148,55 @@ def check_tags(tags: Mapping[str, Any], task: Task) -> None:
             near = difflib.get_close_matches(tag, Incar.INCAR_PARAMS, n=1, cutoff=0.75)
             if near:
                 raise ConfigurationError(f"Unknown INCAR tag {tag}. Did you mean {near[0]}?")
+
+
+def check_values(tags: Mapping[str, Any]) -> None:
+    """Refuse values that a tag of VASP cannot have: numbers that are none, words for numbers.
+
+    Raises
+    ------
+    ConfigurationError
+        With the tag and the value.
+    """
+    for name, value in tags.items():
+        known: Any = Incar.INCAR_PARAMS
+        kind = known.get(name.strip().upper(), {}).get("type", "")
+        numbers = [x for x in (value if isinstance(value, list) else [value]) if x is not None]
+        for number in numbers:
+            is_none = isinstance(number, float) and not np.isfinite(number)
+            if isinstance(number, str) and kind in {"int", "float"}:
+                try:
+                    is_none = not np.isfinite(float(number))
+                except ValueError:
+                    is_none = True
+            if is_none or (isinstance(number, dict) and name.strip().upper() not in PER_ELEMENT):
+                raise ConfigurationError(
+                    f"INCAR tag {name} must be {'a number' if kind else 'a value'}, "
+                    f"got {shown(value)}."
+                )
+
+
+def check_kpoints(kpoints: Mapping[str, Any]) -> None:
+    """Refuse settings of k-points that pymatgen would not read, and densities that are none.
+
+    Raises
+    ------
+    ConfigurationError
+        With what was probably meant.
+    """
+    for name, value in kpoints.items():
+        if name not in KPOINTS:
+            raise ConfigurationError(
+                f"The engine vasp: kpoints has no setting {name!r}"
+                f"{unknown_word(name, sorted(KPOINTS), name='it has')}"
+            )
+        if (limits := KPOINTS[name]) is not None:
+            try:
+                limits.check(value)
+            except ValueError as error:
+                raise ConfigurationError(
+                    f"The engine vasp: kpoints.{name} {error}, got {shown(value)}."
+                ) from error
 
 
 def relaxation_tags(*, fmax: float, max_steps: int, relax_cell: bool) -> dict[str, Any]:

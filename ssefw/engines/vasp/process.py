@@ -5,16 +5,27 @@ import shlex
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pymatgen.core
 from pymatgen.io.vasp.inputs import PmgVaspPspDirError, Potcar
+from pymatgen.io.vasp.sets import VaspInputSet
 
+from ssefw.engines.needs import complaint_of, missing_program, words_of
+from ssefw.engines.ranks import rank_count
 from ssefw.errors import EngineError
 from ssefw.settings import Settings, load_settings
 
-__all__ = ["electron_count", "end_processes", "processes_in", "require_command", "site_settings"]
+__all__ = [
+    "electron_count",
+    "end_processes",
+    "missing_here",
+    "processes_in",
+    "require_command",
+    "site_settings",
+]
 
 SOFT = 120.0
 """Seconds an orphan has to end its ionic step."""
@@ -53,6 +64,37 @@ def require_command(command: str, *, setting: str) -> None:
             f"Cannot find the program {program!r} of the command {command!r}. Load VASP's module "
             f"or set SSEFW_{setting.upper()} to the command that runs VASP here."
         )
+
+
+def missing_here(vasp_set: VaspInputSet, *, needs_potcars: bool) -> Iterator[str]:
+    """Yield what this machine lacks to run VASP on an input set, each with its remedy."""
+    site = site_settings()
+    yield from missing_program(site.vasp_cmd, setting="vasp_cmd", code="VASP")
+    yield from _misfits(vasp_set, rank_count(words_of(site.vasp_cmd)))
+    for symbol in vasp_set.potcar_symbols if needs_potcars else ():
+        functional = str(vasp_set.user_potcar_functional)
+        yield from complaint_of(
+            partial(electron_count, [symbol], [1], functional=functional, settings=site)
+        )
+
+
+def _misfits(vasp_set: VaspInputSet, ranks: int) -> Iterator[str]:
+    """Yield which parallel settings of an INCAR cannot divide the MPI ranks of the command."""
+    pools = int(vasp_set.incar.get("KPAR", 1))
+    if pools < 1 or ranks % pools:
+        yield (
+            f"{ranks} MPI ranks cannot be divided into KPAR = {pools} groups. Choose a divisor in "
+            "engine.incar, or another number of ranks in SSEFW_VASP_CMD."
+        )
+        return
+    for tag in ("NCORE", "NPAR"):
+        share = int(vasp_set.incar.get(tag, 1))
+        if ranks > 1 and (share < 1 or (ranks // pools) % share):
+            yield (
+                f"{ranks // pools} MPI ranks for each of the {pools} groups of k-points cannot be "
+                f"divided by {tag} = {share}, which VASP would then ignore. Choose a divisor in "
+                "engine.incar, or another number of ranks in SSEFW_VASP_CMD."
+            )
 
 
 def electron_count(

@@ -44,6 +44,8 @@ COUNTS = {
     "epochs": 1,
     "patience": 1,
 }
+LARGEST = 1e6
+"""No setting of a network that fits into memory and learns is larger."""
 SHARES = {"dropout", "dropout_final", "smoothing"}
 WORDS = {
     "optimizer": ("adam", "lamb"),
@@ -134,9 +136,9 @@ class NetworkConfig:
             if isinstance(value, bool) or not isinstance(value, int if is_count else (int, float)):
                 kind = "a whole number" if is_count else "a number"
                 raise ConfigurationError(f"{name} of a network is {kind}, got {value!r}.")
-            low, below = COUNTS.get(name, 0), 1.0 if name in SHARES else np.inf
+            low, below = COUNTS.get(name, 0), 1.0 if name in SHARES else LARGEST
             if not low <= value < below:
-                upper = " and below 1" if name in SHARES else ""
+                upper = f" and below {below:g}"
                 raise ConfigurationError(
                     f"{name} of a network is at least {low}{upper}, got {value!r}."
                 )

@@ -46,6 +46,7 @@ from ssefw.screening.calibration import calibrate, calibrated
 from ssefw.screening.classifiers import CLASSIFIERS
 from ssefw.screening.features.sites import Representation
 from ssefw.screening.voting import VotingScreener, votes_by_kind
+from ssefw.units import AskedCount, AskedLevel, AskedMembers, AskedSeconds, AskedSeed, AskedWorkers
 
 __all__ = ["AtomSetsScreener"]
 
@@ -104,17 +105,17 @@ class AtomSetsScreener(VotingScreener):
     source: str = "chgnet"
     layer: Layer = "elements"
     representation: Representation = "CAMN"
-    networks: int | Sequence[Mapping[str, Any]] = 1
-    runs: int = 10
-    test_share: float = 0.15
+    networks: AskedMembers | Sequence[Mapping[str, Any]] = 1
+    runs: AskedMembers = 10
+    test_share: AskedLevel = 0.15
     grouped: bool = True
     weights: str | None = None
     pretrain: str | None = None
-    pretrain_rows: int = 4000
-    tune_seconds: float = 3600.0
+    pretrain_rows: AskedCount = 4000
+    tune_seconds: AskedSeconds = 3600.0
     checkpoints: str | None = None
-    seed: int = 0
-    workers: int = 1
+    seed: AskedSeed = 0
+    workers: AskedWorkers = 1
 
     def __post_init__(self) -> None:
         members = self.members

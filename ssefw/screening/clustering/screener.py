@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,7 @@ from ssefw.screening.clustering.representations import (
 from ssefw.screening.clustering.shares import nearest_rows, shrunk_shares, surroundings
 from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, cut
 from ssefw.screening.voting import VotingScreener, rows_without
+from ssefw.units import AskedClusters, AskedSeed, AskedWorkers, Fraction, Limits, Pure
 
 __all__ = ["ClusteringScreener"]
 
@@ -80,14 +81,14 @@ class ClusteringScreener(VotingScreener):
 
     representation: str = "soap-CAN"
     second: str = ""
-    second_weight: float = 0.05
+    second_weight: Annotated[Fraction, Limits(least=0, below=1)] = 0.05
     linkage: Linkage = "ward"
-    deepest: int = 300
-    strength: float = 2.0
+    deepest: AskedClusters = 300
+    strength: Annotated[Pure, Limits(above=0, most=1e6)] = 2.0
     mobile: str = "Li"
     cache: str = ""
-    seed: int = 0
-    workers: int = 1
+    seed: AskedSeed = 0
+    workers: AskedWorkers = 1
 
     def __post_init__(self) -> None:
         if not (self.deepest >= 2 and self.strength > 0 and 0 <= self.second_weight < 1):

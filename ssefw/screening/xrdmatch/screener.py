@@ -13,7 +13,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,18 @@ from ssefw.screening.xrdmatch.patterns import points_in_bin, read_patterns
 from ssefw.screening.xrdmatch.settings import VARIANTS, chosen_settings
 from ssefw.screening.xrdmatch.similarity import KnownPatterns
 from ssefw.screening.xrdmatch.training import TrainingSettings
+from ssefw.units import (
+    AskedCount,
+    AskedCountOrNone,
+    AskedMembers,
+    AskedSeed,
+    AskedWavelength,
+    AskedWorkers,
+    Fraction,
+    Limits,
+    Pure,
+    Unit,
+)
 
 __all__ = ["VARIANTS", "XRDMatchScreener"]
 
@@ -85,24 +97,24 @@ class XRDMatchScreener(VotingScreener):
     variant: str = "fast"
     model: Literal["networks", "svm"] = "networks"
     method: Literal["supervised", "fixmatch", "flexmatch"] = "flexmatch"
-    members: int = 10
-    per_class: int = 10
-    unlabeled_share: float = 0.8
-    iterations: int = 1000
-    batch: int = 32
-    ratio: int = 3
-    learning_rate: float = 3e-4
-    tau: float = 0.95
+    members: AskedMembers = 10
+    per_class: AskedCount = 10
+    unlabeled_share: Annotated[Fraction, Limits(least=0, most=1)] = 0.8
+    iterations: AskedCount = 1000
+    batch: AskedCount = 32
+    ratio: AskedCountOrNone = 3
+    learning_rate: Annotated[Pure, Limits(above=0, most=10)] = 3e-4
+    tau: Annotated[Fraction, Limits(least=0, most=1)] = 0.95
     warm_up: bool | None = None
-    wavelength: str | float = "CuKa"
-    fwhm: float = 0.0
+    wavelength: str | AskedWavelength = "CuKa"
+    fwhm: Annotated[float, Unit("degree"), Limits("degrees", least=0, most=20)] = 0.0
     network: str | None = None
     augmentation: str | None = None
-    bin_width: float | None = None
+    bin_width: Annotated[float, Unit("degree"), Limits("degrees", above=0, most=20)] | None = None
     convex: bool | None = None
-    seed: int = 0
+    seed: AskedSeed = 0
     checkpoints: str | None = None
-    workers: int = 1
+    workers: AskedWorkers = 1
 
     def __post_init__(self) -> None:
         chosen = chosen_settings(self.settings())

@@ -13,6 +13,7 @@ from bson import ObjectId
 from pymongo.errors import DuplicateKeyError
 
 from ssefw.errors import StoreError
+from ssefw.store.checksum import with_tail, without_tail
 from ssefw.store.embedded.indices import Index, Values
 from ssefw.store.embedded.keys import OUTSIDE, encode_key
 from ssefw.store.embedded.sqlite import DocumentFile, Table
@@ -52,7 +53,7 @@ class Records:
         """Return the document at a place, or None if it was deleted."""
         query = f"SELECT body FROM {self.table.name} WHERE seq = ?"
         row = self.connection.execute(query, (seq,)).fetchone()
-        return None if row is None else Record(seq, row[0], self._decode(row[0], seq))
+        return None if row is None else self.decode(row[0], seq)
 
     def insert(self, data: dict[str, Any]) -> None:
         """Add a document; it gets an ``_id`` if it has none, as pymongo does it."""
@@ -66,7 +67,7 @@ class Records:
         try:
             cursor = self.connection.execute(
                 f"INSERT INTO {self.table.name} (id, body) VALUES (?, ?)",
-                (encode_key(document["_id"]), body),
+                (encode_key(document["_id"]), with_tail(body)),
             )
         except sqlite3.IntegrityError as error:
             raise self._duplicate("_id_", document) from error
@@ -86,7 +87,7 @@ class Records:
         for index, (_, new) in changes.items():
             self._check_unique(index, new, old.seq, document)
         query = f"UPDATE {self.table.name} SET body = ? WHERE seq = ?"
-        self.connection.execute(query, (body, old.seq))
+        self.connection.execute(query, (with_tail(body), old.seq))
         for index, (known, new) in changes.items():
             self._remove_keys(index, known - new, old.seq)
             self._add_keys(index, new - known, old.seq)
@@ -131,13 +132,22 @@ class Records:
         query = f"SELECT 1 FROM {table} WHERE key >= ?"
         return self.connection.execute(query, (OUTSIDE,)).fetchone() is not None
 
-    def _decode(self, body: bytes, seq: int) -> dict[str, Any]:
+    def decode(self, stored: bytes, seq: int) -> Record:
+        """Return the document of what is stored at a place.
+
+        Raises
+        ------
+        StoreError
+            If it is damaged.
+        """
         try:
-            return bson.decode(body)
-        except bson.InvalidBSON as error:
+            body = without_tail(stored)
+            return Record(seq, body, bson.decode(body))
+        except (ValueError, bson.InvalidBSON) as error:
             raise StoreError(
-                f"Record {seq} of collection {self._name!r} in {self._file.path} cannot be decoded "
-                f"({error}): restore the folder from a backup, or delete that record."
+                f"Record {seq} of collection {self._name!r} in {self._file.path} is damaged "
+                f"({error}): `ssefw store check --repair` with its folder takes it out, or restore "
+                "the folder from a backup."
             ) from error
 
     def _check_unique(

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,14 +24,18 @@ import bson
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 from ssefw.errors import StoreError
+from ssefw.store.checksum import tail_of
 from ssefw.store.embedded.disk import network_file_system
 from ssefw.store.embedded.indices import Index
 from ssefw.store.sharing import make_file
 
-__all__ = ["APPLICATION_ID", "FORMAT", "DocumentFile", "Table"]
+__all__ = ["APPLICATION_ID", "FORMAT", "DocumentFile", "Table", "catalog_entry", "fits_catalog"]
 
 APPLICATION_ID = 0x53534546  # "SSEF"
-FORMAT = 1
+FORMAT = 2
+"""Documents end with a checksum since 2."""
+OLDEST = 1
+"""Which is still read, and becomes the newest when it is written to."""
 BUSY_SECONDS = 60.0
 """How long a write waits for another process's write; the longest is a bulk submission."""
 
@@ -47,6 +51,23 @@ class Table:
     def name(self) -> str:
         """The SQL table of the documents."""
         return f"documents_{self.number}"
+
+
+def catalog_entry(number: int, name: str, indices: Sequence[Index]) -> bytes:
+    """Return what is written down of a collection and its indices, with a checksum."""
+    described = [index.as_dict() for index in indices]
+    content = bson.encode({"number": number, "name": name, "indices": described})
+    return bson.encode({"indices": described, "checksum": tail_of(content)})
+
+
+def fits_catalog(number: int, name: str, entry: bytes) -> bool:
+    """Whether what is written down of a collection is what was; that of an old store is."""
+    try:
+        content = bson.decode(entry)
+        indices = [Index.from_dict(item) for item in content["indices"]]
+    except (bson.InvalidBSON, KeyError, TypeError, ValueError):
+        return False
+    return "checksum" not in content or catalog_entry(number, name, indices) == entry
 
 
 class DocumentFile:
@@ -72,10 +93,14 @@ class DocumentFile:
         self.is_closed = False
         _open_files.add(self)
 
-    def open(self, *, create: bool) -> None:
-        """Open the file, make its tables if it is new, and check that it is ours."""
+    def open(self, *, create: bool, beside_blobs: bool = False) -> None:
+        """Open the file, make its tables if it is new, and check that it is ours.
+
+        A new one is made `beside_blobs` of an old one only where that is said.
+        """
         with self._lock, self._plain_errors():
-            self._refuse_lost_documents()
+            if not beside_blobs:
+                self._refuse_lost_documents()
             if create and not self.read_only:
                 make_file(self.path, like=self.path.parent)
                 self._lay_out()
@@ -86,7 +111,7 @@ class DocumentFile:
                     "Give another folder, or move that file away."
                 )
             (version,) = self.connection.execute("SELECT version FROM format").fetchone()
-            if version != FORMAT:
+            if not OLDEST <= version <= FORMAT:
                 remedy = (
                     "Upgrade ssefw" if version > FORMAT else "Open it with the ssefw that wrote it"
                 )
@@ -94,6 +119,9 @@ class DocumentFile:
                     f"{self.path} has format {version}, this ssefw reads format {FORMAT}. "
                     f"{remedy}, or start a new store folder."
                 )
+            if version < FORMAT and not self.read_only:
+                with self.transaction(write=True):
+                    self.connection.execute("UPDATE format SET version = ?", (FORMAT,))
             self._check_disk()
 
     def _refuse_lost_documents(self) -> None:
@@ -193,7 +221,7 @@ class DocumentFile:
             )
             self.connection.execute(
                 "INSERT INTO collections (number, name, indices) VALUES (?, ?, ?)",
-                (number, name, bson.encode({"indices": []})),
+                (number, name, catalog_entry(number, name, [])),
             )
             self._catalog_changed()
             table = self.tables()[name]
@@ -212,9 +240,9 @@ class DocumentFile:
 
     def save_indices(self, name: str, indices: list[Index]) -> None:
         """Write down the indices of a collection; call it inside a write transaction."""
-        description = bson.encode({"indices": [index.as_dict() for index in indices]})
+        entry = catalog_entry(self.tables()[name].number, name, indices)
         query = "UPDATE collections SET indices = ? WHERE name = ?"
-        self.connection.execute(query, (description, name))
+        self.connection.execute(query, (entry, name))
         self._catalog_changed()
 
     def drop_index(self, name: str, index_name: str) -> None:
@@ -357,8 +385,8 @@ class DocumentFile:
 
 
 _RECOVER = (
-    "Restore the folder from a backup, or save what can be read with "
-    "`sqlite3 store.sqlite .recover` into a new folder."
+    "`ssefw store check --repair` with its folder saves what can be read, or restore the folder "
+    "from a backup."
 )
 
 

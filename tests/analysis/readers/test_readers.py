@@ -12,7 +12,8 @@ from ase.io.trajectory import Trajectory
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.vasp.outputs import Xdatcar
 
-from ssefw.analysis.readers import guess_format, read_frames
+from ssefw.analysis.readers import guess_format, read_frames, told_temperatures
+from ssefw.analysis.runs import Run, check_temperature
 from ssefw.errors import DataError
 
 SYMBOLS = ["Li", "Li", "P", "S", "S"]
@@ -123,7 +124,12 @@ def written(path, file_format, *, breathes=False):
 
 TEXT_FORMATS = ["xdatcar", "vasprun", "lammps", "extxyz"]
 ALL_FORMATS = [*TEXT_FORMATS, "ase"]
+# A dump tells its steps; of the others, what lies between two frames must be given.
 TIME = {"timestep": 2.0, "types": ("Li", "P", "S")}
+
+
+def time_of(file_format):
+    return TIME if file_format == "lammps" else TIME | {"stride": 1}
 
 
 @pytest.mark.parametrize("breathes", [False, True], ids=["fixed cell", "variable cell"])
@@ -132,7 +138,7 @@ def test_a_file_gives_back_what_was_written(tmp_path, file_format, breathes):
     path = tmp_path / "run"
     expected, lattices = written(path, file_format, breathes=breathes)
     assert guess_format(path) == file_format
-    frames = read_frames(path, **TIME)
+    frames = read_frames(path, **time_of(file_format))
     assert frames.species == tuple(SYMBOLS)
     steps = np.linalg.inv(lattices)
     moved = np.einsum("tni,tij->tnj", frames.positions, steps)
@@ -150,7 +156,8 @@ def test_compressed_files_read_the_same_whatever_their_name(tmp_path, file_forma
     written(path, file_format)
     packed.write_bytes(compress(path.read_bytes()))
     np.testing.assert_array_equal(
-        read_frames(packed, **TIME).positions, read_frames(path, **TIME).positions
+        read_frames(packed, **time_of(file_format)).positions,
+        read_frames(path, **time_of(file_format)).positions,
     )
 
 
@@ -158,12 +165,12 @@ def test_compressed_files_read_the_same_whatever_their_name(tmp_path, file_forma
 def test_a_file_cut_off_anywhere_gives_its_complete_frames(tmp_path, file_format):
     path, cut = tmp_path / "run", tmp_path / "cut"
     written(path, file_format, breathes=True)
-    whole = read_frames(path, **TIME).positions
+    whole = read_frames(path, **time_of(file_format)).positions
     content = path.read_bytes()
     for length in np.linspace(len(content) // 2, len(content) - 1, 41).astype(int):
         cut.write_bytes(content[:length])
         try:
-            part = read_frames(cut, file_format=file_format, **TIME).positions
+            part = read_frames(cut, file_format=file_format, **time_of(file_format)).positions
         except DataError:
             # The index of an ASE trajectory, written last, may point behind the end.
             assert file_format == "ase"
@@ -197,7 +204,7 @@ def test_an_xdatcar_of_vasp_reads_as_in_pymatgen(tmp_path):
     path = tmp_path / "XDATCAR"
     written(path, "xdatcar")
     theirs = np.array([s.frac_coords for s in Xdatcar(path).structures])
-    ours = read_frames(path, **TIME)
+    ours = read_frames(path, **time_of("xdatcar"))
     frac = ours.positions @ np.linalg.inv(ours.lattice)
     difference = frac - theirs
     np.testing.assert_allclose(difference, np.rint(difference), atol=1e-12)
@@ -210,7 +217,7 @@ def test_ase_tells_the_temperature_where_momenta_were_written(tmp_path):
     with Trajectory(tmp_path / "md.traj", "w", atoms) as trajectory:
         trajectory.write()
         trajectory.write()
-    frames = read_frames(tmp_path / "md.traj", timestep=1.0)
+    frames = read_frames(tmp_path / "md.traj", timestep=1.0, stride=1)
     np.testing.assert_allclose(frames.temperatures, atoms.get_temperature())
 
 
@@ -236,8 +243,8 @@ def test_segments_of_a_run_are_followed_across_their_seam(tmp_path):
     write_xdatcar(tmp_path / "whole", frac, lattices, breathes=False)
     write_xdatcar(tmp_path / "a", frac[:12], lattices[:12], breathes=False)
     write_xdatcar(tmp_path / "b", frac[12:], lattices[12:], breathes=False)
-    whole = read_frames(tmp_path / "whole", timestep=2.0)
-    joined = read_frames([tmp_path / "a", tmp_path / "b"], timestep=2.0)
+    whole = read_frames(tmp_path / "whole", timestep=2.0, stride=1)
+    joined = read_frames([tmp_path / "a", tmp_path / "b"], timestep=2.0, stride=1)
     np.testing.assert_allclose(joined.positions, whole.positions, atol=1e-12)
     assert joined.breaks == ()
 
@@ -258,7 +265,7 @@ def test_what_a_segment_repeats_is_left_out_and_missing_time_is_a_break(tmp_path
 def test_a_seam_where_atoms_jump_is_a_break(tmp_path):
     write_xdatcar(tmp_path / "a", fractional(seed=0), cells(), breathes=False)
     write_xdatcar(tmp_path / "b", fractional(seed=1), cells(), breathes=False)
-    frames = read_frames([tmp_path / "a", tmp_path / "b"], timestep=2.0)
+    frames = read_frames([tmp_path / "a", tmp_path / "b"], timestep=2.0, stride=1)
     assert frames.breaks == (12,)
 
 
@@ -266,7 +273,7 @@ def test_a_long_file_is_thinned_to_the_memory_but_followed_at_every_frame(tmp_pa
     # Steps of 0.2 of a cell: frames eight apart could not be unwrapped.
     frac = np.arange(2000)[:, None, None] * np.full((5, 3), 0.2) + 0.05
     write_xdatcar(tmp_path / "x", frac, cells(2000), breathes=False)
-    frames = read_frames(tmp_path / "x", timestep=2.0, memory=5 * 24 * 300)
+    frames = read_frames(tmp_path / "x", timestep=2.0, stride=1, memory=5 * 24 * 300)
     assert frames.n_frames == 250
     assert frames.timestep == 16.0
     step = np.full(3, 1.6) @ TRICLINIC
@@ -288,14 +295,14 @@ def test_what_is_no_trajectory_is_refused(tmp_path, content, message):
     path = tmp_path / "file"
     path.write_bytes(content)
     with pytest.raises(DataError, match=message):
-        read_frames(path, timestep=1.0)
+        read_frames(path, timestep=1.0, stride=1)
 
 
 def test_plain_xyz_without_a_cell_is_refused(tmp_path):
     path = tmp_path / "run.xyz"
     path.write_text("1\ncomment\nLi 0 0 0\n")
     with pytest.raises(DataError, match="does not know its cell"):
-        read_frames(path, timestep=1.0)
+        read_frames(path, timestep=1.0, stride=1)
 
 
 def test_a_position_that_is_not_a_number_is_refused_with_its_frame(tmp_path):
@@ -305,7 +312,7 @@ def test_a_position_that_is_not_a_number_is_refused_with_its_frame(tmp_path):
     text[7 + 6 * 4 + 2] = "  0.1  ********** 0.2"
     path.write_text("\n".join(text) + "\n")
     with pytest.raises(DataError, match="not a number, in the frame after 4 good"):
-        read_frames(path, timestep=1.0)
+        read_frames(path, timestep=1.0, stride=1)
 
 
 def test_an_unknown_time_step_is_asked_for(tmp_path):
@@ -332,7 +339,7 @@ def test_other_atoms_in_the_second_file_are_refused(tmp_path):
         tmp_path / "b", ase.Atoms("Li2", [[0, 0, 0], [1, 1, 1]], cell=[3, 3, 3]), format="extxyz"
     )
     with pytest.raises(DataError, match="atoms change"):
-        read_frames([tmp_path / "a", tmp_path / "b"], timestep=1.0)
+        read_frames([tmp_path / "a", tmp_path / "b"], timestep=1.0, stride=1)
 
 
 @pytest.mark.parametrize("changes", [{"timestep": 0.0}, {"timestep": 1.0, "stride": 0}])
@@ -340,3 +347,81 @@ def test_times_that_cannot_be_are_refused(tmp_path, changes):
     written(tmp_path / "XDATCAR", "xdatcar")
     with pytest.raises(DataError, match=r"positive|at least one"):
         read_frames(tmp_path / "XDATCAR", **changes)
+
+
+# What a file tells and what somebody gives must agree
+
+
+def exported(path, *, temperature=900.0, spacing=20.0, n_frames=5, timestep=2.0):
+    """Frames as `ssefw results export` writes them."""
+    rows = []
+    for k in range(n_frames):
+        comment = (
+            'Lattice="9 0 0 0 9 0 0 0 9" Properties=species:S:1:pos:R:3 temperature=880.00 '
+            f"set_temperature={temperature:g} step={k * spacing / timestep:.0f} "
+            f'timestep_fs={timestep:g} time_ps={k * spacing / 1000:.6f} pbc="T T T"'
+        )
+        rows.append(f"1\n{comment}\nLi {k * 0.1:.3f} 0 0\n")
+    path.write_text("".join(rows))
+    return path
+
+
+def test_exported_frames_tell_time_and_temperature(tmp_path):
+    path = exported(tmp_path / "a.extxyz")
+    for given in ({}, {"timestep": 2.0}, {"timestep": 2.0, "stride": 10}):
+        frames = read_frames(path, **given)
+        assert frames.timestep == pytest.approx(20.0)
+        assert frames.set_temperature == 900.0
+        assert list(frames.temperatures) == [880.0] * 5
+    assert told_temperatures([path]) == (900.0,)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"timestep": 1.0}, "its time step is 2 fs, and 1 fs was given"),
+        ({"timestep": 2.0, "stride": 1}, "20 fs apart by what it tells, and 2 fs with a stride"),
+        ({"stride": 5}, "20 fs apart"),
+    ],
+)
+def test_what_contradicts_exported_frames_is_refused(tmp_path, given, said):
+    with pytest.raises(DataError, match=said):
+        read_frames(exported(tmp_path / "a.extxyz"), **given)
+
+
+def test_what_contradicts_a_vasprun_is_refused(tmp_path):
+    path = tmp_path / "vasprun.xml"
+    written(path, "vasprun")
+    assert read_frames(path, stride=1).timestep == pytest.approx(2.0)
+    with pytest.raises(DataError, match="a frame every 1 steps of the run"):
+        read_frames(path, stride=10)
+    with pytest.raises(DataError, match="its time step is 2 fs"):
+        read_frames(path, timestep=1.0)
+
+
+def test_a_vasprun_of_learned_forces_may_be_written_in_blocks(tmp_path):
+    path = tmp_path / "vasprun.xml"
+    written(path, "vasprun")
+    plain = path.read_text()
+    learned = '<i type="logical" name="ML_LMLFF"> T </i>\n'
+    path.write_text(plain.replace("</incar>", f"{learned}</incar>"))
+    with pytest.raises(DataError, match="how many steps lie between"):
+        read_frames(path)
+    assert read_frames(path, stride=5).timestep == pytest.approx(10.0)
+    block = '<i type="int" name="ML_OUTBLOCK"> 10</i>\n'
+    path.write_text(plain.replace("</incar>", f"{learned}{block}</incar>"))
+    assert read_frames(path).timestep == pytest.approx(20.0)
+
+
+def test_frames_of_two_temperatures_are_not_one_run(tmp_path):
+    hot, cold = exported(tmp_path / "a"), exported(tmp_path / "b", temperature=600.0)
+    with pytest.raises(DataError, match=r"900 K and of 600 K"):
+        read_frames([hot, cold], file_format="extxyz")
+
+
+def test_a_temperature_that_the_files_contradict_is_refused(tmp_path):
+    path = exported(tmp_path / "a.extxyz")
+    run = Run((path,), 600.0)
+    with pytest.raises(DataError, match="at 900 K, and 600 K was given"):
+        check_temperature(run, read_frames(path))
+    check_temperature(Run((path,), 900.4), read_frames(path))

@@ -84,7 +84,7 @@ def test_a_lost_job_goes_on_and_a_stopped_campaign_is_resumed(site):
         assert "READY" in states
         assert connection.database["incidents"].count_documents({}) == 1
 
-    assert not call_ssefw("resume", "fleet", "--no-work", "--store", "st", folder=site)
+    assert not call_ssefw("resume", "fleet", "--all", "--no-work", "--store", "st", folder=site)
     again = Launcher(site)
     assert again.wait(300) == 0, again.log.read_text()
     queue_jobs = assert_complete_and_computed_once(store, 2)

@@ -1,0 +1,314 @@
+"""Structures out of text and records that others wrote, each checked before it is believed."""
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import StringIO
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from pymatgen.core import DummySpecies, Element, Lattice, Structure
+from pymatgen.io.cif import CifParser
+
+from ssefw.errors import DataError
+from ssefw.files import check_plain, printable, read_json
+
+__all__ = [
+    "check_structure",
+    "decode_structure_text",
+    "flat_structure",
+    "structure_from_record",
+    "structure_from_text",
+]
+
+LARGEST_STRUCTURE = 8 * 2**20
+"""Bytes; a CIF of 10,000 atoms in P1 has one megabyte."""
+MIN_DISTANCE = 0.5
+"""A; the shortest bond there is, H-H, has 0.74."""
+MAX_ATOM_VOLUME = 500.0
+"""A^3; the emptiest frameworks have a tenth of it."""
+FULL = 1.05
+"""Occupancies of one site may sum to this; published ones are rounded."""
+CROWDED = 1.5
+"""Occupancies of two sites in one place may sum to this; split sites of published crystals, of
+which one is filled at a time, reach 1.08."""
+
+# What a record may ask to be decoded: pymatgen's own parts of a structure, and arrays.
+_PARTS = {
+    "pymatgen": {
+        "Composition",
+        "DummySpecies",
+        "Element",
+        "IStructure",
+        "Lattice",
+        "PeriodicSite",
+        "Species",
+        "Structure",
+    },
+    "numpy": {"array"},
+}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(\(\d+\))?")
+_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
+_ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
+_FRACTIONS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
+_UNSAID = {"?", "."}
+
+
+def decode_structure_text(data: bytes) -> str:
+    """Return the text of a structure file; one that is not UTF-8 is taken for Latin-1.
+
+    What crystallographers write beyond ASCII are names of authors, and databases serve old files
+    as they were sent in.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def structure_from_text(text: str, *, fmt: str, source: str) -> Structure:
+    """Return the structure of a CIF, a POSCAR or pymatgen's JSON.
+
+    Parameters
+    ----------
+    fmt
+        ``cif``, ``poscar`` or ``json``.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or states a cell, an occupancy or a coordinate that is none.
+    """
+    if not text.strip():
+        raise DataError(f"{source}: is empty")
+    if "\0" in text:
+        raise DataError(f"{source}: holds NUL bytes; it is damaged or no text")
+    if len(text) > LARGEST_STRUCTURE:
+        raise DataError(f"{source}: has {len(text)} characters, too many for a structure")
+    if fmt == "json":
+        with _named(source):
+            record = read_json(text)
+        return structure_from_record(record, source=source)
+    with warnings.catch_warnings(), _named(source):
+        warnings.simplefilter("ignore")
+        structure = _from_cif(text) if fmt == "cif" else _from_poscar(text)
+    check_structure(structure, source=source)
+    return structure
+
+
+def structure_from_record(record: Any, *, source: str) -> Structure:
+    """Return the structure of pymatgen's dictionary; nothing else is decoded or imported.
+
+    Raises
+    ------
+    DataError
+        If it is no structure, asks for another class, or is none that can be.
+    """
+    if not isinstance(record, dict):
+        raise DataError(f"{source}: not a pymatgen structure (it is {type(record).__name__})")
+    with _named(source):
+        check_plain(record)
+        _check_classes(record)
+        _check_sites(record)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            structure = Structure.from_dict(record)
+    except Exception as error:
+        raise DataError(f"{source}: not a pymatgen structure ({_line(error)})") from error
+    check_structure(structure, source=source)
+    return structure
+
+
+def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
+    """Build a structure from six lattice parameters, species and fractional coordinates."""
+    lattice, species, frac = record["lattice"], record["species"], record["frac"]
+    try:
+        parameters = [float(number) for number in lattice]
+        places = np.array(frac, dtype=float)
+        kinds = list(species)
+        if len(parameters) != 6 or places.shape != (len(kinds), 3) or isinstance(species, str):
+            raise ValueError(  # noqa: TRY301 - one message for every way to be none
+                f"{len(parameters)} cell parameters, {len(kinds)} species, coordinates "
+                f"{places.shape}; give 6, n and (n, 3)"
+            )
+        _check_cell(parameters[:3], parameters[3:])
+        structure = Structure(Lattice.from_parameters(*parameters), kinds, places)
+    except Exception as error:
+        raise DataError(
+            f"{source}: lattice, species and frac make no crystal ({_line(error)})"
+        ) from error
+    check_structure(structure, source=source)
+    return structure
+
+
+def check_structure(structure: Structure, *, source: str) -> None:
+    """Refuse what no crystal is: no atoms, no cell, atoms on top of each other, wrong occupancies.
+
+    Raises
+    ------
+    DataError
+        With what is wrong and where.
+    """
+    if len(structure) == 0:
+        raise DataError(f"{source}: has no atoms")
+    for site in structure:
+        unknown = [str(kind) for kind in site.species if isinstance(kind, DummySpecies)]
+        if unknown:
+            raise DataError(f"{source}: {unknown[0]} is no element")
+        if not site.species or not all(share > 0 for share in site.species.values()):
+            raise DataError(
+                f"{source}: the site {site.species} has an occupancy that is not between 0 and 1"
+            )
+        if site.species.num_atoms > FULL:
+            raise DataError(
+                f"{source}: the site {site.species} has occupancies that sum to "
+                f"{site.species.num_atoms:.3g}"
+            )
+    if not np.isfinite(structure.frac_coords).all() or not np.isfinite(structure.volume):
+        raise DataError(f"{source}: has a coordinate or a cell length that is no number")
+    if structure.volume < MIN_DISTANCE**3:
+        raise DataError(f"{source}: its cell has a volume of {structure.volume:.3g} A^3")
+    if structure.volume > MAX_ATOM_VOLUME * len(structure):
+        raise DataError(
+            f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
+            "in another unit than angstrom?"
+        )
+    _check_distances(structure, source)
+
+
+def _check_distances(structure: Structure, source: str) -> None:
+    if len(structure) < 2:
+        return
+    first, second, _, distance = structure.get_neighbor_list(MIN_DISTANCE, exclude_self=True)
+    occupancy = [site.species.num_atoms for site in structure]
+    for one, other, length in zip(first, second, distance, strict=True):
+        if occupancy[one] + occupancy[other] > CROWDED:
+            raise DataError(
+                f"{source}: has atoms closer than {MIN_DISTANCE} A: {structure[one].species} "
+                f"(atom {one + 1}) and {structure[other].species} (atom {other + 1}) at "
+                f"{length:.3g} A"
+            )
+
+
+def _from_cif(text: str) -> Structure:
+    try:
+        # Published occupancies may sum to 1.0001 on a site.
+        parser = CifParser(StringIO(text), occupancy_tolerance=1.001)
+        blocks = parser.as_dict().values()
+    except Exception as error:
+        raise DataError(f"not a readable cif file ({_line(error)})") from error
+    for block in blocks:
+        _check_block(block)
+    try:
+        structure: Structure = parser.parse_structures(primitive=False)[0]
+    except Exception as error:
+        raise DataError(f"not a readable cif file ({_line(error)})") from error
+    return structure
+
+
+def _check_block(data: Mapping[str, Any]) -> None:
+    """Refuse what pymatgen's reader passes over or turns into atoms that are missing."""
+    if not all(name in data for name in _LENGTHS + _ANGLES):
+        return
+    numbers = [_cif_number(data[name], name) for name in _LENGTHS + _ANGLES]
+    _check_cell(numbers[:3], numbers[3:])
+    for row, cell in enumerate(_column(data, "_atom_site_occupancy"), start=1):
+        if cell not in _UNSAID and not 0 <= _cif_number(cell, "_atom_site_occupancy") <= FULL:
+            raise DataError(f"atom {row} has the occupancy {cell}; it lies between 0 and 1")
+    for name in _FRACTIONS:
+        for cell in _column(data, name):
+            if cell not in _UNSAID:
+                _cif_number(cell, name)
+    kinds = _column(data, "_atom_site_type_symbol") or _column(data, "_atom_site_label")
+    for row, kind in enumerate(kinds, start=1):
+        if not any(Element.is_valid_symbol(kind[:n].capitalize()) for n in (1, 2)):
+            raise DataError(f"atom {row} is of {kind!r}, no element")
+
+
+def _column(data: Mapping[str, Any], name: str) -> list[str]:
+    found = data.get(name, [])
+    return [str(cell) for cell in found] if isinstance(found, list) else [str(found)]
+
+
+def _cif_number(cell: Any, name: str) -> float:
+    text = str(cell).strip()
+    if not _NUMBER.fullmatch(text):
+        raise DataError(f"{name} is {text[:40]!r}, no number")
+    return float(text.partition("(")[0])
+
+
+def _check_cell(lengths: list[float], angles: list[float]) -> None:
+    if not all(isfinite(length) and length > 0 for length in lengths):
+        raise DataError(f"cell lengths are positive, got {' '.join(f'{x:g}' for x in lengths)} A")
+    if not all(0 < angle < 180 for angle in angles):
+        raise DataError(
+            f"cell angles lie between 0 and 180 degrees, got {' '.join(f'{x:g}' for x in angles)}"
+        )
+
+
+def _from_poscar(text: str) -> Structure:
+    _check_poscar(text)
+    try:
+        return Structure.from_str(text, fmt="poscar")
+    except Exception as error:
+        raise DataError(f"not a readable poscar file ({_line(error)})") from error
+
+
+def _check_poscar(text: str) -> None:
+    """Refuse a cell that is no number, and more atoms than the file can hold."""
+    lines = text.strip("\n").splitlines()
+    for line in lines[1:5]:
+        if any(word.lower().strip("+-") in {"nan", "inf", "infinity"} for word in line.split()):
+            raise DataError(f"not a readable poscar file (its cell holds {line.strip()[:40]!r})")
+    # Memory is taken for as many atoms as the sixth or seventh line states.
+    for line in lines[5:7]:
+        n_atoms = sum(int(word) for word in line.split() if word.isdecimal() and len(word) < 20)
+        if n_atoms > len(lines):
+            raise DataError(
+                f"not a readable poscar file ({n_atoms} atoms in a file of {len(lines)} lines)"
+            )
+
+
+def _check_classes(record: Any) -> None:
+    waiting = [record]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            if "@module" in item or "@callable" in item:
+                module, name = str(item.get("@module", "")), str(item.get("@class", ""))
+                root = module.partition(".")[0]
+                if "@callable" in item or name not in _PARTS.get(root, ()):
+                    raise DataError(
+                        f"not a pymatgen structure (it asks for {module}.{name}; only parts of a "
+                        "structure are decoded)"
+                    )
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+
+
+def _check_sites(record: Mapping[str, Any]) -> None:
+    """Refuse occupancies that pymatgen would leave out without a word."""
+    sites = record.get("sites")
+    for row, site in enumerate(sites if isinstance(sites, list) else (), start=1):
+        kinds = site.get("species") if isinstance(site, dict) else None
+        for kind in kinds if isinstance(kinds, list) else ():
+            share = kind.get("occu") if isinstance(kind, dict) else None
+            if not isinstance(share, int | float) or not 0 <= share <= FULL:
+                raise DataError(f"atom {row} has the occupancy {share}; it lies between 0 and 1")
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Put the source before a message."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+
+
+def _line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))[:160] or type(error).__name__

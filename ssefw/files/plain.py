@@ -1,0 +1,80 @@
+"""Values as JSON has them, and text without what a terminal or a database would take amiss."""
+
+import json
+import re
+from typing import Any
+
+from ssefw.errors import DataError, SsefwError
+
+__all__ = ["check_plain", "printable", "read_json"]
+
+DEEPEST = 64
+"""Lists within lists; a structure has six levels, and Python's own limit is near a thousand."""
+
+# The controls but tab and line ends, those of Latin-1, and halves of pairs that are no characters.
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters written out, so that no terminal obeys them."""
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def read_json(text: str | bytes, *, error: type[SsefwError] = DataError) -> Any:
+    """Return what a JSON text holds.
+
+    Raises
+    ------
+    SsefwError
+        Of the kind `error`: no JSON, nested too deeply or with a number of thousands of digits.
+        The message begins with a small letter, to be put behind the name of the file.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as problem:
+        raise error("not read: its lists are nested too deeply") from problem
+    except ValueError as problem:
+        raise error(f"not JSON ({_one_line(problem)})") from problem
+
+
+def check_plain(value: Any, *, error: type[SsefwError] = DataError) -> None:
+    """Refuse what no JSON document can hold, or no database.
+
+    Raises
+    ------
+    SsefwError
+        Of the kind `error`: a value that is neither number, text, list nor mapping, one nested too
+        deeply, an integer of more than 64 bits, a control character. The message begins with a
+        small letter, to be put behind a name.
+    """
+    waiting = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > DEEPEST:
+            raise error(f"lists are nested more than {DEEPEST} deep")
+        if isinstance(item, dict):
+            waiting.extend((inner, depth + 1) for inner in item.values())
+            if strange := [key for key in item if not isinstance(key, str)]:
+                raise error(f"the key {strange[0]!r} is {type(strange[0]).__name__}, not text")
+            waiting.extend((key, depth) for key in item)
+        elif isinstance(item, list | tuple):
+            waiting.extend((inner, depth + 1) for inner in item)
+        elif problem := _problem(item):
+            raise error(problem)
+
+
+def _problem(item: Any) -> str:
+    """Return why a single value is none that a document can hold."""
+    if isinstance(item, str):
+        found = _CONTROLS.search(item)
+        return f"a text holds the control character {found[0]!a}" if found else ""
+    if isinstance(item, int):
+        bits = item.bit_length()
+        return f"an integer has {bits} bits, more than 63" if bits > 63 else ""
+    if isinstance(item, float) or item is None:
+        return ""
+    return f"a value is of the kind {type(item).__name__}; give numbers, text, lists or mappings"
+
+
+def _one_line(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:160]

@@ -1,0 +1,1 @@
+"""Keeping a store: check and repair, backups, copies, archives, removal."""
