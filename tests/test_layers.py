@@ -9,7 +9,7 @@ import ssefw
 
 LAYERS = [
     {"errors", "units"},
-    {"files", "mistakes", "processes"},
+    {"files", "masking", "mistakes", "processes"},
     {"settings", "documents", "schedulers"},
     {"data", "analysis", "bvse"},
     {"screening", "engines", "store"},

@@ -14,6 +14,7 @@ from jobflow import CURRENT_JOB, JobConfig, OnMissing
 
 from ssefw.documents import Failure
 from ssefw.errors import EngineError, SsefwError
+from ssefw.masking import masked
 from ssefw.store import ResultStore
 
 __all__ = ["LENIENT", "WATCHED", "failures_recorded", "recorded_failures"]
@@ -51,7 +52,7 @@ def _record(error: Exception) -> None:
     failure = Failure(
         stage=job.name,
         code=re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower(),
-        message=" ".join(message.split()),
+        message=masked(" ".join(message.split())),
         directory=str(directory) if directory else None,
     )
     try:
