@@ -107,7 +107,7 @@ def rescue(address: Address) -> Rescue:
 
 
 def _may_be_ours(path: Path) -> bool:
-    """Whether a file without documents was a store: its header says so, or nothing is left of it."""
+    """Whether a file without documents was a store: its header says so, or it is empty."""
     if not path.exists() or path.stat().st_size == 0:
         return True
     with path.open("rb") as file:
