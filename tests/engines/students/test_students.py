@@ -14,7 +14,6 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.ase import AseEngine
-from ssefw.engines.ase.calculators import make_calculator
 from ssefw.engines.students import (
     LearnSettings,
     StudentEngine,
@@ -31,6 +30,9 @@ from ssefw.nep import TrainingSettings
 from tests.nep.conftest import alloy
 
 EMT = "ase.calculators.emt.EMT"
+# One of its own in this process: EMT keeps its list of neighbors, and with it the order of its
+# sums, from one calculation to the next. The option has its default.
+TEACHER = AseEngine(calculator=EMT, options={"asap_cutoff": False})
 FIT = TrainingSettings(
     radial_cutoff=4.5,
     angular_cutoff=3.8,
@@ -57,17 +59,15 @@ CRYSTAL = AseAtomsAdaptor.get_structure(alloy())
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.engines.students.test_students import CRYSTAL, EMT, HOW, AseEngine, learn
-print(learn([CRYSTAL], AseEngine(calculator=EMT), Path(sys.argv[1]), HOW).student.digest)
+from tests.engines.students.test_students import CRYSTAL, HOW, TEACHER, learn
+print(learn([CRYSTAL], TEACHER, Path(sys.argv[1]), HOW).student.digest)
 """
 
 
 @pytest.fixture(scope="module")
 def lesson(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lesson")
-    # ASE's EMT keeps its list of neighbors, and with it the order of its sums, from test to test.
-    make_calculator.cache_clear()
-    return folder, learn([CRYSTAL], AseEngine(calculator=EMT), folder, HOW)
+    return folder, learn([CRYSTAL], TEACHER, folder, HOW)
 
 
 @pytest.fixture
@@ -136,7 +136,7 @@ def test_a_folder_of_another_lesson_is_refused(lesson):
     from dataclasses import replace
 
     with pytest.raises(DataError, match="another lesson"):
-        learn([CRYSTAL], AseEngine(calculator=EMT), lesson[0], replace(HOW, seed=5))
+        learn([CRYSTAL], TEACHER, lesson[0], replace(HOW, seed=5))
 
 
 def frames_of(run):
