@@ -9,9 +9,9 @@ import ssefw
 
 LAYERS = [
     {"errors", "units"},
-    {"files", "mistakes", "processes"},
-    {"settings", "documents", "schedulers"},
-    {"data", "analysis", "bvse"},
+    {"files", "masking", "mistakes", "processes"},
+    {"settings", "documents", "schedulers", "shipped"},
+    {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
     {"campaigns"},
@@ -28,7 +28,7 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/running/launch.py",
+        "campaigns/running/worker.py",
         "campaigns/queueing/offline.py",
         "store/connection.py",
         "store/embedded/stores.py",

@@ -4,12 +4,14 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 """
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
 import click
 
 from ssefw.errors import SsefwError
+from ssefw.masking import MaskingFormatter, masked
 
 __all__ = ["main", "ssefw"]
 
@@ -35,17 +37,32 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "potential": ("calculate.potential", "Teach fast potentials, and show those there are."),
     "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen.group", "Train, evaluate and apply screening models."),
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
     "feedback": ("records.feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("records.pool", "Look at a pool of structures."),
     "store": ("records.store", "Check, back up, copy, archive and delete what is stored."),
+    "init": ("site.init", "Write a campaign file to begin with."),
     "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("site.schema", "Print the JSON schema of campaign files."),
     "config": ("site.config", "Show and check the settings of this site."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process of a command is.
+
+    Attributes
+    ----------
+    is_own
+        Whether there is one for this command alone; somebody may call `main` from Python.
+    """
+
+    is_own: bool
 
 
 class LazyGroup(click.Group):
@@ -103,7 +120,9 @@ def ssefw(store: str | None, verbose: int, *, debug: bool) -> None:  # noqa: ARG
     import os
 
     if store:
-        os.environ["SSEFW_STORE"] = store
+        from ssefw.cli.options import asked_address
+
+        os.environ["SSEFW_STORE"] = asked_address(store)
     _configure_logging(verbose)
 
 
@@ -113,7 +132,9 @@ def _configure_logging(verbose: int) -> None:
 
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
-    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(chatty).propagate = verbose > 0
 
@@ -122,7 +143,9 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
     arguments: list[str] = sys.argv[1:] if args is None else args
     try:
-        code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
+        code: Any = ssefw.main(
+            arguments, prog_name="ssefw", standalone_mode=False, obj=Process(is_own=args is None)
+        )
     except SsefwError as error:
         if "--debug" in arguments:
             raise
@@ -161,5 +184,5 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 def _say(*messages: str) -> int:
     for message in messages:
-        sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+        sys.stderr.write(f"Error: {masked(' '.join(message.split()))}\n")
     return 1

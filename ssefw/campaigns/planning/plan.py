@@ -1,6 +1,5 @@
 """From a campaign file to jobflow graphs, and what they would cost; nothing is written."""
 
-import math
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,9 @@ from jobflow import Flow, Job
 from pymatgen.core import Structure
 
 from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
+from ssefw.campaigns.planning.cost import Estimated, Pace, estimate
 from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
+from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
 from ssefw.data import (
     Pool,
@@ -20,7 +21,6 @@ from ssefw.data import (
     merge_candidates,
     read_pool,
 )
-from ssefw.data.defects import supercell_size
 from ssefw.data.label_sources import find_label_set
 from ssefw.data.orderings import order_crystal
 from ssefw.documents import Candidate, CascadeStep
@@ -44,26 +44,11 @@ from ssefw.makers import (
 from ssefw.mistakes import check_settings
 from ssefw.screening.base import make_screener
 
-__all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
+__all__ = ["Plan", "candidate_maker", "make_engine", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
 HEAVY = ("relax", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """What a candidate would take if no gate stopped it.
-
-    Attributes
-    ----------
-    core_hours
-        None where the speed of the engine is not known.
-    """
-
-    n_atoms: int
-    md_steps: int
-    core_hours: float | None
 
 
 @dataclass(frozen=True)
@@ -123,42 +108,11 @@ class Plan:
         identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
         return str(uuid.uuid5(NAMESPACE, identity))
 
-    def estimate(self, candidate: Candidate) -> Estimated:
-        """Return the size and cost of a candidate's dynamics, the triage included, and bands."""
-        ladder, bands = self.maker.ladder, self.maker.neb
-        structure = candidate.structure
-        if ladder is None:
-            length = bands.settings.min_length if bands else 0.0
-        else:
-            length = ladder.min_length
-        repeats = math.prod(supercell_size(structure, min_length=length))
-        n_atoms = round(structure.composition.num_atoms * repeats)
-        n_cells = 1
-        if candidate.id in self.cells:
-            n_atoms, n_cells = self.cells[candidate.id], self.spec.orderings.number
-        of_bands = 0.0 if bands is None else self._band_hours(candidate, bands)
-        if ladder is None:
-            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=of_bands)
-        longest = ladder.policy.max_length if ladder.policy else ladder.length
-        rungs = len(ladder.temperatures)
-        if ladder.adaptive is not None:
-            rungs = min(rungs, ladder.adaptive.max_runs)
-        steps = ladder.steps(longest) * rungs
-        if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
-            steps += ladder.steps(ladder.triage.length)
-        steps *= n_cells
-        speed = ladder.md.engine.nominal_speed
-        hours = None
-        if speed and of_bands is not None:
-            hours = n_atoms * steps / speed / 3600.0 + of_bands
-        return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
-
-    def _band_hours(self, candidate: Candidate, bands: NebMaker) -> float | None:
-        """Return the core-hours of bands; None where they cannot be told before."""
-        try:
-            return bands.core_hours(self._first_cell(candidate))
-        except DataError:
-            return None
+    def estimate(self, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
+        """Return the size and cost of a candidate; see `ssefw.campaigns.planning.cost`."""
+        replicas = self.spec.orderings.number if candidate.id in self.cells else 1
+        size = self.cells.get(candidate.id)
+        return estimate(self.maker, candidate, pace=pace, n_atoms=size, replicas=replicas)
 
     def _first_cell(self, candidate: Candidate) -> Structure:
         """Return the crystal, or the first of its ordered cells."""
@@ -241,13 +195,17 @@ def make_plan(spec: CampaignSpec) -> Plan:
             maker.neb.first.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
-    candidates, cells, refused = with_cells(chosen.candidates, spec)
+    too_large = tuple(certainly_too_large(maker, chosen.candidates))
+    ids = {item.candidate_id for item in too_large}
+    left = [item for item in chosen.candidates if item.id not in ids]
+    candidates, cells, unordered = with_cells(left, spec)
+    refused = (*too_large, *unordered)
     excluded = (*chosen.excluded, *refused)
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
         raise LaunchError(
             f"No candidate is left of the {len(pool.candidates)} of the pool{why}. "
-            "Loosen the filters or give another pool."
+            "Loosen the filters or limits, or give another pool."
         )
     return Plan(
         spec=spec,
@@ -315,6 +273,10 @@ def _engine(engine: EngineSpec) -> Engine:
         return EspressoEngine(
             **check_settings(EspressoEngine, engine.options, of="The engine espresso")
         )
+    if engine.potential is not None:
+        from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
+
+        return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
     return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
 
 
