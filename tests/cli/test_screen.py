@@ -85,7 +85,7 @@ def test_a_pool_is_ranked_filtered_and_written(model, tmp_path, lif):
 
 def test_an_evaluation_has_the_four_measures_with_intervals(model, tmp_path):
     file = tmp_path / "result.json"
-    run(screen, "evaluate", model, "--labels", "starter", "--json", file)
+    run(screen, "evaluate", model, "--labels", "starter", "--out", file)
     record = json.loads(file.read_text())
     for name in ("mcc", "auc_pr", "accuracy", "f1"):
         assert record[name]["lower"] <= record[name]["value"] <= record[name]["upper"]
@@ -146,7 +146,7 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
     assert len(found) == 2
     assert drawn.stat().st_size > 1000
     file = tmp_path / "result.json"
-    run(screen, "evaluate", path, "--labels", "starter", "--json", file, "--scatter", scatter)
+    run(screen, "evaluate", path, "--labels", "starter", "--out", file, "--scatter", scatter)
     assert json.loads(file.read_text())["screener"] == "atomsets"
     assert scatter.stat().st_size > 1000
     assert (

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
     from ssefw.analysis import Frames
@@ -17,7 +19,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
 @click.command(
     epilog="Example: ssefw analyze 600K/XDATCAR 900K/XDATCAR --temperature 600 --temperature 900 "
-    "--timestep 2 --stride 10 --figures plots"
+    "--timestep 2 --stride 10 --figure plots"
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -46,13 +48,13 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 @click.option("--hop-distance", type=HOP, help="Distance by which hops are counted.")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
 @click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option("-o", "--out", type=OUTPUT, help="Write what was found here (.json).")
 @click.option(
-    "--json", "json_to", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON here."
-)
-@click.option(
-    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
+    "--figure", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
 )
 @click.option("--density", is_flag=True, help="Also write CHGCAR and cube files of the density.")
+@quiet_option
+@json_option
 def command(
     *,
     files: tuple[Path, ...],
@@ -68,9 +70,11 @@ def command(
     hop_distance: float | None,
     file_format: str | None,
     types: str,
-    json_to: Path | None,
-    figures: Path | None,
+    out: Path | None,
+    figure: Path | None,
     density: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find diffusivity and conductivity, with intervals, from trajectory files.
 
@@ -79,21 +83,19 @@ def command(
     what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
     tell both.
     """
-    from rich.text import Text
-
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
     from ssefw.analysis.readers import read_frames, told_temperatures
     from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
-    from ssefw.cli.console import errors
+    from ssefw.cli.console import waiting
 
-    if density and figures is None:
-        raise click.UsageError("--density writes into the folder of --figures; name one.")
+    if density and figure is None:
+        raise click.UsageError("--density writes into the folder of --figure; name one.")
     found = []
     kinds = tuple(filter(None, types.split(",")))
     if not temperatures:
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
-        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
+        with waiting(f"Reading {', '.join(str(path) for path in run.paths)}", quiet=quiet):
             frames = read_frames(
                 run.paths,
                 timestep=timestep,
@@ -111,20 +113,21 @@ def command(
                 hop_distance=hop_distance,
             )
             found.append(result)
-            if figures is not None:
-                _draw_run(frames, result, figures, is_density_kept=density)
+            if figure is not None:
+                _draw_run(frames, result, figure, is_density_kept=density)
     fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
-    if figures is not None:
+    if figure is not None:
         from ssefw.report.figures.analysis import arrhenius_figure
         from ssefw.report.style import save_figure
 
-        save_figure(arrhenius_figure(fit), figures / "arrhenius")
-    if json_to is not None:
-        text = json.dumps(analysis_record(found, fit), indent=2)
-        if str(json_to) == "-":
-            click.echo(text)
-            return
-        json_to.write_text(text + "\n")
+        save_figure(arrhenius_figure(fit), figure / "arrhenius")
+    record = analysis_record(found, fit)
+    if out is not None:
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(record, indent=2) + "\n")
+    if as_json:
+        print_json(record)
+        return
     _print(found, fit)
 
 

@@ -76,7 +76,7 @@ def mirrored(structure):
 LI2S = [
     *("neb", "Li2S.cif", "--engine", "espresso", "--no-relax", "--min-length", "5.5"),
     *("--images", "3", "--fmax", "0.15", "--end-fmax", "0.1", "-o", "bands"),
-    *("--option", "ecutwfc=25", "--option", "ecutrho=200", "--option", "kspacing=2.0", "--option"),
+    *("--set", "ecutwfc=25", "--set", "ecutrho=200", "--set", "kspacing=2.0", "--set"),
 ]
 LI2S.append(
     "options={electrons: {mixing_beta: 0.3, conv_thr: 1.0e-6}, ions: {upscale: 1}, "
