@@ -4,6 +4,7 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 """
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -36,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "potential": ("calculate.potential", "Teach fast potentials, and show those there are."),
     "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen.group", "Train, evaluate and apply screening models."),
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
@@ -60,6 +62,19 @@ SECTIONS = {
     "Site": ("init-site", "config", "schema", "completion"),
 }  # fmt: skip
 """How the help orders the commands."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process of a command is.
+
+    Attributes
+    ----------
+    is_own
+        Whether there is one for this command alone; somebody may call `main` from Python.
+    """
+
+    is_own: bool
 
 
 class LazyGroup(click.Group):
@@ -149,7 +164,9 @@ def main(args: list[str] | None = None) -> None:
     for notice in notices:
         sys.stderr.write(f"{notice}\n")
     try:
-        code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
+        code: Any = ssefw.main(
+            arguments, prog_name="ssefw", standalone_mode=False, obj=Process(is_own=args is None)
+        )
     except SsefwError as error:
         if "--debug" in arguments:
             raise

@@ -111,7 +111,7 @@ class InputFile:
         longest: int = LONGEST_LINE,
         *,
         tolerant: bool = False,
-        block: int = BLOCK_BYTES,
+        whole: bool = False,
     ) -> Iterator[bytes]:
         """Yield lines without their ends; the last comes also if it has none.
 
@@ -121,11 +121,11 @@ class InputFile:
             Bytes that a line may have.
         tolerant
             As for `blocks`.
-        block
-            Bytes that are read at a time.
+        whole
+            Leave out a last line without an end.
         """
         rest = b""
-        for read in self.blocks(min(longest, block), tolerant=tolerant):
+        for read in self.blocks(min(longest, BLOCK_BYTES), tolerant=tolerant):
             parts = (rest + read).split(b"\n")
             rest = parts.pop()
             yield from parts
@@ -134,7 +134,7 @@ class InputFile:
                     f"{self.path} has a line of more than {_megabytes(longest)}: it is no text of "
                     "lines, or is damaged."
                 )
-        if rest:
+        if rest and not whole:
             yield rest
 
     def _piece(self, size: int = BLOCK_BYTES, *, tolerant: bool = False) -> bytes:
@@ -244,7 +244,7 @@ def _regular(path: Path, error: type[SsefwError]) -> IO[bytes]:
         os.close(descriptor)
         kind = _name_of(mode)
         raise error(f"Cannot read {path}: it is {kind}. Give a regular file.")
-    return os.fdopen(descriptor, "rb", BLOCK_BYTES)
+    return os.fdopen(descriptor, "rb")
 
 
 def _kind(path: Path) -> str:

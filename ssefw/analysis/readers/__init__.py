@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ssefw.analysis.readers.ase_trajectory import read_ase_trajectory
-from ssefw.analysis.readers.base import RawFrame, open_binary
+from ssefw.analysis.readers.base import RawFrame
 from ssefw.analysis.readers.collect import DEFAULT_MEMORY, collect_frames
 from ssefw.analysis.readers.espresso import read_espresso_md
 from ssefw.analysis.readers.lammps import read_lammps_dump
@@ -14,6 +14,7 @@ from ssefw.analysis.readers.xdatcar import read_xdatcar
 from ssefw.analysis.readers.xyz import read_extxyz
 from ssefw.analysis.trajectory import Frames
 from ssefw.errors import DataError
+from ssefw.files import open_input
 
 __all__ = [
     "FORMATS",
@@ -125,8 +126,8 @@ def told_temperatures(
 
 def guess_format(path: Path) -> str:
     """Return the format that the first bytes of a file, or else its name, speak for."""
-    with open_binary(path) as stream:
-        head = stream.read(_BEGINNINGS)
+    with open_input(path) as file:
+        head = file.head(_BEGINNINGS)
     if not head:
         raise DataError(f"{path} is empty.")
     name = path.name.lower()

@@ -1,32 +1,28 @@
 """What a reader of trajectories gives: one raw frame after another."""
 
-import bz2
-import gzip
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
+from math import isfinite
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ssefw.errors import DataError
+from ssefw.files import InputFile, printable
 
-__all__ = ["RawFrame", "blocks", "lines", "open_binary"]
+__all__ = ["MOST_ATOMS", "RawFrame", "Rows", "count_of", "damaged", "numbers_of", "say_dropped"]
+
+logger = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float64]
 
-BLOCK_BYTES = 4 * 2**20
-
-_MAGIC: dict[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZ": bz2.open,
-    b"\xfd7": lzma.open,
-}
-_ENDS_EARLY = (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
+MOST_ATOMS = 10_000_000
+"""Of one frame; what is claimed beyond is a damaged number, and no memory is taken for it."""
+LONGEST_ROW = 2**20
+"""Bytes of a line; the longest are the comments of extended XYZ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +53,8 @@ class RawFrame:
         What the thermostat aims at, K, where the file tells.
     stride
         Integration steps from one frame to the next, where the format fixes it.
+    follows_gap
+        Whether the numbers of the file say that frames before this one are missing.
     """
 
     coords: FloatArray
@@ -70,51 +68,80 @@ class RawFrame:
     temperature: float | None = None
     set_temperature: float | None = None
     stride: int | None = None
+    follows_gap: bool = False
 
 
-@contextmanager
-def open_binary(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, decompressed if it is gzip, bzip2 or xz whatever its name."""
-    try:
-        with path.open("rb") as plain:
-            magic = plain.read(2)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}.") from error
-    opener = _MAGIC.get(magic)
-    if opener is None:
-        with path.open("rb") as stream:
-            yield stream
-    else:
-        with opener(path, "rb") as stream:
-            yield cast("BinaryIO", stream)
+class Rows:
+    """The lines of a trajectory one after another, counted.
 
+    A last line without an end is left out, since it may have lost digits; so is what a damaged
+    archive does not give.
 
-def blocks(stream: BinaryIO, *, size: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Return the bytes of a stream in blocks, up to where a damaged archive can be read."""
-    pieces: list[bytes] = []
-    waiting = 0
-    is_open = True
-    while is_open:
-        try:
-            # One piece at a time: a whole read of a damaged archive would lose what came before.
-            piece = stream.read1(size)  # type: ignore[attr-defined]
-        except _ENDS_EARLY:
-            piece = b""
-        is_open = bool(piece)
-        pieces.append(piece)
-        waiting += len(piece)
-        if waiting >= size or (not is_open and waiting):
-            yield b"".join(pieces)
-            pieces, waiting = [], 0
-
-
-def lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Return the lines of a stream, up to where a damaged archive can be read.
-
-    A last line without an end is left out: it may have lost digits.
+    Attributes
+    ----------
+    number
+        Of the line that was given last.
     """
-    rest = b""
-    for block in blocks(stream):
-        parts = (rest + block).split(b"\n")
-        rest = parts.pop()
-        yield from parts
+
+    def __init__(self, file: InputFile) -> None:
+        self.number = 0
+        self._lines = file.lines(LONGEST_ROW, tolerant=True, whole=True)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for line in self._lines:
+            self.number += 1
+            yield line
+
+    def next(self) -> bytes | None:
+        """Return the next line, or None where the file ends."""
+        return next(iter(self), None)
+
+    def take(self, n: int) -> list[bytes]:
+        """Return the next n lines, fewer where the file ends."""
+        return list(islice(self, n))
+
+
+def damaged(path: Path, frame: int, line: int, what: str) -> DataError:
+    """Return the error of a frame that is damaged amid the file.
+
+    Parameters
+    ----------
+    frame
+        Its number, from 1.
+    line
+        Number of the line, from 1.
+    what
+        What is wrong there, as a sentence without its end.
+    """
+    return DataError(
+        f"{path}, line {line} (frame {frame}): {printable(what)}. The file is damaged there; write "
+        f"it again, or cut it before frame {frame}."
+    )
+
+
+def say_dropped(path: Path, frame: int, why: str) -> None:
+    """Warn that the last frame of a file was left out since it is not complete."""
+    logger.warning(
+        "%s ends within frame %d (%s), as of a run that was interrupted: that frame is left out.",
+        path,
+        frame,
+        why,
+    )
+
+
+def count_of(text: bytes) -> int | None:
+    """Return the whole positive number that a line states, of atoms at most, else None."""
+    words = text.split()
+    if len(words) != 1 or not words[0].isdigit() or len(words[0]) > len(str(MOST_ATOMS)):
+        return None
+    n = int(words[0])
+    return n if 0 < n <= MOST_ATOMS else None
+
+
+def numbers_of(words: list[bytes]) -> list[float] | None:
+    """Return finite numbers, or None where one of the words is none."""
+    try:
+        found = [float(word.replace(b"D", b"E").replace(b"d", b"e")) for word in words]
+    except ValueError:
+        return None
+    return found if all(map(isfinite, found)) else None

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+from ase.data import chemical_symbols
 
 from ssefw.analysis.readers.base import RawFrame
 from ssefw.analysis.trajectory import Frames
 from ssefw.errors import DataError
+from ssefw.files import printable
 
 __all__ = ["DEFAULT_MEMORY", "collect_frames"]
 
@@ -16,6 +18,12 @@ FloatArray = npt.NDArray[np.float64]
 
 DEFAULT_MEMORY = 256 * 2**20
 BLOCK = 64
+ELEMENTS = frozenset(chemical_symbols[1:]) | {"D", "T"}
+"""Symbols of elements, and of the isotopes of hydrogen."""
+SMALLEST_ATOM = 0.5
+"""A^3; atoms in the densest crystals take ten times as much."""
+LARGEST_CELL = 1e15
+"""A^3: ten microns along each side."""
 SEAM_JUMP = 1.0
 """Root-mean-square step in angstrom across the seam of two files that means missing time."""
 ROUNDING = 0.05
@@ -113,7 +121,7 @@ class _Clock:
                     f"{name} has a frame every {spacing:g} fs, the file before every "
                     f"{self.spacing:g} fs; analyse them apart or join them as Frames."
                 )
-            return True, False
+            return True, raw.follows_gap
         if self.last is None:
             self.last = time
             return True, False
@@ -199,6 +207,32 @@ def collect_frames(
     return run.frames(names)
 
 
+def _check_species(species: Sequence[str], name: str) -> None:
+    unknown = sorted(set(species) - ELEMENTS)
+    if unknown:
+        raise DataError(
+            f"{name}: {printable(unknown[0])!r} is no element. Give element symbols"
+            " (--types, in the order of the types) or correct the file."
+        )
+    if not species:
+        raise DataError(f"{name} holds no atoms.")
+
+
+def _check_lattice(raw: RawFrame, name: str, frame: int) -> None:
+    """Refuse cells that are flat, no numbers, or far too small for their atoms."""
+    a, b, c = raw.lattice.tolist()
+    volume = abs(
+        a[0] * (b[1] * c[2] - b[2] * c[1])
+        - a[1] * (b[0] * c[2] - b[2] * c[0])
+        + a[2] * (b[0] * c[1] - b[1] * c[0])
+    )
+    if not SMALLEST_ATOM * len(raw.species) <= volume < LARGEST_CELL:
+        raise DataError(
+            f"{name}, frame {frame}: its cell has a volume of {volume:.3g} A^3 for "
+            f"{len(raw.species)} atoms. The file is damaged there, or is not in angstrom."
+        )
+
+
 def _are_alike(one: float, other: float) -> bool:
     return abs(one - other) <= 1e-3 * max(one, other)
 
@@ -215,6 +249,7 @@ class _Run:
         self.waiting: list[tuple[RawFrame, bool]] = []
         self.inverse: tuple[FloatArray, FloatArray] | None = None
         self.set_temperature: float | None = None
+        self.last_lattice: FloatArray | None = None
 
     def add_file(self, stream: Iterator[RawFrame], name: str) -> None:
         n_frames = 0
@@ -233,6 +268,7 @@ class _Run:
 
     def _check(self, raw: RawFrame, name: str) -> None:
         if not self.species:
+            _check_species(raw.species, name)
             self.species = raw.species
         elif raw.species is not self.species and raw.species != self.species:
             raise DataError(
@@ -247,6 +283,9 @@ class _Run:
                 f"{name} has frames of {self.set_temperature:g} K and of {told:g} K; an analysis "
                 "is of one run. Give a file for each temperature."
             )
+        if raw.lattice is not self.last_lattice:
+            _check_lattice(raw, name, self.number + 2 + len(self.waiting))
+            self.last_lattice = raw.lattice
         if not np.isfinite(raw.coords.sum()):
             raise DataError(
                 f"{name} holds a position that is not a number, in the frame after "
