@@ -57,7 +57,7 @@ SECTIONS = {
         "cancel", "rerun", "priority",
     ),
     "Results": ("results", "report", "store"),
-    "Methods": ("analyze", "bvse", "neb", "converge"),
+    "Methods": ("analyze", "bvse", "neb", "converge", "potential"),
     "Screening": ("screen", "labels", "feedback", "pool"),
     "Site": ("init-site", "config", "schema", "completion"),
 }  # fmt: skip
