@@ -28,7 +28,7 @@ def test_barriers_and_what_crosses_are_printed_as_json(file):
     assert result.exit_code == 0
     hop, barrier = (json.loads(line) for line in result.stdout.splitlines())
     assert hop["forward"] == pytest.approx(hop["reverse"], abs=0.002)
-    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+    assert barrier["barrier_3d_ev"]["value"] == pytest.approx(hop["forward"], abs=0.002)
 
 
 def test_dry_run_computes_nothing(file, tmp_path):
@@ -91,7 +91,7 @@ def test_vasp_relaxes_crystal_ends_and_band(file, tmp_path, monkeypatch):
     hop, barrier = (json.loads(line) for line in result.stdout.splitlines())
     assert hop["climbed"]
     assert hop["provenance"]["versions"]["vtst"] == "4.2"
-    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+    assert barrier["barrier_3d_ev"]["value"] == pytest.approx(hop["forward"], abs=0.002)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_FS
 from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.files import replacing
 
@@ -33,7 +33,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     help="Temperature of the run: once for all files (segments of one run), or once a file.  "
     "[default: what the files tell]",
 )
-@click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
+@click.option("--timestep", type=TIME_FS, help="Time step, if the files do not tell.")
 @click.option("--stride", type=COUNT, help="Time steps between frames, if they do not tell.")
 @click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
 @click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")

@@ -133,7 +133,7 @@ def test_li2s_from_its_cif_file_to_the_barrier_through_a_stop_and_a_kill(tmp_pat
     assert hop["climbed"]
     assert hop["forward"] == pytest.approx(hop["reverse"], abs=0.002)
     assert 0.2 < hop["forward"] < 0.5
-    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.02)
+    assert barrier["barrier_3d_ev"]["value"] == pytest.approx(hop["forward"], abs=0.02)
     assert hop["provenance"]["versions"]["quantum-espresso"].startswith(("6", "7"))
     assert list(bands.glob("hop-*.png"))
     # It went on where it was: the path file counts on, and no log begins at the first again.
