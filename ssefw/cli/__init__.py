@@ -12,6 +12,7 @@ import click
 
 from ssefw.cli.renamed import modern
 from ssefw.errors import SsefwError
+from ssefw.masking import MaskingFormatter, masked
 
 __all__ = ["main", "ssefw"]
 
@@ -54,7 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS = {
     "Campaigns": (
-        "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume", "pause",
+        "init", "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume", "pause",
         "cancel", "rerun", "priority",
     ),
     "Results": ("results", "report", "store"),
@@ -144,7 +145,9 @@ def ssefw(store: str | None, verbose: int, *, debug: bool) -> None:  # noqa: ARG
     import os
 
     if store:
-        os.environ["SSEFW_STORE"] = store
+        from ssefw.cli.options import asked_address
+
+        os.environ["SSEFW_STORE"] = asked_address(store)
     _configure_logging(verbose)
 
 
@@ -154,7 +157,9 @@ def _configure_logging(verbose: int) -> None:
 
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
-    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(chatty).propagate = verbose > 0
 
@@ -206,5 +211,5 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 def _say(*messages: str) -> int:
     for message in messages:
-        sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+        sys.stderr.write(f"Error: {masked(' '.join(message.split()))}\n")
     return 1

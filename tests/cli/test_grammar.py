@@ -31,7 +31,7 @@ SILENT = {
 }  # fmt: skip
 """Commands whose answer is a file, a text, or has forms of its own."""
 WRITES = {
-    "cancel", "completion install", "init-site", "launch", "neb", "pause", "priority", "rerun",
+    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause", "priority", "rerun",
     "resume", "run", "submit",
 }  # fmt: skip
 SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "submit"}

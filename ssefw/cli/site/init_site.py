@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
-from ssefw.cli.options import answer, json_option, settings
+from ssefw.cli.options import answer, asked_address, json_option, settings
+from ssefw.masking import masked
 
 EXAMPLE = (
     "Example: ssefw init-site slurm --partition cpu --account p123 --tasks 32 "
@@ -57,7 +58,7 @@ def command(
     from ssefw.campaigns.queueing.site import QUEUE_FILE, parse_site, site_folder
     from ssefw.campaigns.queueing.site_files import SiteAnswers, site_files, write_site
 
-    address = store or str.__str__(settings().store)
+    address = asked_address(store) if store else str.__str__(settings().store)
     if "://" not in address:
         address = str(Path(address).expanduser().absolute())
     given = SiteAnswers(
@@ -74,7 +75,8 @@ def command(
     parse_site(files[QUEUE_FILE], folder / QUEUE_FILE)  # before anything is written
     if dry_run:
         for name, text in files.items():
-            answer({"file": name, "text": text}, f"--- {name}\n{text}", as_json=as_json)
+            plain = masked(text)
+            answer({"file": name, "text": plain}, f"--- {name}\n{plain}", as_json=as_json)
         return
     for path in write_site(folder, files, overwrite=overwrite):
         answer({"file": str(path)}, f"wrote {path}", as_json=as_json)
