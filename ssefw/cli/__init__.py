@@ -55,8 +55,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS = {
     "Campaigns": (
-        "init", "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume", "pause",
-        "cancel", "rerun", "priority",
+        "init", "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume",
+        "pause", "cancel", "rerun", "priority",
     ),
     "Results": ("results", "report", "store"),
     "Methods": ("analyze", "bvse", "neb", "converge", "potential"),

@@ -31,8 +31,8 @@ SILENT = {
 }  # fmt: skip
 """Commands whose answer is a file, a text, or has forms of its own."""
 WRITES = {
-    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause", "priority", "rerun",
-    "resume", "run", "submit",
+    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause", "priority",
+    "rerun", "resume", "run", "submit",
 }  # fmt: skip
 SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "submit"}
 ASKS = {"cancel", "submit"}
@@ -254,7 +254,10 @@ def printed():
         text = path.read_text().replace("\\\n", " ")
         for block in re.findall(r"```.*?```|(?:^ {4}.*\n)+|`ssefw [^`\n]+`", text, re.S | re.M):
             for line in PRINTED.findall(block.strip("`")):
-                yield path.name, " ".join(line.split())
+                words = line.split()
+                # A sentence may begin a line with the name of the program, too.
+                if words[1] in COMMANDS or " --" in line:
+                    yield path.name, " ".join(words)
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(printed())), ids=str)
