@@ -5,11 +5,14 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.errors import SsefwError
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = ["main", "ssefw"]
 
@@ -113,9 +116,24 @@ def _configure_logging(verbose: int) -> None:
 
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
-    logging.basicConfig(level=level, format="%(asctime)s %(name)s: %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_printable_lines())
+    logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(chatty).propagate = verbose > 0
+
+
+def _printable_lines() -> "logging.Formatter":
+    """Return a format of log lines in which a name commands no terminal."""
+    import logging
+
+    from ssefw.files import printable
+
+    class Printable(logging.Formatter):
+        def format(self, record: logging.LogRecord) -> str:
+            return printable(super().format(record))
+
+    return Printable("%(asctime)s %(name)s: %(message)s")
 
 
 def main(args: list[str] | None = None) -> None:
@@ -160,6 +178,8 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 
 def _say(*messages: str) -> int:
+    from ssefw.files import printable
+
     for message in messages:
-        sys.stderr.write(f"Error: {' '.join(message.split())}\n")
+        sys.stderr.write(f"Error: {printable(' '.join(message.split()))}\n")
     return 1

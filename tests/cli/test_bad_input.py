@@ -179,3 +179,15 @@ def test_plan_writes_nothing(ssefw, campaign_file, tmp_path):
     before = sorted(tmp_path.iterdir())
     assert "Cu" in ssefw("plan", campaign_file).stdout
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_name_commands_no_terminal(ssefw, tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/\x1b[31mbad\x07.cif").write_text("nothing")
+    (tmp_path / "pool/POSCAR-good").write_text(
+        "Cu\n1.0\n2.5 0 0\n0 2.5 0\n0 0 2.5\nCu\n1\ndirect\n0 0 0\n"
+    )
+    for command in (["pool", "check", "pool"], ["pool", "show", "pool"]):
+        done = ssefw(*command, check=False)
+        assert "bad" in done.stdout + done.stderr
+        assert not set("\x1b\x07") & set(done.stdout + done.stderr)

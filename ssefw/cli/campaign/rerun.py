@@ -4,6 +4,7 @@ import click
 
 from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
 from ssefw.cli.options import opened, store_option
+from ssefw.files import printable
 
 
 @click.command(epilog="Example: ssefw rerun xrdmatch --cause memory --dry-run")
@@ -35,6 +36,6 @@ def command(
         names = called(latest_record(connection, part.campaign))
     for job in jobs:
         formula = names.get(job.candidate_id, job.candidate_id)
-        click.echo(f"{job.name} of {formula}: {job.cause.name}, {job.message}")
+        click.echo(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
     verb = "would be" if dry_run else "are"
     click.echo(f"{len(jobs)} jobs {verb} ready to run again.", err=True)
