@@ -91,7 +91,7 @@ def dispatch(folder, count):
     from fireworks import Firework, FWorker, PyTask
     from fireworks.core.rocket_launcher import rapidfire
 
-    from ssefw.campaigns.running.launch import work
+    from ssefw.campaigns.running.worker import work
     from ssefw.settings import Settings
     from ssefw.store import connect
 

@@ -9,6 +9,10 @@
     ├── AnalysisError           the data cannot support the answer
     ├── StoreError              database unreachable or record unreadable
     ├── LaunchError             nothing was submitted, and why
+    ├── NotNowError             not through its own fault; done later, it can be
+    │   ├── BusyError           another process has the folder
+    │   ├── DiskFullError       there is no space left
+    │   └── TakenError          the job was given to another worker
     └── MissingDependencyError  an optional package is absent (also an ImportError)
 
 The command line prints an `SsefwError` as one line; anything else is a bug and keeps its traceback.
@@ -18,13 +22,17 @@ from pathlib import Path
 
 __all__ = [
     "AnalysisError",
+    "BusyError",
     "ConfigurationError",
     "DataError",
+    "DiskFullError",
     "EngineError",
     "LaunchError",
     "MissingDependencyError",
+    "NotNowError",
     "SsefwError",
     "StoreError",
+    "TakenError",
 ]
 
 
@@ -74,6 +82,29 @@ class StoreError(SsefwError):
 
 class LaunchError(SsefwError):
     """Nothing was submitted; the message says why."""
+
+
+class NotNowError(SsefwError):
+    """A calculation cannot be done now, through no fault of its own: it is to be done later.
+
+    It is no failure of a job: the launch pad takes the job back.
+    """
+
+    def to_dict(self) -> dict[str, str]:
+        """Return what FireWorks keeps of an exception."""
+        return {"not_now": type(self).__name__, "message": str(self)}
+
+
+class BusyError(NotNowError):
+    """Another process is working in the folder."""
+
+
+class DiskFullError(NotNowError):
+    """There is no space left where something has to be written."""
+
+
+class TakenError(NotNowError):
+    """The job was given to another worker; what this one has is not kept."""
 
 
 class MissingDependencyError(SsefwError, ImportError):

@@ -44,6 +44,11 @@ class Settings(BaseModel):
     patience: AskedSeconds = Field(
         600.0, description="seconds for which workers and launchers wait for a MongoDB server"
     )
+    lease: float = Field(
+        75.0,
+        ge=1,
+        description="seconds without a sign of life until a worker elsewhere counts as dead",
+    )
     vasp_cmd: str = Field("vasp_std", description="command that runs VASP")
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
     pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")
@@ -60,6 +65,11 @@ class Settings(BaseModel):
         description="packages, with commas between, whose objects stored records may hold "
         "beside those of ssefw and pymatgen",
     )
+    potentials: Path | None = Field(
+        None,
+        description="folder of trained potentials, which every worker must see; default: "
+        "ssefw/potentials in $XDG_DATA_HOME or ~/.local/share",
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:
@@ -70,6 +80,13 @@ class Settings(BaseModel):
             folder = expand_user(self.store, error=ConfigurationError)
             return folder.resolve() / "scratch"
         return Path(os.environ.get("SCRATCH", ".")).resolve() / "ssefw-scratch"
+
+    def potentials_folder(self) -> Path:
+        """Return the folder of trained potentials, whether it exists or not."""
+        if self.potentials is not None:
+            return self.potentials.expanduser().resolve()
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(base).expanduser() / "ssefw" / "potentials"
 
 
 @dataclass(frozen=True)

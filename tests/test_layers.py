@@ -11,7 +11,7 @@ LAYERS = [
     {"errors", "units"},
     {"files", "mistakes", "processes"},
     {"settings", "documents", "schedulers"},
-    {"data", "analysis", "bvse"},
+    {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},
     {"campaigns"},
@@ -28,7 +28,7 @@ HOMES = {
     "atomate2": {"engines"},
     "custodian": {"engines"},
     "fireworks": {
-        "campaigns/running/launch.py",
+        "campaigns/running/worker.py",
         "campaigns/queueing/offline.py",
         "store/connection.py",
         "store/embedded/stores.py",

@@ -4,6 +4,7 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 """
 
 import sys
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bvse": ("calculate.bvse", "Get bond-valence barriers and paths of crystal structures."),
     "neb": ("calculate.neb", "Get migration barriers of a structure by CI-NEB."),
+    "potential": ("calculate.potential", "Teach fast potentials, and show those there are."),
     "converge": ("calculate.converge", "Find converged cutoffs and k-points for Quantum ESPRESSO."),
     "screen": ("screen.group", "Train, evaluate and apply screening models."),
     "labels": ("records.labels", "Import, show, split and export known conductivities."),
@@ -49,6 +51,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("site.config", "Show and check the settings of this site."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What the process of a command is.
+
+    Attributes
+    ----------
+    is_own
+        Whether there is one for this command alone; somebody may call `main` from Python.
+    """
+
+    is_own: bool
 
 
 class LazyGroup(click.Group):
@@ -140,7 +155,9 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
     arguments: list[str] = sys.argv[1:] if args is None else args
     try:
-        code: Any = ssefw.main(arguments, prog_name="ssefw", standalone_mode=False)
+        code: Any = ssefw.main(
+            arguments, prog_name="ssefw", standalone_mode=False, obj=Process(is_own=args is None)
+        )
     except SsefwError as error:
         if "--debug" in arguments:
             raise

@@ -77,8 +77,8 @@ class PlannedCandidate(Document):
 
     Attributes
     ----------
-    core_hours
-        What it was predicted to use, where the engine's speed is known.
+    core_hours, core_hours_most
+        What it was predicted to use, about and at most, where the engine's speed is known.
     """
 
     candidate_id: str
@@ -89,6 +89,7 @@ class PlannedCandidate(Document):
     n_atoms: int
     md_steps: int
     core_hours: CoreHours | None = None
+    core_hours_most: CoreHours | None = None
 
 
 class ExcludedCandidate(Document):

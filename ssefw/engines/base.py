@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from monty.json import MSONable, jsanitize
 from pydantic import Field, model_validator
-from pymatgen.core import Element, Structure
+from pymatgen.core import Composition, Element, Structure
 
 from ssefw.documents import Document, EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.run_directory import RunDirectory
@@ -120,6 +120,26 @@ class Engine(MSONable, ABC):
     def nominal_speed(self) -> float | None:
         """Atom-steps of dynamics a second on one core, to predict costs; None if not known."""
         return None
+
+    @property
+    def doubt(self) -> float:
+        """Factor by which steps may take longer than predicted, on another machine or material."""
+        return 3.0
+
+    def step_core_seconds(
+        self,
+        composition: Composition,
+        *,
+        volume: float,  # noqa: ARG002
+        is_dynamics: bool,  # noqa: ARG002
+    ) -> float | None:
+        """Return about the core-seconds of a step of dynamics or of a relaxation.
+
+        From the amount of each element in the cell, which may be disordered still, and its volume
+        in A^3; None where nobody knows.
+        """
+        speed = self.nominal_speed
+        return composition.num_atoms / speed if speed else None
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Return the core-seconds of one energy with forces; None if they are not known before."""

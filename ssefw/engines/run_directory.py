@@ -6,48 +6,29 @@ how it ended was killed.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ssefw.data import Chunk, decode_chunk, encode_chunk
 from ssefw.documents import EndReason, Segment
-from ssefw.errors import DataError, EngineError
+from ssefw.engines.folder_lock import LOCK, held
+from ssefw.errors import DataError, DiskFullError, EngineError
+from ssefw.files import disk_full
+from ssefw.processes import this_process
 from ssefw.settings import load_settings
 
-__all__ = ["RunDirectory", "noted_folder", "noting_folder", "read_progress", "write_atomically"]
-
-_NOTE: ContextVar[Path | None] = ContextVar("file that says in which folder a job calculates")
-
-
-@contextmanager
-def noting_folder(file: Path) -> Iterator[None]:
-    """Write into a file which folder is worked in, so that others find what is calculated there."""
-    token = _NOTE.set(file)
-    try:
-        yield
-    finally:
-        _NOTE.reset(token)
-
-
-def noted_folder(file: Path) -> Path | None:
-    """Return the folder that such a file names, if it is there."""
-    try:
-        folder = Path(file.read_text())
-    except OSError:
-        return None
-    return folder if folder.is_dir() else None
-
+__all__ = ["RunDirectory", "read_progress", "write_atomically"]
 
 logger = logging.getLogger(__name__)
+
+MARKER = "run.json"
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
@@ -61,11 +42,13 @@ def write_atomically(path: Path, payload: bytes) -> None:
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise EngineError(
+        message = (
             f"Cannot write {path}: {error.strerror}. Free space or point SSEFW_SCRATCH elsewhere; "
-            "the run continues from its last complete chunk.",
-            directory=path.parent,
-        ) from error
+            "the run continues from its last complete chunk."
+        )
+        if disk_full(error):
+            raise DiskFullError(message) from error
+        raise EngineError(message, directory=path.parent) from error
 
 
 def _cores() -> int:
@@ -76,7 +59,7 @@ def _cores() -> int:
 def read_progress(path: Path) -> dict[str, Any] | None:
     """Return what the run in folder `path` says of itself and how far it is, if it does."""
     try:
-        about: dict[str, Any] = json.loads((path / "run.json").read_text())
+        about: dict[str, Any] = json.loads((path / MARKER).read_text())
         about |= json.loads((path / "progress.json").read_text())
     except (OSError, json.JSONDecodeError):
         return None
@@ -109,40 +92,52 @@ class RunDirectory:
     def __init__(self, path: Path, *, key: str, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.key = key
+        self._about = {**(about or {}), "key": key}
         self._remarks: list[str] = []
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise EngineError(
-                f"Cannot make the run folder {path}: {error.strerror}. Set SSEFW_SCRATCH to a "
-                "folder that can be written."
-            ) from error
-        marker = path / "run.json"
-        found = _read_record(marker).get("key")
-        if found is not None:
-            if found != key:
-                raise EngineError(
-                    f"{path} holds the run {found}, not {key}; move it away to start anew.",
-                    directory=path,
-                )
-        else:
-            write_atomically(marker, json.dumps({**(about or {}), "key": key}).encode())
+        self._locked = False
+        self._clock: tuple[int, float] | None = None
+        self._claim()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; refuse when another live process has it."""
-        with (self.path / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise EngineError(
-                    f"Another process is working in {self.path}; wait for it or stop it.",
-                    directory=self.path,
-                ) from error
-            if (note := _NOTE.get(None)) is not None:
-                with contextlib.suppress(OSError):
-                    note.write_text(str(self.path.resolve()))
+        """Hold the folder for this process; within a block that holds it, nothing happens.
+
+        Raises
+        ------
+        BusyError
+            If another live process has it.
+        EngineError
+            If the file system has no locks.
+        """
+        if self._locked:
             yield
+            return
+        with held(self.path):
+            self._locked = True
+            try:
+                self._claim()  # who had it before may have emptied it
+                yield
+            finally:
+                self._locked = False
+
+    def _claim(self) -> None:
+        """Make the folder and say whose it is; refuse one that belongs to another run."""
+        marker = self.path / MARKER
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EngineError(
+                f"Cannot make the run folder {self.path}: {error.strerror}. Set SSEFW_SCRATCH to a "
+                "folder that can be written."
+            ) from error
+        found = _read_record(marker).get("key")
+        if found is None:
+            write_atomically(marker, json.dumps(self._about).encode())
+        elif found != self.key:
+            raise EngineError(
+                f"{self.path} holds the run {found}, not {self.key}; move it away to start anew.",
+                directory=self.path,
+            )
 
     def chunk_files(self) -> list[Path]:
         """Return the chunk files in order of time."""
@@ -219,7 +214,14 @@ class RunDirectory:
 
     def note_progress(self, *, step: int, until: int, steps_per_second: float) -> None:
         """Leave a note of how far the run is, for whoever watches."""
-        note = {"step": step, "until": until, "rate": steps_per_second, "time": time.time()}
+        note = {
+            "step": step,
+            "until": until,
+            "rate": steps_per_second,
+            "time": time.time(),
+            "process": this_process().name,
+            **self._lap(),
+        }
         file = self.path / ".progress"
         file.write_text(json.dumps(note))
         file.replace(self.path / "progress.json")
@@ -236,6 +238,8 @@ class RunDirectory:
         A segment of the same number that added none gives way; its events stay on the ledger.
         """
         before = _read_record(self._segment_file(index))
+        self._keep_seconds()
+        self._clock = (index, time.monotonic())
         self._write_segment(
             index,
             {
@@ -256,7 +260,35 @@ class RunDirectory:
             "ended": datetime.now(UTC).isoformat(),
             "events": [*record.get("events", []), *events],
         }
+        lap = self._lap() or self._noted()
+        if lap.get("segment") == index:
+            record["seconds"] = lap["seconds"]
         self._write_segment(index, record)
+
+    def _lap(self) -> dict[str, Any]:
+        """Return the segment that this process is at, and how long it has been at it.
+
+        By a clock that nobody sets: what a run cost must not change with the date of a machine.
+        """
+        if self._clock is None:
+            return {}
+        index, began = self._clock
+        return {"segment": index, "seconds": time.monotonic() - began}
+
+    def _noted(self) -> dict[str, Any]:
+        """Return what the process that was here last had noted of its segment."""
+        note = read_progress(self.path) or {}
+        if {"segment", "seconds"} <= note.keys():
+            return {name: note[name] for name in ("segment", "seconds")}
+        return {}
+
+    def _keep_seconds(self) -> None:
+        """Write down how long a segment took whose process was killed, before its note goes."""
+        note = self._noted()
+        if note:
+            record = _read_record(self._segment_file(note["segment"]))
+            if record and "seconds" not in record:
+                self._write_segment(note["segment"], record | {"seconds": note["seconds"]})
 
     def segments(self, *, after: int = 0) -> list[Segment]:
         """Return the segments that added something beyond step `after`, as the folder tells."""
@@ -288,7 +320,8 @@ class RunDirectory:
     def clear(self) -> None:
         """Remove what a stored ledger has made superfluous; files of the engine stay."""
         chunks = ("chunk-*.npz", "chunk-*.damaged", "chunk-*.loose")
-        for pattern in (*chunks, "segment-*.json", "progress.json", "run.json", "lock"):
+        notes = ("progress.json", ".progress")
+        for pattern in (*chunks, "segment-*.json", *notes, MARKER, LOCK):
             for file in self.path.glob(pattern):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # not empty: the engine left files of its own
@@ -311,9 +344,14 @@ class RunDirectory:
             started = datetime.fromtimestamp(parts[0][0].stat().st_mtime, UTC)
             events += ("the note of its start was gone: its time is that since its first chunk",)
             logger.warning("%s is gone; %s", self._segment_file(index), events[-1])
-        if "ended" in record and "started" in record:
+        note = self._noted()
+        if "seconds" in record:
+            seconds = float(record["seconds"])
+        elif note.get("segment") == index:  # killed: its last sign of life is its last chunk
+            seconds = float(note["seconds"])
+        elif "ended" in record and "started" in record:
             seconds = (datetime.fromisoformat(record["ended"]) - started).total_seconds()
-        else:  # killed: its last sign of life is its last chunk
+        else:
             seconds = parts[-1][0].stat().st_mtime - started.timestamp()
         n_frames = sum(chunk.n_frames for _, chunk in parts)
         warm = sum(float(chunk.temperatures.sum()) for _, chunk in parts)

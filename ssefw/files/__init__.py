@@ -2,11 +2,12 @@
 
 from ssefw.files.plain import check_plain, listed, printable, read_json
 from ssefw.files.reading import InputFile, expand_user, open_input, read_bytes, read_text
-from ssefw.files.writing import replacing
+from ssefw.files.writing import disk_full, replacing
 
 __all__ = [
     "InputFile",
     "check_plain",
+    "disk_full",
     "expand_user",
     "listed",
     "open_input",

@@ -13,8 +13,10 @@ from contextlib import contextmanager
 from jobflow import CURRENT_JOB, JobConfig, OnMissing
 
 from ssefw.documents import Failure
-from ssefw.errors import EngineError, SsefwError
+from ssefw.errors import DiskFullError, EngineError, NotNowError, SsefwError
+from ssefw.files import disk_full
 from ssefw.store import ResultStore
+from ssefw.store.tenure import ensure_tenure
 
 __all__ = ["LENIENT", "WATCHED", "failures_recorded", "recorded_failures"]
 
@@ -29,10 +31,17 @@ LENIENT = JobConfig(expose_store=True, on_missing_references=OnMissing.NONE)
 
 @contextmanager
 def failures_recorded() -> Iterator[None]:
-    """Store a `Failure` when the current job raises, and let it raise."""
+    """Store a `Failure` when the current job raises, and let it raise.
+
+    What cannot be done now is no failure, and neither is a full disk.
+    """
     try:
         yield
+    except NotNowError:
+        raise
     except Exception as error:
+        if disk_full(error):
+            raise DiskFullError(_line(error)) from error
         _record(error)
         raise
 
@@ -45,16 +54,15 @@ def recorded_failures(*, candidate: str, campaign: str) -> tuple[Failure, ...]:
 
 def _record(error: Exception) -> None:
     job = CURRENT_JOB.job
-    is_known = isinstance(error, SsefwError)
-    message = str(error) if is_known else f"{type(error).__name__}: {error}"
     directory = error.directory if isinstance(error, EngineError) else None
     failure = Failure(
         stage=job.name,
         code=re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower(),
-        message=" ".join(message.split()),
+        message=_line(error),
         directory=str(directory) if directory else None,
     )
     try:
+        ensure_tenure()
         ResultStore(CURRENT_JOB.store).add(
             failure,
             candidate=job.metadata.get("candidate", ""),
@@ -62,3 +70,8 @@ def _record(error: Exception) -> None:
         )
     except SsefwError:
         logger.exception("the reason of a failure could not be stored")
+
+
+def _line(error: Exception) -> str:
+    is_known = isinstance(error, SsefwError)
+    return " ".join((str(error) if is_known else f"{type(error).__name__}: {error}").split())

@@ -1,7 +1,6 @@
 """Molecular dynamics at one temperature, in as many segments as interruptions make of it."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from jobflow import Maker, Response, job
@@ -15,6 +14,7 @@ from ssefw.makers.failures import WATCHED, failures_recorded
 from ssefw.makers.site import run_folder, trajectories
 from ssefw.store.frames.salvage import sound_part, with_stored_frames
 from ssefw.store.frames.trajectories import TrajectoryStore
+from ssefw.store.tenure import ensure_tenure
 
 __all__ = ["MDMaker"]
 
@@ -68,14 +68,13 @@ class MDMaker(Maker):
         """
         with failures_recorded():
             store = trajectories()
-            new = self._new_ledger(structure, candidate_id=candidate_id)
+            goal = {"target_steps": steps, "equilibration_steps": equilibration_steps}
+            new = self._new_ledger(structure, candidate_id=candidate_id).model_copy(update=goal)
             ledger, lost = sound_part(store, new)
-            ledger = ledger.model_copy(
-                update={"target_steps": steps, "equilibration_steps": equilibration_steps}
-            )
+            ledger = ledger.model_copy(update=goal)
             before = ledger.n_steps
             if lost or not ledger.is_complete:
-                ledger, reason = self._advance(structure, ledger, store, lost=lost)
+                ledger, reason = self._advance(structure, new, store)
                 fruitless = fruitless + 1 if ledger.n_steps <= before else 0
                 self._check_growth(ledger, reason, fruitless)
             if ledger.is_complete:
@@ -109,35 +108,37 @@ class MDMaker(Maker):
     def _advance(
         self,
         structure: Structure,
-        ledger: Trajectory,
+        new: Trajectory,
         store: TrajectoryStore,
-        *,
-        lost: Sequence[str] = (),
     ) -> tuple[Trajectory, EndReason]:
-        """Compute until the target or until time is up, and store what is new.
-
-        Parameters
-        ----------
-        lost
-            What was stored of the trajectory and is not any more, for the ledger to say.
-        """
+        """Compute until the target of a new ledger or until time is up, and store what is new."""
         about = {
-            "candidate": ledger.candidate_id,
-            "temperature": ledger.temperature,
-            "timestep": ledger.timestep,
+            "candidate": new.candidate_id,
+            "temperature": new.temperature,
+            "timestep": new.timestep,
         }
-        run = RunDirectory(run_folder(ledger.key), key=ledger.key, about=about)
-        for what in lost:
-            run.remark(what)
-        if not run.chunk_files():  # scratch was purged, or this is another machine
-            ledger = with_stored_frames(store, ledger)
-        if not run.connect(step=ledger.n_steps, frame=ledger.n_frames):
-            newest = store.last_blob(ledger)
-            if newest is not None:
-                run.restore(newest)
-        reason = self.engine.md(
-            structure, self.settings, run, until=ledger.target_steps, stop=stop_check()
-        )
+        run = RunDirectory(run_folder(new.key), key=new.key, about=about)
+        # The folder is held until its frames are stored: who comes next finds them there.
+        with run.lock():
+            goal = ("target_steps", "equilibration_steps")
+            ledger, lost = sound_part(store, new)
+            ledger = ledger.model_copy(update={name: getattr(new, name) for name in goal})
+            for what in lost:
+                run.remark(what)
+            if not run.chunk_files():  # scratch was purged, or this is another machine
+                ledger = with_stored_frames(store, ledger)
+            if not run.connect(step=ledger.n_steps, frame=ledger.n_frames):
+                newest = store.last_blob(ledger)
+                if newest is not None:
+                    run.restore(newest)
+            reason = self.engine.md(
+                structure, self.settings, run, until=ledger.target_steps, stop=stop_check()
+            )
+            return self._store(ledger, run, store), reason
+
+    def _store(self, ledger: Trajectory, run: RunDirectory, store: TrajectoryStore) -> Trajectory:
+        """Store what is new in a run's folder, and empty it when nothing is left to compute."""
+        ensure_tenure()
         segments = list(ledger.segments)
         new = run.segments(after=ledger.n_steps)
         if new:
@@ -147,10 +148,12 @@ class MDMaker(Maker):
             segments.append(store.put_frames(ledger.key, numbered, run.chunks_of(segment)))
         record = {name: getattr(ledger, name) for name in type(ledger).model_fields}
         ledger = Trajectory(**record | {"segments": tuple(segments)})
+        ensure_tenure()
+        ensure_tenure()
         store.save(ledger)
         if ledger.is_complete:
             run.clear()
-        return ledger, reason
+        return ledger
 
     def _check_growth(self, ledger: Trajectory, reason: EndReason, fruitless: int) -> None:
         """Raise EngineError where going on again would be going in a circle."""

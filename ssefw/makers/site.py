@@ -12,6 +12,7 @@ from ssefw.settings import load_settings
 from ssefw.store import Address, BlobStore, open_blobs
 from ssefw.store.frames.stages import StageStore
 from ssefw.store.frames.trajectories import TrajectoryStore
+from ssefw.store.tenure import ensure_tenure
 
 __all__ = ["computed_once", "run_folder", "trajectories"]
 
@@ -30,6 +31,7 @@ def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
     found = stages.get(key, kind)
     if found is None:
         found = compute()
+        ensure_tenure()
         stages.put(key, found)
     return found
 

@@ -23,6 +23,7 @@ from ssefw.files import replacing
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
+from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.settings import Settings
 from ssefw.store import Connection
@@ -87,6 +88,7 @@ def render_report(
         learned=feedback_section(learned),
         saving=_Saving.of(outcomes),
         versions=_versions(outcomes),
+        methods=methods_of(record),
         engine=next((o.provenance.engine for o in outcomes if o.provenance.engine), ""),
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         counts={

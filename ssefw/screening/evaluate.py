@@ -22,6 +22,7 @@ from ssefw.documents import Evaluation, Provenance
 from ssefw.errors import DataError
 from ssefw.screening.base import Screener
 from ssefw.screening.metrics import (
+    CUT,
     chance,
     measure,
     measure_with_intervals,
@@ -156,6 +157,9 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
         **result.record,
         "trained_on": trained["label_set"],
         "trained_on_version": trained["label_version"],
+        "answered_superionic": int((scores.probability >= CUT).sum()),
+        "lowest_score": float(scores.probability.min()),
+        "highest_score": float(scores.probability.max()),
         "similar_to_training": int(seen.sum()),
         "without_similar": unseen,
     }

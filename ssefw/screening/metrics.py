@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ssefw.documents import Estimate
 
 __all__ = [
+    "CUT",
     "METRICS",
     "chance",
     "difference_with_intervals",
@@ -28,9 +29,12 @@ TOP_SHARE = 0.1
 N_BINS = 10
 N_BOOTSTRAP = 1000
 
+CUT = 0.5
+"""Score from which a material is answered superionic, for measures of classes."""
+
 
 def _counts(y: Ints, p: Floats) -> tuple[float, float, float, float]:
-    said = p >= 0.5
+    said = p >= CUT
     is_one = y == 1
     return (
         float((said & is_one).sum()),
@@ -41,7 +45,7 @@ def _counts(y: Ints, p: Floats) -> tuple[float, float, float, float]:
 
 
 def _accuracy(y: Ints, p: Floats) -> float:
-    return float(((p >= 0.5) == (y == 1)).mean())
+    return float(((p >= CUT) == (y == 1)).mean())
 
 
 def _balanced_accuracy(y: Ints, p: Floats) -> float:

@@ -21,6 +21,7 @@ from ssefw.store.results.result_store import ResultStore
 from ssefw.store.server.client import dial, plain_errors
 from ssefw.store.server.patience import Patience, PatientDatabase
 from ssefw.store.server.stores import PatientGridFSStore, documents_over
+from ssefw.store.tenure import TenuredJobStore
 
 __all__ = ["JOBS", "Connection", "connect"]
 
@@ -136,7 +137,9 @@ def _connect_folder(address: Address, *, read_only: bool, create: bool) -> Conne
     database = open_database(address, read_only=read_only, create=create)
     launchpad = EmbeddedLaunchPad(database)
     data = EmbeddedStore.over(database, JOB_DATA)
-    job_store = JobStore(EmbeddedStore.over(database, JOBS), additional_stores={"data": data})
+    job_store = TenuredJobStore(
+        EmbeddedStore.over(database, JOBS), additional_stores={"data": data}
+    )
     job_store.connect()
     if not read_only:
         # A new store is prepared all at once; an old one is looked at without waiting for anyone.
@@ -158,7 +161,7 @@ def _over_server(address: Address, database: PatientDatabase, *, read_only: bool
         stack.callback(database.client.close)
         launchpad = ServerLaunchPad(database, uri=address.uri)
         data = PatientGridFSStore.over(database, JOB_DATA, uri=address.uri)
-        job_store = JobStore(
+        job_store = TenuredJobStore(
             documents_over(database, JOBS, uri=address.uri), additional_stores={"data": data}
         )
         job_store.connect()

@@ -3,43 +3,16 @@
 import os
 import random
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 
 import numpy as np
 import pytest
 
 from ssefw.store import connect
-from tests.campaigns.killing import kill_9, results, worker_pids
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.campaigns.killing import kill_9, prepare, results, session, start, worker_pids
+from tests.conftest import run_ssefw
 
 STEPS_PER_CHUNK = 50
-
-# EMT that notes each evaluation in a file: what was computed twice can be counted.
-COUNTED = """
-import os
-from ase.calculators.emt import EMT
-
-class Counted(EMT):
-    def calculate(self, *args, **kwargs):
-        super().calculate(*args, **kwargs)
-        with open(os.environ["EVALUATIONS"], "a") as file:
-            file.write(f"{len(self.atoms)}\\n")
-"""
-
-
-def prepare(folder, *, min_length=7):
-    """Make a campaign; the longer the cells, the longer there is to stop it."""
-    folder.mkdir()
-    (folder / "counted.py").write_text(textwrap.dedent(COUNTED))
-    text = CAMPAIGN.replace("ase.calculators.emt.EMT", "counted.Counted")
-    text = text.replace("min_length: 3", f"min_length: {min_length}").replace(
-        "length: 1.0", "length: 2.0"
-    )
-    (folder / "small.yaml").write_text(text)
-    return {"PYTHONPATH": str(folder), "EVALUATIONS": str(folder / "evaluations")}
 
 
 def evaluations(folder):
@@ -52,19 +25,6 @@ def undisturbed(tmp_path_factory):
     environment = prepare(folder, min_length=3)
     run_ssefw("run", "small.yaml", "--store", "st", folder=folder, env=environment)
     return folder
-
-
-def start(folder, environment, *arguments):
-    """Start the command line in the background."""
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    return subprocess.Popen(
-        [sys.executable, "-m", "ssefw", *arguments, "--store", "st"],
-        cwd=folder,
-        env=clean | environment | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def kill_at_random(folder, environment, rng, *, workers_too):
@@ -104,6 +64,14 @@ def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     relaxation = 60
     lost = sum(killed) * (STEPS_PER_CHUNK + 1 + relaxation)
     assert evaluations(folder) <= evaluations(undisturbed) + lost
+
+
+@pytest.mark.slow
+def test_kills_of_workers_and_of_their_server_leave_the_same_results(tmp_path):
+    seed = int(os.environ.get("SSEFW_TEST_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"SSEFW_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where the test fails
+    with session(tmp_path, seed=seed, on_server=True) as killing:
+        killing.go_on(3)
 
 
 def test_a_worker_that_is_told_to_stop_leaves_the_rest_ready(tmp_path):

@@ -11,7 +11,7 @@ from pymongo import monitoring
 
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running import heartbeat, launch
+from ssefw.campaigns.running import heartbeat, launch, worker
 from ssefw.campaigns.running.heartbeat import Lookout, beating
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.watch import latest_record, snapshot
@@ -62,10 +62,10 @@ def clock(monkeypatch):
 
 
 def on_another_machine(connection, name="far"):
-    worker = Worker(name, 7, "1")
+    far = Worker(name, 7, "1")
     start_elsewhere(connection, queue="", job_id="", host=name)
-    connection.database["workers"].insert_one({"_id": worker.name, "beats": 1})
-    return worker
+    connection.database["workers"].insert_one({"_id": far.name, "beats": 1})
+    return far
 
 
 def test_a_worker_that_fell_silent_loses_its_job(connection, clock):
@@ -81,10 +81,10 @@ def test_a_worker_that_fell_silent_loses_its_job(connection, clock):
 
 
 def test_a_worker_that_gives_signs_of_life_keeps_its_job(connection, clock):
-    worker = on_another_machine(connection)
+    far = on_another_machine(connection)
     lookout = Lookout()
     for _ in range(20):
-        connection.database["workers"].update_one({"_id": worker.name}, {"$inc": {"beats": 1}})
+        connection.database["workers"].update_one({"_id": far.name}, {"$inc": {"beats": 1}})
         clock[0] += 60
         assert release_lost(connection, lookout=lookout) == []
 
@@ -97,10 +97,9 @@ def test_the_time_of_an_outage_is_no_silence_of_workers(connection, clock):
     assert release_lost(connection, lookout=lookout) == []
 
 
-def test_a_worker_gives_signs_of_life_until_it_ends(connection, monkeypatch):
-    monkeypatch.setattr(heartbeat, "BEAT_SECONDS", 0.01)
+def test_a_worker_gives_signs_of_life_until_it_ends(connection):
     workers = connection.database["workers"]
-    with beating(connection, "me"):
+    with beating(connection, "me", lease=0.05):
         seen = set()
         while len(seen) < 3:
             seen.add((workers.find_one({"_id": "me"}) or {}).get("beats"))
@@ -129,7 +128,7 @@ def test_a_launcher_outlives_a_locked_store(connection, slurm, tmp_path):
 
 
 def test_a_worker_between_two_jobs_outlives_an_outage(connection, tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "POLL_SECONDS", 0.01)
     monkeypatch.setenv("SSEFW_STORE", "")
     monkeypatch.setenv("SSEFW_SCRATCH", "")
     answers = [StoreError("gone"), StoreError("still gone"), False]
@@ -142,12 +141,12 @@ def test_a_worker_between_two_jobs_outlives_an_outage(connection, tmp_path, monk
 
     monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
-    count = launch.work(connection, settings, stop=threading.Event(), patience=0.0)
-    assert (count, answers) == (0, [])
+    done = worker.work(connection, settings, stop=threading.Event(), patience=0.0)
+    assert (done.jobs, answers) == (0, [])
 
 
 def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "OUTAGE_SECONDS", -1.0)
+    monkeypatch.setattr(worker, "OUTAGE_SECONDS", -1.0)
     monkeypatch.setenv("SSEFW_STORE", "")
     monkeypatch.setenv("SSEFW_SCRATCH", "")
 
@@ -157,7 +156,7 @@ def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeyp
     monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
     with pytest.raises(StoreError, match="gone"):
-        launch.work(connection, settings, stop=threading.Event(), patience=0.0)
+        worker.work(connection, settings, stop=threading.Event(), patience=0.0)
 
 
 class Counter(monitoring.CommandListener):

@@ -113,8 +113,8 @@ def test_status_counts_jobs_by_stage(finished_campaign, ssefw):
     assert record["done"] is True
     assert record["concluded"] == record["candidates"] == 2
     jobs = {(job["stage"], job["state"]): job["count"] for job in record["jobs"]}
-    assert jobs["md", "COMPLETED"] == 4
-    assert jobs["relax", "COMPLETED"] == 2
+    assert jobs["md", "done"] == 4
+    assert jobs["relax", "done"] == 2
 
 
 def test_the_report_is_one_file_with_ranking_figures_and_references(finished_campaign):
@@ -122,7 +122,10 @@ def test_the_report_is_one_file_with_ranking_figures_and_references(finished_cam
     page = (folder / "st/small/report.html").read_text()
     assert page.count("<svg") == 4
     assert "Straumanis" in page
-    assert not re.findall(r'src=|<link|<script|url\(http|href="(?!#)', page)
+    assert not re.findall(r'src=|<link|<script|url\(http|href="(?!#|https://doi\.org/)', page)
+    assert "Methods to cite" in page
+    assert "10.1088/1361-648X/aa680e" in page  # ASE ran it
+    assert "CHGNet" not in page
     assert "Runs this short" in page
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import click.testing
 import pytest
 from click.testing import CliRunner
 
@@ -183,3 +184,40 @@ def test_bad_settings_of_the_atomsets_system_are_named(tmp_path, setting, messag
     ]
     with pytest.raises((ConfigurationError, DataError), match=message):
         CliRunner().invoke(screen, arguments, catch_exceptions=False)
+
+
+def test_votes_beside_a_calibrated_score_are_explained(model, tmp_path):
+    (tmp_path / "pool.csv").write_text("formula\nLi6PS5Br\nLi4SiO4\n")
+    said = " ".join(run(screen, "rank", tmp_path / "pool.csv", "--model", model).stdout.split())
+    assert "votes: members whose own probability, before calibration, is 0.5 or more" in said
+    assert "the order counts" in said
+
+
+def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
+    """Scores of a weak model, calibrated, may all lie on one side of 0.5."""
+    from ssefw.cli.screen.evaluate import _say_one_sided
+    from ssefw.data.dataset import dataset_of
+    from ssefw.data.label_sources import find_label_set
+    from ssefw.screening.base import load_screener
+    from ssefw.screening.evaluate import evaluate_model
+
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "formula,sigma (S/cm)\nLi6PS5Br,1e-3\nLi4SiO4,1e-9\nLi2ZrCl6,4e-4\nLi2CO3,1e-10\n"
+    )
+    data = dataset_of(find_label_set(table), threshold=1e-4)
+    result = evaluate_model(load_screener(model), data)
+    record = result.record
+    assert 0 <= record["answered_superionic"] <= 4
+    assert 0 <= record["lowest_score"] <= record["highest_score"] <= 1
+
+    def said(yes):
+        sided = result.model_copy(update={"record": record | {"answered_superionic": yes}})
+        with click.testing.CliRunner().isolation() as streams:
+            _say_one_sided(sided)
+            return streams[1].getvalue().decode() or streams[0].getvalue().decode()
+
+    assert "every material is answered 'no'" in said(0)
+    assert "mcc is then 0 by definition" in said(0)
+    assert "answered 'yes'" in said(4)
+    assert said(1) == ""

@@ -1,15 +1,18 @@
 """The folder of a run: whole files or none, one process at a time, a full disk in one line."""
 
+import datetime as dt
+import os
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
 
 from ssefw.data import Chunk
 from ssefw.engines import RunDirectory, read_progress
-from ssefw.errors import EngineError
+from ssefw.errors import BusyError, EngineError
 
 
 def chunk(first_frame, *, n_frames=5, segment=0):
@@ -76,8 +79,63 @@ def test_only_what_is_new_is_reported(run):
 
 
 def test_two_processes_do_not_work_in_one_folder(run):
-    with run.lock(), pytest.raises(EngineError, match="Another process"), run.lock():
+    again = RunDirectory(run.path, key=run.key)
+    with run.lock(), pytest.raises(BusyError, match="Another process"), again.lock():
         pass
+
+
+def test_the_folder_is_held_by_the_file_that_is_there(run):
+    """Who has it may empty it, and somebody else may wait with the file that was removed."""
+    with run.lock():
+        run.clear()
+        again = RunDirectory(run.path, key=run.key)
+        with again.lock(), pytest.raises(BusyError), RunDirectory(run.path, key=run.key).lock():
+            pass
+
+
+def test_drafts_of_a_killed_process_are_swept_up(run):
+    for name in (".chunk-000000005.npz.123", ".segment-0001.json.7", ".run.json.99"):
+        (run.path / name).write_text("half")
+    with run.lock():
+        left = sorted(path.name for path in run.path.glob(".*"))
+    assert left == [".run.json.99"]  # of one that may be about to ask for the folder
+    os.utime(run.path / ".run.json.99", (0, 0))
+    with run.lock():
+        assert not list(run.path.glob(".*"))
+
+
+TEN_DAYS = dt.timedelta(days=10)
+
+
+class Ahead(dt.datetime):
+    """A clock that somebody has set."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return dt.datetime.now(tz) + TEN_DAYS
+
+
+def test_what_a_segment_took_does_not_follow_the_date(run, monkeypatch):
+    run.begin_segment(0, velocities="drawn")
+    run.append(chunk(0))
+    monkeypatch.setattr("ssefw.engines.run_directory.datetime", Ahead)
+    run.end_segment(0, reason="complete")
+    (segment,) = run.segments()
+    assert segment.wall_time < 60.0
+
+
+def test_neither_does_that_of_a_segment_whose_process_was_killed(run):
+    run.begin_segment(0, velocities="drawn")
+    run.append(chunk(0))
+    run.note_progress(step=5, until=10, steps_per_second=2.0)
+    later = time.time() + TEN_DAYS.total_seconds()
+    os.utime(run.chunk_files()[0], (later, later))
+    after = RunDirectory(run.path, key=run.key)
+    assert after.segments()[0].wall_time < 60.0
+    after.begin_segment(1, velocities="continued")
+    after.append(chunk(5, segment=1))
+    after.note_progress(step=10, until=10, steps_per_second=2.0)
+    assert after.segments()[0].wall_time < 60.0
 
 
 def test_progress_names_the_candidate(run):
@@ -108,7 +166,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_nothing_torn(tmp_path):
         from pathlib import Path
         from ssefw.data import Chunk
         from ssefw.engines import RunDirectory
-        from ssefw.errors import EngineError
+        from ssefw.errors import BusyError, EngineError
         run = RunDirectory(Path(sys.argv[1]), key="k")
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))

@@ -88,6 +88,7 @@ class Site:
     def process(self, how=None, when=0):
         """Run the job in a process that ends so; return whether the trajectory is complete."""
         new = self.maker._new_ledger(COPPER, candidate_id="c")
+        new = new.model_copy(update={"target_steps": STEPS})
         ledger, lost = sound_part(self.store, new)
         ledger = ledger.model_copy(update={"target_steps": STEPS})
         if ledger.is_complete and not lost:
@@ -113,7 +114,7 @@ class Site:
         with self.monkeypatch.context() as patch, contextlib.suppress(PowerCut):
             patch.setattr(md_module, "stop_check", lambda: check)
             patch.setattr(self.blobs, "put", failing_put)
-            self.maker._advance(COPPER, ledger, self.store, lost=lost)
+            self.maker._advance(COPPER, new, self.store)
         found = self.ledger()
         return found is not None and found.n_steps >= STEPS
 

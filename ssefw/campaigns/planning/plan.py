@@ -1,6 +1,5 @@
 """From a campaign file to jobflow graphs, and what they would cost; nothing is written."""
 
-import math
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Any, Literal
 from jobflow import Flow, Job
 
 from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
+from ssefw.campaigns.planning.cost import Estimated, Pace, estimate
+from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
 from ssefw.data import (
     Pool,
@@ -19,7 +20,6 @@ from ssefw.data import (
     order_structure,
     read_pool,
 )
-from ssefw.data.defects import supercell_size
 from ssefw.data.label_sources import find_label_set
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
@@ -41,26 +41,11 @@ from ssefw.makers import (
 from ssefw.mistakes import check_settings
 from ssefw.screening.base import make_screener
 
-__all__ = ["Estimated", "Plan", "candidate_maker", "make_engine", "make_plan"]
+__all__ = ["Plan", "candidate_maker", "make_engine", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
 HEAVY = ("relax", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """What a candidate would take if no gate stopped it.
-
-    Attributes
-    ----------
-    core_hours
-        None where the speed of the engine is not known.
-    """
-
-    n_atoms: int
-    md_steps: int
-    core_hours: float | None
 
 
 @dataclass(frozen=True)
@@ -105,38 +90,9 @@ class Plan:
         identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
         return str(uuid.uuid5(NAMESPACE, identity))
 
-    def estimate(self, candidate: Candidate) -> Estimated:
-        """Return the size and cost of a candidate's dynamics, the triage included, and bands."""
-        ladder, bands = self.maker.ladder, self.maker.neb
-        structure = candidate.structure
-        if ladder is None:
-            length = bands.settings.min_length if bands else 0.0
-        else:
-            length = ladder.min_length
-        repeats = math.prod(supercell_size(structure, min_length=length))
-        n_atoms = round(structure.composition.num_atoms * repeats)
-        of_bands = 0.0 if bands is None else self._band_hours(candidate, bands)
-        if ladder is None:
-            return Estimated(n_atoms=n_atoms, md_steps=0, core_hours=of_bands)
-        longest = ladder.policy.max_length if ladder.policy else ladder.length
-        rungs = len(ladder.temperatures)
-        if ladder.adaptive is not None:
-            rungs = min(rungs, ladder.adaptive.max_runs)
-        steps = ladder.steps(longest) * rungs
-        if ladder.triage is not None and ladder.triage.temperature not in ladder.temperatures:
-            steps += ladder.steps(ladder.triage.length)
-        speed = ladder.md.engine.nominal_speed
-        hours = None
-        if speed and of_bands is not None:
-            hours = n_atoms * steps / speed / 3600.0 + of_bands
-        return Estimated(n_atoms=n_atoms, md_steps=steps, core_hours=hours)
-
-    def _band_hours(self, candidate: Candidate, bands: NebMaker) -> float | None:
-        """Return the core-hours of bands; None where they cannot be told before."""
-        try:
-            return bands.core_hours(order_structure(candidate.structure))
-        except DataError:
-            return None
+    def estimate(self, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
+        """Return the size and cost of a candidate; see `ssefw.campaigns.planning.cost`."""
+        return estimate(self.maker, candidate, pace=pace)
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
@@ -210,12 +166,15 @@ def make_plan(spec: CampaignSpec) -> Plan:
             maker.neb.first.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
-    candidates, excluded = chosen.candidates, chosen.excluded
+    refused = tuple(certainly_too_large(maker, chosen.candidates))
+    ids = {item.candidate_id for item in refused}
+    candidates = tuple(item for item in chosen.candidates if item.id not in ids)
+    excluded = (*chosen.excluded, *refused)
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
         raise LaunchError(
             f"No candidate is left of the {len(pool.candidates)} of the pool{why}. "
-            "Loosen the filters or give another pool."
+            "Loosen the filters or limits, or give another pool."
         )
     return Plan(
         spec=spec,

@@ -18,10 +18,8 @@ from ssefw.campaigns.file import ResourcesSpec
 from ssefw.campaigns.queueing.offline import Desk, parcels_of
 from ssefw.campaigns.queueing.site import Limits, Site
 from ssefw.campaigns.running.causes import retry_failed
-from ssefw.campaigns.running.heartbeat import Lookout
 from ssefw.campaigns.running.lease import Lease
-from ssefw.campaigns.running.leftovers import Leftovers
-from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.upkeep import Upkeep
 from ssefw.campaigns.running.watch import campaigns_in, latest_record
 from ssefw.campaigns.steering.budget import budget_of, hold_if_spent
 from ssefw.campaigns.steering.holds import without_held
@@ -118,8 +116,7 @@ class Feeder:
     def __post_init__(self) -> None:
         self._lease = Lease(self.connection, "launcher")
         self._desk = Desk(self.connection)
-        self._lookout = Lookout()
-        self._leftovers = Leftovers()
+        self._upkeep = Upkeep(self.connection, self.folder.parent)
 
     def round(self) -> Round:
         """Look once, and do what is due.
@@ -136,8 +133,7 @@ class Feeder:
             ended = self._follow()
         except QueueSilentError as error:
             return Round(left=self._left(), notes=(str(error),))
-        self._leftovers.mend(self.connection)
-        released = len(release_lost(self.connection, lookout=self._lookout))
+        released = len(self._upkeep.look())
         if self.site.offline:
             released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]
         names = list(self.campaigns) or campaigns_in(self.connection)

@@ -120,7 +120,7 @@ class Site(BaseModel):
                 *(f"export {key}={shlex.quote(value)}" for key, value in exports.items()),
                 f"cd {shlex.quote(str(log.parent))}",
                 self.setup.rstrip(),
-                f"exec {shlex.join([sys.executable, '-m', 'ssefw', *arguments])}",
+                f"exec {shlex.join([sys.executable, '-P', '-m', 'ssefw', *arguments])}",
                 "",
             ]
         )

@@ -22,9 +22,9 @@ resources:                # a campaign file may ask for other resources stage by
   cpus_per_task: {threads}        # threads of each rank
   gpus_per_node: {gpus}
   walltime: {walltime}    # H:MM:SS or D-HH:MM:SS; runs that need longer go on in the next job
-  queue: {queue}             # Slurm's partition; null is the site's default
+  queue: {queue}             # {queue_word}; null is the site's default
   account: {account}           # who pays; null is your default
-  directives: []          # any other option, as the manual writes it: ["--constraint=cpu"]
+  directives: []          # any other option, as the manual writes it: {directive}
 limits:
   jobs: {jobs}                # in the queue at a time, waiting and running
   waiting: {waiting}              # of these, waiting
@@ -34,6 +34,13 @@ offline: {offline}            # true: compute nodes reach no database, jobs go t
 setup: |                  # shell lines before the worker starts
   # module load vasp/6.4
 """
+
+WORDS = {
+    "slurm": ("the partition", '["--constraint=cpu"]'),
+    "pbs": ("the queue", '["-l place=excl"]'),
+    "lsf": ("the queue", """['-R "span[hosts=1]"']"""),
+}
+"""What each scheduler calls its queues, and an option of it as an example."""
 
 SETTINGS = """\
 # Where ssefw keeps results and finds programs on this site. Readable by you only: the store's
@@ -93,8 +100,11 @@ def site_files(answers: SiteAnswers, folder: Path) -> dict[str, str]:
     """
     if answers.offline:
         Address(answers.store).without_server()
+    queue_word, directive = WORDS[answers.scheduler]
     queue = QUEUE.format(
         scheduler=answers.scheduler,
+        queue_word=queue_word,
+        directive=directive,
         nodes=answers.nodes,
         tasks=answers.tasks_per_node,
         threads=answers.cpus_per_task,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ssefw.campaigns.running.heartbeat import Lookout
 from ssefw.campaigns.running.worker_names import Worker, worker_of
-from ssefw.campaigns.steering.holds import add_spending, running_hours
+from ssefw.campaigns.steering.holds import add_spending, running_seconds
 from ssefw.schedulers import SCHEDULERS, QueueSilentError
 from ssefw.store import Connection
 
@@ -26,7 +26,13 @@ CLAIM_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Lost:
-    """A running job and the launch whose worker is gone."""
+    """A running job and the launch whose worker is gone.
+
+    Attributes
+    ----------
+    core_hours
+        What it had used when its worker gave the last sign of life.
+    """
 
     firework: dict[str, Any]
     launch_id: int
@@ -40,10 +46,19 @@ def release_lost(
     """Give back the jobs of workers that are gone, and return their ids.
 
     FireWorks learns of a dead worker only after hours without a ping. Here the launch folder names
-    the process and the queue job: on the machine of the worker the process is looked for, on any
-    other the queue is asked. Where there is neither, a `lookout` that was there for a while knows
-    which workers fell silent. A job that lost its worker `max_losses` times is marked as failed.
-    Any number of processes may do this at a time.
+    the process and the queue job: where its pid can be looked up the process is looked for,
+    elsewhere the queue is asked. Where there is neither, a `lookout` that was there for a while
+    knows which workers fell silent. A job that lost its worker `max_losses` times is marked as
+    failed. Any number of processes may do this at a time.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    lookout
+        Who is asked about workers that cannot be looked up; without one these keep their jobs.
+    max_losses
+        How often a job may lose its worker.
     """
     released = [
         lost.firework["fw_id"]
@@ -83,6 +98,10 @@ def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSE
         logger.warning("job %d lost its worker %d times: given up", firework_id, n_before + 1)
         return False
     connection.launchpad.rerun_fw(firework_id)
+    # What never said how it ended is not to be taken for what runs.
+    connection.launchpad.launches.update_one(
+        {"launch_id": lost.launch_id, "state": "RUNNING"}, {"$set": {"state": "FIZZLED"}}
+    )
     return True
 
 
@@ -90,9 +109,10 @@ def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lo
     elsewhere = defaultdict(list)
     out_of_reach = []
     for lost in _running(connection):
-        if lost.worker.is_here:
-            if not lost.worker.is_alive:
-                yield lost
+        if lost.worker.is_gone:
+            yield lost
+        elif lost.worker.is_here:
+            continue
         elif lost.worker.queue in SCHEDULERS and SCHEDULERS[lost.worker.queue].is_here:
             elsewhere[lost.worker.queue].append(lost)
         else:
@@ -116,16 +136,22 @@ def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lo
 def _running(connection: Connection) -> Iterator[Lost]:
     wanted = ("fw_id", "name", "launches", "spec.campaign", "spec.candidate")
     launchpad = connection.launchpad
-    for firework in launchpad.fireworks.find({"state": "RUNNING"}, dict.fromkeys(wanted, True)):
-        launch_id = firework["launches"][-1]
-        launch = launchpad.launches.find_one(
-            {"launch_id": launch_id},
-            {"launch_dir": True, "state_history": True, "fworker": True},
-        )
-        worker = worker_of(Path(launch["launch_dir"]).parent.name) if launch else None
+    jobs = list(launchpad.fireworks.find({"state": "RUNNING"}, dict.fromkeys(wanted, True)))
+    last = {job["launches"][-1]: job for job in jobs if job["launches"]}
+    if not last:
+        return
+    seconds = running_seconds(connection)
+    launches = launchpad.launches.find(
+        {"launch_id": {"$in": sorted(last)}},
+        {"launch_id": True, "launch_dir": True, "fworker": True},
+    )
+    for launch in list(launches):
+        worker = worker_of(Path(launch["launch_dir"]).parent.name)
         if worker is not None:
             cores = ((launch.get("fworker") or {}).get("env") or {}).get("cores", 1)
-            yield Lost(firework, launch_id, worker, running_hours(launch) * float(cores))
+            launch_id = launch["launch_id"]
+            hours = seconds.get(launch_id, 0.0) / 3600.0
+            yield Lost(last[launch_id], launch_id, worker, hours * float(cores))
 
 
 def _is_locked(connection: Connection, lost: Lost) -> bool:
@@ -157,7 +183,7 @@ def _claim(connection: Connection, lost: Lost) -> bool:
 def _ending(worker: Worker) -> str:
     queue = SCHEDULERS.get(worker.queue)
     if queue is None or not queue.is_here:
-        return "the process is gone" if worker.is_here else "no sign of life"
+        return "the process is gone" if worker.is_gone else "no sign of life"
     try:
         return queue.ending(worker.job_id).reason
     except QueueSilentError as error:

@@ -43,7 +43,8 @@ class Crew:
             **dict.fromkeys(THREAD_VARIABLES, str(self.settings.threads)),
         }
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "ssefw", "work", "--campaign", self.campaign]
+        # Without -P, a queue.py in this folder would take the place of Python's.
+        command = [sys.executable, "-P", "-m", "ssefw", "work", "--campaign", self.campaign]
         with log.open("ab") as file:
             self.processes += [
                 subprocess.Popen(

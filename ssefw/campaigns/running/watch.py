@@ -11,6 +11,7 @@ from ssefw.campaigns.steering.holds import Hold, holds, spent
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
+from ssefw.processes import process_of
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
@@ -225,6 +226,9 @@ def _running(scratch: Path) -> Iterator[RunningMD]:
     for folder in sorted(scratch.glob("runs/*")):
         note = read_progress(folder)
         if note is None or time.time() - note["time"] > STALE_SECONDS:
+            continue
+        process = process_of(note.get("process", ""))
+        if process is not None and process.is_gone:
             continue
         step_ps = note["timestep"] / 1000.0
         rate = note["rate"]

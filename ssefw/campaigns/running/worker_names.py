@@ -1,10 +1,9 @@
-"""Who a worker is: host, process and queue job, in a name from which its death can be told."""
+"""Who a worker is: a process and its queue job, in a name from which its death can be told."""
 
 import os
-import socket
 from dataclasses import dataclass
-from pathlib import Path
 
+from ssefw.processes import Process, process_of, this_process
 from ssefw.schedulers import SCHEDULERS
 
 __all__ = ["Worker", "this_worker", "worker_of"]
@@ -16,9 +15,8 @@ class Worker:
 
     Attributes
     ----------
-    started
-        When the process started, in clock ticks since the boot of its host: no two processes have
-        the same pid and start.
+    started, place
+        See `ssefw.processes.Process`.
     queue, job_id
         The queue job it runs in; empty outside of a queue.
     """
@@ -29,11 +27,17 @@ class Worker:
     queue: str = ""
     job_id: str = ""
     cores: int = 1
+    place: str = ""
+
+    @property
+    def process(self) -> Process:
+        """The process."""
+        return Process(self.host, self.pid, self.started, self.place)
 
     @property
     def name(self) -> str:
         """What its launch folder is called, and what `worker_of` reads."""
-        name = f"{self.host}+{self.pid}+{self.started}"
+        name = self.process.name
         return f"{name}+{self.queue}.{self.job_id}" if self.queue else name
 
     @property
@@ -49,39 +53,51 @@ class Worker:
 
     @property
     def is_here(self) -> bool:
-        """Whether it ran on this machine."""
-        return self.host == socket.gethostname()
+        """Whether its process can be looked up from here."""
+        return self.process.is_here
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process lives; only on its own machine can that be told."""
-        return _started(self.pid) == self.started
+        """Whether the process lives; only where `is_here` can that be told."""
+        return self.process.is_alive
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is certain that the process has ended."""
+        return self.process.is_gone
 
 
 def this_worker() -> Worker:
     """Return this process as a worker."""
-    pid = os.getpid()
+    me = this_process()
     queue, job_id = _queue_job()
     cores = os.environ.get("SSEFW_QUEUE_CORES") or os.environ.get("SSEFW_THREADS") or "1"
     return Worker(
-        host=socket.gethostname(),
-        pid=pid,
-        started=_started(pid) or "",
+        host=me.host,
+        pid=me.pid,
+        started=me.started,
         queue=queue,
         job_id=job_id,
         cores=int(cores),
+        place=me.place,
     )
 
 
 def worker_of(name: str) -> Worker | None:
     """Return the worker of a name, or None if it is none of ours."""
-    host, _, rest = name.partition("+")
-    pid, _, rest = rest.partition("+")
-    started, _, rest = rest.partition("+")
-    queue, _, job_id = rest.partition(".")
-    if not pid.isdigit():
+    words = name.split("+", 3)
+    process = process_of("+".join(words[:3]))
+    if process is None:
         return None
-    return Worker(host=host, pid=int(pid), started=started, queue=queue, job_id=job_id)
+    queue, _, job_id = (words[3] if len(words) > 3 else "").partition(".")
+    return Worker(
+        host=process.host,
+        pid=process.pid,
+        started=process.started,
+        queue=queue,
+        job_id=job_id,
+        place=process.place,
+    )
 
 
 def _queue_job() -> tuple[str, str]:
@@ -89,12 +105,3 @@ def _queue_job() -> tuple[str, str]:
         if job_id := os.environ.get(queue.job_variable):
             return name, job_id
     return "", ""
-
-
-def _started(pid: int) -> str | None:
-    """Return when a process started, or None if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] == "Z" else fields[19]

@@ -5,9 +5,10 @@ they are, whatever their number, and so do those that a running job is yet to br
 the hold away is all that it takes to go on.
 """
 
+import hashlib
+import json
 import re
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any, Literal
 from ssefw.store import Connection
 
 __all__ = [
+    "WORKERS",
     "Hold",
     "add_spending",
     "end_loop",
@@ -25,12 +27,12 @@ __all__ = [
     "jobs_query",
     "lift",
     "lift_part",
-    "running_hours",
+    "running_seconds",
     "spent",
     "without_held",
 ]
 
-HOLDS, SPENDING = "holds", "spending"
+HOLDS, SPENDING, WORKERS = "holds", "spending", "workers"
 
 Kind = Literal["pause", "cancel", "budget", "loop"]
 
@@ -112,9 +114,12 @@ def hold(connection: Connection, new: Hold) -> bool:
     there = {(old.kind, old.candidates, old.stage) for old in holds(connection, new.campaign)}
     if (new.kind, new.candidates, new.stage) in there:
         return False
-    connection.database[HOLDS].insert_one(
-        {
-            "_id": uuid.uuid4().hex,
+    # Of two that do this at the same time one puts it there.
+    identity = json.dumps([new.campaign, new.kind, *new.candidates, new.stage])
+    record = {"_id": hashlib.sha256(identity.encode()).hexdigest()[:32]}
+    put = connection.database[HOLDS].update_one(
+        record,
+        {"$setOnInsert": {
             "campaign": new.campaign,
             "kind": new.kind,
             "candidates": list(new.candidates),
@@ -122,9 +127,10 @@ def hold(connection: Connection, new: Hold) -> bool:
             "reason": new.reason,
             "below": new.below,
             "time": time.time(),
-        }
-    )
-    return True
+        }},
+        upsert=True,
+    )  # fmt: skip
+    return put.upserted_id is not None
 
 
 def lift(
@@ -211,16 +217,30 @@ def spent(connection: Connection, campaign: str, *, running: bool = True) -> flo
         )
         if firework["launches"]
     }
+    told = running_seconds(connection)
     for launch in connection.launchpad.launches.find(
-        {"launch_id": {"$in": sorted(launches)}}, {"fworker.env": True, "state_history": True}
+        {"launch_id": {"$in": sorted(launches)}},
+        {"launch_id": True, "fworker.env": True, "state_history": True},
     ):
         env = (launch.get("fworker") or {}).get("env") or {}
-        total += running_hours(launch) * float(env.get("cores", 1))
+        seconds = told.get(launch["launch_id"])
+        hours = _hours_by_the_date(launch) if seconds is None else seconds / 3600.0
+        total += hours * float(env.get("cores", 1))
     return total
 
 
-def running_hours(launch: Mapping[str, Any]) -> float:
-    """Return for how long a launch has been running."""
+def running_seconds(connection: Connection) -> dict[int, float]:
+    """Return by launch how long jobs have been running, as their workers said last."""
+    found = connection.database[WORKERS].find({}, {"launch_id": True, "seconds": True})
+    return {
+        record["launch_id"]: float(record["seconds"])
+        for record in found
+        if record.get("launch_id") is not None
+    }
+
+
+def _hours_by_the_date(launch: Mapping[str, Any]) -> float:
+    """Return for how long a launch has been running whose worker reaches no database."""
     for entry in launch.get("state_history", ()):
         if entry.get("state") == "RUNNING":
             began = datetime.fromisoformat(str(entry["created_on"]))

@@ -5,9 +5,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.options import changed, json_option, print_json, store_option, warn_of_missing
+from ssefw.cli.options import (
+    changed,
+    json_option,
+    opened,
+    print_json,
+    store_option,
+    warn_of_missing,
+)
 
 if TYPE_CHECKING:
+    from ssefw.campaigns.planning.cost import Pace
     from ssefw.campaigns.planning.plan import Plan
     from ssefw.documents import CampaignRecord
     from ssefw.makers import CandidateMaker
@@ -31,55 +39,116 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
 
     plan = make_plan(read_campaign(file))
     if inputs:
-        for name, text in plan.input_files(plan.candidates[0]).items():
-            click.echo(f"==> {name} <==\n{text.rstrip()}\n")
+        _print_inputs(plan)
         return
     warn_of_missing(plan)
-    record = campaign_record(plan)
+    pace = _pace(plan)
+    record = campaign_record(plan, pace=pace)
     if as_json:
         for candidate in record.candidates:
             print_json(candidate.model_dump(mode="json"))
         return
 
     _print_table(plan, record)
+    _print_basis(plan, pace)
     if change := changed(plan):
         click.echo(str(change))
+
+
+def _print_inputs(plan: "Plan") -> None:
+    """Print the input files of the first candidate that will come to its dynamics."""
+    from ssefw.campaigns.planning.refusals import perhaps_too_large
+    from ssefw.errors import LaunchError
+
+    found = perhaps_too_large(plan.maker, plan.candidates)
+    doubtful = {candidate.id: reason for candidate, reason in found}
+    chosen = next((item for item in plan.candidates if item.id not in doubtful), None)
+    if chosen is None:
+        raise LaunchError(
+            f"No candidate may be simulated as it is: {plan.candidates[0].formula} "
+            f"{doubtful[plan.candidates[0].id]}."
+        )
+    for name, text in plan.input_files(chosen).items():
+        click.echo(f"==> {name} <==\n{text.rstrip()}\n")
+
+
+def _pace(plan: "Plan") -> "Pace | None":
+    """Return how long steps of the plan's dynamics took in the store of the settings, if any."""
+    from ssefw.campaigns.planning.cost import seen_pace
+    from ssefw.errors import StoreError
+
+    if plan.maker.ladder is None:
+        return None
+    try:
+        with opened(read_only=True) as connection:
+            return seen_pace(connection, plan.maker.ladder.md.engine)
+    except StoreError:
+        return None
+
+
+def _print_basis(plan: "Plan", pace: "Pace | None") -> None:
+    """Say what the core-hours rest on, and who may be refused."""
+    from ssefw.campaigns.planning.refusals import perhaps_too_large
+
+    ladder = plan.maker.ladder
+    engine = ladder.md.engine if ladder else plan.maker.relax.engine
+    if pace is not None:
+        said = f"at the pace of {pace.n_runs} runs of {engine.name} in the store"
+    else:
+        said = (
+            f"by a rough model of {engine.name}: a step may take {engine.doubt:g} times as long "
+            "on your machine"
+        )
+    click.echo(
+        f"Core-hours {said}. At most: all runs go to their longest, relaxations too. What gates "
+        "and triage end early costs less."
+    )
+    for candidate, reason in perhaps_too_large(plan.maker, plan.candidates):
+        click.echo(f"  perhaps refused after relaxation: {candidate.formula} {reason}")
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     from rich.table import Table
 
+    from ssefw.campaigns.planning.cost import known_total
     from ssefw.cli.console import console
 
     table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
     for name in ("#", "formula", "source"):
         table.add_column(name)
-    for name in ("atoms", "MD steps", "core hours"):
+    for name in ("atoms", "MD steps", "core-hours, about", "at most"):
         table.add_column(name, justify="right")
     for number, planned in enumerate(record.candidates[:SHOWN], start=1):
-        hours = "?" if planned.core_hours is None else f"{planned.core_hours:.3g}"
         table.add_row(
             str(number),
             planned.formula,
             planned.source,
             str(planned.n_atoms),
             str(planned.md_steps),
-            hours,
+            _hours(planned.core_hours),
+            _hours(planned.core_hours_most),
         )
     if len(record.candidates) > SHOWN:
-        table.add_row("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "")
-    known = [planned.core_hours for planned in record.candidates if planned.core_hours is not None]
-    total = f"{sum(known):.3g}" if len(known) == len(record.candidates) else "?"
+        table.add_row("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "", "")
+    about = known_total(planned.core_hours for planned in record.candidates)
+    most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
     table.add_section()
-    table.add_row("", f"{len(record.candidates)} candidates", "", "", str(steps), total)
+    table.add_row(
+        "", f"{len(record.candidates)} candidates", "", "", str(steps), _hours(about), _hours(most)
+    )
     console().print(table)
     for step in plan.steps:
         console().print(f"  {step.name}: {step.n_in} -> {step.n_passed}")
     for item in record.excluded[:SHOWN]:
-        console().print(f"  left out: {item.formula or item.source}: {item.reason}", soft_wrap=True)
+        verb = "refused" if item.code == "too_large" else "left out"
+        console().print(f"  {verb}: {item.formula or item.source}: {item.reason}", soft_wrap=True)
     for duplicate, kept in plan.merged:
         console().print(f"  duplicate: {duplicate} is {kept}", soft_wrap=True)
+
+
+def _hours(hours: float | None) -> str:
+    return "unknown" if hours is None else f"{hours:.2g}"
 
 
 def _stages(maker: "CandidateMaker") -> str:

@@ -133,20 +133,20 @@ def _work(
 ) -> int:
     """Start workers and show how far they are until no job is left that may run."""
     from ssefw.campaigns.planning.needs import missing_for_rest
-    from ssefw.campaigns.running.leftovers import Leftovers
-    from ssefw.campaigns.running.lost import release_lost
     from ssefw.campaigns.running.supervise import Crew, worker_count
+    from ssefw.campaigns.running.upkeep import Upkeep
     from ssefw.campaigns.running.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.report import write_report
 
     campaign = record.campaign
     scratch = settings.scratch_folder()
-    lost = release_lost(connection)
+    upkeep = Upkeep(connection, scratch)
+    lost = upkeep.look()
     if lost and not quiet:
         click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()
-    crew, leftovers = Crew(settings, campaign), Leftovers()
+    crew = Crew(settings, campaign)
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     now = snapshot(connection, record, scratch)
@@ -157,12 +157,13 @@ def _work(
     with crew.on_duty(), _display(record, quiet=quiet) as show:
         while crew.is_working and not stop.is_set():
             began = time.monotonic()
-            leftovers.mend(connection)
+            upkeep.look()
             show(snapshot(connection, record, scratch))
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
             click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
+    upkeep.tidy()
     now = snapshot(connection, record, scratch)
     if stop.is_set():
         click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)

@@ -39,11 +39,15 @@ def command(
 
     The exit code is 0 also where jobs have failed: these are on record and no fault of the worker.
     """
-    from ssefw.campaigns.running.launch import work
     from ssefw.campaigns.running.lost import release_lost
+    from ssefw.campaigns.running.worker import work
     from ssefw.campaigns.steering.holds import holds
     from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
 
+    if click.get_current_context().find_root().obj.is_own:
+        drop_what_cannot_be_written()
+        end_with_main_thread()
     patience = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()

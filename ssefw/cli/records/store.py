@@ -1,10 +1,11 @@
 """``ssefw store``: check, back up, copy, archive and delete what is stored."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import json_option, print_json, settings, store_option
+from ssefw.cli.options import OUTPUT, json_option, opened, print_json, settings, store_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,3 +53,97 @@ def _shown(findings: "Iterable[Finding]", place: str, *, as_json: bool) -> int:
     said = "all is sound" if n_found == 0 else f"{n_found} found, {n_found - n_left} mended"
     click.echo(f"{place}: {said}.", err=True)
     return int(n_left > 0)
+
+
+@command.command(
+    "backup", epilog="Example: ssefw store backup li-screen-2026-11.backup --store demo"
+)
+@click.argument("file", type=OUTPUT)
+@json_option
+@store_option
+def backup(file: Path, *, as_json: bool) -> None:
+    """Write all of a store in a folder to one FILE, while workers write to it.
+
+    `ssefw store copy FILE FOLDER` makes a store of it again.
+    """
+    from ssefw.store.upkeep.packing import back_up
+
+    with opened(read_only=True) as connection:
+        _told(back_up(connection, file), file, as_json=as_json)
+
+
+@command.command("archive", epilog="Example: ssefw store archive kang2022 kang2022.archive")
+@click.argument("campaign")
+@click.argument("file", type=OUTPUT)
+@json_option
+@store_option
+def archive(campaign: str, file: Path, *, as_json: bool) -> None:
+    """Write the records and blobs of CAMPAIGN to one FILE; they stay in the store.
+
+    `ssefw store copy FILE TO` puts them into another store, or back after `ssefw store delete`.
+    """
+    from ssefw.store.upkeep.packing import archive_campaign
+
+    with opened(read_only=True) as connection:
+        _told(archive_campaign(connection, campaign, file), file, as_json=as_json)
+
+
+@command.command("copy", epilog="Example: ssefw store copy demo new-folder --campaign quickstart")
+@click.argument("source", metavar="FROM")
+@click.argument("target", metavar="TO")
+@click.option("--campaign", help="Copy this campaign only, into a store that may hold others.")
+@json_option
+def copy(source: str, target: str, campaign: str | None, *, as_json: bool) -> None:
+    """Copy a store, a backup or an archive to another address.
+
+    FROM is a folder, a server's address or a file of `backup` or `archive`; TO a folder or a
+    server's address. End the workers of both first.
+    """
+    from ssefw.store import Address
+    from ssefw.store.upkeep.copying import copy_between
+
+    copied = copy_between(Address(source), Address(target), campaign=campaign)
+    records = sum(copied.values()) - copied["blobs"]
+    if as_json:
+        print_json({"records": records, "blobs": copied["blobs"], "collections": copied})
+        return
+    click.echo(f"{records} records and {copied['blobs']} blobs copied to {Address(target)}.")
+
+
+@command.command("delete", epilog="Example: ssefw store delete quickstart --dry-run")
+@click.argument("campaign")
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be deleted, and do nothing.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@json_option
+@store_option
+def delete(campaign: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Delete the records and blobs of CAMPAIGN.
+
+    Trajectories that other campaigns use stay, and so do kept stages, which belong to none.
+    """
+    from ssefw.store.upkeep.part import campaign_part
+    from ssefw.store.upkeep.removal import delete_campaign, finish_deletions
+
+    with opened(read_only=dry_run) as connection:
+        if not dry_run:
+            finish_deletions(connection)
+        part = campaign_part(connection, campaign)
+        records, blobs, size = part.size(connection)
+        about = {"campaign": campaign, "records": records, "blobs": blobs, "bytes": size}
+        told = f"{records} records and {blobs} blobs of {campaign}, {size / 1e6:.1f} MB"
+        if not dry_run:
+            if not yes:
+                click.confirm(f"Delete {told}, for good?", abort=True)
+            delete_campaign(connection, part)
+    if as_json:
+        print_json({**about, "deleted": not dry_run})
+    else:
+        click.echo(f"{told}: {'would be deleted' if dry_run else 'deleted'}.")
+
+
+def _told(note: "dict[str, Any]", file: Path, *, as_json: bool) -> None:
+    """Print what became of a file."""
+    if as_json:
+        print_json({"file": str(file), **note})
+    else:
+        click.echo(f"{file}: {note['blobs']} blobs, {note['bytes'] / 1e6:.1f} MB.")

@@ -92,6 +92,24 @@ def evaluate_command(
         )
     if str(json_file) != "-":
         _print_evaluation(result)
+        _say_one_sided(result)
+
+
+def _say_one_sided(result: "Evaluation") -> None:
+    """Explain measures of classes that say nothing, beside those of order that may say a lot."""
+    from ssefw.screening.metrics import CUT
+
+    yes, record = result.record["answered_superionic"], result.record
+    if 0 < yes < result.n:
+        return
+    side, answer = ("at or above", "yes") if yes else ("below", "no")
+    click.echo(
+        f"All {result.n} scores lie {side} {CUT:g} ({record['lowest_score']:.2f} to "
+        f"{record['highest_score']:.2f}), so that every material is answered {answer!r}: mcc is "
+        "then 0 by definition and says nothing of the order of the scores, which auc_pr measures. "
+        "Rank by the score rather than cut at it.",
+        err=True,
+    )
 
 
 def _measures(result: "Evaluation") -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
 if TYPE_CHECKING:
+    from ssefw.documents import Ranking
     from ssefw.screening.ranking import RankingResult
 
 __all__ = ["rank_command"]
@@ -133,12 +134,23 @@ def _say_counts(result: "RankingResult") -> None:
         )
 
 
+def _meaning(ranking: "Ranking") -> str:
+    """Return what the columns mean, where two of them seem to contradict each other."""
+    if not any(entry.votes is not None for entry in ranking.entries):
+        return ranking.meaning
+    return (
+        f"{ranking.meaning}; votes: members whose own probability, before calibration, is 0.5 or "
+        "more. Where few labels are positive or the model is weak, calibration draws scores to the "
+        "share of positives, so that most may vote yes at a score below 0.5: the order counts"
+    )
+
+
 def _print_ranking(result: "RankingResult") -> None:
     from rich.table import Table
 
     from ssefw.cli.console import console
 
-    table = Table(caption=result.ranking.meaning)
+    table = Table(caption=_meaning(result.ranking))
     for title in ("#", "material", "formula", "score", "95 %", "votes", "distance"):
         table.add_column(title)
     for number, entry in enumerate(result.ranking.entries, start=1):

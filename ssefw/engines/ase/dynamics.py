@@ -1,7 +1,7 @@
-"""Molecular dynamics with a calculator of ASE, chunk by chunk into a run directory."""
+"""Molecular dynamics chunk by chunk into a run directory, by any driver; and ASE's."""
 
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck
 from ssefw.errors import EngineError
 
-__all__ = ["advance_dynamics"]
+__all__ = ["AseDriver", "Driver", "advance_dynamics"]
 
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
@@ -24,32 +24,48 @@ FARTHEST = 1000.0
 """So has one in which an atom moves farther than this (angstrom) within a chunk."""
 
 
+class Driver(Protocol):
+    """What moves the atoms: a state that can be written down, and the way from chunk to chunk."""
+
+    def restore(self, last: Chunk) -> None:
+        """Take up the state at the end of a chunk."""
+
+    def begin(self) -> None:
+        """Prepare the first chunk of this process."""
+
+    def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
+        """Return the next chunk: `frames_per_chunk` frames, or what is left until step `until`.
+
+        Its bits depend on the state at its begin alone, so that a run which continues from a chunk
+        is bit by bit the run that was never interrupted.
+
+        Raises
+        ------
+        ValueError, ArithmeticError
+            If the run explodes.
+        """
+
+
 def advance_dynamics(
-    atoms: Atoms, settings: MDSettings, run: RunDirectory, *, until: int, stop: StopCheck
+    driver: Driver, settings: MDSettings, run: RunDirectory, *, until: int, stop: StopCheck
 ) -> EndReason:
     """Run dynamics from where they stand to step `until`, or until `stop` asks to stop.
-
-    The calculator forgets its history at the end of each chunk, so that a run which continues from
-    a chunk is bit by bit the run that was never interrupted.
 
     Raises
     ------
     EngineError
         If the run explodes.
     """
-    dynamics = _dynamics(atoms, settings)
     last = run.last_chunk()
     step, frame, index = 0, 0, 0
     if last is not None:
-        dynamics.restore(last.state, last.notes)
+        driver.restore(last)
         step, frame = last.last_step, last.first_frame + last.n_frames
         index = last.notes["segment"] + 1
     if step >= until:
         return "complete"
     run.begin_segment(index, velocities="drawn" if last is None else "continued")
-    evaluate = _Evaluation(atoms)
-    evaluate.forget()
-    dynamics.compute_forces(evaluate)
+    driver.begin()
     began, first = time.monotonic(), step
     reason: EndReason = "complete"
     while step < until:
@@ -58,15 +74,7 @@ def advance_dynamics(
             break
         try:
             with np.errstate(over="ignore", invalid="ignore"):
-                chunk = _advance(
-                    dynamics,
-                    evaluate,
-                    settings,
-                    step=step,
-                    frame=frame,
-                    segment=index,
-                    until=until,
-                )
+                chunk = driver.chunk(step=step, frame=frame, segment=index, until=until)
         except (ValueError, ArithmeticError) as error:
             raise _explosion(settings, run, step=step, why=str(error)) from error
         if (why := _runaway(chunk, settings)) is not None:
@@ -119,57 +127,62 @@ class _Evaluation:
         return float(self._atoms.calc.results["energy"]), np.asarray(forces, dtype=np.float64)
 
 
-def _dynamics(atoms: Atoms, settings: MDSettings) -> Dynamics:
-    rng = np.random.default_rng(settings.seed)
-    masses = atoms.get_masses()
-    return Dynamics(
-        masses=masses,
-        positions=atoms.get_positions(),
-        momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
-        temperature=settings.set_point(0),
-        timestep=settings.timestep,
-        damping=settings.damping,
-        thermostat=settings.thermostat,
-        rng=rng,
-    )
+class AseDriver:
+    """Dynamics with the forces of a calculator of ASE, which forgets its history in each chunk."""
 
+    def __init__(self, atoms: Atoms, settings: MDSettings) -> None:
+        rng = np.random.default_rng(settings.seed)
+        masses = atoms.get_masses()
+        self._settings = settings
+        self._evaluate = _Evaluation(atoms)
+        self._dynamics = Dynamics(
+            masses=masses,
+            positions=atoms.get_positions(),
+            momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
+            temperature=settings.set_point(0),
+            timestep=settings.timestep,
+            damping=settings.damping,
+            thermostat=settings.thermostat,
+            rng=rng,
+        )
 
-def _advance(
-    dynamics: Dynamics,
-    evaluate: _Evaluation,
-    settings: MDSettings,
-    *,
-    step: int,
-    frame: int,
-    segment: int,
-    until: int,
-) -> Chunk:
-    """Run one chunk: `frames_per_chunk` frames, or what is left."""
-    length = min(settings.steps_per_frame * settings.frames_per_chunk, until - step)
-    rows: list[tuple[npt.NDArray[np.float64], float, float]] = []
+    def restore(self, last: Chunk) -> None:
+        """Take up the state at the end of a chunk; see `Driver.restore`."""
+        self._dynamics.restore(last.state, last.notes)
 
-    def keep() -> None:
-        rows.append((dynamics.positions.copy(), dynamics.energy, dynamics.kinetic_temperature))
+    def begin(self) -> None:
+        """Compute the first forces; see `Driver.begin`."""
+        self._evaluate.forget()
+        self._dynamics.compute_forces(self._evaluate)
 
-    if step == 0:
-        keep()
-    for offset in range(1, length + 1):
-        if offset == length:
-            evaluate.forget()
-        dynamics.temperature = settings.set_point(step + offset)
-        dynamics.step(evaluate)
-        if (step + offset) % settings.steps_per_frame == 0:
+    def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
+        """Return the next chunk; see `Driver.chunk`."""
+        settings, dynamics = self._settings, self._dynamics
+        length = min(settings.steps_per_frame * settings.frames_per_chunk, until - step)
+        rows: list[tuple[npt.NDArray[np.float64], float, float]] = []
+
+        def keep() -> None:
+            rows.append((dynamics.positions.copy(), dynamics.energy, dynamics.kinetic_temperature))
+
+        if step == 0:
             keep()
-    arrays, notes = dynamics.state()
-    positions, energies, temperatures = zip(*rows, strict=True)
-    return Chunk(
-        first_step=step,
-        last_step=step + length,
-        first_frame=frame,
-        positions=np.stack(positions),
-        energies=np.array(energies),
-        temperatures=np.array(temperatures),
-        cell=evaluate.cell,
-        state=arrays,
-        notes=notes | {"segment": segment, "conserved_energy": dynamics.conserved_energy},
-    )
+        for offset in range(1, length + 1):
+            if offset == length:
+                self._evaluate.forget()
+            dynamics.temperature = settings.set_point(step + offset)
+            dynamics.step(self._evaluate)
+            if (step + offset) % settings.steps_per_frame == 0:
+                keep()
+        arrays, notes = dynamics.state()
+        positions, energies, temperatures = zip(*rows, strict=True)
+        return Chunk(
+            first_step=step,
+            last_step=step + length,
+            first_frame=frame,
+            positions=np.stack(positions),
+            energies=np.array(energies),
+            temperatures=np.array(temperatures),
+            cell=self._evaluate.cell,
+            state=arrays,
+            notes=notes | {"segment": segment, "conserved_energy": dynamics.conserved_energy},
+        )

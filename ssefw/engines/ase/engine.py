@@ -16,7 +16,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
 from ssefw.engines.ase.calculators import check_calculator, make_calculator
-from ssefw.engines.ase.dynamics import advance_dynamics
+from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.ase.neb import AseBand
 from ssefw.engines.ase.relax import relax_atoms
 from ssefw.engines.band import check_images
@@ -166,7 +166,12 @@ class AseEngine(Engine):
         if until % settings.steps_per_frame:
             raise ValueError(f"{until} steps are no whole number of frames")
         with run.lock():
-            return advance_dynamics(self._atoms(structure), settings, run, until=until, stop=stop)
+            driver = self._driver(structure, settings)
+            return advance_dynamics(driver, settings, run, until=until, stop=stop)
+
+    def _driver(self, structure: Structure, settings: MDSettings) -> Driver:
+        """Return what moves the atoms."""
+        return AseDriver(self._atoms(structure), settings)
 
     def neb(
         self,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
@@ -40,7 +40,7 @@ from ssefw.engines.espresso.pw_output import Geometry, PwRun
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory, write_atomically
-from ssefw.engines.scf_cost import scf_core_seconds
+from ssefw.engines.scf_cost import rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
 from ssefw.errors import ConfigurationError, DataError, EngineError
 from ssefw.mistakes import check_settings
@@ -49,6 +49,8 @@ from ssefw.units import AskedCharge, AskedCount, AskedCutoff, AskedSpacing, Ener
 
 __all__ = ["EspressoEngine"]
 
+USUAL_CUTOFF, USUAL_DUAL = 50.0, 8.0
+"""Ry, and the cutoff of the density over it, as ultrasoft pseudopotentials mostly suggest."""
 RY_PER_BOHR = 25.711043
 """One Ry/bohr in eV/A."""
 
@@ -126,6 +128,28 @@ class EspressoEngine(Engine):
             files=self.pseudo_files,
             layout=self.layout,
             has_bands=has_bands,
+        )
+
+    @property
+    def doubt(self) -> float:
+        """The rough model of a step, on an unknown machine and number of ranks."""
+        return 6.0
+
+    def step_core_seconds(
+        self,
+        composition: Composition,
+        *,
+        volume: float,
+        is_dynamics: bool,
+    ) -> float | None:
+        """Return about the core-seconds of a step; see `rough_step_seconds`."""
+        cutoff = self.ecutwfc or USUAL_CUTOFF
+        return rough_step_seconds(
+            composition,
+            volume=volume,
+            ecutwfc=cutoff,
+            ecutrho=self.ecutrho or USUAL_DUAL * cutoff,
+            is_gamma=is_dynamics,
         )
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
@@ -17,7 +17,7 @@ from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, 
 from ssefw.engines.needs import cell_with
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
-from ssefw.engines.scf_cost import RYDBERG, scf_core_seconds
+from ssefw.engines.scf_cost import RYDBERG, rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.vasp import process
 from ssefw.engines.vasp.band_folder import BandFolder, End
@@ -40,6 +40,9 @@ from ssefw.settings import Settings
 from ssefw.units import AskedCharge
 
 __all__ = ["VaspEngine"]
+
+USUAL_CUTOFF = 520.0
+"""eV, where neither preset nor campaign has one: that of the Materials Project."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +114,21 @@ class VaspEngine(Engine):
         """
         return {name: version(name) for name in ("atomate2", "custodian", "pymatgen")}
 
+    @property
+    def doubt(self) -> float:
+        """The rough model of a step, on an unknown machine and number of ranks."""
+        return 6.0
+
+    def step_core_seconds(
+        self, composition: Composition, *, volume: float, is_dynamics: bool
+    ) -> float | None:
+        """Return about the core-seconds of a step; see `rough_step_seconds`."""
+        tags = self._preset.incar("md" if is_dynamics else "relax") | self.incar
+        cutoff = float(tags.get("ENCUT") or USUAL_CUTOFF) / RYDBERG
+        return rough_step_seconds(
+            composition, volume=volume, ecutwfc=cutoff, ecutrho=4 * cutoff, is_gamma=is_dynamics
+        )
+
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Estimate a self-consistent calculation; None where POTCARs are missing."""
         vasp_set = self._input_set("relax", VaspCell.of(structure), {})
@@ -123,7 +141,7 @@ class VaspEngine(Engine):
             )
         except EngineError:
             return None
-        cutoff = float(vasp_set.incar.get("ENCUT", 520.0)) / RYDBERG
+        cutoff = float(vasp_set.incar.get("ENCUT", USUAL_CUTOFF)) / RYDBERG
         grid = vasp_set.kpoints
         return scf_core_seconds(
             volume=structure.volume,

@@ -30,7 +30,7 @@ from ssefw.engines.vasp.inputs import VaspCell
 from ssefw.engines.vasp.outputs import last_words, pack_outputs
 from ssefw.engines.vasp.policy import refused_changes, tag_changes
 from ssefw.engines.vasp.watch import EndCheck, Watch
-from ssefw.errors import EngineError, SsefwError
+from ssefw.errors import DiskFullError, EngineError, SsefwError
 from ssefw.settings import Settings
 
 __all__ = ["POLL", "Leg", "LegPlan", "call_vasp", "latest_legs", "pack_closed_legs"]
@@ -345,11 +345,10 @@ def call_vasp(
     return None
 
 
-def _full_disk(folder: Path) -> EngineError:
-    return EngineError(
+def _full_disk(folder: Path) -> DiskFullError:
+    return DiskFullError(
         f"The disk below {folder} is full. Free space or point SSEFW_SCRATCH elsewhere; the run "
-        "continues from its last complete step.",
-        directory=folder,
+        "continues from its last complete step."
     )
 
 

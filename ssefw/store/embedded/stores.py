@@ -4,7 +4,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Self
 
-from fireworks import LaunchPad
 from maggma.stores import MemoryStore
 
 from ssefw.errors import StoreError
@@ -65,10 +64,10 @@ def _atomic(method: Callable[..., Any]) -> Callable[..., Any]:
 for _name in (  # noqa: SIM905 -- a list of quoted words hides the words
     "add_wf append_wf archive_wf bulk_add_wfs cancel_reservation change_launch_dir checkout_fw "
     "complete_launch defuse_fw defuse_wf delete_fws delete_wf detect_lostruns detect_unreserved "
-    "pause_fw pause_wf reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
+    "mark_fizzled pause_fw pause_wf reignite_fw reignite_wf rerun_fw restore_backup_data resume_fw "
     "set_reservation_id update_spec _refresh_wf"
 ).split():
-    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(LaunchPad, _name)))
+    setattr(EmbeddedLaunchPad, _name, _atomic(getattr(OpenLaunchPad, _name)))
 
 
 class EmbeddedStore(MemoryStore):

@@ -103,6 +103,10 @@ class BlobStore(ABC):
         """Forget a byte string; no error if there is none."""
 
     @abstractmethod
+    def size(self, key: str) -> int:
+        """Return how many bytes are stored for a key; 0 if there is none."""
+
+    @abstractmethod
     def keys(self, prefix: str = "") -> Iterator[str]:
         """Yield the keys that begin with a prefix, sorted."""
 
@@ -165,6 +169,13 @@ class FileBlobs(BlobStore):
     def exists(self, key: str) -> bool:
         """Whether there is a byte string of this key."""
         return self._path(key).is_file()
+
+    def size(self, key: str) -> int:
+        """Return how many bytes are stored for a key; 0 if there is none."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def delete(self, key: str) -> None:
         """Forget a byte string; no error if there is none."""
@@ -237,6 +248,11 @@ class GridFSBlobs(BlobStore):
     def exists(self, key: str) -> bool:
         """Whether there is a byte string of this key."""
         return self._patience.keep_trying(lambda: self._fs.exists(filename=key))
+
+    def size(self, key: str) -> int:
+        """Return how many bytes are stored for a key; 0 if there is none."""
+        found = self._patience.keep_trying(lambda: list(self._fs.find({"filename": key})))
+        return int(found[-1].length) if found else 0
 
     def delete(self, key: str) -> None:
         """Forget a byte string; no error if there is none."""

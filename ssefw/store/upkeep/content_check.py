@@ -18,6 +18,8 @@ from ssefw.store.frames.salvage import sound_part, with_stored_frames
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.sharing import file_mode
 from ssefw.store.upkeep.findings import Finding
+from ssefw.store.upkeep.removal import INTENTIONS, finish_deletions
+from ssefw.store.upkeep.transfer import COPIES
 
 __all__ = ["check_contents"]
 
@@ -30,6 +32,7 @@ FRESH_SECONDS = 3600.0
 
 def check_contents(connection: Connection, *, repair: bool) -> Iterator[Finding]:
     """Yield what does not fit together, mended where that is wanted and can be."""
+    yield from _check_begun(connection, repair=repair)
     yield from _check_blobs(connection, repair=repair)
     yield from _check_trajectories(connection, repair=repair)
     yield from _check_doubles(connection, repair=repair)
@@ -37,6 +40,19 @@ def check_contents(connection: Connection, *, repair: bool) -> Iterator[Finding]
     yield from _check_locks(connection, repair=repair)
     if isinstance(connection.blobs, FileBlobs):
         yield from _check_files(connection.blobs, repair=repair)
+
+
+def _check_begun(connection: Connection, *, repair: bool) -> Iterator[Finding]:
+    """Yield the deletions and copies that were killed before their end."""
+    for item in list(connection.database[INTENTIONS].find()):
+        what = f"its deletion was not finished: {len(item['blobs'])} blobs were left"
+        yield Finding("orphan", f"campaign {item['_id']}", what, "deleted", mended=repair)
+    if repair:
+        finish_deletions(connection)
+    for item in connection.database[COPIES].find():
+        where = "the store" if item.get("whole") else f"campaign {item['_id']}"
+        what = "the copy into this store was not finished"
+        yield Finding("missing", where, what, "give the same `ssefw store copy` again")
 
 
 def _check_blobs(connection: Connection, *, repair: bool) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ def case(tmp_path, ssefw, monkeypatch):
     """One candidate that was worked to its end."""
     (tmp_path / "counted.py").write_text(COUNTED)
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("SSEFW_CALCULATOR_PACKAGES", "counted")
     case = Case(tmp_path, ssefw)
     case.write()
     case.ssefw("submit", "c.yaml", "--store", "st")
@@ -52,7 +53,11 @@ class Case:
         path = self.folder / "evaluations"
         before = path.stat().st_size if path.exists() else 0
         python_path = f"{REPOSITORY}{os.pathsep}{self.folder}"
-        env = {"PYTHONPATH": python_path, "EVALUATIONS": str(path)}
+        env = {
+            "PYTHONPATH": python_path,
+            "EVALUATIONS": str(path),
+            "SSEFW_CALCULATOR_PACKAGES": "counted",
+        }
         run_ssefw("work", "--store", "st", folder=self.folder, env=env)
         return (path.stat().st_size if path.exists() else 0) - before
 

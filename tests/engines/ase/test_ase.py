@@ -12,7 +12,7 @@ from ssefw.engines.ase import AseEngine
 from ssefw.engines.ase import relax as ase_relax
 from ssefw.engines.ase.verlet import Dynamics, draw_momenta
 from ssefw.engines.stopping import InterruptionError
-from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.errors import BusyError, ConfigurationError, DataError, EngineError
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 WARM = MDSettings(temperature=600.0, steps_per_frame=5, frames_per_chunk=4, seed=3)
@@ -167,7 +167,8 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
 
 def test_two_processes_cannot_share_a_run(tmp_path):
     run = RunDirectory(tmp_path / "run", key="k")
-    with run.lock(), pytest.raises(EngineError, match="Another process"), run.lock():
+    again = RunDirectory(run.path, key=run.key)
+    with run.lock(), pytest.raises(BusyError, match="Another process"), again.lock():
         pass
 
 

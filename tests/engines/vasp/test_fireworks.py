@@ -11,8 +11,8 @@ import pytest
 from jobflow import Flow
 from jobflow.managers.fireworks import flow_to_workflow
 
-from ssefw.campaigns.running.launch import work
 from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.worker import work
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.stopping import install_signal_handlers

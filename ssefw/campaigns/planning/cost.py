@@ -1,0 +1,184 @@
+"""What a candidate of a plan would cost: about, and at most."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ssefw.data import order_structure
+from ssefw.data.defects import supercell_size
+from ssefw.documents import Candidate, Trajectory
+from ssefw.engines import Engine
+from ssefw.errors import DataError
+from ssefw.makers import CandidateMaker, LadderMaker, NebMaker
+from ssefw.store import Connection
+from ssefw.store.results.query import Ask
+
+__all__ = ["Estimated", "Pace", "estimate", "known_total", "seen_pace"]
+
+RELAX_STEPS = 60
+"""Of a usual relaxation of a published structure; half of those of the quick start need fewer."""
+JOB_SECONDS = 3.0
+"""Of a worker for each job beside its calculation: looking, reading, analyzing, storing."""
+LONGEST_JOB_SECONDS = 60.0
+"""The same on a busy machine, with the start of Python and of an ML potential."""
+JOBS_OF_BANDS = 10
+"""Ends and bands of a usual crystal."""
+FEWEST_STEPS = 50
+"""A run of fewer steps says little of how long a step takes."""
+RUNS_READ = 200
+"""Of the store, to learn the pace of an engine."""
+LEAST_DOUBT = 1.5
+"""However alike the runs seen were."""
+FEW_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long steps take here, against what the engine predicts.
+
+    Attributes
+    ----------
+    ratio
+        Core-seconds of a step over those predicted; over the number of atoms where nothing is.
+    doubt
+        Factor by which another material may be slower still.
+    n_runs
+        In the store, from which it was learned; none where it is the engine's own guess.
+    """
+
+    ratio: float
+    doubt: float
+    n_runs: int = 0
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """What a candidate would take if no gate stopped it.
+
+    Attributes
+    ----------
+    md_steps
+        At most.
+    core_hours, core_hours_most
+        About, and at most; None where nobody knows how long a step takes.
+    """
+
+    n_atoms: int
+    md_steps: int
+    core_hours: float | None
+    core_hours_most: float | None
+
+
+def seen_pace(connection: Connection, engine: Engine) -> Pace | None:
+    """Return the pace of an engine's dynamics in a store; None if none has run."""
+    found = connection.results.ask("trajectories", Ask(engine=engine.name), limit=RUNS_READ)
+    ratios = [ratio for ledger in found if (ratio := _ratio(engine, ledger)) is not None]
+    if not ratios:
+        return None
+    logs = np.log(ratios)
+    doubt = math.exp(2.0 * float(logs.std()))
+    if len(ratios) < FEW_RUNS:
+        doubt = max(doubt, engine.doubt / LEAST_DOUBT)
+    return Pace(float(np.exp(np.median(logs))), max(doubt, LEAST_DOUBT), len(ratios))
+
+
+def _ratio(engine: Engine, ledger: Trajectory) -> float | None:
+    steps = sum(part.last_step - part.first_step for part in ledger.segments)
+    seconds = sum(part.wall_time * (part.cores or 1) for part in ledger.segments)
+    if steps < FEWEST_STEPS or seconds <= 0.0:
+        return None
+    composition, volume = ledger.structure.composition, ledger.structure.volume
+    predicted = engine.step_core_seconds(composition, volume=volume, is_dynamics=True)
+    return seconds / steps / (predicted or composition.num_atoms)
+
+
+def estimate(maker: CandidateMaker, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
+    """Return the size and cost of a candidate: relaxation, dynamics with the triage, and bands.
+
+    Parameters
+    ----------
+    pace
+        Of the dynamics, where runs of the engine have been seen.
+    """
+    structure, ladder, bands = candidate.structure, maker.ladder, maker.neb
+    length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
+    repeats = math.prod(supercell_size(structure, min_length=length))
+    n_atoms = round(structure.composition.num_atoms * repeats)
+    parts = [_relaxation(maker, candidate)]
+    n_jobs, most_steps = 4, 0
+    if ladder is not None:
+        usual, most_steps, rungs = _steps(ladder)
+        parts.append(_dynamics(ladder, candidate, repeats, (usual, most_steps), pace))
+        n_jobs += 3 * rungs
+    if bands is not None:
+        parts.append(_bands(candidate, bands))
+        n_jobs += JOBS_OF_BANDS
+    about: float | None = n_jobs * JOB_SECONDS / 3600.0
+    most: float | None = n_jobs * LONGEST_JOB_SECONDS / 3600.0
+    for part in parts:
+        about = None if part is None or about is None else about + part[0]
+        most = None if part is None or most is None else most + part[1]
+    return Estimated(n_atoms, most_steps, about, most)
+
+
+def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
+    """Return usual and most steps of dynamics of a candidate, and the number of runs."""
+    longest = ladder.policy.max_length if ladder.policy else ladder.length
+    rungs = len(ladder.temperatures)
+    if ladder.adaptive is not None:
+        rungs = min(rungs, ladder.adaptive.max_runs)
+    # Between a run that is known at once and one that never is.
+    usual = ladder.steps(math.sqrt(ladder.length * longest)) * rungs
+    most = ladder.steps(longest) * rungs
+    triage = ladder.triage
+    if triage is not None and triage.temperature not in ladder.temperatures:
+        usual += ladder.steps(triage.length)
+        most += ladder.steps(triage.length)
+    return usual, most, rungs
+
+
+def _relaxation(maker: CandidateMaker, candidate: Candidate) -> tuple[float, float] | None:
+    engine, structure = maker.relax.engine, candidate.structure
+    seconds = engine.step_core_seconds(
+        structure.composition, volume=structure.volume, is_dynamics=False
+    )
+    if seconds is None:
+        return None
+    most = 1 if maker.relax.skip else maker.relax.max_steps
+    usual = min(RELAX_STEPS, most)
+    return usual * seconds / 3600.0, most * seconds * engine.doubt / 3600.0
+
+
+def _dynamics(
+    ladder: LadderMaker,
+    candidate: Candidate,
+    repeats: int,
+    steps: tuple[int, int],
+    pace: Pace | None,
+) -> tuple[float, float] | None:
+    engine, structure = ladder.md.engine, candidate.structure
+    composition, volume = structure.composition * repeats, structure.volume * repeats
+    seconds = engine.step_core_seconds(composition, volume=volume, is_dynamics=True)
+    if pace is not None:
+        seconds = (seconds or composition.num_atoms) * pace.ratio
+    if seconds is None:
+        return None
+    doubt = engine.doubt if pace is None else pace.doubt
+    return steps[0] * seconds / 3600.0, steps[1] * seconds * doubt / 3600.0
+
+
+def _bands(candidate: Candidate, bands: NebMaker) -> tuple[float, float] | None:
+    """Return the core-hours of bands; None where they cannot be told before."""
+    try:
+        hours = bands.core_hours(order_structure(candidate.structure))
+    except DataError:
+        return None
+    return None if hours is None else (hours, hours * bands.engine.doubt)
+
+
+def known_total(hours: Iterable[float | None]) -> float | None:
+    """Return the sum, if all are known."""
+    values = list(hours)
+    return None if None in values else sum(value for value in values if value is not None)

@@ -1,0 +1,280 @@
+"""``ssefw potential``: fast potentials, taught by a slower one."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
+from ssefw.cli.options import OUTPUT, engine_values, json_option, print_json, settings
+
+if TYPE_CHECKING:
+    from ssefw.engines.students import Check, Learned, LearnSettings
+
+
+@click.group()
+def command() -> None:
+    """Teach fast potentials (students of NEP4 form), and show those there are."""
+
+
+@command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--calculator", help="The teacher: import path of an ASE calculator.")
+@click.option(
+    "--temperature", "temperatures", type=TEMPERATURE, multiple=True,
+    help="Of the teacher's runs, several times.  [default: 1000, 700, 400 K]",
+)  # fmt: skip
+@click.option("--specie", default="Li", show_default=True, help="The mobile ion.")
+@click.option(
+    "--min-length", type=LENGTH, default=8.0, show_default=True,
+    help="Cells are repeated until opposite faces are this far apart (A).",
+)  # fmt: skip
+@click.option("--max-atoms", type=COUNT, default=200, show_default=True, help="Of such a cell.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything drawn.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE",
+    help="A setting of the lesson, for example rounds=4 or fit.neurons=40.",
+)  # fmt: skip
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path),
+    help="Where the lesson is kept; the same folder goes on.  [default: below the scratch folder]",
+)  # fmt: skip
+@click.option("-o", "--output", type=OUTPUT, help="Also write the potential as GPUMD's nep.txt.")
+@json_option
+def train(
+    files: tuple[Path, ...],
+    *,
+    calculator: str | None,
+    temperatures: tuple[float, ...],
+    specie: str,
+    min_length: float,
+    max_atoms: int,
+    seed: int,
+    changes: tuple[str, ...],
+    folder: Path | None,
+    output: Path | None,
+    as_json: bool,
+) -> int:
+    """Teach a student one compound, one file for each of its arrangements.
+
+    The teacher runs dynamics, its frames are learned, and two students explore, ask and learn until
+    they no longer leave what they know. The student is then judged by physics: exit code 1 says
+    that it was not accepted. Interrupted or killed, the same command goes on.
+    """
+    from ssefw.data import content_id, expand_to_length, read_pool
+    from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+    from ssefw.engines.stopping import install_signal_handlers, stop_check
+    from ssefw.engines.students import add_potential, learn, make_card, write_card
+    from ssefw.errors import DataError
+
+    how = _lesson(changes, temperatures, seed)
+    engine = AseEngine(calculator=calculator or DEFAULT_CALCULATOR)
+    engine.check()
+    found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
+    crystals = [candidate.structure for candidate in found]
+    if specie not in {symbol for crystal in crystals for symbol in crystal.symbol_set}:
+        raise DataError(f"None of the structures holds {specie}; name the mobile ion by --specie.")
+    cells = [expand_to_length(c, min_length=min_length, max_atoms=max_atoms) for c in crystals]
+    folder = folder or (
+        settings().scratch_folder() / "lessons" / "-".join(content_id(cell) for cell in cells)
+    )
+    install_signal_handlers()
+    stop = stop_check()
+    relaxed = []
+    for number, cell in enumerate(cells):
+        place = folder / f"relax-{number}"
+        place.mkdir(parents=True, exist_ok=True)
+        done = engine.relax(
+            cell, fmax=0.03, max_steps=300, relax_cell=True, directory=place, stop=stop
+        )
+        click.echo(
+            f"relaxed {cell.composition.reduced_formula}, {len(cell)} atoms: volume "
+            f"{100 * done.volume_change:+.1f} %", err=True,
+        )  # fmt: skip
+        relaxed.append(done.structure)
+    learned = learn(
+        relaxed,
+        engine,
+        folder / "lesson",
+        how,
+        stop=stop,
+        say=lambda text: click.echo(text, err=True),
+    )
+    checks = _judge(learned, how, specie)
+    path = add_potential(learned.student)
+    card = make_card(
+        learned,
+        checks,
+        teacher=engine.name,
+        versions=engine.versions(),
+        structures=[crystal.composition.reduced_formula for crystal in crystals],
+        settings=how,
+    )
+    write_card(card)
+    if output is not None:
+        output.write_text(learned.student.nep_txt())
+    if as_json:
+        print_json(card | {"file": str(path)})
+    else:
+        _print_card(card)
+    return int(not card["accepted"])
+
+
+def _lesson(
+    changes: tuple[str, ...], temperatures: tuple[float, ...], seed: int
+) -> "LearnSettings":
+    from ssefw.engines.students import LearnSettings
+
+    how = LearnSettings(seed=seed)
+    if temperatures:
+        ordered = tuple(sorted(temperatures, reverse=True))
+        how = replace(
+            how,
+            temperatures=ordered,
+            explore_temperatures=(1.1 * ordered[0], *ordered[1:]),
+        )
+    for key, value in engine_values(changes).items():
+        name, _, part = key.partition(".")
+        target: Any = how.fit if part else how
+        known = {field.name: getattr(target, field.name) for field in fields(target)}
+        field = part or name
+        if (part and name != "fit") or field not in known or field == "fit":
+            raise click.UsageError(
+                f"There is no setting {key!r}; settings are {_settings_of(how)}."
+            )
+        old = known[field]
+        try:
+            new = tuple(float(v) for v in value) if isinstance(old, tuple) else type(old)(value)
+        except (TypeError, ValueError):
+            raise click.UsageError(f"{key} must be like {old!r}, got {value!r}.") from None
+        if any(not 0 <= v < 1e7 for v in (new if isinstance(new, tuple) else (new,))):
+            raise click.UsageError(f"{key} = {value!r} is out of range.")
+        change: dict[str, Any] = {field: new}
+        how = replace(how, fit=replace(how.fit, **change)) if part else replace(how, **change)
+    return how
+
+
+def _settings_of(how: "LearnSettings") -> str:
+    names = [field.name for field in fields(how) if field.name != "fit"]
+    return ", ".join([*names, *(f"fit.{field.name}" for field in fields(how.fit))])
+
+
+STABLE = 100.0
+"""ps that an accepted student has run at the hottest of its temperatures."""
+
+
+def _judge(learned: "Learned", how: "LearnSettings", specie: str) -> "list[Check]":
+    from ssefw.engines.students import FARTHEST, compare_runs, long_run, quiet_run
+
+    checks = []
+    for run in learned.teacher_runs:
+        checks += compare_runs(learned.student, run, specie=specie, seed=how.seed)
+    start, hottest = learned.teacher_runs[0].frames[0], max(how.temperatures)
+    checks.append(
+        long_run(
+            learned.student, start, temperature=hottest, duration=STABLE, farthest=FARTHEST,
+            seed=how.seed,
+        )
+    )  # fmt: skip
+    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=how.seed))
+    return checks
+
+
+def _print_card(card: dict[str, Any]) -> None:
+    last = card["rounds"][-1] if card["rounds"] else card["first_errors"]
+    click.echo(f"potential {card['potential'][:12]}")
+    click.echo(f"species   {' '.join(card['species'])}")
+    click.echo(
+        f"teacher   {card['teacher']}, {card['labels']} labels, {len(card['rounds'])} rounds"
+    )
+    click.echo(
+        f"errors    {1e3 * last['force_rmse_eV_per_A']:.0f} meV/A, "
+        f"{1e3 * last['energy_rmse_eV_per_atom']:.1f} meV/atom on held-out frames"
+    )
+    for check in card["checks"]:
+        click.echo(
+            f"{'ok       ' if check['passed'] else 'FAILS    '} {check['name']}: {check['words']}"
+        )
+    if card["accepted"]:
+        click.echo(
+            f"accepted  engine: {{potential: {card['potential'][:12]}}} in a campaign uses it"
+        )
+    elif not card["stable"]:
+        click.echo("not accepted: a run of the last round was lost. Teach more: --set rounds=12")
+    else:
+        click.echo(
+            "not accepted: it moves otherwise than its teacher. Teach more: --set frames=400"
+        )
+
+
+@command.command("list", epilog="Example: ssefw potential list")
+@json_option
+def list_all(*, as_json: bool) -> None:
+    """List the potentials of this site, the newest first."""
+    from ssefw.engines.students import potential_files, read_card
+
+    for path in potential_files():
+        digest = path.name.partition(".")[0]
+        card = read_card(digest) or {}
+        if as_json:
+            keys = ("species", "teacher", "accepted", "labels")
+            print_json({"potential": digest} | {key: card.get(key) for key in keys})
+            continue
+        accepted = {True: "accepted", False: "not accepted"}.get(card.get("accepted"), "no card")  # type: ignore[arg-type]
+        formulas = ", ".join(card.get("structures", []))
+        click.echo(f"{digest[:12]}  {accepted:12}  {formulas}  by {card.get('teacher', '?')}")
+
+
+@command.command("show", epilog="Example: ssefw potential show 3f2a91")
+@click.argument("potential")
+@json_option
+def show(potential: str, *, as_json: bool) -> None:
+    """Show what is on record of a potential."""
+    from ssefw.engines.students import find_potential, read_card
+    from ssefw.errors import DataError
+
+    model = find_potential(potential)
+    card = read_card(model.digest)
+    if card is None:
+        raise DataError(
+            f"Nothing is on record of the potential {model.digest[:12]} "
+            f"({' '.join(model.species)}): it was added as a file without a card."
+        )
+    if as_json:
+        print_json(card)
+    else:
+        _print_card(card)
+
+
+@command.command("add", epilog="Example: ssefw potential add nep.txt")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def add(file: Path) -> None:
+    """Put a potential where campaigns find it: a .nep file of ssefw, or a nep.txt of GPUMD."""
+    from ssefw.engines.students import add_potential, read_student
+    from ssefw.nep import read_nep
+
+    model = read_student(file) if file.suffix == ".nep" else read_nep(file)
+    add_potential(model)
+    click.echo(model.digest[:12])
+    if not model.knows_its_range:
+        click.echo(
+            "It does not know what it was trained on: dynamics cannot tell when they leave it.",
+            err=True,
+        )
+
+
+@command.command("export", epilog="Example: ssefw potential export 3f2a91 -o nep.txt")
+@click.argument("potential")
+@click.option(
+    "-o", "--output", type=OUTPUT, required=True, help="nep.txt of GPUMD, or a .nep file."
+)
+def export(potential: str, output: Path) -> None:
+    """Write a potential as GPUMD's nep.txt, or with its range of training as .nep."""
+    from ssefw.engines.students import find_potential, write_student
+
+    model = find_potential(potential)
+    if output.suffix == ".nep":
+        write_student(output, model)
+    else:
+        output.write_text(model.nep_txt())

@@ -1,0 +1,74 @@
+"""A student as an engine: dynamics in compiled chunks, everything else as any calculator."""
+
+from dataclasses import dataclass
+
+from ase.calculators.calculator import Calculator
+from pymatgen.core import Structure
+
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.ase.dynamics import Driver
+from ssefw.engines.base import MDSettings
+from ssefw.engines.students.calculator import StudentCalculator
+from ssefw.engines.students.driver import StudentDriver
+from ssefw.engines.students.shelf import load_potential
+from ssefw.nep import NEP
+
+__all__ = ["StudentEngine"]
+
+STUDENT_SPEED = 140_000.0
+"""Atom-steps a second on one core of a 2020s server, by benchmarks/student.py."""
+
+FARTHEST = 3.0
+"""Excess at which the learning loop gives a run up, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentEngine(AseEngine):
+    """Run a fast potential that was taught by a slower one.
+
+    Attributes
+    ----------
+    potential
+        Its content hash, which is what results are known by. The file lies in the folder of the
+        setting `potentials`.
+    farthest
+        Excess over the range of training at which dynamics end with an error.
+    """
+
+    calculator: str = "ssefw.engines.students.StudentCalculator"
+    potential: str
+    farthest: float = FARTHEST
+
+    @property
+    def name(self) -> str:
+        """Short name with the beginning of the hash."""
+        return f"student-{self.potential[:8]}"
+
+    @property
+    def nominal_speed(self) -> float | None:
+        """By benchmarks/student.py."""
+        return STUDENT_SPEED
+
+    def check(self) -> None:
+        """Read the potential and compare its hash."""
+        self.model()
+
+    def model(self) -> NEP:
+        """Return the potential, read once in a process."""
+        return load_potential(self.potential)
+
+    def calculator_instance(self) -> Calculator:
+        """Return the student as a calculator of ASE."""
+        return StudentCalculator(self.model())
+
+    def _driver(self, structure: Structure, settings: MDSettings) -> Driver:
+        atoms = self._atoms(structure)
+        return StudentDriver(
+            self.model(),
+            symbols=atoms.get_chemical_symbols(),
+            masses=atoms.get_masses(),
+            positions=atoms.get_positions(),
+            cell=atoms.cell.array,
+            settings=settings,
+            farthest=self.farthest,
+        )

@@ -1,0 +1,379 @@
+"""Teach students until they no longer leave what they know.
+
+A student fitted once to a teacher's frames can run away after a hundred picoseconds with perfect
+errors on held-out frames. So two students, alike but for their seeds, run dynamics, hot and cold;
+frames on which they disagree, or that lie outside the range of training, are labelled by the
+teacher, and both are fitted again, until every run comes to its end without a doubt worth a label.
+
+All that is computed lies in one folder as whole files named by what they are, every step is the
+same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop
+goes on and ends with the same potential.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.base import MDSettings, settings_hash
+from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
+from ssefw.engines.students.acceptance import TeacherRun
+from ssefw.engines.students.exploration import choose, explore
+from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
+from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
+from ssefw.errors import DataError
+from ssefw.files import replacing
+from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
+
+__all__ = ["LearnSettings", "Learned", "Round", "learn"]
+
+logger = logging.getLogger(__name__)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """How a student is taught.
+
+    Attributes
+    ----------
+    temperatures
+        K, of the teacher's own runs: hot, middle and cold, since a student trained on hot frames
+        alone is wrong at 300 K.
+    teacher_time
+        ps of each of those runs.
+    frames
+        How many of their frames are labelled, in all.
+    rattled
+        Frames displaced and strained at random besides.
+    explore_temperatures
+        K, of the students' runs; the hottest above any that will be asked for.
+    explore_time
+        ps of each of those runs.
+    labels
+        Most labels a round.
+    rounds
+        Most rounds.
+    fit
+        Form of the students and the first fit.
+    refit_steps
+        Steps of the fits after it.
+    seed
+        Of everything drawn.
+    """
+
+    temperatures: tuple[float, ...] = (1000.0, 700.0, 400.0)
+    teacher_time: float = 2.0
+    frames: int = 150
+    rattled: int = 30
+    explore_temperatures: tuple[float, ...] = (1100.0, 700.0, 350.0)
+    explore_time: float = 20.0
+    labels: int = 32
+    rounds: int = 8
+    fit: TrainingSettings = field(default_factory=TrainingSettings)
+    refit_steps: int = 2500
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of the loop.
+
+    Attributes
+    ----------
+    survived
+        ps that the student ran at each exploration, negative where it was lost at its end.
+    labels
+        Labels that the teacher gave.
+    errors
+        Of the first student after the round, on frames held back from the teacher's runs.
+    """
+
+    survived: tuple[float, ...]
+    labels: int
+    errors: FitErrors
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What the loop ended with.
+
+    Attributes
+    ----------
+    student, second
+        The potential, and the one it was compared with.
+    teacher_runs
+        The teacher's own dynamics, for acceptance.
+    first_errors
+        Of the first fit on the held-out frames.
+    rounds
+        What each round showed.
+    stable
+        Whether the last round's runs all came to their end.
+    n_labels
+        Evaluations by the teacher that became labels.
+    """
+
+    student: NEP
+    second: NEP
+    teacher_runs: tuple[TeacherRun, ...]
+    first_errors: FitErrors
+    rounds: tuple[Round, ...]
+    stable: bool
+    n_labels: int
+
+
+HELD_OUT = 0.2
+"""Share of each teacher's run, its end, that no fit sees: errors on it are those of later times."""
+
+STEPS_PER_FRAME = 10
+
+HARDEST = 25.0
+"""Force (eV/A) beyond which ions overlap."""
+
+
+def learn(
+    structures: Sequence[Structure],
+    engine: AseEngine,
+    folder: Path,
+    settings: LearnSettings | None = None,
+    *,
+    stop: StopCheck = never_stop,
+    say: Say = logger.info,
+) -> Learned:
+    """Teach a student the crystals of one compound.
+
+    Parameters
+    ----------
+    structures
+        Relaxed cells of at least 8 A: one, or several arrangements of a disordered crystal.
+    engine
+        The teacher.
+    folder
+        Where the loop keeps what it has; a folder of other structures or settings is refused.
+    settings
+        How it is taught.
+    stop
+        Asked between steps.
+    say
+        Told of each step as it ends.
+
+    Raises
+    ------
+    InterruptionError
+        If `stop` asked to stop; call again to go on.
+    DataError
+        If the folder belongs to another lesson.
+    """
+    settings = settings or LearnSettings()
+    if not structures:
+        raise DataError("There is no structure to learn.")
+    return _Lesson(folder, structures, engine, settings, stop=stop, say=say).take()
+
+
+class _Lesson:
+    """The loop over one folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        structures: Sequence[Structure],
+        engine: AseEngine,
+        settings: LearnSettings,
+        *,
+        stop: StopCheck,
+        say: Say,
+    ) -> None:
+        self._folder = folder
+        self._structures = structures
+        self._engine = engine
+        self._settings = settings
+        self._stop = stop
+        self._say = say
+        self._teacher: Teacher = ase_teacher(engine)
+        folder.mkdir(parents=True, exist_ok=True)
+        key = settings_hash(engine, asdict(settings), list(structures))
+        marker = folder / "lesson.json"
+        if marker.exists():
+            found = json.loads(marker.read_text()).get("key")
+            if found != key:
+                raise DataError(
+                    f"{folder} holds another lesson (other structures, teacher or settings). "
+                    "Name another folder, or move it away."
+                )
+        else:
+            self._write_json(marker, {"key": key, "teacher": engine.name})
+
+    def take(self) -> Learned:
+        """Do what is not done yet."""
+        settings = self._settings
+        runs = self._teacher_runs()
+        kept, held_out = self._first_frames(runs)
+        starts = [frames[0] for frames in self._by_structure(kept)]
+        frames = [*kept, *self._labels("rattled.npz", lambda: self._rattled(kept))]
+        students = self._students(0, frames, None)
+        first_errors = errors_on(students[0], held_out)
+        self._say(f"first fit: {_words(first_errors)} on held-out frames")
+        rounds: list[Round] = []
+        stable = False
+        for number in range(1, settings.rounds + 1):
+            survived, asked = self._explore(number, students, starts)
+            stable = all(duration > 0 for duration in survived)
+            new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
+            if new:
+                frames += new
+                students = self._students(number, frames, students)
+            rounds.append(Round(survived, len(new), errors_on(students[0], held_out)))
+            self._say(
+                f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
+                f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(rounds[-1].errors)}"
+            )
+            # Stable, and with nothing to learn but stray frames.
+            if stable and len(new) <= len(survived):
+                break
+        n_labels = len(held_out) + len(frames)
+        return Learned(*students, tuple(runs), first_errors, tuple(rounds), stable, n_labels)
+
+    def _teacher_runs(self) -> list[TeacherRun]:
+        """Return the teacher's own dynamics of each structure at each temperature."""
+        settings, runs = self._settings, []
+        for s, structure in enumerate(self._structures):
+            for temperature in settings.temperatures:
+                steps = round(1000.0 * settings.teacher_time / 2.0 / STEPS_PER_FRAME)
+                md = MDSettings(
+                    temperature=temperature,
+                    timestep=2.0,
+                    steps_per_frame=STEPS_PER_FRAME,
+                    seed=settings.seed + 1,
+                )
+                frames = teacher_run(
+                    self._engine,
+                    structure,
+                    md,
+                    steps=steps * STEPS_PER_FRAME,
+                    folder=self._folder / f"teacher-{s}-{temperature:g}K",
+                    stop=self._stop,
+                )
+                runs.append(TeacherRun(temperature, frames, STEPS_PER_FRAME * md.timestep))
+        return runs
+
+    def _first_frames(
+        self, runs: Sequence[TeacherRun]
+    ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
+        """Return labelled frames of the teacher's own runs, to learn from and held out."""
+        each = max(5, self._settings.frames // len(runs))
+        chosen = [_spread(run.frames, each) for run in runs]
+        labelled = self._labels(
+            "teacher.npz", lambda: [frame for run in chosen for frame in run], hardest=np.inf
+        )
+        kept, held_out, first = [], [], 0
+        for run in chosen:
+            n_kept = round(len(run) * (1.0 - HELD_OUT))
+            kept += labelled[first : first + n_kept]
+            held_out += labelled[first + n_kept : first + len(run)]
+            first += len(run)
+        self._say(f"teacher: {len(runs)} runs, {len(labelled)} frames labelled")
+        return kept, held_out
+
+    def _by_structure(self, kept: Sequence[LabelledFrame]) -> list[list[Snapshot]]:
+        """Return the teacher's frames of each structure, the start of the first run first."""
+        per_run = len(kept) // (len(self._structures) * len(self._settings.temperatures))
+        step = per_run * len(self._settings.temperatures)
+        return [
+            [(f.symbols, f.positions, f.cell) for f in kept[s * step : (s + 1) * step]]
+            for s in range(len(self._structures))
+        ]
+
+    def _rattled(self, kept: Sequence[LabelledFrame]) -> list[Snapshot]:
+        snapshots = [(frame.symbols, frame.positions, frame.cell) for frame in kept]
+        return rattled(snapshots, self._settings.rattled, seed=self._settings.seed)
+
+    def _explore(
+        self, number: int, students: tuple[NEP, NEP], starts: Sequence[Snapshot]
+    ) -> tuple[tuple[float, ...], list[Snapshot]]:
+        """Run the students and return how long each run lasted, and what wants a label."""
+        settings = self._settings
+        record = self._folder / f"round-{number:02d}.json"
+        if record.exists() and (self._folder / f"round-{number:02d}.npz").exists():
+            return tuple(json.loads(record.read_text())["survived"]), []
+        survived, asked = [], []
+        share = max(1, settings.labels // len(settings.explore_temperatures))
+        for k, temperature in enumerate(settings.explore_temperatures):
+            self._check()
+            seen = explore(
+                # Each of the two drives in turn, so that a fault of either comes to light.
+                students if (number + k) % 2 else students[::-1],
+                starts[(number + k) % len(starts)],
+                temperature=temperature,
+                duration=settings.explore_time,
+                seed=1000 * (settings.seed + 1) + 100 * number + k,
+            )
+            survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
+            asked += choose(seen, share)
+        self._write_json(record, {"survived": survived})
+        return tuple(survived), asked
+
+    def _labels(
+        self, name: str, wanted: Callable[[], list[Snapshot]], *, hardest: float = HARDEST
+    ) -> list[LabelledFrame]:
+        """Return the frames of a file, or have them labelled and write it.
+
+        A frame with a force beyond `hardest` is left out: it teaches nothing that dynamics visit.
+        """
+        path = self._folder / name
+        if not path.exists():
+            frames: list[LabelledFrame] = []
+            for snapshot in wanted():
+                self._check()
+                frames += self._teacher([snapshot])
+            write_frames(path, [frame for frame in frames if abs(frame.forces).max() < hardest])
+        return read_frames(path)
+
+    def _students(
+        self, number: int, frames: Sequence[LabelledFrame], before: tuple[NEP, NEP] | None
+    ) -> tuple[NEP, NEP]:
+        """Return the two students of a round, fitted unless their files are there."""
+        settings, found = self._settings, []
+        for k in range(2):
+            path = self._folder / f"student-{number:02d}-{k}.nep"
+            if not path.exists():
+                self._check()
+                seed = settings.seed + k
+                start = None if before is None else before[k]
+                form = (
+                    TrainingSettings(**{**asdict(settings.fit), "seed": seed})
+                    if start is None
+                    else settings.fit.refit(steps=settings.refit_steps, seed=100 * number + seed)
+                )
+                write_student(path, fit(frames, form, start=start))
+            found.append(read_student(path))
+        return found[0], found[1]
+
+    def _check(self) -> None:
+        reason = self._stop()
+        if reason is not None:
+            raise InterruptionError(
+                f"Learning was stopped ({reason}); run it again to go on.", directory=self._folder
+            )
+
+    @staticmethod
+    def _write_json(path: Path, content: object) -> None:
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(content))
+
+
+def _spread(run: Sequence[Snapshot], number: int) -> list[Snapshot]:
+    """Return frames evenly spread over a run, without its first tenth, which still heats up."""
+    first = len(run) // 10
+    number = min(number, len(run) - first)
+    return [run[first + (len(run) - 1 - first) * k // max(1, number - 1)] for k in range(number)]
+
+
+def _words(errors: FitErrors) -> str:
+    return f"{1e3 * errors.force:.0f} meV/A, {1e3 * errors.energy:.1f} meV/atom"

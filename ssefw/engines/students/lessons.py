@@ -1,0 +1,76 @@
+"""Labelled frames and students on disk: each file is there whole or not at all."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssefw.errors import DataError
+from ssefw.files import replacing
+from ssefw.nep import NEP, LabelledFrame
+
+__all__ = ["read_frames", "read_student", "write_frames", "write_student"]
+
+
+def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> None:
+    """Write labelled frames, which may differ in size and composition."""
+    arrays: dict[str, Any] = {"n_frames": np.array(len(frames))}
+    for k, frame in enumerate(frames):
+        arrays[f"{k}.symbols"] = np.array(frame.symbols)
+        arrays[f"{k}.positions"], arrays[f"{k}.cell"] = frame.positions, frame.cell
+        arrays[f"{k}.energy"], arrays[f"{k}.forces"] = np.array(frame.energy), frame.forces
+        if frame.stress is not None:
+            arrays[f"{k}.stress"] = frame.stress
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    with replacing(path) as draft:
+        draft.write_bytes(buffer.getvalue())
+
+
+def read_frames(path: Path) -> list[LabelledFrame]:
+    """Read what `write_frames` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [
+                LabelledFrame(
+                    symbols=tuple(str(symbol) for symbol in arrays[f"{k}.symbols"]),
+                    positions=arrays[f"{k}.positions"],
+                    cell=arrays[f"{k}.cell"],
+                    energy=float(arrays[f"{k}.energy"]),
+                    forces=arrays[f"{k}.forces"],
+                    stress=arrays[f"{k}.stress"] if f"{k}.stress" in arrays.files else None,
+                )
+                for k in range(int(arrays["n_frames"]))
+            ]
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise DataError(f"{path} holds no labelled frames: {error}") from error
+
+
+def write_student(path: Path, model: NEP) -> None:
+    """Write a potential with the range it was trained on."""
+    with replacing(path) as draft:
+        draft.write_bytes(model.to_bytes())
+
+
+def read_student(path: Path) -> NEP:
+    """Read what `write_student` wrote.
+
+    Raises
+    ------
+    DataError
+        If the file is no potential.
+    """
+    try:
+        return NEP.from_bytes(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"Cannot read the potential {path}: {error.strerror}.") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error

@@ -1,0 +1,98 @@
+"""The folder of trained potentials: each file is named by the content hash of what it holds."""
+
+from functools import cache
+from pathlib import Path
+
+from ssefw.engines.students.lessons import read_student, write_student
+from ssefw.errors import ConfigurationError
+from ssefw.nep import NEP
+from ssefw.settings import load_settings
+
+__all__ = [
+    "add_potential",
+    "find_potential",
+    "load_potential",
+    "potential_card",
+    "potential_files",
+]
+
+SUFFIX = ".nep"
+SHORTEST = 6
+"""Characters of a hash below which it is too easily that of another."""
+
+
+def _shelf() -> Path:
+    return load_settings().settings.potentials_folder()
+
+
+def potential_files() -> list[Path]:
+    """Return the files of the potentials that are there, the newest first."""
+    return sorted(_shelf().glob(f"*{SUFFIX}"), key=lambda path: (-path.stat().st_mtime, path.name))
+
+
+def potential_card(digest: str) -> Path:
+    """Return the file of a potential's card, whether it exists or not."""
+    return _shelf() / f"{digest}.json"
+
+
+def add_potential(model: NEP) -> Path:
+    """Put a potential on the shelf, where workers find it by its hash, and return its file."""
+    folder = _shelf()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{model.digest}{SUFFIX}"
+        if not path.exists():
+            write_student(path, model)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot write into the folder of potentials {folder}: {error.strerror}. Set "
+            "SSEFW_POTENTIALS to a folder that can be written."
+        ) from error
+    return path
+
+
+def find_potential(name: str) -> NEP:
+    """Return a potential by the beginning of its hash, or by its file.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or several.
+    """
+    path = Path(name).expanduser()
+    if path.suffix == SUFFIX and path.is_file():
+        return read_student(path)
+    known = [file for file in potential_files() if file.name.startswith(name)]
+    if len(name) >= SHORTEST and len(known) == 1:
+        return load_potential(known[0].name.removesuffix(SUFFIX))
+    if len(known) > 1:
+        names = ", ".join(file.name[:12] for file in known[:5])
+        raise ConfigurationError(f"{name!r} is the beginning of {names}. Write more of the hash.")
+    raise ConfigurationError(
+        f"There is no potential {name!r} in {_shelf()}. `ssefw potential list` shows those that "
+        "are there, `ssefw potential add FILE` puts one there."
+    )
+
+
+@cache
+def load_potential(digest: str) -> NEP:
+    """Return the potential of a hash, read once in a process.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not there, or its file holds another one.
+    """
+    path = _shelf() / f"{digest}{SUFFIX}"
+    if not path.exists():
+        raise ConfigurationError(
+            f"The potential {digest[:12]} is not in {path.parent}. Put its file there with "
+            "`ssefw potential add FILE`, or set SSEFW_POTENTIALS to the folder that has it."
+        )
+    model = read_student(path)
+    if model.digest != digest:
+        raise ConfigurationError(
+            f"{path} holds the potential {model.digest[:12]}, not the one of its name. The file "
+            "is damaged or was renamed; put the right one there."
+        )
+    return model

@@ -1,0 +1,98 @@
+"""The publications whose methods a campaign used, for whoever writes about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ssefw.documents import CampaignRecord
+
+__all__ = ["Reference", "methods_of"]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A publication and what of it was used."""
+
+    used_for: str
+    text: str
+    doi: str
+
+
+CHGNET = Reference(
+    "potential CHGNet", "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",
+    "10.1038/s42256-023-00716-3",
+)  # fmt: skip
+ASE = Reference(
+    "dynamics and relaxation with ASE",
+    "A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017)",
+    "10.1088/1361-648X/aa680e",
+)
+VASP = (
+    Reference("VASP", "G. Kresse, J. Furthm\u00fcller, Phys. Rev. B 54, 11169 (1996)",
+              "10.1103/PhysRevB.54.11169"),
+    Reference("PAW potentials", "G. Kresse, D. Joubert, Phys. Rev. B 59, 1758 (1999)",
+              "10.1103/PhysRevB.59.1758"),
+    Reference("functional PBE", "J. P. Perdew, K. Burke, M. Ernzerhof, Phys. Rev. Lett. 77, 3865 "
+              "(1996)", "10.1103/PhysRevLett.77.3865"),
+    Reference("input sets and parsing of atomate2", "A. M. Ganose et al., Digital Discovery 4, "
+              "1944 (2025)", "10.1039/D5DD00019J"),
+)  # fmt: skip
+ESPRESSO = (
+    Reference("Quantum ESPRESSO",
+              "P. Giannozzi et al., J. Phys.: Condens. Matter 21, 395502 (2009)",
+              "10.1088/0953-8984/21/39/395502"),
+    Reference("Quantum ESPRESSO",
+              "P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901 (2017)",
+              "10.1088/1361-648X/aa8f79"),
+)  # fmt: skip
+BVSE = Reference(
+    "bond-valence site energies", "H. Chen, L. L. Wong, S. Adams, Acta Cryst. B 75, 18 (2019)",
+    "10.1107/S2052520618015718",
+)  # fmt: skip
+NEB = Reference(
+    "climbing-image nudged elastic bands",
+    "G. Henkelman, B. P. Uberuaga, H. J\u00f3nsson, J. Chem. Phys. 113, 9901 (2000)",
+    "10.1063/1.1329672",
+)
+NOSE_HOOVER = Reference(
+    "Nos\u00e9-Hoover thermostat", "W. G. Hoover, Phys. Rev. A 31, 1695 (1985)",
+    "10.1103/PhysRevA.31.1695",
+)  # fmt: skip
+ALWAYS = (
+    Reference("structures with pymatgen, jobs with custodian",
+              "S. P. Ong et al., Comput. Mater. Sci. 68, 314 (2013)",
+              "10.1016/j.commatsci.2012.10.028"),
+    Reference("workflows with jobflow", "A. S. Rosen et al., J. Open Source Softw. 9, 5995 (2024)",
+              "10.21105/joss.05995"),
+    Reference("execution with FireWorks",
+              "A. Jain et al., Concurr. Comput.: Pract. Exp. 27, 5037 (2015)", "10.1002/cpe.3505"),
+)  # fmt: skip
+
+
+def methods_of(record: CampaignRecord) -> list[Reference]:
+    """Return what a campaign used, as its file says, the engine first; each once."""
+    return list(dict.fromkeys([*_used(record.spec), *ALWAYS]))
+
+
+def _used(spec: dict[str, Any]) -> Iterator[Reference]:
+    bands = spec.get("neb") or {}
+    for engine in (spec.get("engine"), bands.get("engine"), bands.get("first")):
+        yield from _of_engine(engine or {})
+    if (spec.get("md") or {}).get("thermostat") == "nose-hoover":
+        yield NOSE_HOOVER
+    if spec.get("bvse"):
+        yield BVSE
+    if bands:
+        yield NEB
+
+
+def _of_engine(engine: dict[str, Any]) -> Iterator[Reference]:
+    code = engine.get("code")
+    if code == "vasp":
+        yield from VASP
+    elif code == "espresso":
+        yield from ESPRESSO
+    elif code == "ase":
+        if engine.get("calculator") is None or "chgnet" in str(engine["calculator"]).lower():
+            yield CHGNET
+        yield ASE

@@ -1,0 +1,71 @@
+"""`ssefw potential` as a user types it, with EMT as the teacher."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from ssefw.cli import ssefw
+from ssefw.nep import read_nep
+from tests.engines.students.test_students import CRYSTAL, EMT
+
+QUICK = [
+    *("--temperature", "800", "--temperature", "500"),
+    *("--specie", "Ag", "--calculator", EMT, "--min-length", "7"),
+    *("--set", "teacher_time=0.4", "--set", "frames=30", "--set", "rattled=6"),
+    *("--set", "explore_time=1", "--set", "labels=6", "--set", "rounds=1"),
+    *("--set", "fit.radial_cutoff=4.5", "--set", "fit.angular_cutoff=3.8"),
+    *("--set", "fit.n_radial=4", "--set", "fit.n_angular=3", "--set", "fit.functions=5"),
+    *("--set", "fit.neurons=8", "--set", "fit.steps=300", "--set", "refit_steps=60"),
+]
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SSEFW_POTENTIALS", str(tmp_path / "potentials"))
+    CRYSTAL.to(filename=str(tmp_path / "alloy.cif"))
+
+    def run(*arguments):
+        return CliRunner().invoke(ssefw, ["potential", *arguments])
+
+    return run
+
+
+def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
+    trained = call("train", "alloy.cif", *QUICK, "--json", "--folder", "lesson", "-o", "nep.txt")
+    assert trained.exception is None or isinstance(trained.exception, SystemExit), trained.output
+    card = json.loads(trained.stdout.splitlines()[-1])
+    assert trained.exit_code == (0 if card["accepted"] else 1)
+    assert card["species"] == ["Ag", "Cu"]
+    assert card["checks"]
+    assert read_nep(tmp_path / "nep.txt").species == ("Ag", "Cu")
+
+    again = call("train", "alloy.cif", *QUICK, "--json", "--folder", "lesson")
+    assert json.loads(again.stdout.splitlines()[-1])["potential"] == card["potential"]
+
+    name = card["potential"][:10]
+    assert name in call("list").stdout
+    assert "Ag Cu" in call("show", name).stdout
+    assert call("export", name, "-o", "copy.nep").exit_code == 0
+    added = call("add", "copy.nep")
+    assert added.stdout.strip() == card["potential"][:12]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["train", "alloy.cif", "--set", "nosuch=1"], "no setting 'nosuch'"),
+        (["train", "alloy.cif", "--set", "rounds=abc"], "must be like"),
+        (["train", "alloy.cif", "--set", "explore_time=-1"], "out of range"),
+        (["train", "alloy.cif", "--calculator", EMT], "None of the structures holds Li"),
+        (["show", "ffffffff"], "no potential"),
+        (["export", "ffffffff", "-o", "x.txt"], "no potential"),
+        (["add", "alloy.cif"], "no nep.txt"),
+    ],
+)
+def test_bad_input_is_said_in_a_line(call, arguments, why):
+    result = call(*arguments)
+    assert result.exit_code != 0
+    told = result.output + str(result.exception)
+    assert why in told

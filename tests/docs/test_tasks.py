@@ -1,0 +1,97 @@
+"""The tasks of docs/tasks.md, done as printed, and the printed commands that only read."""
+
+import json
+
+import pytest
+
+from ssefw.store import connect
+from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
+from tests.docs.commands import PAGES, command_lines, python_blocks, shell_block
+from tests.outcomes import bound, outcome
+
+PAGE = REPOSITORY / "docs/tasks.md"
+FAST = """\
+specie: Cu
+engine: {calculator: ase.calculators.emt.EMT}
+supercell: {min_length: 3, max_atoms: 40}
+"""
+"""What stands beside the campaign file of the page, so that it takes seconds."""
+
+READING = {
+    ("status",), ("jobs",), ("schema",), ("results", "find"), ("results", "show"),
+    ("labels", "show"), ("labels", "stats"), ("config", "show"), ("pool", "check"),
+    ("pool", "show"), ("feedback", "history"),
+}  # fmt: skip
+LINES = {
+    line.words: line
+    for page in PAGES
+    for line in command_lines(page)
+    if {line.words[:1], line.words[:2]} & READING and not {"-w", "--watch", "-f"} & {*line.words}
+}
+
+
+def test_from_a_structure_of_ones_own_to_a_report(tmp_path, copper):
+    (tmp_path / "my-structures").mkdir()
+    copper.to(tmp_path / "my-structures/cu.cif")
+    text = PAGE.read_text().partition("```yaml\n")[2].partition("```")[0]
+    assert "length: 50" in text
+    (tmp_path / "mine.yaml").write_text(
+        text.replace("length: 50", "length: 1.0, equilibration: 0.2, steps_per_frame: 5").replace(
+            "[600, 750, 900, 1050]", "[600, 750]"
+        )
+        + FAST
+    )
+    said = [
+        run_ssefw(*words, folder=tmp_path)
+        for words in shell_block(PAGE, "From installation to a report of your own CIF")
+    ]
+    assert len(said) == 5
+    assert (tmp_path / "mine/mine/report.html").exists()
+    assert "mine/mine/report.html" in said[-1].stdout + said[-1].stderr
+
+
+def test_from_a_thousand_outcomes_to_a_table(ssefw, tmp_path):
+    """Of each hundred 60 are values from 1e-7 to 1e-2 S/cm, and the others are bounds."""
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    expected = 0
+    with connect(tmp_path / "mine") as connection, connection.whole():
+        for k in range(1000):
+            sigma = 10.0 ** (-7 + 5 * (k % 100) / 60) if k % 100 < 60 else bound(1e-2)
+            expected += isinstance(sigma, float) and sigma / 10**0.3 >= 1e-4
+            item = outcome("LiCl", sigma, candidate_id=f"{k:016x}")
+            connection.results.add(item, candidate=item.candidate_id, campaign="x")
+    (text,) = python_blocks(PAGE)
+    names = {}
+    exec(text.replace('connect("mine"', f'connect("{tmp_path}/mine"'), names)
+    table = names["table"]
+    assert isinstance(table, pandas.DataFrame)
+    assert len(table) == expected > 100
+    assert (table["sigma_lower_s_per_cm"] >= 1e-4).all()
+    assert table["sigma_s_per_cm"].is_monotonic_decreasing
+    (words,) = shell_block(PAGE, "From a store of 1,000 outcomes to a table of the good ones")
+    done = ssefw(*words)
+    assert len(done.stdout.splitlines()) == 1 + expected
+
+
+@pytest.fixture
+def reader(ssefw, finished_campaign, tmp_path, copper):
+    """A folder as pages take for granted: stores by their names, a campaign file, structures."""
+    folder, _ = finished_campaign
+    for name in ("demo", "mine", "ssefw-store"):
+        (tmp_path / name).symlink_to(folder / "st")
+    for name in ("campaign.yaml", "my-campaign.yaml", "mine.yaml"):
+        (tmp_path / name).write_text(CAMPAIGN)
+    (tmp_path / "my-structures").mkdir()
+    copper.to(tmp_path / "my-structures/cu.cif")
+    return ssefw
+
+
+@pytest.mark.parametrize("words", sorted(LINES), ids=lambda words: " ".join(words)[:60])
+def test_a_printed_command_that_reads_answers_or_says_in_one_line_why_not(reader, words):
+    done = reader(*words, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    if done.returncode:
+        *_, last = done.stderr.strip().splitlines()
+        assert last.startswith("Error: ")
+    elif "--json" in words and done.stdout.startswith("{"):
+        json.loads(done.stdout.splitlines()[0])
