@@ -10,7 +10,7 @@ import ssefw
 LAYERS = [
     {"errors", "units"},
     {"files", "mistakes", "processes"},
-    {"settings", "documents", "schedulers"},
+    {"settings", "documents", "schedulers", "shipped"},
     {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},
     {"makers"},

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "feedback": ("records.feedback", "Make labels of outcomes, and re-rank what is left."),
     "pool": ("records.pool", "Look at a pool of structures."),
     "store": ("records.store", "Check, back up, copy, archive and delete what is stored."),
+    "init": ("site.init", "Write a campaign file to begin with."),
     "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("site.schema", "Print the JSON schema of campaign files."),
     "config": ("site.config", "Show and check the settings of this site."),

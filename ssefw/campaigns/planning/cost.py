@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from pymatgen.core import Structure
 
 from ssefw.data import order_structure
 from ssefw.data.defects import supercell_size
@@ -106,7 +107,8 @@ def estimate(maker: CandidateMaker, candidate: Candidate, *, pace: Pace | None =
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
     repeats = math.prod(supercell_size(structure, min_length=length))
     n_atoms = round(structure.composition.num_atoms * repeats)
-    parts = [_relaxation(maker, candidate)]
+    is_same = ladder is not None and ladder.md.engine == maker.relax.engine
+    parts = [_relaxation(maker, candidate, pace if is_same else None)]
     n_jobs, most_steps = 4, 0
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
@@ -139,11 +141,11 @@ def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
     return usual, most, rungs
 
 
-def _relaxation(maker: CandidateMaker, candidate: Candidate) -> tuple[float, float] | None:
+def _relaxation(
+    maker: CandidateMaker, candidate: Candidate, pace: Pace | None
+) -> tuple[float, float] | None:
     engine, structure = maker.relax.engine, candidate.structure
-    seconds = engine.step_core_seconds(
-        structure.composition, volume=structure.volume, is_dynamics=False
-    )
+    seconds = _step_seconds(engine, structure, 1, pace, is_dynamics=False)
     if seconds is None:
         return None
     most = 1 if maker.relax.skip else maker.relax.max_steps
@@ -158,15 +160,23 @@ def _dynamics(
     steps: tuple[int, int],
     pace: Pace | None,
 ) -> tuple[float, float] | None:
-    engine, structure = ladder.md.engine, candidate.structure
-    composition, volume = structure.composition * repeats, structure.volume * repeats
-    seconds = engine.step_core_seconds(composition, volume=volume, is_dynamics=True)
-    if pace is not None:
-        seconds = (seconds or composition.num_atoms) * pace.ratio
+    engine = ladder.md.engine
+    seconds = _step_seconds(engine, candidate.structure, repeats, pace, is_dynamics=True)
     if seconds is None:
         return None
     doubt = engine.doubt if pace is None else pace.doubt
     return steps[0] * seconds / 3600.0, steps[1] * seconds * doubt / 3600.0
+
+
+def _step_seconds(
+    engine: Engine, structure: Structure, repeats: int, pace: Pace | None, *, is_dynamics: bool
+) -> float | None:
+    """Return the core-seconds of a step: predicted, and corrected by what was seen."""
+    composition, volume = structure.composition * repeats, structure.volume * repeats
+    seconds = engine.step_core_seconds(composition, volume=volume, is_dynamics=is_dynamics)
+    if pace is None:
+        return seconds
+    return (seconds or float(composition.num_atoms)) * pace.ratio
 
 
 def _bands(candidate: Candidate, bands: NebMaker) -> tuple[float, float] | None:

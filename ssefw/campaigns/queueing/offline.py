@@ -35,6 +35,7 @@ from ssefw.campaigns.running.worker_names import Worker
 from ssefw.campaigns.steering.holds import add_spending, without_held
 from ssefw.engines import noting_folder
 from ssefw.engines.stopping import stop_check
+from ssefw.errors import NotNowError
 from ssefw.store import Connection
 from ssefw.store.parcel import open_parcel, pack, unpack
 
@@ -287,17 +288,20 @@ def _run(parcel: Path) -> None:
     firework = Firework.from_dict(json.loads((parcel / JOB).read_text()))
     status = _status(parcel) or {}
     status["started_on"] = datetime.now(UTC).isoformat()
+    began = time.monotonic()
     _write(parcel / STATUS, status)
     (task,) = firework.tasks
     task.fw_id = firework.fw_id
     try:
         with noting_folder(parcel / RUN_FOLDER):
             action, state = task.run_task(dict(firework.spec)), "COMPLETED"
-    except Exception:  # noqa: BLE001 - the job failed, whatever the reason; the worker goes on
-        trace = {"_stacktrace": traceback.format_exc(), "_details": None}
+    except Exception as error:  # noqa: BLE001 - whatever the reason, the worker goes on
+        details = error.to_dict() if isinstance(error, NotNowError) else None
+        trace = {"_stacktrace": traceback.format_exc(), "_details": details}
         action, state = FWAction(stored_data={"_exception": trace}, exit=True), "FIZZLED"
     status |= {"fwaction": action.to_dict(), "state": state}
     status["completed_on"] = datetime.now(UTC).isoformat()
+    status["seconds"] = time.monotonic() - began
     _write(parcel / STATUS, status)
 
 
@@ -352,6 +356,8 @@ def _began(status: Mapping[str, Any]) -> float:
 
 
 def _hours(status: Mapping[str, Any]) -> float:
+    if "seconds" in status:  # an earlier version has the dates only, which somebody may set
+        return float(status["seconds"]) / 3600.0
     ended = datetime.fromisoformat(status["completed_on"]).timestamp()
     return max(0.0, ended - _began(status)) / 3600.0
 

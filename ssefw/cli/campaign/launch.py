@@ -11,6 +11,7 @@ from ssefw.cli.options import opened, settings, store_option
 
 if TYPE_CHECKING:
     from ssefw.campaigns.queueing.feed import Round
+    from ssefw.store import Connection
 
 
 @click.command(epilog="Example: ssefw launch xrdmatch --jobs 20")
@@ -97,6 +98,18 @@ def command(
             stop.wait(interval)
         with outages_reported(connection.address):
             feeder.close()
+            _say_held(connection, campaigns)
+
+
+def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
+    """Say what is left because it is paused or beyond its budget."""
+    from ssefw.campaigns.running.watch import campaigns_in, latest_record
+    from ssefw.campaigns.steering.holds import holds
+    from ssefw.cli.campaign.held import hold_line, worth_saying
+
+    for name in campaigns or campaigns_in(connection):
+        for item in worth_saying(holds(connection, name), is_done=True):
+            click.echo(hold_line(item, latest_record(connection, name)), err=True)
 
 
 def _line(now: "Round") -> str:

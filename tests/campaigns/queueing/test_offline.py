@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ssefw.campaigns.queueing import offline
 from ssefw.campaigns.queueing.feed import Feeder
 from ssefw.campaigns.queueing.offline import parcels_of, work_parcels
 from ssefw.campaigns.queueing.site import Limits, Site, write_settings
@@ -95,6 +96,11 @@ def test_what_a_killed_worker_had_is_given_back(launcher, submitted, node, slurm
     assert not second.exists()
     start_all(slurm)
     assert node() == 2
+
+
+def test_what_a_job_took_does_not_follow_the_date_of_its_node():
+    dates = {"started_on": "2026-01-01T00:00:00+00:00", "completed_on": "2026-01-11T00:00:00+00:00"}
+    assert offline._hours(dates | {"seconds": 36.0}) == pytest.approx(0.01)
 
 
 def test_a_failed_job_is_a_failed_job_of_the_launch_pad(launcher, submitted, node, slurm):

@@ -129,6 +129,14 @@ def test_a_job_that_kills_its_workers_is_given_up(connection, slurm):
 # Holds
 
 
+def test_a_launcher_that_goes_because_all_is_paused_says_so(submitted, ssefw, slurm):
+    ssefw("init-site", "slurm", "--to", "site", "--store", submitted / "st")
+    ssefw("pause", "small", "--store", submitted / "st")
+    done = ssefw("launch", "small", "--site", "site", "--store", submitted / "st")
+    assert "0 jobs to run" in done.stderr
+    assert "small is paused (`ssefw resume small` goes on)" in done.stderr
+
+
 def test_what_is_paused_is_not_run(submitted, ssefw):
     ssefw("pause", "small", "--store", submitted / "st")
     done = run_ssefw("work", "--store", "st", folder=submitted)

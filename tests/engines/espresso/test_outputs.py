@@ -1,6 +1,5 @@
 """Parsers of pw.x and neb.x, on recorded runs that are whole, failed or cut off."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -16,15 +15,7 @@ from ssefw.engines.espresso.symptoms import diagnose, diagnose_folder
 
 TESTS = Path(__file__).parents[2]
 OWN = TESTS / "data" / "espresso"
-SHARED = Path(os.environ.get("SSEFW_SHARED_DATA", TESTS.parent / "../shared/data")).resolve()
 PERCENT = range(0, 101, 5)
-
-
-def shared(name):
-    folder = SHARED / "qe_neb" / name
-    if not folder.is_dir():
-        pytest.skip(f"no recorded runs of neb.x at {folder}")
-    return folder
 
 
 def copy(folder, target):
@@ -34,56 +25,72 @@ def copy(folder, target):
     return target
 
 
-SHARED_CASES = [
-    ("default", "converged"),
-    ("failed_interrupted", "interrupted"),
-    ("failed_cycle_exceeded_nstep", "unconverged"),
-    ("failed_computing_cholesky", "failed"),
+CASES = [
+    ("f_li_f_no_barrier", "converged", 6),
+    ("f_li_f_interrupted", "interrupted", 3),
+    ("f_li_f_out_of_iterations", "unconverged", 3),
+    ("f_li_f_failed", "failed", 2),
 ]
 
 
 def band_of(folder):
-    return read_band(folder, output="aiida.out", prefix="aiida")
+    return read_band(folder, prefix="ssefw")
 
 
-@pytest.mark.parametrize(("name", "status"), SHARED_CASES)
-def test_recorded_run_is_read_as_what_it_is(name, status):
-    band = band_of(shared(name))
+@pytest.mark.parametrize(("name", "status", "n_iterations"), CASES)
+def test_recorded_run_is_read_as_what_it_is(name, status, n_iterations):
+    band = band_of(OWN / name)
     assert band.status == status
-    assert len(band.history) == 13
-    # Its molecule is more stable in the middle than at the ends: there is nothing to cross.
+    assert len(band.history) == n_iterations
+    # Its ion is more stable in the middle than at the ends: there is nothing to cross.
     assert band.forward is None
     assert band.reason
 
 
 def test_energies_are_those_of_the_last_iteration():
-    band = band_of(shared("default"))
-    assert band.energies == (-44.6242679, -44.9089522, -44.6242679)
-    assert band.history[0].highest == pytest.approx(2.487921, abs=1e-6)
-    assert band.max_forces[1] == pytest.approx(0.037855)
+    band = band_of(OWN / "f_li_f_no_barrier")
+    assert band.energies == (-1803.3639135, -1803.6183156, -1803.3646849)
+    assert band.max_forces[1] == pytest.approx(0.084211)
     assert any("below both ends" in warning for warning in band.warnings)
 
 
+def test_an_ion_that_is_pushed_past_another_crosses_what_neb_x_says():
+    band = band_of(OWN / "f_li_f_with_barrier")
+    assert band.status == "converged"
+    # neb.x prints what its images say; the saddle lies a little beside the image.
+    assert band.energies[1] - band.energies[0] == pytest.approx(0.842596, abs=1e-6)
+    assert band.energies[1] - band.energies[2] == pytest.approx(1.158787, abs=1e-6)
+    assert 0.0 <= band.forward - 0.842596 < 0.01
+    assert band.forward - band.reverse == pytest.approx(0.842596 - 1.158787, abs=2e-6)
+
+
+def test_an_iteration_whose_force_is_too_large_to_print_is_left_out():
+    text = (OWN / "f_li_f_with_barrier" / "neb.out").read_text()
+    numbers = [iteration.number for iteration in parse_log(text).iterations]
+    assert "******" in text
+    assert numbers == list(range(2, 11))
+
+
 def test_path_file_and_log_agree():
-    folder = shared("default")
-    path = parse_path((folder / "aiida.path").read_text())
-    log = parse_log((folder / "aiida.out").read_text())
-    assert path.iteration == 13
+    folder = OWN / "f_li_f_no_barrier"
+    path = parse_path((folder / "ssefw.path").read_text())
+    log = parse_log((folder / "neb.out").read_text())
+    assert path.iteration == 6
     assert path.positions.shape == (3, 3, 3)
-    assert path.energies == pytest.approx(log.iterations[-1].energies, abs=1e-5)
+    # neb.x and ASE differ in the last digits of Hartree.
+    assert path.energies == pytest.approx(log.iterations[-1].energies, rel=2e-8)
 
 
 def test_profile_holds_what_the_log_says():
-    folder = shared("default")
-    table = parse_profile((folder / "aiida.dat").read_text())
-    assert table[:, 0] == pytest.approx([0.0, 0.5, 1.0])
-    assert table[1, 1] == pytest.approx(-44.9089522 + 44.6242679, abs=1e-6)
+    table = parse_profile((OWN / "f_li_f_no_barrier" / "ssefw.dat").read_text())
+    assert table[:, 0] == pytest.approx([0.0, 0.5, 1.0], abs=0.01)
+    assert table[1, 1] == pytest.approx(-1803.6183156 + 1803.3639135, abs=1e-6)
 
 
 @pytest.mark.parametrize("percent", PERCENT)
-@pytest.mark.parametrize(("name", "_status"), SHARED_CASES)
-def test_runs_cut_off_anywhere_give_no_barrier_and_no_traceback(tmp_path, name, _status, percent):
-    source = copy(shared(name), tmp_path / "run")
+@pytest.mark.parametrize("name", [name for name, _, _ in CASES])
+def test_runs_cut_off_anywhere_give_no_barrier_and_no_traceback(tmp_path, name, percent):
+    source = copy(OWN / name, tmp_path / "run")
     for file in sorted(source.rglob("*")):
         if not file.is_file():
             continue
@@ -93,7 +100,7 @@ def test_runs_cut_off_anywhere_give_no_barrier_and_no_traceback(tmp_path, name, 
         assert band is None or band.forward is None
         if band is not None:
             assert neb_result(band).forward_barrier is None
-            assert max(abs(np.array(band.energies))) < 45.0
+            assert max(abs(np.array(band.energies))) < 1804.0
         file.write_bytes(whole)
 
 
@@ -134,10 +141,9 @@ def test_a_run_that_was_asked_to_stop_did_not_fail():
 
 
 def test_a_number_that_is_cut_off_is_not_read():
-    folder = shared("default")
-    text = (folder / "aiida.out").read_text()
-    cut = text[: text.rindex("-44.6242679") + 6]
-    assert len(parse_log(cut).iterations) == 12
+    text = (OWN / "f_li_f_no_barrier" / "neb.out").read_text()
+    cut = text[: text.rindex("-1803.3646849") + 8]
+    assert len(parse_log(cut).iterations) == 5
 
 
 @pytest.mark.parametrize(

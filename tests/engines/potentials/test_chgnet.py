@@ -29,15 +29,13 @@ from ssefw.errors import EngineError
 # CHGNet 0.4.2 with torch 2.13, not us.
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning")
 
-ENERGY = 1e-6
-"""Largest difference to CHGNet, in eV an atom, from eight atoms on.
+TIMES = 10
+"""How many times the rounding errors of CHGNet ours may be.
 
-Rounding of single precision is several 1e-7 eV an atom of either program and averages out over
-atoms, of which some cells here have only one to four.
+Both depend on the processor and on the order of summation: ours are up to four times larger where
+two atoms have all their bonds with images of each other. What is wrong rather than rounded shows in
+double precision.
 """
-
-FORCE = 1e-4
-"""Largest difference to CHGNet, in eV/A."""
 
 
 @functools.cache
@@ -131,33 +129,20 @@ def differences(ours, theirs):
     n = len(ours["forces"])
     return {
         "energy": abs(ours["energy"] - theirs["energy"]) / n,
-        "forces": np.abs(ours["forces"] - theirs["forces"]).max(),
-        "magmoms": np.abs(ours["magmoms"] - theirs["magmoms"]).max(),
+        "stress": np.abs(voigt(ours["stress"]) - voigt(theirs["stress"])).max(),
+        **{name: np.abs(ours[name] - theirs[name]).max() for name in ("forces", "magmoms")},
     }
 
 
 def voigt(tensor):
-    return tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    return tensor if tensor.ndim == 1 else tensor[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
-def test_ten_frames_agree_with_chgnet_to_its_rounding(name):
-    rng = np.random.default_rng(7)
-    fast = FastCHGNet()
-    for _ in range(10):
-        atoms = shaken(STRUCTURES[name](), rng)
-        ours, theirs = results(fast, atoms), results(peer(), atoms)
-        worst = differences(ours, theirs)
-        assert worst["energy"] < (ENERGY if len(atoms) >= 8 else 5 * ENERGY)
-        assert worst["forces"] < FORCE
-        assert worst["magmoms"] < 1e-4
-        assert ours["stress"] == pytest.approx(voigt(theirs["stress"]), abs=3e-5)
-
-
-@pytest.fixture
-def double():
+@contextlib.contextmanager
+def in_double_precision(name="0.3.0"):
     """FastCHGNet and CHGNet in double precision, where no rounding hides a difference."""
-    network = CHGNet.load(use_device="cpu", verbose=False).double().eval()
+    with contextlib.redirect_stdout(io.StringIO()):
+        network = CHGNet.load(model_name=name, use_device="cpu", verbose=False).double().eval()
     # Fractions of elements come in single precision, whatever the weights.
     network.composition_model.fc.register_forward_pre_hook(lambda _, x: (x[0].double(),))
     with pytest.MonkeyPatch.context() as patch:
@@ -170,6 +155,41 @@ def double():
         torch.set_default_dtype(torch.float32)
 
 
+def rounding(frames, name="0.3.0"):
+    """Return the largest error of CHGNet in single precision, on this processor, and the truth.
+
+    Some numbers are right by chance: no error counts as smaller than a few last digits of the
+    energy an atom, of neighbors' pulls of 10 eV/A, of stresses of 1 eV/A^3, of moments of 10.
+    """
+    with in_double_precision(name) as (_, exact):
+        truths = [results(exact, atoms) for atoms in frames]
+    found = [results(peer(name), atoms) for atoms in frames]
+    errors = [differences(ours, truth) for ours, truth in zip(found, truths, strict=True)]
+    energy = max(abs(truth["energy"]) / len(truth["forces"]) for truth in truths)
+    scales = {"energy": energy, "forces": 10.0, "stress": 1.0, "magmoms": 10.0}
+    floors = {key: 4 * np.finfo(np.float32).eps * scale for key, scale in scales.items()}
+    return {key: max(floors[key], *(error[key] for error in errors)) for key in floors}, truths
+
+
+@pytest.mark.parametrize("name", STRUCTURES)
+def test_ten_frames_agree_with_chgnet_to_its_rounding(name):
+    rng = np.random.default_rng(7)
+    frames = [shaken(STRUCTURES[name](), rng) for _ in range(10)]
+    allowed, truths = rounding(frames)
+    fast = FastCHGNet()
+    for atoms, truth in zip(frames, truths, strict=True):
+        ours = results(fast, atoms)
+        for key, difference in differences(ours, truth).items():
+            assert difference < TIMES * allowed[key], key
+
+
+@pytest.fixture
+def double():
+    """FastCHGNet and CHGNet in double precision."""
+    with in_double_precision() as both:
+        yield both
+
+
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_in_double_precision_nothing_differs_from_chgnet(double, name):
     atoms = shaken(STRUCTURES[name](), np.random.default_rng(11))
@@ -178,16 +198,15 @@ def test_in_double_precision_nothing_differs_from_chgnet(double, name):
     assert worst["energy"] < 2e-7  # of the fractions of elements, which stay in single precision
     assert worst["forces"] < 1e-9
     assert worst["magmoms"] < 1e-9
-    assert ours["stress"] == pytest.approx(voigt(theirs["stress"]), abs=1e-8)
+    assert worst["stress"] < 1e-8
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_all_models_agree_with_chgnet(name):
     atoms = shaken(layered(), np.random.default_rng(1))
-    worst = differences(results(FastCHGNet(model=name), atoms), results(peer(name), atoms))
-    # CHGNet rounds its energy an atom, here some 10 eV, to steps of 1e-6 eV.
-    assert worst["energy"] < 2 * ENERGY
-    assert worst["forces"] < FORCE
+    allowed, (truth,) = rounding([atoms], name)
+    for key, difference in differences(results(FastCHGNet(model=name), atoms), truth).items():
+        assert difference < TIMES * allowed[key], key
 
 
 @pytest.mark.parametrize("name", ["layered", "thin", "one atom", "sheared"])
@@ -257,16 +276,17 @@ def test_lattice_translations_of_atoms_change_nothing():
     atoms = shaken(layered(), np.random.default_rng(8))
     moved = atoms.copy()
     moved.positions[[0, 5]] += [[2.0], [-1.0]] * atoms.cell.array[[0, 2]]
+    allowed, _ = rounding([atoms])
     worst = differences(results(FastCHGNet(), atoms), results(FastCHGNet(), moved))
-    assert worst["energy"] < ENERGY
-    assert worst["forces"] < FORCE
+    assert all(worst[key] < TIMES * allowed[key] for key in allowed)
 
 
 def test_a_supercell_has_the_energy_an_atom_of_its_cell():
     atoms = shaken(antifluorite(primitive=True), np.random.default_rng(9))
     fast = FastCHGNet()
     small, large = (results(fast, a)["energy"] / len(a) for a in (atoms, atoms * (2, 1, 2)))
-    assert small == pytest.approx(large, abs=ENERGY)
+    allowed, _ = rounding([atoms])
+    assert small == pytest.approx(large, abs=TIMES * allowed["energy"])
 
 
 def test_replicas_in_one_pass_equal_replicas_one_by_one():
@@ -274,11 +294,14 @@ def test_replicas_in_one_pass_equal_replicas_one_by_one():
     atoms, fast = antifluorite(), FastCHGNet()
     positions = atoms.positions + 0.1 * rng.normal(size=(4, 12, 3))
     energies, forces = fast.evaluate(positions, atoms.numbers, atoms.cell.array)
-    for k in range(4):
-        atoms.positions = positions[k]
-        alone = results(FastCHGNet(), atoms)
-        assert energies[k] == pytest.approx(alone["energy"], abs=12 * ENERGY)
-        assert forces[k] == pytest.approx(alone["forces"], abs=FORCE)
+    frames = [atoms.copy() for _ in positions]
+    for frame, coords in zip(frames, positions, strict=True):
+        frame.positions = coords
+    allowed, _ = rounding(frames)
+    for k, frame in enumerate(frames):
+        alone = results(FastCHGNet(), frame)
+        assert energies[k] == pytest.approx(alone["energy"], abs=12 * TIMES * allowed["energy"])
+        assert forces[k] == pytest.approx(alone["forces"], abs=TIMES * allowed["forces"])
 
 
 def test_batches_and_single_structures_share_a_calculator():
