@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.errors import SsefwError
+from ssefw.files import printable
+from ssefw.masking import MaskingFormatter, masked
 
 if TYPE_CHECKING:
     import logging
@@ -122,7 +124,9 @@ def ssefw(store: str | None, verbose: int, *, debug: bool) -> None:  # noqa: ARG
     import os
 
     if store:
-        os.environ["SSEFW_STORE"] = store
+        from ssefw.cli.options import asked_address
+
+        os.environ["SSEFW_STORE"] = asked_address(store)
     _configure_logging(verbose)
 
 
@@ -133,23 +137,18 @@ def _configure_logging(verbose: int) -> None:
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_printable_lines())
+    handler.setFormatter(_LogLine("%(asctime)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(chatty).propagate = verbose > 0
 
 
-def _printable_lines() -> "logging.Formatter":
-    """Return a format of log lines in which a name commands no terminal."""
-    import logging
+class _LogLine(MaskingFormatter):
+    """A line of the log in which a name commands no terminal, and no password is shown."""
 
-    from ssefw.files import printable
-
-    class Printable(logging.Formatter):
-        def format(self, record: logging.LogRecord) -> str:
-            return printable(super().format(record))
-
-    return Printable("%(asctime)s %(name)s: %(message)s")
+    def format(self, record: "logging.LogRecord") -> str:
+        """Return the line."""
+        return printable(super().format(record))
 
 
 def main(args: list[str] | None = None) -> None:
@@ -196,8 +195,6 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 
 def _say(*messages: str) -> int:
-    from ssefw.files import printable
-
     for message in messages:
-        sys.stderr.write(f"Error: {printable(' '.join(message.split()))}\n")
+        sys.stderr.write(f"Error: {printable(masked(' '.join(message.split())))}\n")
     return 1

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OUTPUT",
+    "asked_address",
     "changed",
     "configured",
     "engine_values",
@@ -60,7 +62,33 @@ OUTPUT = _OutputFile()
 
 def _set_store(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value:
-        os.environ["SSEFW_STORE"] = value
+        os.environ["SSEFW_STORE"] = asked_address(value)
+
+
+def asked_address(address: str) -> str:
+    """Return an address as it was given, with the password that is asked for where it ends in `:@`.
+
+    Whoever lists the processes of a machine sees their arguments: one with a password is warned of.
+    """
+    from ssefw.settings import has_password, with_password
+
+    scheme, found, rest = address.partition("://")
+    if not found:
+        return address
+    if rest.partition("@")[0].endswith(":") and "@" in rest:
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                "Nobody can be asked for the password of --store here: put it into the variable "
+                "SSEFW_STORE_PASSWORD, or name a file with it in the setting store_password_file."
+            )
+        return with_password(address, click.prompt("Password of the store", hide_input=True))
+    if has_password(address):
+        click.echo(
+            "Warning: other users of this machine see the password in --store. Leave it out "
+            f"({scheme}://user:@host asks for it), or put the address into SSEFW_STORE.",
+            err=True,
+        )
+    return address
 
 
 def store_option(command: F) -> F:

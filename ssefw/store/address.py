@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote
 
 from ssefw.errors import StoreError
 from ssefw.files import expand_user
+from ssefw.masking import masked_address
 
 __all__ = ["Address"]
 
@@ -59,8 +60,8 @@ class Address(str):
 
     @property
     def masked(self) -> str:
-        """The address to show, without the password."""
-        return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", self)
+        """The address to show, without the password and what else is secret in it."""
+        return masked_address(str.__str__(self))
 
     @property
     def folder(self) -> Path:

@@ -195,7 +195,7 @@ def test_a_name_commands_no_terminal(ssefw, tmp_path):
 
 
 def test_a_log_line_commands_no_terminal():
-    from ssefw.cli import _printable_lines
+    from ssefw.cli import _LogLine
 
     record = logging.LogRecord("x", logging.WARNING, "", 0, "%s", ("\x1b[31mred",), None)
-    assert _printable_lines().format(record).endswith("x: \\x1b[31mred")
+    assert _LogLine("%(name)s: %(message)s").format(record).endswith("x: \\x1b[31mred")

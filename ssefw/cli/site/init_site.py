@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
-from ssefw.cli.options import settings
+from ssefw.cli.options import asked_address, settings
+from ssefw.masking import masked
 
 EXAMPLE = (
     "Example: ssefw init-site slurm --partition cpu --account p123 --tasks 32 "
@@ -55,7 +56,7 @@ def command(
     from ssefw.campaigns.queueing.site import QUEUE_FILE, parse_site, site_folder
     from ssefw.campaigns.queueing.site_files import SiteAnswers, site_files, write_site
 
-    address = store or str.__str__(settings().store)
+    address = asked_address(store) if store else str.__str__(settings().store)
     if "://" not in address:
         address = str(Path(address).expanduser().absolute())
     given = SiteAnswers(
@@ -72,7 +73,7 @@ def command(
     parse_site(files[QUEUE_FILE], folder / QUEUE_FILE)  # before anything is written
     if dry_run:
         for name, text in files.items():
-            click.echo(f"--- {name}\n{text}")
+            click.echo(f"--- {name}\n{masked(text)}")
         return
     for path in write_site(folder, files, overwrite=overwrite):
         click.echo(f"wrote {path}")
