@@ -10,6 +10,7 @@ from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIM
 
 if TYPE_CHECKING:
     from ssefw.analysis import Frames
+    from ssefw.analysis.pymatgen_rules import PymatgenNumbers
     from ssefw.documents import Conductivity, Diffusivity
 
 FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
@@ -44,6 +45,11 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 )
 @click.option("--charge", type=CHARGE, help="Charge of the ion in e.  [default: the usual one]")
 @click.option("--hop-distance", type=HOP, help="Distance by which hops are counted.")
+@click.option(
+    "--rules",
+    type=click.Choice(["pymatgen"]),
+    help="Put beside it what pymatgen's DiffusionAnalyzer says.",
+)
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
 @click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
 @click.option(
@@ -66,6 +72,7 @@ def command(
     form: Any,
     charge: float | None,
     hop_distance: float | None,
+    rules: str | None,
     file_format: str | None,
     types: str,
     json_to: Path | None,
@@ -88,7 +95,8 @@ def command(
 
     if density and figures is None:
         raise click.UsageError("--density writes into the folder of --figures; name one.")
-    found = []
+    found: list[Diffusivity] = []
+    by_pymatgen: list[PymatgenNumbers] = []
     kinds = tuple(filter(None, types.split(",")))
     if not temperatures:
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
@@ -111,6 +119,8 @@ def command(
                 hop_distance=hop_distance,
             )
             found.append(result)
+            if rules == "pymatgen":
+                by_pymatgen.append(_by_pymatgen(frames, result))
             if figures is not None:
                 _draw_run(frames, result, figures, is_density_kept=density)
     fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
@@ -120,12 +130,77 @@ def command(
 
         save_figure(arrhenius_figure(fit), figures / "arrhenius")
     if json_to is not None:
-        text = json.dumps(analysis_record(found, fit), indent=2)
+        record = analysis_record(found, fit) | _pymatgen_record(by_pymatgen, fit)
+        text = json.dumps(record, indent=2)
         if str(json_to) == "-":
             click.echo(text)
             return
         json_to.write_text(text + "\n")
     _print(found, fit)
+    _print_pymatgen(by_pymatgen, fit)
+
+
+def _by_pymatgen(frames: "Frames", result: "Diffusivity") -> "PymatgenNumbers":
+    from ssefw.analysis.pymatgen_rules import pymatgen_numbers
+
+    return pymatgen_numbers(
+        frames,
+        specie=result.specie,
+        temperature=result.temperature,
+        equilibration=result.equilibration,
+    )
+
+
+def _pymatgen_record(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> dict[str, Any]:
+    if not runs:
+        return {}
+    from ssefw.analysis.pymatgen_rules import pymatgen_arrhenius
+
+    line = pymatgen_arrhenius(runs, specie=fit.specie, temperature=fit.temperature)
+    record = {
+        "runs": [
+            {
+                "temperature_K": run.temperature,
+                "diffusivity_cm2_per_s": run.diffusivity,
+                "charge_diffusivity_cm2_per_s": run.chg_diffusivity,
+                "conductivity_S_per_cm": run.conductivity,
+                "charge_conductivity_S_per_cm": run.chg_conductivity,
+                "haven_ratio": run.haven_ratio,
+            }
+            for run in runs
+        ],
+        "arrhenius": line
+        and {
+            "temperature_K": line.temperature,
+            "activation_energy_eV": line.activation_energy,
+            "conductivity_S_per_cm": line.conductivity,
+        },
+    }
+    return {"pymatgen": record}
+
+
+def _print_pymatgen(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> None:
+    if not runs:
+        return
+    from rich.table import Table
+
+    from ssefw.analysis.pymatgen_rules import pymatgen_arrhenius
+    from ssefw.cli.console import console
+
+    out = console()
+    table = Table(title="By pymatgen's DiffusionAnalyzer, without errors", title_justify="left")
+    for name in ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio"):
+        table.add_column(name, justify="right")
+    for run in sorted(runs, key=lambda run: run.temperature):
+        numbers = (run.diffusivity, run.conductivity, run.haven_ratio)
+        table.add_row(f"{run.temperature:g}", *(f"{number:.3g}" for number in numbers))
+    out.print(table)
+    if line := pymatgen_arrhenius(runs, specie=fit.specie, temperature=fit.temperature):
+        out.print(
+            f"σ({line.temperature:g} K) = {line.conductivity:.3g} S/cm, "
+            f"E_a = {line.activation_energy:.3f} eV by its Arrhenius fit",
+            highlight=False,
+        )
 
 
 def _draw_run(
