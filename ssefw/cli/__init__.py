@@ -6,13 +6,17 @@ Commands are loaded when they are used, so that ``ssefw --help`` imports nothing
 import sys
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.cli.renamed import modern
 from ssefw.errors import SsefwError
+from ssefw.files import printable
 from ssefw.masking import MaskingFormatter, masked
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = ["main", "ssefw"]
 
@@ -158,10 +162,18 @@ def _configure_logging(verbose: int) -> None:
     level = os.environ.get("SSEFW_LOG_LEVEL", "WARNING").upper()
     level = {0: level, 1: "INFO"}.get(verbose, "DEBUG")
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(MaskingFormatter("%(asctime)s %(name)s: %(message)s"))
+    handler.setFormatter(_LogLine("%(asctime)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler])
     for chatty in ("launchpad", "rocket.launcher", "jobflow"):
         logging.getLogger(chatty).propagate = verbose > 0
+
+
+class _LogLine(MaskingFormatter):
+    """A line of the log in which a name commands no terminal, and no password is shown."""
+
+    def format(self, record: "logging.LogRecord") -> str:
+        """Return the line."""
+        return printable(super().format(record))
 
 
 def main(args: list[str] | None = None) -> None:
@@ -211,5 +223,5 @@ def _aborted(error: click.exceptions.Abort) -> int:
 
 def _say(*messages: str) -> int:
     for message in messages:
-        sys.stderr.write(f"Error: {masked(' '.join(message.split()))}\n")
+        sys.stderr.write(f"Error: {printable(masked(' '.join(message.split())))}\n")
     return 1

@@ -284,13 +284,9 @@ def _filtered(materials: "list[Material]", preset: str | None) -> "list[Material
 
 
 def _write_table(lines: list[dict[str, Any]], path: Path) -> None:
-    import csv
+    from ssefw.files.tables import write_table
 
-    names = list(dict.fromkeys(name for line in lines for name in line))
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, names)
-        table.writeheader()
-        table.writerows(lines)
+    write_table(path, lines)
 
 
 def _write_pool(materials: "list[Material]", path: Path) -> None:

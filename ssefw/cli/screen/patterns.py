@@ -76,12 +76,9 @@ def patterns(
         for row in order
     ]
     if out:
-        import csv
+        from ssefw.files.tables import write_table
 
-        with out.open("w", newline="") as file:
-            table = csv.DictWriter(file, lines[0])
-            table.writeheader()
-            table.writerows(lines)
+        write_table(out, lines)
     if figure:
         _draw_panels(screener, [materials[row] for row in order[:top]], lines[:top], figure)
     click.echo(f"{len(order)} of {len(materials)} materials have {fewest} votes or more", err=True)

@@ -115,14 +115,13 @@ def _draw_pool(result: "RankingResult", path: Path) -> None:
 
 
 def _write_trails(result: "RankingResult", path: Path) -> None:
-    import csv
+    from ssefw.files.tables import TableWriter
 
     with path.open("w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["name", "filter", "passed", "code", "message"])
+        table = TableWriter(file, ["name", "filter", "passed", "code", "message"])
         for name, trail in result.cascade.trails.items():
             for gate in trail:
-                table.writerow([name, gate.name, gate.passed, gate.code, gate.message])
+                table.write([name, gate.name, gate.passed, gate.code, gate.message])
 
 
 def _say_counts(result: "RankingResult") -> None:
