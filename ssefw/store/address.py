@@ -6,6 +6,7 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 from ssefw.errors import StoreError
+from ssefw.files import expand_user
 from ssefw.masking import masked_address
 
 __all__ = ["Address"]
@@ -41,7 +42,7 @@ class Address(str):
                 f"A store address is a folder or a mongodb:// URI, not {scheme!r}: give one of "
                 "these."
             )
-        return super().__new__(cls, Path(text).expanduser().absolute())
+        return super().__new__(cls, expand_user(text, error=StoreError).absolute())
 
     def __str__(self) -> str:
         return self.masked
@@ -83,7 +84,7 @@ class Address(str):
         if not self.is_server:
             return self.folder / "blobs"
         found = _BLOBS.search(self)
-        return Path(unquote(found.group(1))).expanduser() if found else None
+        return expand_user(unquote(found.group(1)), error=StoreError) if found else None
 
     @property
     def shared_folder(self) -> Path | None:
