@@ -248,6 +248,22 @@ print("and said", file=sys.stderr)
 """
 
 
+SLOW = """
+import atexit, time
+atexit.register(time.sleep, 0.5)
+from ssefw.processes import end_with_main_thread
+end_with_main_thread(grace=0.1)
+"""
+
+
+def test_a_process_that_takes_long_to_end_has_not_failed():
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW], timeout=60, check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == 0
+
+
 @pytest.mark.parametrize("target", ["/dev/full", os.devnull])
 def test_a_process_ends_whatever_threads_are_left_and_whatever_its_log_takes(target):
     with Path(target).open("wb") as log:
