@@ -6,22 +6,38 @@ they are part of a result.
 """
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ssefw.errors import ConfigurationError
 from ssefw.files import expand_user, read_text
 from ssefw.files.yaml_text import load_yaml
+from ssefw.masking import masked
 from ssefw.units import AskedSeconds, AskedWorkers, Limits
 
-__all__ = ["PREFIX", "LoadedSettings", "Settings", "load_settings", "settings_file"]
+__all__ = [
+    "PREFIX",
+    "LoadedSettings",
+    "Settings",
+    "has_password",
+    "load_settings",
+    "settings_file",
+    "with_password",
+]
 
 PREFIX = "SSEFW_"
 LARGEST_SETTINGS = 2**16
 """Bytes of a file with a dozen lines."""
+
+
+_USER_ONLY = re.compile(r"(mongodb(?:\+srv)?://[^:@/?\s]+):?@")
+"""The beginning of an address with a user and no password."""
+_USER = re.compile(r"mongodb(?:\+srv)?://[^@]*:[^@]*@")
 
 
 class Settings(BaseModel):
@@ -31,6 +47,11 @@ class Settings(BaseModel):
 
     store: str = Field(
         "ssefw-store", description="results store: a folder, or a mongodb:// address with database"
+    )
+    store_password_file: Path | None = Field(
+        None,
+        description="file whose first line is the password of the user in store; the variable "
+        "SSEFW_STORE_PASSWORD outranks it",
     )
     scratch: Path | None = Field(
         None,
@@ -109,7 +130,13 @@ def _read_file(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     text = read_text(path, largest=LARGEST_SETTINGS, error=ConfigurationError)
-    content, _ = load_yaml(text, name=f"The settings file {path}")
+    name = f"The settings file {path}"
+    try:
+        content, _ = load_yaml(text, name=name)
+    except ConfigurationError as error:
+        # YAML's own words may quote what stands in the file.
+        reason = re.sub(r"'[^']*'", "...", str(error).removeprefix(name))
+        raise ConfigurationError(name + reason) from None
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -136,13 +163,42 @@ def load_settings() -> LoadedSettings:
         if name in os.environ:
             values[key], sources[key] = os.environ[name], name
     try:
-        return LoadedSettings(Settings.model_validate(values), sources)
+        return LoadedSettings(_completed(Settings.model_validate(values)), sources)
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
         key = str(first["loc"][0]) if first["loc"] else "?"
         known = f" Known keys: {', '.join(sorted(fields))}." if key not in fields else ""
+        # What is in a line that is none of ours may be a password.
+        value = f" = {masked(repr(values.get(key)))}" if key in fields else ""
         raise ConfigurationError(
-            f"Setting {key!r} = {values.get(key)!r} from {sources.get(key, path)} is not valid: "
-            f"{message}.{known}"
+            f"Setting {key!r}{value} from {sources.get(key, path)} is not valid: "
+            f"{masked(message)}.{known}"
         ) from error
+
+
+def has_password(address: str) -> bool:
+    """Whether a server's address holds a password."""
+    return _USER.match(address) is not None and _USER_ONLY.match(address) is None
+
+
+def with_password(address: str, password: str) -> str:
+    """Return an address with the password of the user that it names without one."""
+    found = _USER_ONLY.match(address)
+    if found is None:
+        return address
+    return f"{found[1]}:{quote(password, safe='')}@{address[found.end() :]}"
+
+
+def _completed(settings: Settings) -> Settings:
+    """Return settings whose store has its password, where that is kept apart."""
+    if _USER_ONLY.match(settings.store) is None:
+        return settings
+    password = os.environ.get(f"{PREFIX}STORE_PASSWORD")
+    if password is None and settings.store_password_file is not None:
+        path = expand_user(settings.store_password_file, error=ConfigurationError)
+        lines = read_text(path, largest=LARGEST_SETTINGS, error=ConfigurationError).splitlines()
+        password = lines[0].strip() if lines else ""
+    if not password:
+        return settings
+    return settings.model_copy(update={"store": with_password(settings.store, password)})

@@ -9,7 +9,7 @@ import ssefw
 
 LAYERS = [
     {"errors", "units"},
-    {"files", "mistakes", "processes"},
+    {"files", "masking", "mistakes", "processes"},
     {"settings", "documents", "schedulers", "shipped"},
     {"data", "analysis", "bvse", "nep"},
     {"screening", "engines", "store"},

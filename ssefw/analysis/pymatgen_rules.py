@@ -1,158 +1,140 @@
-"""The definitions of pymatgen's DiffusionAnalyzer, for numbers that can be compared.
+"""The numbers of pymatgen's DiffusionAnalyzer, by that package itself, to be put beside ours.
 
-They take drift-free paths instead of Structures and give the same numbers. They are here for
-comparison only: the fit runs over lags that may reach the length of the run, and its points are
-correlated, so its residuals say nothing about its error (pymatgen-analysis-diffusion issue 449);
-none is given.
+It is given our continuous paths, takes the drift out of them as it always does, and fits as it
+always does: over lags that may reach the length of the run, with the smoothing it calls "max". The
+points of its fit are correlated, so that their residuals say nothing about the error of the slope
+(pymatgen-analysis-diffusion issue 449): none is given here. A negative slope it raises to 1e-15
+A^2/fs, and it extrapolates whatever it is given.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
+from pymatgen.analysis.diffusion.analyzer import (
+    DiffusionAnalyzer,
+    fit_arrhenius,
+    get_extrapolated_conductivity,
+)
+from pymatgen.core import Structure
 
-from ssefw.analysis.arrhenius import conductivity_per_diffusivity
-from ssefw.analysis.msd import mean_squared_displacement
+from ssefw.analysis.trajectory import Frames, slice_frames, unwrapped_paths
 from ssefw.errors import AnalysisError
-from ssefw.units import ANGSTROM2_PER_PS_TO_CM2_PER_S
 
-__all__ = ["PymatgenNumbers", "as_pymatgen"]
+__all__ = ["PymatgenArrhenius", "PymatgenNumbers", "pymatgen_arrhenius", "pymatgen_numbers"]
 
-FloatArray = npt.NDArray[np.float64]
-Smoothing = Literal["max", "constant", False]
-
-SMALLEST_SLOPE = 1e-15
-"""To what pymatgen raises a negative slope, angstrom^2/fs."""
+MILLI = 1e-3
 
 
 @dataclass(frozen=True)
 class PymatgenNumbers:
-    """What pymatgen's DiffusionAnalyzer calls by the same names.
+    """What the DiffusionAnalyzer calls by the same names; conductivities in S/cm.
 
     Attributes
     ----------
-    dt
-        Lags in fs, (n_lags,).
-    msd, mscd
-        Mean squared displacement, of an ion and of all together per ion, angstrom^2.
+    temperature
+        In K.
     diffusivity, chg_diffusivity
-        In cm^2/s.
-    diffusivity_components
-        Along x, y and z in cm^2/s, (3,).
+        Of an ion, and of the charge, in cm^2/s.
     conductivity, chg_conductivity
-        In mS/cm.
+        From these, in S/cm; with the number of valence electrons as the charge of the ion.
     haven_ratio
         diffusivity / chg_diffusivity.
+    structure
+        The first frame.
     """
 
-    dt: FloatArray
-    msd: FloatArray
-    mscd: FloatArray
+    temperature: float
     diffusivity: float
     chg_diffusivity: float
-    diffusivity_components: FloatArray
     conductivity: float
     chg_conductivity: float
     haven_ratio: float
+    structure: Structure = field(repr=False)
 
 
-def as_pymatgen(
-    paths: FloatArray,
-    *,
-    timestep: float,
-    temperature: float,
-    volume: float,
-    charge: float = 1.0,
-    smoothed: Smoothing = "max",
-    min_obs: int = 30,
-    avg_nsteps: int = 1000,
+@dataclass(frozen=True)
+class PymatgenArrhenius:
+    """Its Arrhenius fit: activation energy in eV, conductivity in S/cm at a temperature in K."""
+
+    temperature: float
+    activation_energy: float
+    conductivity: float
+
+
+def pymatgen_numbers(
+    frames: Frames, *, specie: str, temperature: float, equilibration: float = 0.0
 ) -> PymatgenNumbers:
-    """Return diffusivity and conductivity by the rules of pymatgen's DiffusionAnalyzer.
+    """Return diffusivity and conductivity of a run as pymatgen's DiffusionAnalyzer has them.
 
     Parameters
     ----------
-    paths
-        Drift-free displacements of the mobile ions in angstrom, (n_frames, n_ions, 3).
-    timestep
-        Time between frames in fs.
-    temperature, volume
-        In K, and of the cell in angstrom^3.
-    charge
-        Of an ion in elementary charges.
-    smoothed, min_obs, avg_nsteps
-        As in pymatgen.
+    specie
+        Element that diffuses.
+    temperature
+        Of the run, K.
+    equilibration
+        Time at the start that is left out, ps.
+
+    Raises
+    ------
+    AnalysisError
+        If it has no rule for such a run.
     """
-    n_frames, n_ions, _ = paths.shape
-    if smoothed == "max":
-        lags = _lags_of_max(n_frames, n_ions, timestep=timestep, min_obs=min_obs)
-        per_axis = np.stack(
-            [mean_squared_displacement(paths[..., [a]])[lags] for a in range(3)], axis=1
-        )
-        mscd = mean_squared_displacement(paths.sum(axis=1, keepdims=True))[lags] / n_ions
-    else:
-        n_origins = avg_nsteps if smoothed == "constant" else 1
-        if smoothed == "constant" and n_frames <= avg_nsteps:
-            raise AnalysisError(
-                f"{n_frames} frames are too few for an average over {avg_nsteps} origins."
-            )
-        lags = np.arange(n_frames - avg_nsteps if smoothed == "constant" else n_frames)
-        per_axis, mscd = _first_origins(paths, lags, n_origins, is_absolute=smoothed is False)
-    dt: FloatArray = lags.astype(np.float64) * timestep
-    weights = np.asarray(1.0 / dt if smoothed == "max" else np.ones(len(dt)), dtype=np.float64)
-    diffusivity = _diffusivity(per_axis.sum(axis=1), dt, weights)
-    chg_diffusivity = _diffusivity(mscd, dt, weights)
-    milli = 1000.0 * conductivity_per_diffusivity(
-        temperature=temperature, n_mobile=n_ions, volume=volume, charge=charge
-    )
-    return PymatgenNumbers(
-        dt=dt,
-        msd=per_axis.sum(axis=1),
-        mscd=mscd,
-        diffusivity=diffusivity,
-        chg_diffusivity=chg_diffusivity,
-        diffusivity_components=np.array(
-            [3.0 * _diffusivity(per_axis[:, a], dt, weights) for a in range(3)]
-        ),
-        conductivity=milli * diffusivity,
-        chg_conductivity=milli * chg_diffusivity,
-        haven_ratio=diffusivity / chg_diffusivity,
-    )
-
-
-def _lags_of_max(
-    n_frames: int, n_ions: int, *, timestep: float, min_obs: int
-) -> npt.NDArray[np.int64]:
-    """Return about 200 lags from 1 ps to where `min_obs` independent pairs are left."""
-    shortest = int(1000 / timestep)
-    longest = min(n_ions * n_frames // min_obs, n_frames)
-    if shortest >= longest:
+    first = round(equilibration * 1000.0 / frames.timestep)
+    used = slice_frames(frames, first=first) if first else frames
+    if used.breaks:
         raise AnalysisError(
-            f"{n_frames} frames of {n_ions} ions hold no lag between 1 ps and the one that leaves "
-            f"{min_obs} observations."
+            f"The run has gaps ({len(used.breaks)}), which pymatgen's DiffusionAnalyzer does not "
+            "know: give it one piece, or leave --rules out."
         )
-    return np.arange(shortest, longest, max(int((longest - shortest) / 200), 1), dtype=np.int64)
+    if used.is_specie(specie).all():
+        raise AnalysisError(
+            f"All atoms are {specie}; pymatgen's DiffusionAnalyzer needs a framework of others "
+            "that is held still."
+        )
+    paths, _ = unwrapped_paths(used, reference="none")
+    cells = used.lattice[None] if used.lattice.ndim == 2 else used.lattice
+    structure = Structure(
+        cells[0], list(used.species), used.positions[0], coords_are_cartesian=True
+    )
+    try:
+        found = DiffusionAnalyzer(
+            structure,
+            paths.transpose(1, 0, 2),
+            specie,
+            temperature,
+            time_step=used.timestep,  # type: ignore[arg-type]  # any number will do
+            step_skip=1,
+            smoothed="max",
+            lattices=cells,
+        )
+    except ValueError as error:
+        raise AnalysisError(
+            f"{used.n_frames} frames of {int(used.is_specie(specie).sum())} ions are too few for "
+            f"pymatgen's DiffusionAnalyzer ({error}); run longer, or leave --rules out."
+        ) from error
+    return PymatgenNumbers(
+        temperature=temperature,
+        diffusivity=float(found.diffusivity),
+        chg_diffusivity=float(found.chg_diffusivity),
+        conductivity=MILLI * float(found.conductivity),
+        chg_conductivity=MILLI * float(found.chg_conductivity),
+        haven_ratio=float(found.haven_ratio),
+        structure=structure,
+    )
 
 
-def _first_origins(
-    paths: FloatArray, lags: npt.NDArray[np.int64], n_origins: int, *, is_absolute: bool
-) -> tuple[FloatArray, FloatArray]:
-    """Return squares over the first origins only, along each axis and of the sum of all ions."""
-    per_axis = np.empty((len(lags), 3))
-    collective = np.empty(len(lags))
-    total = paths.sum(axis=1)
-    for row, lag in enumerate(lags):
-        moved = paths[lag : lag + n_origins]
-        together = total[lag : lag + n_origins]
-        if not is_absolute:
-            moved = moved - paths[:n_origins]
-            together = together - total[:n_origins]
-        per_axis[row] = (moved**2).mean(axis=(0, 1))
-        collective[row] = (together**2).sum(axis=1).mean() / paths.shape[1]
-    return per_axis, collective
-
-
-def _diffusivity(msd: FloatArray, dt: FloatArray, weights: FloatArray) -> float:
-    """Return D in cm^2/s from a weighted line, a negative slope raised to almost zero."""
-    slope, _ = np.polyfit(dt, msd, 1, w=np.sqrt(weights))
-    return max(float(slope), SMALLEST_SLOPE) * 1000.0 / 6.0 * ANGSTROM2_PER_PS_TO_CM2_PER_S
+def pymatgen_arrhenius(
+    runs: Sequence[PymatgenNumbers], *, specie: str, temperature: float
+) -> PymatgenArrhenius | None:
+    """Return pymatgen's extrapolation to a temperature (K); None with fewer than two of them."""
+    temperatures = [run.temperature for run in runs]
+    if len(np.unique(temperatures)) < 2:
+        return None
+    diffusivities = [run.diffusivity for run in runs]
+    energy, _, _ = fit_arrhenius(temperatures, diffusivities)
+    conductivity = get_extrapolated_conductivity(
+        temperatures, diffusivities, temperature, runs[0].structure, specie
+    )
+    return PymatgenArrhenius(temperature, float(energy), MILLI * float(conductivity))

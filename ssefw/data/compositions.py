@@ -28,6 +28,11 @@ __all__ = [
 SIMILAR_FRACTION = 0.05
 """Largest difference of an atomic fraction between near-duplicates (McHaffie et al. 2025)."""
 
+LONGEST = 500
+"""Characters; the longest formulas of the published tables have a hundred."""
+MOST = 1e6
+"""Atoms of one kind in a formula."""
+_CLOSES = {")": "(", "]": "[", "}": "{"}
 _SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 _SEPARATORS = re.compile(r"\s*[*·•]\s*")
 _POLYMORPH = re.compile(r"^(?:[a-z\u03b1-\u03c9]{1,4}|[\u03b1-\u03c9]'+)-(?=[A-Z(\[])")
@@ -46,6 +51,8 @@ def parse_formula(formula: str) -> Composition:
     DataError
         If it is empty, names an unknown element, has odd signs or unbalanced brackets.
     """
+    if len(formula) > LONGEST:
+        raise DataError(f"A formula of {len(formula)} characters is none. Give one like Li6PS5Cl.")
     text = formula.strip().lstrip("\ufeff").translate(_SUBSCRIPTS)
     text = _POLYMORPH.sub("", text)
     if not text:
@@ -82,13 +89,13 @@ def _part(text: str, formula: str) -> dict[str, float]:
     match = re.match(r"(\d+(?:\.\d+)?)?(.*)$", text)
     factor, rest = (float(match[1]) if match[1] else 1.0, match[2]) if match else (1.0, text)
     # A bracket may carry a number after it; ((X)Y)Z must balance, which pymatgen does not check.
-    if sum(rest.count(x) for x in "([{") != sum(rest.count(x) for x in ")]}"):
+    if not _balance(rest):
         raise DataError(f"The brackets of the formula {formula!r} do not balance.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             composition = Composition(rest, strict=True)
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, RecursionError) as error:
         raise DataError(
             f"The formula {formula!r} cannot be read ({error}). Write it like Li6PS5Cl."
         ) from error
@@ -96,7 +103,20 @@ def _part(text: str, formula: str) -> dict[str, float]:
     for symbol in amounts:
         if symbol not in _DEUTERIUM and not Element.is_valid_symbol(symbol):
             raise DataError(f"The formula {formula!r} names {symbol!r}, which is no element.")
+    if not all(0 <= factor * amount < MOST for amount in amounts.values()):
+        raise DataError(f"The formula {formula!r} has a number that no formula has.")
     return {symbol: factor * amount for symbol, amount in amounts.items()}
+
+
+def _balance(text: str) -> bool:
+    """Return whether each bracket closes the last one that is open, and is of its kind."""
+    waiting = []
+    for sign in text:
+        if sign in _CLOSES.values():
+            waiting.append(sign)
+        elif sign in _CLOSES and (not waiting or waiting.pop() != _CLOSES[sign]):
+            return False
+    return not waiting
 
 
 def fractions(composition: Composition) -> dict[str, float]:

@@ -5,16 +5,18 @@ reject with the reason.
 """
 
 import csv
-import io
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ssefw.data.archives import zip_members
 from ssefw.data.compositions import parse_formula
 from ssefw.data.label_formats import LARGEST, ROOM_TEMPERATURE, TABLES, Row, conductivity_of
 from ssefw.data.pools import candidate_from_text
+from ssefw.data.structure_files import LARGEST_STRUCTURE, decode_structure_text
 from ssefw.documents import Candidate, Label, LabelSet
 from ssefw.errors import DataError
+from ssefw.files import check_plain, listed, printable, read_bytes
+from ssefw.files.tables import TableRow, TableWriter, table_rows, text_lines
 
 __all__ = [
     "ROOM_TEMPERATURE",
@@ -31,25 +33,28 @@ def read_structures(path: Path) -> tuple[dict[str, Candidate], list[tuple[str, s
     """Read a zip or folder of CIFs as candidates by file name without suffix, and the rejects."""
     found: dict[str, Candidate] = {}
     rejects: list[tuple[str, str]] = []
-    for name, text in _cif_texts(path):
+    for name, data in _cifs(path):
         try:
+            if isinstance(data, DataError):
+                raise data
+            text = decode_structure_text(data)
             found[Path(name).stem] = candidate_from_text(text, name=Path(name).name)
         except DataError as error:
-            rejects.append((name, str(error)))
+            rejects.append((printable(name), printable(str(error))))
     if not found:
         raise DataError(f"{path} holds no readable CIF. Give a zip or a folder of .cif files.")
     return found, rejects
 
 
-def _cif_texts(path: Path) -> list[tuple[str, str]]:
-    if path.is_dir():
-        return [(file.name, file.read_text()) for file in sorted(path.glob("*.cif"))]
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = sorted(n for n in archive.namelist() if n.lower().endswith(".cif"))
-            return [(name, archive.read(name).decode()) for name in names]
-    except (OSError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is neither a folder nor a zip of CIFs ({error}).") from error
+def _cifs(path: Path) -> Iterator[tuple[str, bytes | DataError]]:
+    if not path.is_dir():
+        yield from zip_members(path, wanted=lambda name: name.lower().endswith(".cif"))
+        return
+    for file in sorted(path.glob("*.cif")):
+        try:
+            yield file.name, read_bytes(file, largest=LARGEST_STRUCTURE)
+        except DataError as error:
+            yield file.name, error
 
 
 def read_label_table(
@@ -67,24 +72,26 @@ def read_label_table(
     DataError
         If it is not there, its columns are not those of a known table, ids repeat, or no row reads.
     """
-    cells = _read_cells(path)
-    columns = set(cells[0]) if cells else set()
-    table = next((t for t in TABLES.values() if t.columns <= columns), None)
+    columns, cells = _read_rows(path)
+    table = next((t for t in TABLES.values() if t.columns <= set(columns)), None)
     if table is None:
         raise DataError(
-            f"The columns of {path} are {', '.join(sorted(columns)) or 'none'}; they are of no "
+            f"The columns of {path} are {listed(sorted(columns))}; they are of no "
             "known table. A plain table has 'formula', a conductivity with its unit such as "
             "'sigma (S/cm)', and may have 'T (K)', 'doi', 'id', 'quantity' and 'group'."
         )
     known, bad_files = read_structures(structures) if structures else ({}, [])
     labels: list[Label] = []
     rejects = list(bad_files)
-    for number, line in enumerate(cells, start=2):
-        row = Row(f"{path.name}:{number}", line, known)
+    for line in cells:
+        row = Row(printable(f"{path.name}:{line.number}"), line.cells, known)
         try:
+            _check_row(line)
             labels.append(table.read(row))
         except DataError as error:
-            rejects.append((row.source, str(error)))
+            rejects.append((row.source, printable(str(error))))
+        except (ValueError, ArithmeticError) as error:
+            rejects.append((row.source, f"no label ({_line(error)})"))
     if not labels:
         raise DataError(
             f"No row of {path} is a label: {rejects[0][1] if rejects else 'it is empty'}"
@@ -111,12 +118,14 @@ def assign_clusters(labels: LabelSet, paths: Sequence[Path]) -> LabelSet:
     """
     cluster_of: dict[str, str] = {}
     for path in paths:
-        for row in _read_cells(path):
+        for line in _read_rows(path)[1]:
+            _check_row(line)
+            row = line.cells
             code = row.get("icsd_collectioncode") or row.get("id")
             if not code or not row.get("cluster"):
                 raise DataError(
                     f"{path} needs the columns 'cluster' and 'icsd_collectioncode' or 'id'; it has "
-                    f"{', '.join(row)}."
+                    f"{listed(row)}."
                 )
             cluster_of[code.strip()] = row["cluster"].strip()
     named = [
@@ -131,14 +140,13 @@ def assign_clusters(labels: LabelSet, paths: Sequence[Path]) -> LabelSet:
 def write_label_table(labels: LabelSet, path: Path) -> None:
     """Write a set as a plain table that `read_label_table` reads back; structures are left out."""
     with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
         names = ["id", "formula", "sigma (S/cm)", "T (K)", "quantity", "group", "reports", "doi"]
-        table.writerow(names)
+        table = TableWriter(file, names)
         for label in labels.labels:
             sigma = label.conductivity
             sign = {"upper_bound": "< ", "lower_bound": "> "}.get(sigma.kind, "")
             number = sigma.value if sigma.value is not None else sigma.upper or sigma.lower
-            table.writerow(
+            table.write(
                 [
                     label.row_id,
                     label.formula,
@@ -163,35 +171,33 @@ def _refuse_repeated_ids(labels: list[Label], path: Path) -> None:
         seen[label.row_id] = label.sources[0]
 
 
-def _read_cells(path: Path) -> list[dict[str, str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read the table {path} ({error}).") from error
-    first = text.partition("\n")[0]
-    if not first.strip():
-        raise DataError(f"The table {path} is empty.")
-    # A quoted cell may hold line breaks, so the csv reader splits the lines.
-    lines = io.StringIO(text, newline="")
+def _read_rows(path: Path) -> tuple[list[str], Iterator[TableRow]]:
+    first = next(text_lines(path), "")
     if _is_laskowski(first):
         fields = ["laskowski_formula", "laskowski_sigma", "laskowski_column", "laskowski_icsd"]
-        rows = [dict(zip(fields, row, strict=False)) for row in csv.reader(lines) if any(row)]
-        return [{**dict.fromkeys(fields, ""), **row} for row in rows]
-    return [
-        {
-            (key or "").strip(): value or ""
-            for key, value in row.items()
-            if not isinstance(value, list)
-        }
-        for row in csv.DictReader(lines)
-    ]
+        return table_rows(path, columns=fields)
+    return table_rows(path)
+
+
+def _check_row(line: TableRow) -> None:
+    if line.problem:
+        raise DataError(line.problem)
+    for name, cell in line.cells.items():
+        try:
+            check_plain(cell)
+        except DataError as error:
+            raise DataError(f"column {printable(name)!r}: {error}") from error
+
+
+def _line(error: Exception) -> str:
+    return printable(" ".join(str(error).split()))[:160] or type(error).__name__
 
 
 def _is_laskowski(first: str) -> bool:
     """Whether a table without header has formula, sigma, a number and an ICSD code."""
-    parts = next(csv.reader([first]))
     try:
+        parts = next(csv.reader([first], strict=True), [])
         parse_formula(parts[0])
         return len(parts) == 4 and float(parts[1]) < LARGEST
-    except (DataError, ValueError, IndexError):
+    except (csv.Error, DataError, ValueError, IndexError):
         return False

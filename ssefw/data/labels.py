@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pymatgen.core import Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
+from ssefw.data.structure_files import structure_from_record
 from ssefw.documents import Estimate, Label, LabelSet
 from ssefw.errors import DataError
-from ssefw.files import replacing
+from ssefw.files import read_bytes, read_json, replacing
 
 __all__ = [
     "SUPERIONIC",
@@ -36,6 +36,9 @@ __all__ = [
 
 SUPERIONIC = 1e-4
 """Conductivity in S/cm from which the papers call a material superionic."""
+
+LARGEST_SET = 512 * 2**20
+"""Bytes of a set with its structures, unpacked; one of ten thousand labels has a tenth."""
 
 CENSORED_OBELIX = 1e-15
 """What OBELiX's official loader puts for a censored value, in S/cm."""
@@ -196,19 +199,22 @@ def load_label_set(path: Path) -> LabelSet:
         If it is no label set, or its labels do not have the version it states.
     """
     try:
-        data = path.read_bytes()
-        record = json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+        record = read_json(read_bytes(path, largest=LARGEST_SET))
         stated = record.pop("version")
         for label in record["labels"]:
             if label["structure"] is not None:
-                label["structure"] = Structure.from_dict(label["structure"])
+                name = str(label.get("row_id") or label.get("formula"))
+                label["structure"] = structure_from_record(label["structure"], source=name)
         labels = LabelSet.model_validate(record)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        is_as_written = labels.version == stated
+    except DataError as error:
+        raise DataError(f"{path} is no label set of ssefw ({error}).") from error
+    except (ValueError, LookupError, AttributeError, TypeError, ArithmeticError) as error:
         raise DataError(
             f"{path} is no label set of ssefw ({type(error).__name__}). Make one from a table with "
             "`ssefw labels import`."
         ) from error
-    if labels.version != stated:
+    if not is_as_written:
         raise DataError(
             f"The labels of {path} were changed after they were written: version {labels.version}, "
             f"the file says {stated}. Import them again."

@@ -21,7 +21,7 @@ from ssefw.data.structure_files import flat_structure, structure_from_record, st
 from ssefw.data.structures import content_id
 from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError
-from ssefw.files import read_json
+from ssefw.files import listed, printable, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
 
 __all__ = [
@@ -226,7 +226,7 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, TableRow]]:
     columns, rows = table_rows(path)
     if not {*FORMULA_COLUMNS, "cif"} & set(columns):
         raise DataError(
-            f"The table {path} needs a column 'formula' or 'cif'; it has {', '.join(columns)}."
+            f"The table {path} needs a column 'formula' or 'cif'; it has {listed(columns)}."
         )
     for row in rows:
         yield row.number, row
@@ -234,11 +234,11 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, TableRow]]:
 
 def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | Reject]:
     for number, record in lines:
-        source = f"{path.name}:{number}"
+        source = printable(f"{path.name}:{number}")
         try:
             yield _material(record, source)
         except DataError as error:
-            yield Reject(source, str(error))
+            yield Reject(source, printable(str(error)))
 
 
 def _material(line: Any, source: str) -> Material:
@@ -254,7 +254,9 @@ def _material(line: Any, source: str) -> Material:
     formula = next((str(record[key]) for key in FORMULA_COLUMNS if record.get(key)), None)
     if formula is None:
         if build is None:
-            raise DataError(f"{source}: has neither formula nor structure; it has {[*record]}.")
+            raise DataError(
+                f"{source}: has neither formula nor structure; it has {listed(record)}."
+            )
         formula = build().composition.reduced_formula
     parse_formula(formula)
     if build is not None and isinstance(line, str):

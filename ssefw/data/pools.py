@@ -24,7 +24,7 @@ from ssefw.data.structure_files import (
 from ssefw.data.structures import content_id, same_structure
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
-from ssefw.files import check_plain, read_bytes, read_json
+from ssefw.files import check_plain, listed, printable, read_bytes, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
 
 __all__ = [
@@ -77,13 +77,15 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
         If nothing is there, or nothing could be read, or (strict) the first entry that cannot be.
     """
     pool = Pool()
-    for source, entry in _entries(path):
+    for place, entry in _entries(path):
+        # A file may be called anything, and its name goes to terminals.
+        source = printable(place)
         try:
             pool.candidates.append(_candidate(source, entry))
         except DataError as error:
             if strict:
                 raise
-            pool.rejects.append(Reject(source, str(error)))
+            pool.rejects.append(Reject(source, printable(str(error))))
     if not pool.candidates:
         why = f": {pool.rejects[0].reason}" if pool.rejects else ""
         raise DataError(f"The pool {path} holds no readable structure{why}")
@@ -171,7 +173,7 @@ def _holds_structure(name: str, *, packed: bool = True) -> bool:
 def _table(path: Path) -> Iterator[tuple[str, Any]]:
     columns, rows = table_rows(path)
     if "cif" not in columns:
-        raise DataError(f"The table {path} needs a column 'cif'; it has {', '.join(columns)}.")
+        raise DataError(f"The table {path} needs a column 'cif'; it has {listed(columns)}.")
     for row in rows:
         yield f"{path.name}:{row.number}", row
 
@@ -214,8 +216,7 @@ def _from_record(source: str, record: Any) -> Candidate:
     if "cif" in record:
         structure = structure_from_text(str(record["cif"]), fmt="cif", source=source)
         return _made(structure, source=source, properties=rest)
-    names = ", ".join(record) or "nothing"
-    raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {names}.")
+    raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {listed(record)}.")
 
 
 def check_properties(properties: Mapping[str, Any], *, source: str) -> None:

@@ -26,7 +26,7 @@ from sklearn.model_selection import (
 from ssefw.data.dataset import Dataset
 from ssefw.data.pettifor import composition_distances
 from ssefw.errors import DataError, MissingDependencyError
-from ssefw.files import replacing
+from ssefw.files import printable, read_bytes, read_json, replacing
 
 __all__ = [
     "Split",
@@ -202,10 +202,10 @@ def read_split(path: Path, data: Dataset) -> Split:
         If it is no split, or was made for other labels.
     """
     try:
-        record = json.loads(path.read_text())
-        stated = record["version"]
-        sides = record["train"], record["test"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = read_json(read_bytes(path))
+        name, stated = str(record["name"]), str(record["version"])
+        sides = [str(row) for row in record["train"]], [str(row) for row in record["test"]]
+    except (DataError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no split written by ssefw ({error}).") from error
     if stated != data.version:
         raise DataError(
@@ -213,8 +213,11 @@ def read_split(path: Path, data: Dataset) -> Split:
             f"{data.version}. A split belongs to one version."
         )
     rows = {_name(data, row): row for row in range(len(data))}
-    train, test = (np.array([rows[name] for name in side], dtype=np.int64) for side in sides)
-    return Split(record["name"], train, test)
+    unknown = next((row for side in sides for row in side if row not in rows), None)
+    if unknown is not None:
+        raise DataError(f"The split {path} names {printable(unknown)!r}, which is no label.")
+    train, test = (np.array([rows[row] for row in side], dtype=np.int64) for side in sides)
+    return Split(name, train, test)
 
 
 def _name(data: Dataset, row: int) -> str:

@@ -1,6 +1,6 @@
 """Files as users have them: read with care, and written whole or not at all."""
 
-from ssefw.files.plain import check_plain, printable, read_json
+from ssefw.files.plain import check_plain, listed, printable, read_json
 from ssefw.files.reading import InputFile, expand_user, open_input, read_bytes, read_text
 from ssefw.files.writing import disk_full, replacing
 
@@ -9,6 +9,7 @@ __all__ = [
     "check_plain",
     "disk_full",
     "expand_user",
+    "listed",
     "open_input",
     "printable",
     "read_bytes",

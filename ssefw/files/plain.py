@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from ssefw.errors import DataError, SsefwError
 
-__all__ = ["check_plain", "printable", "read_json"]
+__all__ = ["check_plain", "listed", "printable", "read_json"]
 
 DEEPEST = 64
 """Lists within lists; a structure has six levels, and Python's own limit is near a thousand."""
@@ -18,6 +20,12 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 def printable(text: str) -> str:
     """Return a text with its control characters written out, so that no terminal obeys them."""
     return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names as a message can show them: a dozen, each shortened, fit for a terminal."""
+    shown = [printable(str(name))[:40] for name in islice(names, 13)]
+    return ", ".join([*shown[:12], *(["..."] if len(shown) > 12 else [])]) or "nothing"
 
 
 def read_json(text: str | bytes, *, error: type[SsefwError] = DataError) -> Any:

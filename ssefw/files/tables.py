@@ -12,9 +12,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ssefw.errors import DataError
+from ssefw.files.plain import listed
 from ssefw.files.reading import LONGEST_LINE, open_input
 
-__all__ = ["TableRow", "TableWriter", "guarded", "table_rows", "text_lines", "unguarded"]
+__all__ = [
+    "TableRow",
+    "TableWriter",
+    "guarded",
+    "table_rows",
+    "text_lines",
+    "unguarded",
+    "write_table",
+]
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _GUARDED = re.compile(r"'+[=+\-@\t\r]")
@@ -27,7 +36,7 @@ class TableRow:
     Attributes
     ----------
     number
-        Counted from the header, which is row 1.
+        Counted from the header, which is row 1 even where there is none.
     cells
         Text by column.
     problem
@@ -59,8 +68,15 @@ def text_lines(path: Path) -> Iterator[str]:
                 ) from error
 
 
-def table_rows(path: Path) -> tuple[list[str], Iterator[TableRow]]:
+def table_rows(
+    path: Path, *, columns: Sequence[str] | None = None
+) -> tuple[list[str], Iterator[TableRow]]:
     """Return the columns of a table, and its rows as they are read.
+
+    Parameters
+    ----------
+    columns
+        Their names where the table has no header.
 
     Raises
     ------
@@ -69,20 +85,25 @@ def table_rows(path: Path) -> tuple[list[str], Iterator[TableRow]]:
     """
     csv.field_size_limit(LONGEST_LINE)
     reader = csv.reader(text_lines(path), strict=True)
+    if columns is not None:
+        # Counted as if there were a header: versions of label sets hash the numbers of rows.
+        return list(columns), _rows(reader, columns, first=2)
     try:
-        columns = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise DataError(f"{path}: the header cannot be read ({error}).") from error
-    if not any(columns):
+    if not any(header):
         raise DataError(f"The table {path} is empty or has no header.")
-    twice = next((name for name in columns if name and columns.count(name) > 1), None)
+    twice = next((name for name in header if name and header.count(name) > 1), None)
     if twice is not None:
-        raise DataError(f"The table {path} has two columns {twice!r}. Rename one of them.")
-    return columns, _rows(reader, columns)
+        raise DataError(
+            f"The table {path} has two columns {listed([twice])!r}. Rename one of them."
+        )
+    return header, _rows(reader, header, first=2)
 
 
-def _rows(reader: Any, columns: Sequence[str]) -> Iterator[TableRow]:
-    number = 1
+def _rows(reader: Any, columns: Sequence[str], *, first: int) -> Iterator[TableRow]:
+    number = first - 1
     while True:
         number += 1
         begin = reader.line_num + 1
@@ -141,6 +162,15 @@ class TableWriter:
         if isinstance(row, Mapping):
             row = [row.get(name, "") for name in self._columns or row]
         self._table.writerow([guarded(cell) for cell in row])
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as a table whose columns are the names that occur in them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = TableWriter(file, columns)
+        for row in rows:
+            table.write(row)
 
 
 def _is_number(text: str) -> bool:

@@ -15,6 +15,7 @@ from jobflow import CURRENT_JOB, JobConfig, OnMissing
 from ssefw.documents import Failure
 from ssefw.errors import DiskFullError, EngineError, NotNowError, SsefwError
 from ssefw.files import disk_full
+from ssefw.masking import masked
 from ssefw.store import ResultStore
 from ssefw.store.tenure import ensure_tenure
 
@@ -58,7 +59,7 @@ def _record(error: Exception) -> None:
     failure = Failure(
         stage=job.name,
         code=re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower(),
-        message=_line(error),
+        message=masked(_line(error)),
         directory=str(directory) if directory else None,
     )
     try:

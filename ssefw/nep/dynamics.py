@@ -1,6 +1,6 @@
 """Molecular dynamics of a NEP in one compiled loop.
 
-The integrators are those of `ssefw.engines.dynamics`, formula by formula: velocity Verlet under a
+The integrators are those of `ssefw.engines.ase.verlet`, formula by formula: velocity Verlet under a
 Nose-Hoover chain (Martyna et al., Mol. Phys. 87, 1117 (1996)) and Langevin dynamics in the BAOAB
 splitting (Leimkuhler & Matthews, J. Chem. Phys. 138, 174102 (2013)). A call starts with a new
 search for neighbors and new forces, so that its result depends on the state it is given and on

@@ -1,6 +1,5 @@
 """Results of any kind as rows of plain values, as lines of JSON, CSV and parquet."""
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.errors import DataError, MissingDependencyError
+from ssefw.files.tables import TableWriter
 from ssefw.report.rows import CSV_COLUMNS, flat
 
 __all__ = ["COLUMNS", "row", "write_csv", "write_json_lines", "write_parquet"]
@@ -167,14 +167,13 @@ def write_csv(documents: Iterable[Document], file: TextIO, *, kind: str = "outco
     rows = map(row, documents)
     first = next(rows, None)
     columns = list(first) if first is not None else list(COLUMNS.get(kind, ()))
-    writer = csv.DictWriter(file, columns)
-    writer.writeheader()
+    writer = TableWriter(file, columns)
     if first is None:
         return 0
-    writer.writerow(first)
+    writer.write(first)
     count = 1
     for item in rows:
-        writer.writerow(item)
+        writer.write(item)
         count += 1
     return count
 

@@ -10,7 +10,6 @@ A saved model is one file of plain arrays and JSON. Reading it runs no code of t
 """
 
 import json
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,8 +24,9 @@ import numpy.typing as npt
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
-from ssefw.errors import ConfigurationError, DataError, SsefwError
-from ssefw.files import replacing
+from ssefw.errors import ConfigurationError, DataError, MissingDependencyError
+from ssefw.files import check_plain, replacing
+from ssefw.files.arrays import read_npz
 from ssefw.mistakes import check_settings
 
 __all__ = [
@@ -54,6 +54,20 @@ SCREENERS = {
 
 ENTRY_POINTS = "ssefw.screeners"
 FORMAT = 1
+MAY_BE_UNKNOWN = frozenset({"log_sigma"})
+"""Arrays that hold NaN where something is not known: a bound is no conductivity."""
+# What a damaged model makes of the code that takes it over; torch raises RuntimeError.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    DataError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True)
@@ -215,29 +229,50 @@ def load_screener(path: Path) -> Screener:
         If its system is not installed.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in content.files}
-        meta = json.loads(arrays.pop("__meta__").tobytes())
-        system, settings, state = meta["screener"], meta["settings"], meta["state"]
+        arrays = read_npz(path)
+        meta = _read_meta(arrays.pop("__meta__").tobytes())
+        system, settings, state = str(meta["screener"]), meta["settings"], meta["state"]
         saved_format = int(meta["format"])
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, ValueError, KeyError, TypeError) as error:
+        why = str(error) if isinstance(error, DataError) else type(error).__name__
         raise DataError(
-            f"{path} is no model of ssefw ({type(error).__name__}). Make one with "
-            "`ssefw screen train`."
+            f"{path} is no model of ssefw ({why}). Make one with `ssefw screen train`."
         ) from error
-    if saved_format > FORMAT:
+    if saved_format != FORMAT:
         raise DataError(
-            f"{path} was written by ssefw {meta.get('ssefw')}, which is newer. Update ssefw."
+            f"{path} was written by ssefw {meta.get('ssefw')} in the format {saved_format}, this "
+            f"one reads {FORMAT}. Update ssefw, or train the model again."
         )
     try:
+        _check_finite(arrays)
         return screener_class(system)(**settings).restore(ModelState(state, arrays))
-    except SsefwError:
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    except MissingDependencyError:
         raise
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except _DAMAGE as error:
+        why = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
         raise DataError(
             f"The model {path} of system {system!r} is damaged or was written by another version "
-            f"({type(error).__name__}: {error}). Train it again."
+            f"({' '.join(why.split())[:200]}). Train it again."
         ) from error
+
+
+def _read_meta(text: bytes) -> dict[str, Any]:
+    def refuse(constant: str) -> float:
+        raise ValueError(f"{constant} among its numbers")
+
+    found = json.loads(text, parse_constant=refuse)
+    if not isinstance(found, dict):
+        raise TypeError(type(found).__name__)
+    check_plain(found)
+    return found
+
+
+def _check_finite(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and name not in MAY_BE_UNKNOWN and not np.isfinite(array).all():
+            raise DataError(f"its array {name!r} holds what is no number")
 
 
 def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:

@@ -6,8 +6,10 @@ distributions, and stored neighbors. Each predicts the probability of class 1.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -38,13 +40,38 @@ class Frozen:
 
     def probability(self, features: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Return the probability of class 1 for each row of features, shape (n,)."""
+        width = features.shape[1]
+        if width < self.n_features or (width > self.n_features and self.form != "trees"):
+            raise DataError(
+                f"A classifier of {self.n_features} features is given {width}; the model is "
+                "damaged or was written by another version. Train it again."
+            )
+        predict = _PREDICT[self.form]
+        return predict(self.arrays, np.ascontiguousarray(features, dtype=np.float64))
+
+    @cached_property
+    def n_features(self) -> int:
+        """Features that it looks at, of trees the last of them; everything is checked here once.
+
+        Raises
+        ------
+        DataError
+            If the form is unknown, or the arrays are not those of such a classifier: compiled code
+            would run along a circle of nodes for ever, or out of its memory.
+        """
         try:
-            predict = _PREDICT[self.form]
+            count = _CHECK[self.form]
         except KeyError:
             raise DataError(
-                f"Unknown form of classifier {self.form!r}. Known: {', '.join(sorted(_PREDICT))}."
+                f"Unknown form of classifier {self.form!r}. Known: {', '.join(sorted(_CHECK))}."
             ) from None
-        return predict(self.arrays, np.ascontiguousarray(features, dtype=np.float64))
+        try:
+            n_features = count(self.arrays)
+            if "shift" in self.arrays:
+                n_features = _check_scaler(self.arrays, n_features)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise DataError(f"a classifier of {self.form} is damaged: {error}") from error
+        return n_features
 
 
 def join_frozen(members: Sequence[Frozen]) -> tuple[dict[str, Any], Arrays]:
@@ -67,10 +94,14 @@ def part_frozen(layout: Mapping[str, Any], arrays: Mapping[str, Any]) -> list[Fr
         own: Arrays = {}
         for name, shape in shapes.items():
             start = used.get(name, 0)
-            size = int(np.prod(shape, dtype=int))
+            if not all(isinstance(size, int) and size >= 0 for size in shape):
+                raise DataError(f"the array {name!r} of a classifier has the shape {shape}")
+            size = math.prod(shape)
             own[name] = arrays[f"member_{name}"][start : start + size].reshape(shape)
             used[name] = start + size
-        members.append(Frozen(form, own))
+        member = Frozen(form, own)
+        assert member.n_features >= 0  # checks the arrays
+        members.append(member)
     return members
 
 
@@ -343,6 +374,81 @@ def _predict_neighbors(
     return probability
 
 
+# What the arrays of each form must be before they are used.
+
+
+def _demand(holds: bool, what: str) -> None:  # noqa: FBT001 - a condition, not a flag
+    if not holds:
+        raise ValueError(what)
+
+
+def _numbers(arrays: Mapping[str, npt.NDArray[Any]], name: str, ndim: int) -> npt.NDArray[Any]:
+    """Return an array of finite real numbers of so many dimensions."""
+    array = arrays[name]
+    _demand(array.dtype.kind in "biuf", f"{name} is of {array.dtype}")
+    _demand(array.ndim == ndim, f"{name} has the shape {array.shape}")
+    _demand(bool(np.isfinite(array).all()), f"{name} holds what is no number")
+    return array
+
+
+def _indices(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
+    array = _numbers(arrays, name, 1)
+    _demand(array.dtype.kind == "i", f"{name} is of {array.dtype}")
+    return array
+
+
+def _check_trees(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    feature = _indices(arrays, "feature")
+    n = len(feature)
+    left, right, roots = (_indices(arrays, name) for name in ("left", "right", "roots"))
+    for name in ("threshold", "value"):
+        _demand(len(_numbers(arrays, name, 1)) == n, f"{name} is not one for each node")
+    _demand(len(left) == len(right) == n, "children are not two for each node")
+    _demand(len(roots) > 0 and roots.min() >= 0 and roots.max() < n, "roots are no nodes")
+    for name in ("sigmoid", "single", "start"):
+        _numbers(arrays, name, 0)
+    inner = np.flatnonzero(feature >= 0)
+    for child in (left[inner], right[inner]):
+        # Written parents first, so that a child behind its parent is on no circle.
+        _demand(bool((child > inner).all() and (child < n).all()), "children are no later nodes")
+    return int(feature.max()) + 1 if len(inner) else 0
+
+
+def _check_line(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    _numbers(arrays, "intercept", 0)
+    return len(_numbers(arrays, "slope", 1))
+
+
+def _check_normal(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    mean, variance = _numbers(arrays, "mean", 2), _numbers(arrays, "variance", 2)
+    prior = _numbers(arrays, "prior", 1)
+    _demand(mean.shape == variance.shape and len(mean) == len(prior) == 2, "classes are not two")
+    _demand(bool((variance > 0).all() and (prior > 0).all()), "variances are not positive")
+    return int(mean.shape[1])
+
+
+def _check_neighbors(arrays: Mapping[str, npt.NDArray[Any]]) -> int:
+    points, classes = _numbers(arrays, "points", 2), _numbers(arrays, "classes", 1)
+    _demand(len(points) == len(classes), "points and classes are not as many")
+    _demand(bool(np.isin(classes, (0, 1)).all()), "classes are not 0 and 1")
+    _demand(1 <= int(_numbers(arrays, "k", 0)) <= len(points), "k is no number of points")
+    _numbers(arrays, "by_distance", 0)
+    return int(points.shape[1])
+
+
+def _check_scaler(arrays: Mapping[str, npt.NDArray[Any]], n_features: int) -> int:
+    shift, scale = _numbers(arrays, "shift", 1), _numbers(arrays, "scale", 1)
+    _demand(len(shift) == len(scale) >= n_features, "shift and scale are not one a feature")
+    _demand(bool((scale != 0).all()), "scale holds a zero")
+    return len(shift)
+
+
+_CHECK: dict[str, Callable[[Mapping[str, npt.NDArray[Any]]], int]] = {
+    "trees": _check_trees,
+    "line": _check_line,
+    "normal": _check_normal,
+    "neighbors": _check_neighbors,
+}
 _PREDICT: dict[
     str,
     Callable[[Mapping[str, npt.NDArray[Any]], npt.NDArray[np.float64]], npt.NDArray[np.float64]],

@@ -14,8 +14,6 @@ of its own in the list, or a reaction ends in a metal, a competing phase is miss
 is that there is none.
 """
 
-import gzip
-import json
 import re
 import warnings
 from collections import defaultdict
@@ -23,6 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +30,8 @@ from scipy.optimize import linprog
 
 from ssefw.data.compositions import fractions, parse_formula
 from ssefw.errors import AnalysisError, DataError
+from ssefw.files import read_json
+from ssefw.files.tables import text_lines
 
 __all__ = ["OxidationLimit", "PhaseTable", "read_phases"]
 
@@ -234,20 +235,22 @@ def read_phases(path: Path) -> PhaseTable:
     DataError
         If it cannot be read or has no phases.
     """
-    try:
-        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()  # noqa: SIM115
-        with opened as lines:
-            phases = []
-            for line in lines:
-                row = json.loads(line)
-                energy = row.get("e_form_ev_atom", row.get("formation_energy_per_atom"))
-                if energy is not None:
-                    phases.append((str(row["formula"]), float(energy)))
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise DataError(
-            f"Cannot read phases from {path} ({type(error).__name__}: {error}). Each line needs "
-            "'formula' and 'e_form_ev_atom'."
-        ) from error
+    phases = []
+    for number, line in enumerate(text_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = read_json(line)
+            energy = row.get("e_form_ev_atom", row.get("formation_energy_per_atom"))
+            if energy is not None:
+                if not isfinite(float(energy)):
+                    raise ValueError(f"an energy of {energy}")  # noqa: TRY301 - one message for all
+                phases.append((str(row["formula"]), float(energy)))
+        except (DataError, ValueError, KeyError, AttributeError, TypeError) as error:
+            raise DataError(
+                f"Cannot read phases from {path}, line {number} ({type(error).__name__}: {error}). "
+                "Each line needs 'formula' and 'e_form_ev_atom'."
+            ) from error
     if not phases:
         raise DataError(f"{path} holds no phase with a formation energy.")
     return PhaseTable(phases)

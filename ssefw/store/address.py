@@ -6,6 +6,8 @@ from typing import Self
 from urllib.parse import quote, unquote
 
 from ssefw.errors import StoreError
+from ssefw.files import expand_user
+from ssefw.masking import masked_address
 
 __all__ = ["Address"]
 
@@ -40,7 +42,7 @@ class Address(str):
                 f"A store address is a folder or a mongodb:// URI, not {scheme!r}: give one of "
                 "these."
             )
-        return super().__new__(cls, Path(text).expanduser().absolute())
+        return super().__new__(cls, expand_user(text, error=StoreError).absolute())
 
     def __str__(self) -> str:
         return self.masked
@@ -58,8 +60,8 @@ class Address(str):
 
     @property
     def masked(self) -> str:
-        """The address to show, without the password."""
-        return re.sub(r"(://[^:@/]*):.*@", r"\1:***@", self)
+        """The address to show, without the password and what else is secret in it."""
+        return masked_address(str.__str__(self))
 
     @property
     def folder(self) -> Path:
@@ -82,7 +84,7 @@ class Address(str):
         if not self.is_server:
             return self.folder / "blobs"
         found = _BLOBS.search(self)
-        return Path(unquote(found.group(1))).expanduser() if found else None
+        return expand_user(unquote(found.group(1)), error=StoreError) if found else None
 
     @property
     def shared_folder(self) -> Path | None:

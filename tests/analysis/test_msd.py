@@ -1,7 +1,5 @@
 """Mean squared displacements against direct sums, and pymatgen's numbers."""
 
-import gzip
-import json
 import os
 from pathlib import Path
 
@@ -14,8 +12,6 @@ from pymatgen.core import Structure
 
 from ssefw.analysis import Frames, mean_squared_displacement, msd_tensor, unwrapped_paths
 from ssefw.analysis.msd import split_squared_displacements
-from ssefw.analysis.pymatgen_rules import as_pymatgen
-from ssefw.errors import AnalysisError
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("SSEFW_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -77,53 +73,6 @@ def test_splits_by_atom_and_block_add_up():
     np.testing.assert_allclose(sums.charge_msd, together[[1, 5, 20]])
 
 
-def analyzer(smoothed, displacements, structure, **settings_):
-    return DiffusionAnalyzer(
-        structure, displacements, "Li", 600, 2, 10, smoothed=smoothed, avg_nsteps=200, **settings_
-    )
-
-
-@pytest.mark.parametrize("smoothed", ["max", "constant", False])
-def test_the_rules_of_pymatgen_give_its_numbers_on_li_at_600_k(smoothed):
-    with gzip.open(trajectories() / "DiffusionAnalyzer_Li_600K.json.gz", "rt") as file:
-        record = json.load(file)
-    structure = Structure.from_dict(record["structure"])
-    displacements = np.array(record["displacements"])
-    theirs = analyzer(smoothed, displacements, structure)
-    frames = Frames(
-        displacements.transpose(1, 0, 2),
-        structure.lattice.matrix,
-        tuple(site.specie.symbol for site in structure),
-        20.0,
-        is_unwrapped=True,
-    )
-    first = displacements[:, 0][None]
-    paths, _ = unwrapped_paths(frames, specie="Li")
-    mobile = frames.is_specie("Li")
-    # pymatgen counts displacements from before the first frame.
-    paths = paths + first - first[:, ~mobile].mean(axis=1, keepdims=True)
-    ours = as_pymatgen(
-        paths[:, mobile],
-        timestep=20.0,
-        temperature=600.0,
-        volume=structure.volume,
-        smoothed=smoothed,
-        avg_nsteps=200,
-    )
-    for name in ("diffusivity", "chg_diffusivity", "conductivity", "chg_conductivity"):
-        assert getattr(ours, name) == pytest.approx(getattr(theirs, name), rel=1e-6)
-    assert ours.haven_ratio == pytest.approx(theirs.haven_ratio, rel=1e-6)
-    np.testing.assert_allclose(ours.msd, theirs.msd, rtol=1e-6, atol=1e-12)
-    np.testing.assert_allclose(
-        ours.diffusivity_components, theirs.diffusivity_components, rtol=1e-6
-    )
-    if smoothed == "max":
-        # The numbers of record of this file, which pymatgen's own tests hold.
-        assert ours.conductivity == pytest.approx(74.165, abs=5e-4)
-        assert ours.chg_conductivity == pytest.approx(232.828, abs=5e-4)
-        assert ours.haven_ratio == pytest.approx(0.318542, rel=5e-6)
-
-
 def test_paths_from_wrapped_positions_are_those_of_pymatgen_on_c_na3ps4():
     folder = trajectories()
     frac = np.load(folder / "cNa3PS4_trajectories.npy")
@@ -138,23 +87,3 @@ def test_paths_from_wrapped_positions_are_those_of_pymatgen_on_c_na3ps4():
     )
     paths, _ = unwrapped_paths(frames, specie="Na")
     np.testing.assert_allclose(paths.transpose(1, 0, 2), theirs.corrected_displacements, atol=1e-9)
-    ours = as_pymatgen(
-        paths[:, frames.is_specie("Na")],
-        timestep=100.0,
-        temperature=800.0,
-        volume=structure.volume,
-        smoothed="max",
-    )
-    assert ours.diffusivity == pytest.approx(theirs.diffusivity, rel=1e-6)
-    assert ours.conductivity == pytest.approx(theirs.conductivity, rel=1e-6)
-    assert ours.haven_ratio == pytest.approx(theirs.haven_ratio, rel=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("smoothed", "message"), [("max", "hold no lag"), ("constant", "too few for an average")]
-)
-def test_runs_that_pymatgen_refuses_are_refused(smoothed, message):
-    with pytest.raises(AnalysisError, match=message):
-        as_pymatgen(
-            paths_of(20), timestep=20.0, temperature=600.0, volume=1000.0, smoothed=smoothed
-        )

@@ -82,5 +82,5 @@ def test_what_cannot_run_is_refused_with_its_key(tmp_path, text, message):
 
 def test_a_setting_that_espresso_does_not_know_is_named_with_those_it_does(tmp_path):
     spec = spec_of(tmp_path, BARRIERS + "neb: {engine: {code: espresso, options: {ecutwfk: 30}}}\n")
-    with pytest.raises(ConfigurationError, match=r"ecutwfk.*Known: ecutwfc"):
+    with pytest.raises(ConfigurationError, match=r"ecutwfk.*did you mean 'ecutwfc'"):
         candidate_maker(spec)

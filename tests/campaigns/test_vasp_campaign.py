@@ -169,7 +169,9 @@ def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
     text = CAMPAIGN.replace(", potcar_spec: true", "").replace("[300, 600]", "[300]")
     (folder / "c.yaml").write_text(text)
     environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Li", "O"])
-    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
+    words = ("run", "c.yaml", "--store", "st", "--workers", 1)
+    done = run_ssefw(*words, folder=folder, env=environment, check=False)
+    assert done.returncode == 3, done.stderr
     with connect(folder / "st", read_only=True) as connection:
         found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}
     assert found["Li2O2"].status == "failed"

@@ -45,7 +45,7 @@ def analyze(files, *arguments, temperatures=(900,)):
 
 
 def test_one_run_gives_its_diffusivity_as_json(files):
-    result = analyze(files, "--json", "-")
+    result = analyze(files, "--json")
     record = json.loads(result.stdout)
     found = record["diffusivity_cm2_per_s"]
     assert found["lower"] < WALKS[900].tracer < found["upper"]
@@ -59,10 +59,10 @@ def test_one_run_gives_its_diffusivity_as_json(files):
 def test_several_temperatures_give_an_arrhenius_fit_a_table_and_figures(files, tmp_path):
     result = analyze(
         files,
-        "--figures",
+        "--figure",
         tmp_path / "plots",
         "--density",
-        "--json",
+        "--out",
         tmp_path / "all.json",
         temperatures=(900, 1200),
     )
@@ -93,7 +93,6 @@ def test_one_temperature_for_several_files_makes_them_one_run(files):
             "--stride",
             1,
             "--json",
-            "-",
         ).stdout
     )
     assert len(record["runs"]) == 1
@@ -138,12 +137,13 @@ def test_wrong_use_exits_with_two_and_says_why(arguments, message):
 def test_density_needs_a_folder(files):
     result = analyze(files, "--density")
     assert result.exit_code == 2
-    assert "--figures" in result.output
+    assert "--figure" in result.output
 
 
 def test_a_time_step_in_ps_is_not_taken_for_fs(files):
-    with pytest.raises(DataError, match=r"in ps .*give 2\."):
-        run(files / "900", "--temperature", 900, "--timestep", 0.002)
+    result = run(files / "900", "--temperature", 900, "--timestep", 0.002)
+    assert result.exit_code == 2
+    assert "at least 0.05 and at most 20 fs, got 0.002" in result.output
 
 
 @pytest.mark.parametrize("temperatures", [(900, 900), (700, 900, 900)])
@@ -155,3 +155,17 @@ def test_a_file_that_is_given_twice_is_no_second_run(files, temperatures):
 def test_a_bound_is_printed_as_one(files):
     result = analyze(files)
     assert "σ(300 K) < " in result.stdout
+
+
+def test_the_numbers_of_pymatgen_stand_beside_ours(files):
+    both = ("--rules", "pymatgen", "--json")
+    record = json.loads(analyze(files, *both, temperatures=WALKS).stdout)
+    theirs = {run["temperature_K"]: run for run in record["pymatgen"]["runs"]}
+    for temperature, walk in WALKS.items():
+        # Without an error of its own; the truth is that of the walk.
+        assert theirs[temperature]["diffusivity_cm2_per_s"] == pytest.approx(walk.tracer, rel=0.6)
+    energy = record["pymatgen"]["arrhenius"]["activation_energy_eV"]
+    assert energy == pytest.approx(0.3, abs=0.1)
+    shown = analyze(files, "--rules", "pymatgen", temperatures=WALKS).stdout
+    assert "DiffusionAnalyzer" in shown
+    assert "DiffusionAnalyzer" not in analyze(files, temperatures=WALKS).stdout

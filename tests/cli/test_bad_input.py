@@ -1,5 +1,7 @@
 """Bad input: one line that says what, where and what to do; nothing half-written."""
 
+import logging
+
 import pytest
 
 from tests.conftest import CAMPAIGN
@@ -179,3 +181,21 @@ def test_plan_writes_nothing(ssefw, campaign_file, tmp_path):
     before = sorted(tmp_path.iterdir())
     assert "Cu" in ssefw("plan", campaign_file).stdout
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_name_commands_no_terminal(ssefw, tmp_path):
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool/\x1b[31mbad\x07.cif").write_text("nothing")
+    (tmp_path / "pool/POSCAR-good").write_text(
+        "Cu\n1.0\n2.5 0 0\n0 2.5 0\n0 0 2.5\nCu\n1\ndirect\n0 0 0\n"
+    )
+    done = ssefw("pool", "check", "pool", check=False)
+    assert "bad" in done.stdout
+    assert not set("\x1b\x07") & set(done.stdout + done.stderr)
+
+
+def test_a_log_line_commands_no_terminal():
+    from ssefw.cli import _LogLine
+
+    record = logging.LogRecord("x", logging.WARNING, "", 0, "%s", ("\x1b[31mred",), None)
+    assert _LogLine("%(name)s: %(message)s").format(record).endswith("x: \\x1b[31mred")

@@ -349,3 +349,86 @@ def test_a_bound_far_below_leaves_what_its_level_leaves():
     assert chance_above(near, threshold=1e-4, doubt=0.5) == pytest.approx(0.525)
     undecided = Estimate.below(1e-2, unit="S/cm", reason="")
     assert chance_above(undecided, threshold=1e-4, doubt=0.5) is None
+
+
+GOOD = "Li3N,5.8e-4\n"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("Li3(PO4,1e-4", "do not balance"),
+        ("Li3[PO4),1e-4", "do not balance"),
+        ("Li3)PO4(,1e-4", "do not balance"),
+        ("Li3\0N,1e-4", "column 'formula': a text holds the control character"),
+        ("Li3N,1e-4,x", "3 cells under 2 columns"),
+        ('"Li3N",1e-4"x', "no conductivity"),
+        ('"Li3N"x,1e-4', "no row of a table"),
+        ("Li3N,1e-" + "9" * 50, "not possible"),
+        ("Li3N,1e999", "not possible"),
+        ("Li3N,nan", "no conductivity"),
+        ("Li" + "9" * 30 + "N,1e-4", "a number that no formula has"),
+        ("Li" * 1000 + ",1e-4", "A formula of 2000 characters"),
+        ("(" * 200 + "Li" + ")" * 200 + ",1e-4", ""),
+        (",", "no conductivity"),
+    ],
+)
+def test_a_row_that_is_no_label_is_named_and_the_rest_is_read(tmp_path, row, words):
+    labels = read_label_table(plain(tmp_path, f"formula,sigma (S/cm)\n{row}\n{GOOD}"))
+    assert "Li3N" in [label.formula for label in labels.labels]
+    if words:
+        ((source, reason),) = labels.rejects
+        assert source == "plain.csv:2"
+        assert words in reason
+
+
+def test_a_quote_that_never_closes_names_the_rows_it_took(tmp_path):
+    labels = read_label_table(plain(tmp_path, f'formula,sigma (S/cm)\n{GOOD}"Li3P,1\nLi2S,2\n'))
+    ((source, reason),) = labels.rejects
+    assert source == "plain.csv:3"
+    assert "lines 3 to 4" in reason
+
+
+def test_every_row_is_a_label_or_a_reject(tmp_path):
+    rows = [GOOD.strip(), "Qq2,1", "Li2S,-1", "Li2S", "Li3P,2e-6", "NaCl,1e-9"]
+    labels = read_label_table(plain(tmp_path, "\n".join(["formula,sigma (S/cm)", *rows])))
+    assert len(labels.labels) + len(labels.rejects) == len(rows)
+
+
+def test_names_that_a_spreadsheet_would_run_survive_the_way_out_and_in(tmp_path):
+    text = "formula,sigma (S/cm),id,group\nLi3N,5.8e-4,'=cmd|x,'@SUM(1)\nLi2S,1e-6,-a,+b\n"
+    labels = read_label_table(plain(tmp_path, text))
+    assert [(label.row_id, label.group) for label in labels.labels] == [
+        ("=cmd|x", "@SUM(1)"),
+        ("-a", "+b"),
+    ]
+    write_label_table(labels, tmp_path / "out.csv")
+    out = (tmp_path / "out.csv").read_text()
+    assert "'=cmd|x" in out
+    assert "'-a" in out
+    again = read_label_table(tmp_path / "out.csv")
+    assert [(label.row_id, label.group) for label in again.labels] == [
+        (label.row_id, label.group) for label in labels.labels
+    ]
+
+
+def test_cifs_of_labels_that_are_none_are_named(tmp_path, obelix, lif):
+    with zipfile.ZipFile(tmp_path / "cifs.zip", "w") as archive:
+        archive.writestr("aa1.cif", lif.to(fmt="cif"))
+        archive.writestr("aa2.cif", b"\xff\xfe\x00")
+    labels = read_label_table(obelix, structures=tmp_path / "cifs.zip")
+    assert [source for source, _ in labels.rejects] == ["aa2.cif"]
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"version": ' + b"9" * 5000, b"\xff", b"[]"])
+def test_a_set_that_is_none_is_refused(tmp_path, content):
+    (tmp_path / "set.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"set\.json is no label set"):
+        load_label_set(tmp_path / "set.json")
+
+
+def test_a_set_imports_no_module(tmp_path):
+    record = {"version": "x", "labels": [{"structure": {"@module": "this", "@class": "X"}}]}
+    (tmp_path / "set.json").write_text(json.dumps(record))
+    with pytest.raises(DataError, match=r"asks for this\.X"):
+        load_label_set(tmp_path / "set.json")

@@ -207,7 +207,8 @@ def bands(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bands")
     text = BANDS.replace("Au Cu", "Xe Cu").replace("copper-gold", "copper-xenon")
     (folder / "c.yaml").write_text(text)
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder)
+    done = run_ssefw("run", "c.yaml", "--store", "st", folder=folder, check=False)
+    assert done.returncode == 3, done.stderr
     return folder
 
 

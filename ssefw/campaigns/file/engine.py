@@ -16,6 +16,9 @@ class EngineSpec(Block):
     ----------
     code
         ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``; ``espresso``.
+    potential
+        For ``ase``: a student, by the beginning of its content hash or its ``.nep`` file; see
+        `ssefw potential list`.
     calculator
         For ``ase``: import path of the calculator.
     options
@@ -26,6 +29,7 @@ class EngineSpec(Block):
     """
 
     code: Literal["ase", "vasp", "espresso"] = "ase"
+    potential: str | None = Field(default=None, min_length=1)
     calculator: str | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     preset: str | None = None
@@ -38,9 +42,19 @@ class EngineSpec(Block):
     def _one_code(self) -> Self:
         others = {
             "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
-            "vasp": {"calculator", "options"},
-            "espresso": {"calculator", "preset", "incar", "kpoints", "potcar", "potcar_spec"},
+            "vasp": {"potential", "calculator", "options"},
+            "espresso": {
+                "potential",
+                "calculator",
+                "preset",
+                "incar",
+                "kpoints",
+                "potcar",
+                "potcar_spec",
+            },
         }[self.code]
         if wrong := sorted(others & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
+        if self.potential is not None and {"calculator", "options"} & self.model_fields_set:
+            raise ValueError("'potential' and 'calculator' name two engines; keep one of them")
         return self

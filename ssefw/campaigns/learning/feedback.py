@@ -5,20 +5,21 @@ its content. Whoever ingests, how often, at the same time as another or after be
 outcomes make the same set; a set that was kept is never changed.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
-from pymatgen.core import Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.label_sources import find_label_set
 from ssefw.data.labels import merge_labels
 from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.data.structure_files import structure_from_record
 from ssefw.documents import LabelSet, Outcome
 from ssefw.errors import DataError, StoreError
+from ssefw.files import check_plain, read_json
+from ssefw.files.tables import text_lines
 from ssefw.store import Connection
 from ssefw.store.results.reanalysis import reanalyzed, version_of
 
@@ -130,14 +131,9 @@ def import_outcomes(connection: Connection, path: Path) -> Imported:
     DataError
         If the file cannot be read or holds no outcome at all.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise DataError(f"Cannot read the outcomes {path}: {reason}.") from error
     refused: list[tuple[str, str]] = []
     outcomes: list[Outcome] = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(text_lines(path), start=1):
         if not line.strip():
             continue
         try:
@@ -156,10 +152,11 @@ def import_outcomes(connection: Connection, path: Path) -> Imported:
 
 def _outcome(line: str) -> Outcome:
     try:
-        record = json.loads(line)
+        record = read_json(line)
+        check_plain(record)
         relaxed = record.get("relaxed")
         if isinstance(relaxed, dict) and isinstance(relaxed.get("structure"), dict):
-            relaxed["structure"] = Structure.from_dict(relaxed["structure"])
+            relaxed["structure"] = structure_from_record(relaxed["structure"], source="relaxed")
         return Outcome.model_validate(record)
     except ValidationError as error:
         first = error.errors()[0]

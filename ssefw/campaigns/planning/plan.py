@@ -241,6 +241,10 @@ def _engine(engine: EngineSpec) -> Engine:
         return EspressoEngine(
             **check_settings(EspressoEngine, engine.options, of="The engine espresso")
         )
+    if engine.potential is not None:
+        from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
+
+        return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
     return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
 
 

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_FS
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
     from ssefw.analysis import Frames
+    from ssefw.analysis.pymatgen_rules import PymatgenNumbers
     from ssefw.documents import Conductivity, Diffusivity
 
 FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
@@ -17,7 +20,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
 @click.command(
     epilog="Example: ssefw analyze 600K/XDATCAR 900K/XDATCAR --temperature 600 --temperature 900 "
-    "--timestep 2 --stride 10 --figures plots"
+    "--timestep 2 --stride 10 --figure plots"
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -31,7 +34,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     help="Temperature of the run: once for all files (segments of one run), or once a file.  "
     "[default: what the files tell]",
 )
-@click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
+@click.option("--timestep", type=TIME_FS, help="Time step, if the files do not tell.")
 @click.option("--stride", type=COUNT, help="Time steps between frames, if they do not tell.")
 @click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
 @click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")
@@ -44,15 +47,20 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 )
 @click.option("--charge", type=CHARGE, help="Charge of the ion in e.  [default: the usual one]")
 @click.option("--hop-distance", type=HOP, help="Distance by which hops are counted.")
+@click.option(
+    "--rules",
+    type=click.Choice(["pymatgen"]),
+    help="Put beside it what pymatgen's DiffusionAnalyzer says.",
+)
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
 @click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option("-o", "--out", type=OUTPUT, help="Write what was found here (.json).")
 @click.option(
-    "--json", "json_to", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON here."
-)
-@click.option(
-    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
+    "--figure", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
 )
 @click.option("--density", is_flag=True, help="Also write CHGCAR and cube files of the density.")
+@quiet_option
+@json_option
 def command(
     *,
     files: tuple[Path, ...],
@@ -66,11 +74,14 @@ def command(
     form: Any,
     charge: float | None,
     hop_distance: float | None,
+    rules: str | None,
     file_format: str | None,
     types: str,
-    json_to: Path | None,
-    figures: Path | None,
+    out: Path | None,
+    figure: Path | None,
     density: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find diffusivity and conductivity, with intervals, from trajectory files.
 
@@ -79,21 +90,20 @@ def command(
     what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
     tell both.
     """
-    from rich.text import Text
-
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
     from ssefw.analysis.readers import read_frames, told_temperatures
     from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
-    from ssefw.cli.console import errors
+    from ssefw.cli.console import waiting
 
-    if density and figures is None:
-        raise click.UsageError("--density writes into the folder of --figures; name one.")
-    found = []
+    if density and figure is None:
+        raise click.UsageError("--density writes into the folder of --figure; name one.")
+    found: list[Diffusivity] = []
+    by_pymatgen: list[PymatgenNumbers] = []
     kinds = tuple(filter(None, types.split(",")))
     if not temperatures:
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
-        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
+        with waiting(f"Reading {', '.join(str(path) for path in run.paths)}", quiet=quiet):
             frames = read_frames(
                 run.paths,
                 timestep=timestep,
@@ -111,21 +121,88 @@ def command(
                 hop_distance=hop_distance,
             )
             found.append(result)
-            if figures is not None:
-                _draw_run(frames, result, figures, is_density_kept=density)
+            if rules == "pymatgen":
+                by_pymatgen.append(_by_pymatgen(frames, result))
+            if figure is not None:
+                _draw_run(frames, result, figure, is_density_kept=density)
     fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
-    if figures is not None:
+    if figure is not None:
         from ssefw.report.figures.analysis import arrhenius_figure
         from ssefw.report.style import save_figure
 
-        save_figure(arrhenius_figure(fit), figures / "arrhenius")
-    if json_to is not None:
-        text = json.dumps(analysis_record(found, fit), indent=2)
-        if str(json_to) == "-":
-            click.echo(text)
-            return
-        json_to.write_text(text + "\n")
+        save_figure(arrhenius_figure(fit), figure / "arrhenius")
+    record = analysis_record(found, fit) | _pymatgen_record(by_pymatgen, fit)
+    if out is not None:
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(record, indent=2) + "\n")
+    if as_json:
+        print_json(record)
+        return
     _print(found, fit)
+    _print_pymatgen(by_pymatgen, fit)
+
+
+def _by_pymatgen(frames: "Frames", result: "Diffusivity") -> "PymatgenNumbers":
+    from ssefw.analysis.pymatgen_rules import pymatgen_numbers
+
+    return pymatgen_numbers(
+        frames,
+        specie=result.specie,
+        temperature=result.temperature,
+        equilibration=result.equilibration,
+    )
+
+
+def _pymatgen_record(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> dict[str, Any]:
+    if not runs:
+        return {}
+    from ssefw.analysis.pymatgen_rules import pymatgen_arrhenius
+
+    line = pymatgen_arrhenius(runs, specie=fit.specie, temperature=fit.temperature)
+    record = {
+        "runs": [
+            {
+                "temperature_K": run.temperature,
+                "diffusivity_cm2_per_s": run.diffusivity,
+                "charge_diffusivity_cm2_per_s": run.chg_diffusivity,
+                "conductivity_S_per_cm": run.conductivity,
+                "charge_conductivity_S_per_cm": run.chg_conductivity,
+                "haven_ratio": run.haven_ratio,
+            }
+            for run in runs
+        ],
+        "arrhenius": line
+        and {
+            "temperature_K": line.temperature,
+            "activation_energy_eV": line.activation_energy,
+            "conductivity_S_per_cm": line.conductivity,
+        },
+    }
+    return {"pymatgen": record}
+
+
+def _print_pymatgen(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> None:
+    if not runs:
+        return
+    from rich.table import Table
+
+    from ssefw.analysis.pymatgen_rules import pymatgen_arrhenius
+    from ssefw.cli.console import console
+
+    out = console()
+    table = Table(title="By pymatgen's DiffusionAnalyzer, without errors", title_justify="left")
+    for name in ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio"):
+        table.add_column(name, justify="right")
+    for run in sorted(runs, key=lambda run: run.temperature):
+        numbers = (run.diffusivity, run.conductivity, run.haven_ratio)
+        table.add_row(f"{run.temperature:g}", *(f"{number:.3g}" for number in numbers))
+    out.print(table)
+    if line := pymatgen_arrhenius(runs, specie=fit.specie, temperature=fit.temperature):
+        out.print(
+            f"σ({line.temperature:g} K) = {line.conductivity:.3g} S/cm, "
+            f"E_a = {line.activation_energy:.3f} eV by its Arrhenius fit",
+            highlight=False,
+        )
 
 
 def _draw_run(

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import opened, pick_campaign, store_option
+from ssefw.files import printable
 
 if TYPE_CHECKING:
     from ssefw.campaigns.running.jobs import CampaignJob
@@ -22,9 +24,7 @@ FIRST = ("failed", "running", "done")
 @click.option(
     "--file", "name", metavar="NAME", help="This file of the folder.  [default: OUTCAR ...]"
 )
-@click.option(
-    "-n", "--lines", type=click.IntRange(1), default=40, help="So many of its last lines."
-)
+@click.option("--lines", type=COUNT, default=40, help="So many of its last lines.")
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Go on as it grows.")
 @click.option("--path", "is_path", is_flag=True, help="Print only where the file is.")
 @click.option("--traceback", "is_traceback", is_flag=True, help="Print the error of a failed job.")
@@ -53,7 +53,7 @@ def command(
         folder = Path(job.run_folder) if job.run_folder else None
         click.echo(f"{job.name} of {job.formula}, {job.state}: {folder or 'no folder'}", err=True)
         if is_traceback or (folder is None and job.traceback):
-            click.echo(job.traceback.rstrip() or job.message)
+            click.echo(printable(job.traceback.rstrip() or job.message))
             return
         if folder is None or not folder.is_dir():
             raise LaunchError(
@@ -69,7 +69,7 @@ def command(
             click.echo(f"It has no output for people, but {there or 'no files'}.", err=True)
         else:
             click.echo(f"{path}:", err=True)
-            click.echo(tail(path, lines))
+            click.echo(printable(tail(path, lines)))
         if is_followed:
             _follow(connection, job, folder, name)
 

@@ -1,6 +1,5 @@
 """``ssefw results``: what was computed."""
 
-import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +58,7 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
+    from ssefw.files.tables import TableWriter
     from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary
     from ssefw.store.results.query import Ask
 
@@ -78,9 +78,9 @@ def command(
         for outcome in ranked:
             print_json(summary(outcome))
     elif as_csv:
-        writer = csv.DictWriter(sys.stdout, CSV_COLUMNS)
-        writer.writeheader()
-        writer.writerows(flat(outcome) for outcome in ranked)
+        writer = TableWriter(sys.stdout, CSV_COLUMNS)
+        for outcome in ranked:
+            writer.write(flat(outcome))
     elif ranked:
         _print_table(ranked)
     if nothing:

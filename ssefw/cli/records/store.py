@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.options import OUTPUT, json_option, opened, print_json, settings, store_option
+from ssefw.cli.options import (
+    OUTPUT,
+    asked_address,
+    json_option,
+    opened,
+    print_json,
+    settings,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,7 +40,7 @@ def check(address: str | None, *, repair: bool, as_json: bool) -> int:
     from ssefw.store import Address
     from ssefw.store.upkeep.checking import check_store
 
-    place = Address(address or settings().store)
+    place = Address(asked_address(address) if address else settings().store)
     return _shown(check_store(place, repair=repair), str(place), as_json=as_json)
 
 
@@ -102,6 +110,7 @@ def copy(source: str, target: str, campaign: str | None, *, as_json: bool) -> No
     from ssefw.store import Address
     from ssefw.store.upkeep.copying import copy_between
 
+    source, target = (asked_address(address) for address in (source, target))
     copied = copy_between(Address(source), Address(target), campaign=campaign)
     records = sum(copied.values()) - copied["blobs"]
     if as_json:

@@ -51,8 +51,15 @@ def add_potential(model: NEP) -> Path:
     return path
 
 
-def find_potential(name: str) -> NEP:
+def find_potential(name: str, *, add: bool = False) -> NEP:
     """Return a potential by the beginning of its hash, or by its file.
+
+    Parameters
+    ----------
+    name
+        Six characters of the hash or more, or the path of a ``.nep`` file.
+    add
+        Whether a file goes to the shelf, where workers find it.
 
     Raises
     ------
@@ -61,7 +68,10 @@ def find_potential(name: str) -> NEP:
     """
     path = Path(name).expanduser()
     if path.suffix == SUFFIX and path.is_file():
-        return read_student(path)
+        model = read_student(path)
+        if add:
+            add_potential(model)
+        return model
     known = [file for file in potential_files() if file.name.startswith(name)]
     if len(name) >= SHORTEST and len(known) == 1:
         return load_potential(known[0].name.removesuffix(SUFFIX))

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ssefw.errors import DataError
 from ssefw.files import replacing
+from ssefw.files.arrays import read_npz
 from ssefw.screening.atomsets.sources import WeightedSet
 
 __all__ = ["fingerprint", "read_arrays", "write_arrays"]
@@ -39,7 +40,6 @@ def write_arrays(path: Path, arrays: Arrays) -> None:
 def read_arrays(path: Path) -> dict[str, npt.NDArray[Any]] | None:
     """Return what `write_arrays` wrote; None where there is no such file, or not a whole one."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            return {key: content[key] for key in content.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return read_npz(path)
+    except DataError:
         return None

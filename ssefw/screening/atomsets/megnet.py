@@ -10,7 +10,6 @@ https://doi.org/10.1021/acs.chemmater.9b01294, https://doi.org/10.1038/s43588-02
 """
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +23,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from ssefw.errors import DataError, MissingDependencyError
+from ssefw.files.arrays import read_npz
 from ssefw.screening.features.crystal_graph import crystal_bonds
 from ssefw.screening.features.sites import Sites
 
@@ -223,10 +223,9 @@ def read_megnet_weights(path: Path) -> dict[str, npt.NDArray[np.float32]]:
     """
     try:
         if path.suffix == ".npz":
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-                return {key: np.asarray(content[key], np.float32) for key in content.files}
+            return {key: np.asarray(array, np.float32) for key, array in read_npz(path).items()}
         return _read_hdf5(path)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise DataError(f"{path} holds no weights of MEGNet ({error}).") from error
 
 

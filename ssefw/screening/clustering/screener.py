@@ -34,7 +34,7 @@ from ssefw.screening.clustering.representations import (
     represent,
 )
 from ssefw.screening.clustering.shares import nearest_rows, shrunk_shares, surroundings
-from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, cut
+from ssefw.screening.clustering.ward import Linkage, Tree, build_tree, check_tree, cut
 from ssefw.screening.voting import VotingScreener, rows_without
 from ssefw.units import AskedClusters, AskedSeed, AskedWorkers, Fraction, Limits, Pure
 
@@ -254,6 +254,7 @@ class ClusteringScreener(VotingScreener):
             raise ValueError(
                 f"{len(self.rows_)} rows, {self.tree_.n} leaves, {len(self.y_)} labels"
             )
+        check_tree(self.tree_)
         self._prepare()
         return self
 

@@ -18,7 +18,7 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 
 from ssefw.errors import ConfigurationError, DataError
 
-__all__ = ["LINKAGES", "MATRIX_GB", "Linkage", "Tree", "build_tree", "cut"]
+__all__ = ["LINKAGES", "MATRIX_GB", "Linkage", "Tree", "build_tree", "check_tree", "cut"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -50,6 +50,23 @@ class Tree:
     def n(self) -> int:
         """Number of leaves."""
         return len(self.pairs) + 1
+
+
+def check_tree(tree: Tree) -> None:
+    """Refuse a hierarchy that was read and is none: a node joined twice, or before it is made.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    n, pairs, heights = tree.n, tree.pairs, tree.heights
+    if pairs.dtype.kind != "i" or pairs.ndim != 2 or pairs.shape[1] != 2:
+        raise DataError(f"its hierarchy has merges of {pairs.dtype} and shape {pairs.shape}")
+    made = n + np.arange(n - 1)[:, None]
+    is_whole = np.array_equal(np.sort(pairs, axis=None), np.arange(2 * (n - 1)))
+    if heights.shape != (n - 1,) or not is_whole or not (pairs < made).all():
+        raise DataError("its hierarchy joins a cluster twice, or before it is made")
 
 
 def build_tree(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.files.arrays import read_npz
 
 __all__ = ["fingerprint", "read_checkpoint", "write_checkpoint"]
 
@@ -50,10 +50,9 @@ def read_checkpoint(path: Path, *, belongs_to: str) -> Arrays | None:
     if not path.exists():
         return None
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
-            arrays = {key: content[key] for key in content.files}
+        arrays = read_npz(path)
         owner = str(arrays.pop("__belongs_to__"))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (DataError, KeyError) as error:
         raise DataError(
             f"The checkpoint {path} cannot be read ({type(error).__name__}). Delete it; that "
             "member starts anew."

@@ -23,7 +23,7 @@ from ssefw.store.address import Address
 from ssefw.store.checksum import turned_back, with_tail, without_tail
 from ssefw.store.embedded.keys import encode_key
 from ssefw.store.embedded.pages import LEAF, Pages, Row
-from ssefw.store.embedded.sqlite import DocumentFile, fits_catalog
+from ssefw.store.embedded.sqlite import APPLICATION_ID, DocumentFile, fits_catalog
 from ssefw.store.sharing import file_mode
 
 __all__ = ["Rescue", "in_use", "rescue"]
@@ -96,7 +96,7 @@ def rescue(address: Address) -> Rescue:
     draft = path.with_name(f"{path.name}.draft")
     _remove_with_logs(draft)
     saved, lost = _write(draft, pages)
-    if not saved and source.exists() and source.stat().st_size > 0:
+    if not saved and not _may_be_ours(source):
         _remove_with_logs(draft)
         raise StoreError(f"{path} holds no document of ssefw: restore the file of a backup.")
     draft.chmod(file_mode(path.parent))
@@ -104,6 +104,14 @@ def rescue(address: Address) -> Rescue:
         path.with_name(path.name + name).unlink(missing_ok=True)
     draft.replace(path)
     return Rescue(saved, lost, kept)
+
+
+def _may_be_ours(path: Path) -> bool:
+    """Whether a file without documents was a store: its header says so, or it is empty."""
+    if not path.exists() or path.stat().st_size == 0:
+        return True
+    with path.open("rb") as file:
+        return file.read(72)[68:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def _remove_with_logs(path: Path) -> None:

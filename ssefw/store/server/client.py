@@ -8,6 +8,7 @@ from pymongo import MongoClient
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 
 from ssefw.errors import StoreError
+from ssefw.masking import masked
 from ssefw.store.address import Address
 from ssefw.store.server.patience import NO_PATIENCE, Patience, PatientDatabase
 
@@ -61,9 +62,9 @@ def plain_errors(address: Address) -> Iterator[None]:
     try:
         yield
     except (ConfigurationError, InvalidURI, ValueError) as error:
-        raise StoreError(f"{address} is not a MongoDB address: {error}") from error
+        raise StoreError(f"{address} is not a MongoDB address: {masked(str(error))}") from error
     except PyMongoError as error:
-        reason = str(error).partition(", Timeout")[0]
+        reason = masked(str(error).partition(", Timeout")[0])
         raise StoreError(
             f"{address} cannot be used ({reason}): start the server, correct the address, "
             "or give a folder instead."
@@ -76,5 +77,5 @@ def outages_reported(address: Address) -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
-        reason = str(error).partition(", Timeout")[0]
+        reason = masked(str(error).partition(", Timeout")[0])
         raise StoreError(f"{address} does not answer ({reason}).") from error

@@ -1,0 +1,75 @@
+"""Arrays in a zip, as numpy writes them: numbers and text only, each as large as its file says."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ssefw.errors import DataError, SsefwError
+from ssefw.files.reading import open_input
+
+__all__ = ["read_npz"]
+
+LARGEST_ARRAYS = 2 * 2**30
+"""Bytes of all arrays of a file; the largest ensembles of networks have a tenth of it."""
+_KINDS = "biufSU"
+"""Truth values, integers, real numbers, text; nothing that runs when it is read."""
+_DAMAGE = (
+    EOFError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def read_npz(
+    path: Path, *, error: type[SsefwError] = DataError, largest: int = LARGEST_ARRAYS
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays of an .npz by name.
+
+    Raises
+    ------
+    SsefwError
+        Of the kind `error`: it is no such file, is damaged, holds objects or is too large.
+    """
+    with open_input(path, error=error):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                total = sum(info.file_size for info in archive.infolist())
+                if total > largest:
+                    raise error(f"{path} unpacks to {total} bytes, more than {largest}.")
+                names = [info.filename for info in archive.infolist()]
+                return {name.removesuffix(".npy"): _array(archive.read(name)) for name in names}
+        except _DAMAGE as problem:
+            reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+            raise error(f"{path} holds no arrays, or is damaged ({reason}).") from problem
+
+
+def _array(data: bytes) -> npt.NDArray[Any]:
+    file = io.BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0
+    if version != (1, 0):
+        read = np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(file)
+    if dtype.kind not in _KINDS:
+        raise ValueError(f"an array of {dtype}")
+    rest = data[file.tell() :]
+    # Memory is taken for what is there, not for what the header claims.
+    if dtype.itemsize == 0 or min(shape, default=1) < 0:
+        raise ValueError(f"an array of {dtype} and shape {shape}")
+    flat = np.frombuffer(rest, dtype=dtype).copy() if rest else np.empty(0, dtype)
+    made = flat.reshape(shape[::-1] if is_fortran else shape)
+    return made.T if is_fortran else made
