@@ -104,7 +104,8 @@ def store_option(command: F) -> F:
 
 def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
     """Return settings of an engine that were given as KEY=VALUE, the value as YAML."""
-    import yaml
+    from ssefw.errors import ConfigurationError
+    from ssefw.files.yaml_text import load_yaml
 
     values = {}
     for option in options:
@@ -112,8 +113,8 @@ def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
         if not equals:
             raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
         try:
-            values[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            values[key], _ = load_yaml(value, name="the value")
+        except ConfigurationError as error:
             raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
     return values
 

@@ -181,7 +181,8 @@ def systems() -> None:
 
 
 def _settings(options: tuple[str, ...]) -> dict[str, Any]:
-    import yaml
+    from ssefw.errors import ConfigurationError
+    from ssefw.files.yaml_text import load_yaml
 
     result: dict[str, Any] = {}
     for option in options:
@@ -189,7 +190,7 @@ def _settings(options: tuple[str, ...]) -> dict[str, Any]:
         if not sign:
             raise click.UsageError(f"--set takes KEY=VALUE, got {option!r}")
         try:
-            result[key.strip().replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+            result[key.strip().replace("-", "_")], _ = load_yaml(value, name="the value")
+        except ConfigurationError as error:
             raise click.UsageError(f"--set {option!r}: the value is no YAML") from error
     return result

@@ -6,6 +6,7 @@ import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
 from ssefw.cli.options import asked_address, settings
+from ssefw.files import expand_user
 from ssefw.masking import masked
 
 EXAMPLE = (
@@ -58,7 +59,7 @@ def command(
 
     address = asked_address(store) if store else str.__str__(settings().store)
     if "://" not in address:
-        address = str(Path(address).expanduser().absolute())
+        address = str(expand_user(address).absolute())
     given = SiteAnswers(
         scheduler=scheduler,
         store=address,
