@@ -160,17 +160,6 @@ def conductivity_record(fit: Conductivity) -> dict[str, Any]:
 
 
 def _record(estimate: Estimate | None, *, factor: float = 1.0) -> dict[str, Any]:
-    if estimate is None:
-        return {"kind": "undetermined", "value": None, "lower": None, "upper": None, "level": None}
-
-    def times(number: float | None) -> float | None:
-        return None if number is None else number * factor
-
-    return {
-        "kind": estimate.kind,
-        "value": times(estimate.value),
-        "lower": times(estimate.lower),
-        "upper": times(estimate.upper),
-        "level": estimate.level,
-        "reason": estimate.reason,
-    }
+    found = (estimate or Estimate.undetermined("", unit="")).plain()
+    numbers = {key: found[key] for key in ("value", "lower", "upper")}
+    return found | {key: x and x * factor for key, x in numbers.items()}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.renamed import modern
 from ssefw.errors import SsefwError
 from ssefw.files import printable
 from ssefw.masking import MaskingFormatter, masked
@@ -52,8 +53,21 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init-site": ("site.init_site", "Write the files of a cluster: queue, settings, database."),
     "schema": ("site.schema", "Print the JSON schema of campaign files."),
     "config": ("site.config", "Show and check the settings of this site."),
+    "completion": ("site.completion", "Let your shell complete commands and campaigns."),
 }
 """Name to (module in ssefw.cli, one-line help); the help stands here so that it costs no import."""
+
+SECTIONS = {
+    "Campaigns": (
+        "init", "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume",
+        "pause", "cancel", "rerun", "priority",
+    ),
+    "Results": ("results", "report", "store"),
+    "Methods": ("analyze", "bvse", "neb", "converge", "potential"),
+    "Screening": ("screen", "labels", "feedback", "pool"),
+    "Site": ("init-site", "config", "schema", "completion"),
+}  # fmt: skip
+"""How the help orders the commands."""
 
 
 @dataclass(frozen=True)
@@ -93,9 +107,20 @@ class LazyGroup(click.Group):
         ctx: click.Context,
         formatter: click.HelpFormatter,
     ) -> None:
-        """List the commands with their help, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        """List the commands by section with their help, without importing them."""
+        for section, names in SECTIONS.items():
+            with formatter.section(section):
+                formatter.write_dl([(name.ljust(10), COMMANDS[name][1]) for name in names])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete the names of commands without importing them."""
+        from click.shell_completion import CompletionItem
+
+        return [
+            CompletionItem(name, help=text)
+            for name, (_, text) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -153,7 +178,9 @@ class _LogLine(MaskingFormatter):
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; a known error becomes one line and exit code 1, a wrong usage 2."""
-    arguments: list[str] = sys.argv[1:] if args is None else args
+    arguments, notices = modern(sys.argv[1:] if args is None else args)
+    for notice in notices:
+        sys.stderr.write(f"{notice}\n")
     try:
         code: Any = ssefw.main(
             arguments, prog_name="ssefw", standalone_mode=False, obj=Process(is_own=args is None)

@@ -1,6 +1,8 @@
 """How tables and messages look."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -9,7 +11,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from ssefw.documents import Estimate
 
-__all__ = ["console", "errors", "show_estimate"]
+__all__ = ["console", "errors", "show_estimate", "waiting"]
 
 PLAIN_WIDTH = 160
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -40,6 +42,16 @@ def console() -> Console:
 def errors() -> Console:
     """Return the console of stderr, where everything goes that is not a result."""
     return _Verbatim(stderr=True)
+
+
+@contextlib.contextmanager
+def waiting(what: str, *, quiet: bool) -> Iterator[None]:
+    """Say on a terminal what is waited for."""
+    if quiet:
+        yield
+        return
+    with errors().status(Text(what)):
+        yield
 
 
 def show_estimate(estimate: "Estimate | None", *, digits: int = 2) -> str:

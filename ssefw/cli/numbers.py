@@ -27,7 +27,7 @@ from ssefw.units import (
     AskedSpacing,
     AskedStart,
     AskedTemperature,
-    AskedTimeStep,
+    AskedTimeFs,
     AskedTolerance,
     AskedWorkers,
     limits_in,
@@ -55,7 +55,7 @@ __all__ = [
     "SPACING",
     "START",
     "TEMPERATURE",
-    "TIME_STEP",
+    "TIME_FS",
     "TOLERANCE",
     "WORKERS",
     "Number",
@@ -103,6 +103,6 @@ SEED = Number(AskedSeed)
 SPACING = Number(AskedSpacing)
 START = Number(AskedStart)
 TEMPERATURE = Number(AskedTemperature)
-TIME_STEP = Number(AskedTimeStep)
+TIME_FS = Number(AskedTimeFs)
 TOLERANCE = Number(AskedTolerance)
 WORKERS = Number(AskedWorkers)

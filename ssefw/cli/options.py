@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssefw.cli.numbers import WORKERS
 from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
 
@@ -23,17 +24,23 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OUTPUT",
+    "answer",
     "asked_address",
     "changed",
     "configured",
-    "engine_values",
+    "core_count",
+    "dry_run_option",
     "json_option",
     "opened",
     "pick_campaign",
     "print_json",
+    "quiet_option",
+    "set_option",
     "settings",
     "store_option",
+    "values_of",
     "warn_of_missing",
+    "workers_option",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,26 +109,33 @@ def store_option(command: F) -> F:
     )(command)
 
 
-def engine_values(options: tuple[str, ...]) -> dict[str, Any]:
-    """Return settings of an engine that were given as KEY=VALUE, the value as YAML."""
-    from ssefw.errors import ConfigurationError
+def set_option(what: str, example: str) -> Callable[[F], F]:
+    """Add ``--set KEY=VALUE``, for settings of an engine or a system."""
+    return click.option(
+        "--set",
+        "options",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help=f"Setting of the {what}, the value as YAML, such as {example}; may be repeated.",
+    )
+
+
+def values_of(options: tuple[str, ...]) -> dict[str, Any]:
+    """Return settings that were given as KEY=VALUE, the value as YAML."""
     from ssefw.files.yaml_text import load_yaml
 
     values = {}
     for option in options:
         key, equals, value = option.partition("=")
-        if not equals:
-            raise click.UsageError(f"--option wants KEY=VALUE, got {option!r}.")
-        try:
-            values[key], _ = load_yaml(value, name="the value")
-        except ConfigurationError as error:
-            raise click.UsageError(f"The value of --option {option!r} is not YAML.") from error
+        if not equals or not key.strip():
+            raise click.UsageError(f"--set takes KEY=VALUE, got {option!r}")
+        values[key.strip().replace("-", "_")] = load_yaml(value, name=f"--set {key}")[0]
     return values
 
 
 def configured(kind: type[E], name: str, options: tuple[str, ...]) -> E:
     """Return an engine with the settings that were given as KEY=VALUE."""
-    engine = kind(**check_settings(kind, engine_values(options), of=f"The engine {name}"))
+    engine = kind(**check_settings(kind, values_of(options), of=f"The engine {name}"))
     engine.check()
     return engine
 
@@ -129,6 +143,30 @@ def configured(kind: type[E], name: str, options: tuple[str, ...]) -> E:
 def json_option(command: F) -> F:
     """Add ``--json``: one object a line on stdout."""
     return click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")(command)
+
+
+def quiet_option(command: F) -> F:
+    """Add ``--quiet``."""
+    return click.option("-q", "--quiet", is_flag=True, help="No progress display.")(command)
+
+
+def dry_run_option(command: F) -> F:
+    """Add ``--dry-run``."""
+    return click.option(
+        "-n", "--dry-run", is_flag=True, help="Say what would be done; write nothing."
+    )(command)
+
+
+def core_count() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def workers_option(command: F) -> F:
+    """Add ``--workers``; without it, every core has one."""
+    return click.option("--workers", type=WORKERS, help="Processes.  [default: every core]")(
+        command
+    )
 
 
 def settings() -> Settings:
@@ -214,6 +252,14 @@ def pick_campaign(connection: "Connection", campaign: str | None) -> str:
             "Submit one with `ssefw submit FILE`, or name another store with --store."
         )
     raise click.UsageError(f"The store holds several campaigns, name one: {', '.join(known)}")
+
+
+def answer(record: dict[str, Any], text: str, *, as_json: bool) -> None:
+    """Print what was done: a line of JSON for programs, or a sentence."""
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(text)
 
 
 def print_json(record: object) -> None:

@@ -19,7 +19,7 @@ from ssefw.documents.bands import (
     NebPath,
     NebStatus,
 )
-from ssefw.documents.base import Document, Estimate, Provenance
+from ssefw.documents.base import ESTIMATE_SCHEMA, Document, Estimate, Provenance
 from ssefw.documents.campaigns import (
     CampaignRecord,
     ExcludedCandidate,
@@ -59,6 +59,7 @@ from ssefw.documents.runs import (
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
 
 __all__ = [
+    "ESTIMATE_SCHEMA",
     "ArrheniusPoint",
     "Barrier",
     "CampaignRecord",

@@ -135,6 +135,11 @@ class Estimate(Document):
         """Return the statement that the quantity could not be determined, and why."""
         return cls(kind="undetermined", unit=unit, reason=reason)
 
+    def plain(self) -> dict[str, Any]:
+        """Return the one form that programs get; the key that holds it names the unit."""
+        wanted = {"kind", "value", "lower", "upper", "level", "reason"}
+        return self.model_dump(mode="json", include=wanted)
+
     def __str__(self) -> str:
         if self.kind == "value":
             return f"{self.value:.3g} [{self.lower:.3g}, {self.upper:.3g}] {self.unit}".rstrip()
@@ -143,6 +148,28 @@ class Estimate(Document):
         if self.kind == "lower_bound":
             return f"> {self.lower:.3g} {self.unit}".rstrip()
         return "undetermined"
+
+
+NUMBER_OR_NULL = {"type": ["number", "null"]}
+
+ESTIMATE_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "ssefw estimate",
+    "description": "A number with its interval, a bound, or that it is undetermined. The key that "
+    "holds it ends with the unit, for example sigma_s_per_cm.",
+    "type": "object",
+    "properties": {
+        "kind": {"enum": ["value", "upper_bound", "lower_bound", "undetermined"]},
+        "value": NUMBER_OR_NULL,
+        "lower": NUMBER_OR_NULL,
+        "upper": NUMBER_OR_NULL,
+        "level": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "reason": {"type": "string"},
+    },
+    "required": ["kind", "value", "lower", "upper", "level", "reason"],
+    "additionalProperties": False,
+}
+"""The form in which programs get an `Estimate`, by `Estimate.plain`."""
 
 
 class Provenance(Document):

@@ -10,6 +10,7 @@ from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.convergence import CUTOFFS, SPACINGS, converge
 from ssefw.engines.stopping import InterruptionError
 from ssefw.makers.failures import WATCHED, failures_recorded
+from ssefw.makers.replacement import continued_by
 
 __all__ = ["ConvergenceMaker"]
 
@@ -48,4 +49,4 @@ class ConvergenceMaker(Maker):
                     spacings=self.spacings,
                 )
             except InterruptionError:
-                return Response(replace=self.make(structure))
+                return continued_by(self.make(structure))

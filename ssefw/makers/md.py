@@ -149,7 +149,6 @@ class MDMaker(Maker):
         record = {name: getattr(ledger, name) for name in type(ledger).model_fields}
         ledger = Trajectory(**record | {"segments": tuple(segments)})
         ensure_tenure()
-        ensure_tenure()
         store.save(ledger)
         if ledger.is_complete:
             run.clear()

@@ -30,7 +30,7 @@ from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.relax import RelaxMaker
-from ssefw.makers.replacement import replaced_by
+from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import run_folder
 from ssefw.store import ResultStore
 
@@ -62,7 +62,7 @@ class EndMaker(Maker):
                     steps=self.settings.end_steps,
                 )
             except InterruptionError:
-                return Response(replace=self.make(structure, site))
+                return continued_by(self.make(structure, site))
 
 
 @dataclass
@@ -88,7 +88,7 @@ class BandMaker(Maker):
         with failures_recorded():
             band = self._band(structure, hop, settings_hash(self, structure, hop))
             if band.status == "interrupted":
-                return Response(replace=self.alone(structure, hop))
+                return continued_by(self.alone(structure, hop))
             return band
 
     @job(output_schema=NebPath, config=LENIENT)
@@ -134,7 +134,7 @@ class BandMaker(Maker):
                 again = self.make(
                     structure, hop, ends, sites=sites, stands_for=stands_for, bent=bent
                 )
-                return Response(replace=again)
+                return continued_by(again)
             seconds = band.wall_time + (bent.wall_time if bent else 0.0)
             return band.model_copy(update={"wall_time": seconds})
 

@@ -10,6 +10,7 @@ from ssefw.documents import RelaxResult
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
+from ssefw.makers.replacement import continued_by
 from ssefw.makers.site import computed_once, run_folder
 
 __all__ = ["RelaxMaker"]
@@ -60,7 +61,7 @@ class RelaxMaker(Maker):
                     self.key(structure), RelaxResult, lambda: self._relaxed(structure)
                 )
             except InterruptionError:  # the engine kept what it had, and goes on from there
-                return Response(replace=self.make(structure))
+                return continued_by(self.make(structure))
 
     def _relaxed(self, structure: Structure) -> RelaxResult:
         ordered = order_structure(structure)

@@ -132,7 +132,4 @@ def _barrier(barrier: Barrier | None) -> dict[str, Any] | None:
 
 
 def _estimate(estimate: Estimate | None) -> dict[str, Any] | None:
-    if estimate is None:
-        return None
-    wanted = {"kind", "value", "lower", "upper", "level", "reason"}
-    return estimate.model_dump(mode="json", include=wanted)
+    return None if estimate is None else estimate.plain()

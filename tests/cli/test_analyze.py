@@ -45,7 +45,7 @@ def analyze(files, *arguments, temperatures=(900,)):
 
 
 def test_one_run_gives_its_diffusivity_as_json(files):
-    result = analyze(files, "--json", "-")
+    result = analyze(files, "--json")
     record = json.loads(result.stdout)
     found = record["diffusivity_cm2_per_s"]
     assert found["lower"] < WALKS[900].tracer < found["upper"]
@@ -59,10 +59,10 @@ def test_one_run_gives_its_diffusivity_as_json(files):
 def test_several_temperatures_give_an_arrhenius_fit_a_table_and_figures(files, tmp_path):
     result = analyze(
         files,
-        "--figures",
+        "--figure",
         tmp_path / "plots",
         "--density",
-        "--json",
+        "--out",
         tmp_path / "all.json",
         temperatures=(900, 1200),
     )
@@ -93,7 +93,6 @@ def test_one_temperature_for_several_files_makes_them_one_run(files):
             "--stride",
             1,
             "--json",
-            "-",
         ).stdout
     )
     assert len(record["runs"]) == 1
@@ -138,7 +137,7 @@ def test_wrong_use_exits_with_two_and_says_why(arguments, message):
 def test_density_needs_a_folder(files):
     result = analyze(files, "--density")
     assert result.exit_code == 2
-    assert "--figures" in result.output
+    assert "--figure" in result.output
 
 
 def test_a_time_step_in_ps_is_not_taken_for_fs(files):
@@ -159,7 +158,7 @@ def test_a_bound_is_printed_as_one(files):
 
 
 def test_the_numbers_of_pymatgen_stand_beside_ours(files):
-    both = ("--rules", "pymatgen", "--json", "-")
+    both = ("--rules", "pymatgen", "--json")
     record = json.loads(analyze(files, *both, temperatures=WALKS).stdout)
     theirs = {run["temperature_K"]: run for run in record["pymatgen"]["runs"]}
     for temperature, walk in WALKS.items():

@@ -27,9 +27,9 @@ def run(*arguments):
 
 
 def test_json_has_the_three_barriers(cif):
-    record = json.loads(run(cif, "--resolution", "0.4", "--json", "-"))
+    record = json.loads(run(cif, "--resolution", "0.4", "--json"))
     for key in ("barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev"):
-        assert record[key] == pytest.approx(0.253, abs=0.002)
+        assert record[key]["value"] == pytest.approx(0.253, abs=0.002)
     assert record["status"] == "computed"
     assert record["warnings"] == ["oxidation states guessed by bond valence"]
 
@@ -42,7 +42,18 @@ def test_a_table_is_printed_for_people(cif):
 
 def test_figures_grid_and_paths_are_written(cif, tmp_path):
     folder = tmp_path / "out"
-    run(cif, "--resolution", "0.4", "--plot", "--paths", "--grid", "cube", "--folder", folder)
+    run(
+        cif,
+        "--resolution",
+        "0.4",
+        "--figure",
+        folder,
+        "--paths",
+        "--grid",
+        "cube",
+        "--folder",
+        folder,
+    )
     names = {path.name for path in folder.iterdir()}
     assert names == {
         "Li2Te_bvse.svg",
@@ -56,7 +67,7 @@ def test_figures_grid_and_paths_are_written(cif, tmp_path):
 def test_a_batch_lists_what_was_rejected(cif, tmp_path):
     hydride = Structure(Lattice.cubic(4.1), ["Li", "H"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     hydride.to(str(tmp_path / "LiH.cif"))
-    lines = run(tmp_path, "--resolution", "0.5", "--workers", "1", "--json", "-").splitlines()
+    lines = run(tmp_path, "--resolution", "0.5", "--workers", "1", "--json").splitlines()
     records = {record["name"]: record for record in map(json.loads, lines)}
     assert records["Li2Te.cif"]["status"] == "computed"
     assert records["LiH.cif"]["status"] == "rejected"
@@ -65,12 +76,12 @@ def test_a_batch_lists_what_was_rejected(cif, tmp_path):
 
 def test_one_structure_that_cannot_be_computed_is_an_error(cif):
     with pytest.raises(DataError, match="Li2Te has no Na"):
-        run(cif, "--ion", "Na")
+        run(cif, "--specie", "Na")
 
 
 def test_a_mistyped_ion_is_told_at_once(cif):
     with pytest.raises(DataError, match="Cannot read the mobile ion 'lith'"):
-        run(cif, "--ion", "lith")
+        run(cif, "--specie", "lith")
 
 
 def test_barriers_are_kept_in_a_store_once(ssefw, tmp_path, li2o):

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 from tests.engines.conftest import upf
 
 QUICK = ["--specie", "Cu", "--max-length", "2.8", "--min-length", "5", "--images", "3"]
-EMT = ["--option", "calculator=ase.calculators.emt.EMT"]
+EMT = ["--set", "calculator=ase.calculators.emt.EMT"]
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_barriers_and_what_crosses_are_printed_as_json(file):
     assert result.exit_code == 0
     hop, barrier = (json.loads(line) for line in result.stdout.splitlines())
     assert hop["forward"] == pytest.approx(hop["reverse"], abs=0.002)
-    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+    assert barrier["barrier_3d_ev"]["value"] == pytest.approx(hop["forward"], abs=0.002)
 
 
 def test_dry_run_computes_nothing(file, tmp_path):
@@ -38,7 +38,7 @@ def test_dry_run_computes_nothing(file, tmp_path):
 
 
 def test_options_that_the_engine_does_not_know_are_refused(file):
-    result = CliRunner().invoke(command, [file, "--option", "nonsense=1"])
+    result = CliRunner().invoke(command, [file, "--set", "nonsense=1"])
     assert result.exit_code == 1
     assert "no setting 'nonsense'" in str(result.exception)
 
@@ -86,12 +86,12 @@ def test_vasp_relaxes_crystal_ends_and_band(file, tmp_path, monkeypatch):
     monkeypatch.setenv("SSEFW_VASP_CMD", f"{sys.executable} {program}")
     monkeypatch.setenv("SSEFW_POTCAR_DIR", str(tmp_path / "none"))
     arguments = [file, *QUICK, "--engine", "vasp", "--charge", "0"]
-    options = ["--option", "potcar_spec=true", "--option", "incar={NCORE: 2}", "--no-plot"]
+    options = ["--set", "potcar_spec=true", "--set", "incar={NCORE: 2}", "--no-figure"]
     result = CliRunner().invoke(command, [*arguments, *options, "--json"], catch_exceptions=False)
     hop, barrier = (json.loads(line) for line in result.stdout.splitlines())
     assert hop["climbed"]
     assert hop["provenance"]["versions"]["vtst"] == "4.2"
-    assert barrier["barrier_3d"]["value"] == pytest.approx(hop["forward"], abs=0.002)
+    assert barrier["barrier_3d_ev"]["value"] == pytest.approx(hop["forward"], abs=0.002)
 
 
 @pytest.mark.parametrize(

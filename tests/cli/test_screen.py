@@ -86,7 +86,7 @@ def test_a_pool_is_ranked_filtered_and_written(model, tmp_path, lif):
 
 def test_an_evaluation_has_the_four_measures_with_intervals(model, tmp_path):
     file = tmp_path / "result.json"
-    run(screen, "evaluate", model, "--labels", "starter", "--json", file)
+    run(screen, "evaluate", model, "--labels", "starter", "--out", file)
     record = json.loads(file.read_text())
     for name in ("mcc", "auc_pr", "accuracy", "f1"):
         assert record[name]["lower"] <= record[name]["value"] <= record[name]["upper"]
@@ -147,7 +147,7 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
     assert len(found) == 2
     assert drawn.stat().st_size > 1000
     file = tmp_path / "result.json"
-    run(screen, "evaluate", path, "--labels", "starter", "--json", file, "--scatter", scatter)
+    run(screen, "evaluate", path, "--labels", "starter", "--out", file, "--scatter", scatter)
     assert json.loads(file.read_text())["screener"] == "atomsets"
     assert scatter.stat().st_size > 1000
     assert (
@@ -165,11 +165,11 @@ def test_the_atomsets_system_trains_ranks_and_evaluates(tmp_path, lif):
         ("source=magnet", "chgnet, megnet"),
         ("networks=[{width: 3}]", "no setting 'width'"),
         ("networks=[{dropout: a}]", "dropout of a network is a number, got 'a'"),
-        ("networks=abc", "how many different ones"),
-        ("networks=[3]", "how many different ones"),
-        ("runs=abc", "whole number from 1"),
-        ("test_share=2", "between 0 and 1"),
-        ("members=net", "a list of"),
+        ("networks=abc", "networks must be a whole number"),
+        ("networks=[3]", "networks must be a whole number"),
+        ("runs=abc", "runs must be a whole number at least 1"),
+        ("test_share=2", "above 0 and below 1"),
+        ("members=net", "must be a list"),
         ("pretrain=pool.jsonl", "none among the members et, gb"),
         ("{source: megnet", "no setting"),
     ],

@@ -73,7 +73,7 @@ def test_a_pool_is_ranked_and_rows_without_pattern_are_counted(model, folder):
 
 
 def test_an_evaluation_leaves_out_labels_without_structure_and_says_so(model, folder):
-    result = run("evaluate", model, "--labels", folder / "labels.json", "--json", "-")
+    result = run("evaluate", model, "--labels", folder / "labels.json", "--json")
     assert json.loads(result.stdout)["n"] == 30
     assert "1 labels have no structure" in result.stderr
 

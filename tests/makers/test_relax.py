@@ -7,8 +7,10 @@ from maggma.stores import MemoryStore
 
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.stopping import InterruptionError
+from ssefw.errors import EngineError
 from ssefw.makers import RelaxMaker
 from ssefw.makers import relax as relax_module
+from ssefw.makers.replacement import MAX_TURNS
 from ssefw.store import connect
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
@@ -42,6 +44,18 @@ def test_a_relaxation_that_was_stopped_is_replaced_by_its_rest(run, copper, tmp_
     assert found.n_steps == whole.n_steps
     assert len(asked) == whole.n_steps - 4
     assert list((tmp_path / "scratch").glob("runs/*")) == []
+
+
+def test_a_relaxation_that_is_stopped_for_ever_fails_in_the_end(run, copper, monkeypatch):
+    copper.perturb(0.1)
+    job = RelaxMaker(engine=EMT, fmax=0.01).make(copper)
+    monkeypatch.setattr(relax_module, "stop_check", lambda: lambda: "walltime")
+    for turn in range(1, 4):
+        job.index = turn
+        (job,) = run(job).replace.jobs
+    job.index = MAX_TURNS
+    with pytest.raises(EngineError, match=r"relax was stopped 100 times .* give its jobs"):
+        run(job)
 
 
 def test_a_structure_may_be_taken_as_it_is(run, copper):

@@ -76,12 +76,12 @@ def test_exported_frames_need_no_options(ssefw, store, tmp_path):
     assert frames.timestep == pytest.approx(20.0)
     assert frames.set_temperature == 900.0
     assert frames.n_frames == 81
-    bare = json.loads(ssefw("analyze", path, "--json", "-").stdout)
+    bare = json.loads(ssefw("analyze", path, "--json").stdout)
     full = json.loads(
         ssefw("analyze", path, "--temperature", 900, "--timestep", 2, "--stride", 10,
-              "--json", "-").stdout
+              "--json").stdout
     )  # fmt: skip
-    step_only = json.loads(ssefw("analyze", path, "--timestep", 2, "--json", "-").stdout)
+    step_only = json.loads(ssefw("analyze", path, "--timestep", 2, "--json").stdout)
     assert bare["diffusivity_cm2_per_s"] == full["diffusivity_cm2_per_s"]
     assert step_only["diffusivity_cm2_per_s"] == full["diffusivity_cm2_per_s"]
     assert bare["temperature_K"] == 900.0

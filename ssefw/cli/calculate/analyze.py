@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_STEP
+from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_FS
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
     from ssefw.analysis import Frames
@@ -18,7 +20,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 
 @click.command(
     epilog="Example: ssefw analyze 600K/XDATCAR 900K/XDATCAR --temperature 600 --temperature 900 "
-    "--timestep 2 --stride 10 --figures plots"
+    "--timestep 2 --stride 10 --figure plots"
 )
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -32,7 +34,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     help="Temperature of the run: once for all files (segments of one run), or once a file.  "
     "[default: what the files tell]",
 )
-@click.option("--timestep", type=TIME_STEP, help="Time step, if the files do not tell.")
+@click.option("--timestep", type=TIME_FS, help="Time step, if the files do not tell.")
 @click.option("--stride", type=COUNT, help="Time steps between frames, if they do not tell.")
 @click.option("--equilibration", type=START, default=0.0, help="Leave out this much.")
 @click.option("--level", type=LEVEL, default=0.95, help="Confidence level.")
@@ -52,13 +54,13 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 )
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
 @click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option("-o", "--out", type=OUTPUT, help="Write what was found here (.json).")
 @click.option(
-    "--json", "json_to", type=click.Path(path_type=Path, allow_dash=True), help="Write JSON here."
-)
-@click.option(
-    "--figures", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
+    "--figure", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
 )
 @click.option("--density", is_flag=True, help="Also write CHGCAR and cube files of the density.")
+@quiet_option
+@json_option
 def command(
     *,
     files: tuple[Path, ...],
@@ -75,9 +77,11 @@ def command(
     rules: str | None,
     file_format: str | None,
     types: str,
-    json_to: Path | None,
-    figures: Path | None,
+    out: Path | None,
+    figure: Path | None,
     density: bool,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find diffusivity and conductivity, with intervals, from trajectory files.
 
@@ -86,22 +90,20 @@ def command(
     what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
     tell both.
     """
-    from rich.text import Text
-
     from ssefw.analysis import estimate_diffusivity, fit_conductivity
     from ssefw.analysis.readers import read_frames, told_temperatures
     from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
-    from ssefw.cli.console import errors
+    from ssefw.cli.console import waiting
 
-    if density and figures is None:
-        raise click.UsageError("--density writes into the folder of --figures; name one.")
+    if density and figure is None:
+        raise click.UsageError("--density writes into the folder of --figure; name one.")
     found: list[Diffusivity] = []
     by_pymatgen: list[PymatgenNumbers] = []
     kinds = tuple(filter(None, types.split(",")))
     if not temperatures:
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
-        with errors().status(Text(f"Reading {', '.join(str(path) for path in run.paths)}")):
+        with waiting(f"Reading {', '.join(str(path) for path in run.paths)}", quiet=quiet):
             frames = read_frames(
                 run.paths,
                 timestep=timestep,
@@ -121,21 +123,21 @@ def command(
             found.append(result)
             if rules == "pymatgen":
                 by_pymatgen.append(_by_pymatgen(frames, result))
-            if figures is not None:
-                _draw_run(frames, result, figures, is_density_kept=density)
+            if figure is not None:
+                _draw_run(frames, result, figure, is_density_kept=density)
     fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
-    if figures is not None:
+    if figure is not None:
         from ssefw.report.figures.analysis import arrhenius_figure
         from ssefw.report.style import save_figure
 
-        save_figure(arrhenius_figure(fit), figures / "arrhenius")
-    if json_to is not None:
-        record = analysis_record(found, fit) | _pymatgen_record(by_pymatgen, fit)
-        text = json.dumps(record, indent=2)
-        if str(json_to) == "-":
-            click.echo(text)
-            return
-        json_to.write_text(text + "\n")
+        save_figure(arrhenius_figure(fit), figure / "arrhenius")
+    record = analysis_record(found, fit) | _pymatgen_record(by_pymatgen, fit)
+    if out is not None:
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(record, indent=2) + "\n")
+    if as_json:
+        print_json(record)
+        return
     _print(found, fit)
     _print_pymatgen(by_pymatgen, fit)
 

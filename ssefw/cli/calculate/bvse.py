@@ -2,13 +2,20 @@
 
 import contextlib
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import RESOLUTION, WORKERS
+from ssefw.cli.numbers import RESOLUTION
+from ssefw.cli.options import (
+    OUTPUT,
+    core_count,
+    json_option,
+    print_json,
+    quiet_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,9 +24,9 @@ if TYPE_CHECKING:
     from ssefw.documents import Barrier, Candidate, Estimate
 
 
-@click.command(epilog="Example: ssefw bvse Li3ErBr6.cif LGPS.cif --plot")
+@click.command(epilog="Example: ssefw bvse Li3ErBr6.cif LGPS.cif --figure plots")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--ion", default="Li", show_default=True, help="Mobile ion: Li, Na, Mg2+, O2- ...")
+@click.option("--specie", default="Li", show_default=True, help="Mobile ion: Li, Na, Mg2+, O2- ...")
 @click.option(
     "--resolution",
     type=RESOLUTION,
@@ -41,8 +48,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Saddle points, the grid itself, or the rule of the CAVD code.",
 )
-@click.option("--workers", type=WORKERS, help="Processes.  [default: every core]")
-@click.option("--plot", "is_plotted", is_flag=True, help="Draw slice and energy along the path.")
+@workers_option
+@click.option(
+    "--figure",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Draw slice and energy along the path into this folder.",
+)
 @click.option(
     "--grid",
     "grid_format",
@@ -56,29 +67,28 @@ if TYPE_CHECKING:
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Folder of figures, grids and paths.  [default: the current one]",
+    help="Folder of grids and paths.  [default: the current one]",
 )
-@click.option(
-    "--json",
-    "json_to",
-    type=click.Path(path_type=Path, allow_dash=True),
-    help="Write one JSON object a line here, as structures are ready; - is stdout.",
-)
+@click.option("-o", "--out", type=OUTPUT, help="Write one JSON object a line, as they are ready.")
 @click.option("--keep", metavar="ADDRESS", help="Also keep the barriers in this results store.")
+@quiet_option
+@json_option
 def command(
     *,
     files: tuple[Path, ...],
-    ion: str,
+    specie: str,
     resolution: float,
     radii: Any,
     mode: Any,
     workers: int | None,
-    is_plotted: bool,
+    figure: Path | None,
     grid_format: str | None,
     has_paths: bool,
     folder: Path,
-    json_to: Path | None,
+    out: Path | None,
     keep: str | None,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Find the barrier of a mobile ion in 1, 2 and 3 dimensions, in seconds.
 
@@ -90,12 +100,12 @@ def command(
     from ssefw.bvse.ions import parse_ion
     from ssefw.errors import DataError
 
-    parse_ion(ion)  # a mistyped ion is told once, not for every structure
+    parse_ion(specie)  # a mistyped ion is told once, not for every structure
     candidates = [candidate for path in files for candidate in _candidates(path)]
-    cores = os.cpu_count() or 1
+    cores = core_count()
     processes = min(workers or cores, len(candidates))
     settings: dict[str, Any] = {
-        "ion": ion,
+        "ion": specie,
         "resolution": resolution,
         "radii": radii,
         "mode": mode,
@@ -105,46 +115,50 @@ def command(
     items = []
     found = barriers_of_many(named, workers=processes, **settings)
     ids = {candidate.source: candidate.id for candidate in candidates}
-    with _json_lines(json_to) as write, _kept_in(keep) as store:
-        for item in _with_progress(found, len(candidates)):
+    with _json_lines(out, as_json=as_json) as write, _kept_in(keep) as store:
+        for item in _with_progress(found, len(candidates), quiet=quiet):
             items.append(item)
-            write(json.dumps(_record(item)))
+            write(_record(item))
             if item.barrier is not None:
                 store(item.barrier.model_copy(update={"candidate_id": ids[item.name]}))
     places = {candidate.source: place for place, candidate in enumerate(candidates)}
     items.sort(key=lambda item: places[item.name])
     if len(items) == 1 and items[0].barrier is None:
         raise DataError(f"{items[0].name}: {items[0].reason}")
-    if is_plotted or grid_format or has_paths:
-        folder.mkdir(parents=True, exist_ok=True)
+    if figure or grid_format or has_paths:
         computed = {item.name for item in items if item.barrier is not None}
         del settings["mode"]
-        for candidate in candidates:
-            if candidate.source in computed:
-                _write_files(
-                    candidate,
-                    folder / Path(candidate.source).stem,
-                    settings,
-                    is_plotted=is_plotted,
-                    grid_format=grid_format,
-                    has_paths=has_paths,
-                )
-    if json_to is None:
+        for candidate in (one for one in candidates if one.source in computed):
+            _write_files(
+                candidate,
+                folder / Path(candidate.source).stem,
+                settings,
+                figure=figure,
+                grid_format=grid_format,
+                has_paths=has_paths,
+            )
+    if not as_json:
         _print(items)
     if all(item.barrier is None for item in items):
         raise DataError(f"None of {len(items)} structures has a barrier; the reasons are above.")
 
 
 @contextlib.contextmanager
-def _json_lines(path: Path | None) -> "Iterator[Callable[[str], None]]":
-    """Write each line as it comes, so that an interrupted batch keeps what it has."""
+def _json_lines(
+    path: Path | None, *, as_json: bool
+) -> "Iterator[Callable[[dict[str, Any]], None]]":
+    """Write each record as it comes, so that an interrupted batch keeps what it has."""
+    show = print_json if as_json else lambda _: None
     if path is None:
-        yield lambda _: None
-    elif str(path) == "-":
-        yield click.echo
+        yield show
     else:
         with path.open("w", encoding="utf-8", buffering=1) as file:
-            yield lambda line: click.echo(line, file=file)
+
+            def write(record: dict[str, Any]) -> None:
+                show(record)
+                click.echo(json.dumps(record), file=file)
+
+            yield write
 
 
 @contextlib.contextmanager
@@ -177,13 +191,15 @@ def _candidates(path: Path) -> "list[Candidate]":
     return read_pool(path, merge=False).candidates
 
 
-def _with_progress(items: "Iterator[BatchItem]", total: int) -> "Iterator[BatchItem]":
+def _with_progress(
+    items: "Iterator[BatchItem]", total: int, *, quiet: bool
+) -> "Iterator[BatchItem]":
     from rich.progress import track
 
     from ssefw.cli.console import errors
 
     screen = errors()
-    hidden = total == 1 or not screen.is_terminal
+    hidden = quiet or total == 1 or not screen.is_terminal
     yield from track(
         items, "site energies", total=total, console=screen, transient=True, disable=hidden
     )
@@ -194,19 +210,21 @@ def _write_files(
     stem: Path,
     settings: dict[str, Any],
     *,
-    is_plotted: bool,
+    figure: Path | None,
     grid_format: str | None,
     has_paths: bool,
 ) -> None:
     from ssefw.bvse import cell_field, site_energy_landscape
     from ssefw.bvse.outputs import landscape_record, write_cube, write_grd
 
+    for folder in filter(None, (figure, stem.parent)):
+        folder.mkdir(parents=True, exist_ok=True)
     result = site_energy_landscape(candidate.structure, **settings)
-    if is_plotted:
+    if figure is not None:
         from ssefw.report.figures.bvse import barrier_figure
         from ssefw.report.style import save_figure
 
-        save_figure(barrier_figure(result), stem.with_name(f"{stem.name}_bvse"))
+        save_figure(barrier_figure(result), figure / f"{stem.name}_bvse")
     if has_paths:
         text = json.dumps(landscape_record(result))
         stem.with_name(f"{stem.name}_paths.json").write_text(text + "\n")
@@ -229,12 +247,8 @@ def _record(item: "BatchItem") -> dict[str, Any]:
         **record,
         "status": "computed",
         "specie": barrier.specie,
-        **{f"barrier_{name}_ev": estimate.value for name, estimate in estimates.items()},
-        **{
-            f"interval_{name}_ev": [estimate.lower, estimate.upper]
-            for name, estimate in estimates.items()
-        },
-        "method": [estimate.method or estimate.reason for estimate in estimates.values()],
+        **{f"barrier_{name}_ev": estimate.plain() for name, estimate in estimates.items()},
+        "method": [estimate.method for estimate in estimates.values()],
         "warnings": list(barrier.warnings),
         "seconds": round(barrier.wall_time, 3),
     }

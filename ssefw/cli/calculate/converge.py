@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ssefw.cli.numbers import CUTOFF, SPACING, TOLERANCE
-from ssefw.cli.options import configured, json_option, print_json
+from ssefw.cli.options import OUTPUT, configured, json_option, print_json, set_option
 
 
 @click.command(epilog="Example: ssefw converge Li2S.cif --tolerance 1")
@@ -16,11 +16,8 @@ from ssefw.cli.options import configured, json_option, print_json
     "--spacing", "spacings", type=SPACING, multiple=True,
     help="Distance of k-points (1/A); may be repeated.",
 )  # fmt: skip
-@click.option(
-    "--option", "options", multiple=True, metavar="KEY=VALUE",
-    help="A setting of the engine as YAML, for example smearing=0.1.",
-)  # fmt: skip
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw both series here (.svg, .png).")
+@set_option("engine", "smearing=0.1")
+@click.option("--figure", type=OUTPUT, help="Draw both series here (.svg, .png).")
 @json_option
 def command(
     structure: Path,
@@ -29,7 +26,7 @@ def command(
     cutoffs: tuple[float, ...],
     spacings: tuple[float, ...],
     options: tuple[str, ...],
-    plot: Path | None,
+    figure: Path | None,
     as_json: bool,
 ) -> None:
     """Find the coarsest cutoff and k-points with which an energy is converged.
@@ -54,11 +51,11 @@ def command(
         spacings=sorted(spacings, reverse=True) or SPACINGS,
     )
     found = found.model_copy(update={"candidate_id": candidate.id})
-    if plot is not None:
+    if figure is not None:
         from ssefw.report.figures.convergence import convergence_figure
         from ssefw.report.style import save_figure
 
-        for path in save_figure(convergence_figure(found), plot.with_suffix("")):
+        for path in save_figure(convergence_figure(found), figure.with_suffix("")):
             click.echo(f"Wrote {path}", err=True)
     if as_json:
         print_json(found.model_dump(mode="json"))

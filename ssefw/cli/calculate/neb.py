@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import CHARGE, FORCE, HOP, IMAGES, LENGTH
-from ssefw.cli.options import configured, json_option, print_json, settings
+from ssefw.cli.options import (
+    configured,
+    json_option,
+    print_json,
+    quiet_option,
+    set_option,
+    settings,
+    store_option,
+)
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -57,17 +65,20 @@ CROWDED = 8.0
 )  # fmt: skip
 @click.option("--climb/--no-climb", default=True, help="Let the highest image climb.")
 @click.option("--relax/--no-relax", default=True, help="Relax atoms and cell first.")
+@set_option("engine", "kspacing=0.5")
 @click.option(
-    "--option", "options", multiple=True, metavar="KEY=VALUE",
-    help="A setting of the engine as YAML, for example kspacing=0.5.",
+    "--figure", type=click.Path(file_okay=False, path_type=Path),
+    help="Draw each band into this folder.  [default: that of the bands]",
 )  # fmt: skip
-@click.option("--plot/--no-plot", default=True, help="Draw each band, beside its folder.")
+@click.option("--no-figure", is_flag=True, help="Draw no band.")
 @click.option(
     "--vasp-inputs", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Also write inputs of VASP with VTST, from the images found, below this folder.",
 )  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder of the bands.")
+@click.option("-o", "--out", type=click.Path(path_type=Path), help="Folder of the bands.")
+@store_option
 @click.option("-n", "--dry-run", is_flag=True, help="Show hops and cell sizes; compute nothing.")
+@quiet_option
 @json_option
 def command(
     structure: Path,
@@ -82,11 +93,13 @@ def command(
     end_fmax: float,
     options: tuple[str, ...],
     vasp_inputs: Path | None,
-    output: Path | None,
+    out: Path | None,
     choice: "HopChoice",
     path: Any,
     first: str | None,
-    plot: bool,
+    figure: Path | None,
+    no_figure: bool,
+    quiet: bool,
     charge: float,
     climb: bool,
     relax: bool,
@@ -108,7 +121,7 @@ def command(
     crystal = candidate.structure
     engine = _engine(engine_name, options)
     engine.check()
-    folder = output or settings().scratch_folder() / "neb" / candidate.id
+    folder = out or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
     if relax and not dry_run:
         engine.check_band(crystal, n_images=images)
@@ -140,7 +153,7 @@ def command(
     _doubt_small(cell.start)
     engine.charged(how.cell_charge).check_band(cell.start, n_images=images)
     bands = {}
-    watch = BandWatch(stop_check(), folder, _progress)
+    watch = BandWatch(stop_check(), folder, _silence if quiet else _progress)
     for kind, band in hop_barriers(
         engine,
         crystal,
@@ -153,8 +166,8 @@ def command(
         bands[kind] = band
         watch.look()
         click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
-        if plot and band.energies:
-            _draw(band, folder / f"hop-{kind.hop.length:.3f}-{len(bands)}")
+        if band.energies and not no_figure:
+            _draw(band, (figure or folder) / f"hop-{kind.hop.length:.3f}-{len(bands)}")
         if vasp_inputs is not None and band.structures:
             _write_vasp(band, vasp_inputs / f"hop-{kind.hop.length:.3f}-{len(bands)}", how.band)
     try:
@@ -201,6 +214,10 @@ def _doubt_small(cell: "Structure") -> None:
         )
 
 
+def _silence(name: str, latest: "NebIterationRecord") -> None:
+    """Say nothing."""
+
+
 def _progress(name: str, latest: "NebIterationRecord") -> None:
     stage = "climbing" if latest.climbing else "plain"
     click.echo(
@@ -214,6 +231,7 @@ def _draw(band: "NebPath", stem: Path) -> None:
     from ssefw.report.figures.neb import band_figure
     from ssefw.report.style import save_figure
 
+    stem.parent.mkdir(parents=True, exist_ok=True)
     for path in save_figure(band_figure(band), stem):
         click.echo(f"Wrote {path}", err=True)
 
@@ -245,7 +263,16 @@ def _show(bands: "dict[HopClass, NebPath]", barrier: "Barrier | None", *, as_jso
             record = band.model_dump(mode="json", exclude={"structures", "history"})
             print_json({"hop_length": kind.hop.length, "symmetric": kind.symmetric} | record)
         if barrier is not None:
-            print_json(barrier.model_dump(mode="json"))
+            print_json(
+                {
+                    "candidate_id": barrier.candidate_id,
+                    "specie": barrier.specie,
+                    "barrier_1d_ev": barrier.barrier_1d.plain(),
+                    "barrier_2d_ev": barrier.barrier_2d.plain(),
+                    "barrier_3d_ev": barrier.barrier_3d.plain(),
+                    "warnings": list(barrier.warnings),
+                }
+            )
         return
 
     from rich.table import Table

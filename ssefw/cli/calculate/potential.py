@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
-from ssefw.cli.options import OUTPUT, engine_values, json_option, print_json, settings
+from ssefw.cli.options import OUTPUT, answer, json_option, print_json, settings, values_of
 
 if TYPE_CHECKING:
     from ssefw.engines.students import Check, Learned, LearnSettings
@@ -40,7 +40,7 @@ def command() -> None:
     "--folder", type=click.Path(file_okay=False, path_type=Path),
     help="Where the lesson is kept; the same folder goes on.  [default: below the scratch folder]",
 )  # fmt: skip
-@click.option("-o", "--output", type=OUTPUT, help="Also write the potential as GPUMD's nep.txt.")
+@click.option("-o", "--out", type=OUTPUT, help="Also write the potential as GPUMD's nep.txt.")
 @json_option
 def train(
     files: tuple[Path, ...],
@@ -53,7 +53,7 @@ def train(
     seed: int,
     changes: tuple[str, ...],
     folder: Path | None,
-    output: Path | None,
+    out: Path | None,
     as_json: bool,
 ) -> int:
     """Teach a student one compound, one file for each of its arrangements.
@@ -112,8 +112,8 @@ def train(
         settings=how,
     )
     write_card(card)
-    if output is not None:
-        output.write_text(learned.student.nep_txt())
+    if out is not None:
+        out.write_text(learned.student.nep_txt())
     if as_json:
         print_json(card | {"file": str(path)})
     else:
@@ -134,7 +134,7 @@ def _lesson(
             temperatures=ordered,
             explore_temperatures=(1.1 * ordered[0], *ordered[1:]),
         )
-    for key, value in engine_values(changes).items():
+    for key, value in values_of(changes).items():
         name, _, part = key.partition(".")
         target: Any = how.fit if part else how
         known = {field.name: getattr(target, field.name) for field in fields(target)}
@@ -249,14 +249,15 @@ def show(potential: str, *, as_json: bool) -> None:
 
 @command.command("add", epilog="Example: ssefw potential add nep.txt")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-def add(file: Path) -> None:
+@json_option
+def add(file: Path, *, as_json: bool) -> None:
     """Put a potential where campaigns find it: a .nep file of ssefw, or a nep.txt of GPUMD."""
     from ssefw.engines.students import add_potential, read_student
     from ssefw.nep import read_nep
 
     model = read_student(file) if file.suffix == ".nep" else read_nep(file)
     add_potential(model)
-    click.echo(model.digest[:12])
+    answer({"potential": model.digest}, model.digest[:12], as_json=as_json)
     if not model.knows_its_range:
         click.echo(
             "It does not know what it was trained on: dynamics cannot tell when they leave it.",
@@ -266,15 +267,16 @@ def add(file: Path) -> None:
 
 @command.command("export", epilog="Example: ssefw potential export 3f2a91 -o nep.txt")
 @click.argument("potential")
-@click.option(
-    "-o", "--output", type=OUTPUT, required=True, help="nep.txt of GPUMD, or a .nep file."
-)
-def export(potential: str, output: Path) -> None:
+@click.option("-o", "--out", type=OUTPUT, required=True, help="nep.txt of GPUMD, or a .nep file.")
+@json_option
+def export(potential: str, out: Path, *, as_json: bool) -> None:
     """Write a potential as GPUMD's nep.txt, or with its range of training as .nep."""
     from ssefw.engines.students import find_potential, write_student
 
     model = find_potential(potential)
-    if output.suffix == ".nep":
-        write_student(output, model)
+    if out.suffix == ".nep":
+        write_student(out, model)
     else:
-        output.write_text(model.nep_txt())
+        out.write_text(model.nep_txt())
+    if as_json:
+        print_json({"potential": model.digest, "file": str(out)})

@@ -3,8 +3,8 @@
 import click
 
 from ssefw.cli.campaign.held import release_of
-from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
-from ssefw.cli.options import opened, store_option
+from ssefw.cli.campaign.parts import named_part, part_options
+from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
 
 
 @click.command(epilog="Example: ssefw cancel xrdmatch --candidate Li3YCl6 --yes")
@@ -12,8 +12,15 @@ from ssefw.cli.options import opened, store_option
 @store_option
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @dry_run_option
+@json_option
 def command(
-    campaign: str | None, candidates: tuple[str, ...], stage: str, *, yes: bool, dry_run: bool
+    campaign: str | None,
+    candidates: tuple[str, ...],
+    stage: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Give up the jobs that are left of a campaign, of candidates or of a stage.
 
@@ -25,13 +32,20 @@ def command(
     with opened(read_only=dry_run) as connection:
         part = named_part(connection, campaign, candidates, stage)
         count, running = part.count(connection), part.count(connection, "RUNNING")
+        record = {"campaign": part.campaign, "jobs": count, "running": running, "dry_run": dry_run}
         if dry_run:
-            click.echo(f"{count} jobs would be cancelled; {running} of them run.")
+            said = f"{count} jobs would be cancelled; {running} of them run."
+            answer(record, said, as_json=as_json)
             return
         if not yes:
-            click.confirm(f"Cancel {count} jobs of {part.campaign}, {running} running?", abort=True)
+            click.confirm(
+                f"Cancel {count} jobs of {part.campaign}, {running} running?", abort=True, err=True
+            )
         put_on_hold(connection, part, "cancel")
         asked, missed = stop_running(connection, part)
+    if as_json:
+        print_json(record | {"asked_to_stop": asked, "out_of_reach": missed})
+        return
     away = f", {missed} cannot be reached from here" if missed else ""
     click.echo(
         f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}. "

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli import complete
 from ssefw.cli.options import json_option, opened, pick_campaign, print_json, store_option
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ COLORS = {"failed": "red", "running": "green"}
 
 
 @click.command(epilog="Example: ssefw jobs quickstart --failed --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @click.option(
     "--candidate",
     "candidates",

@@ -2,20 +2,21 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli import complete
 from ssefw.cli.numbers import COUNT, INTERVAL
-from ssefw.cli.options import opened, settings, store_option
+from ssefw.cli.options import json_option, opened, print_json, settings, store_option
 
 if TYPE_CHECKING:
-    from ssefw.campaigns.queueing.feed import Round
-    from ssefw.store import Connection
+    from ssefw.campaigns.queueing.feed import Feeder, Round
+    from ssefw.store import Address, Connection
 
 
 @click.command(epilog="Example: ssefw launch xrdmatch --jobs 20")
-@click.argument("campaigns", nargs=-1)
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...", shell_complete=complete.campaigns)
 @store_option
 @click.option("--site", type=click.Path(path_type=Path), help="Folder with the site's queue.yaml.")
 @click.option("--jobs", type=COUNT, help="Most queue jobs.  [default: queue.yaml]")
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--once", is_flag=True, help="Look once and go, for cron.")
 @click.option("--stay", is_flag=True, help="Stay when all is done, for campaigns to come.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the job script; submit nothing.")
+@json_option
 def command(
     campaigns: tuple[str, ...],
     site: Path | None,
@@ -34,6 +36,7 @@ def command(
     once: bool,
     stay: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Submit queue jobs as there is work for them, until all campaigns are done.
 
@@ -45,7 +48,7 @@ def command(
     from ssefw.campaigns.queueing.site import read_site, write_settings
     from ssefw.campaigns.running.watch import campaigns_in, latest_record
     from ssefw.engines.stopping import install_signal_handlers
-    from ssefw.errors import LaunchError, StoreError
+    from ssefw.errors import LaunchError
     from ssefw.store import outages_reported
 
     here = read_site(site)
@@ -82,16 +85,11 @@ def command(
         feeder = Feeder(connection, here, folder, limits, campaigns)
         said = ""
         while not stop.is_set():
-            try:
-                with outages_reported(connection.address):
-                    now = feeder.round()
-            except StoreError as error:
-                line, is_done = f"{error} Trying again.", False
-            else:
-                line = "; ".join(now.notes) if now.is_standby else _line(now)
-                is_done = not (now.left or now.waiting or now.running or now.is_standby)
+            line, told, is_done = _look(feeder, connection.address)
             if line != said:
                 click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
+                if as_json:
+                    print_json(told)
                 said = line
             if once or (is_done and not stay):
                 break
@@ -110,6 +108,20 @@ def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
     for name in campaigns or campaigns_in(connection):
         for item in worth_saying(holds(connection, name), is_done=True):
             click.echo(hold_line(item, latest_record(connection, name)), err=True)
+
+
+def _look(feeder: "Feeder", address: "Address") -> tuple[str, dict[str, Any], bool]:
+    """Return what a round did, for people and for programs, and whether all is done."""
+    from ssefw.errors import StoreError
+    from ssefw.store import outages_reported
+
+    try:
+        with outages_reported(address):
+            now = feeder.round()
+    except StoreError as error:
+        return f"{error} Trying again.", {"error": str(error)}, False
+    line = "; ".join(now.notes) if now.is_standby else _line(now)
+    return line, vars(now), not (now.left or now.waiting or now.running or now.is_standby)
 
 
 def _line(now: "Round") -> str:

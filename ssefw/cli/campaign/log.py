@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import opened, pick_campaign, store_option
 from ssefw.files import printable
 
@@ -23,9 +24,7 @@ FIRST = ("failed", "running", "done")
 @click.option(
     "--file", "name", metavar="NAME", help="This file of the folder.  [default: OUTCAR ...]"
 )
-@click.option(
-    "-n", "--lines", type=click.IntRange(1), default=40, help="So many of its last lines."
-)
+@click.option("--lines", type=COUNT, default=40, help="So many of its last lines.")
 @click.option("-f", "--follow", "is_followed", is_flag=True, help="Go on as it grows.")
 @click.option("--path", "is_path", is_flag=True, help="Print only where the file is.")
 @click.option("--traceback", "is_traceback", is_flag=True, help="Print the error of a failed job.")

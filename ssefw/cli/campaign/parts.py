@@ -5,11 +5,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ssefw.cli.complete import campaigns
+from ssefw.cli.complete import candidates as candidates_of
+
 if TYPE_CHECKING:
     from ssefw.campaigns.steering.control import Part
     from ssefw.store import Connection
 
-__all__ = ["dry_run_option", "named_part", "part_options"]
+__all__ = ["named_part", "part_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,17 +26,13 @@ def part_options(command: F) -> F:
             "candidates",
             multiple=True,
             metavar="CANDIDATE",
+            shell_complete=candidates_of,
             help="Only this candidate: id or its beginning, formula, or name; may be repeated.",
         ),
-        click.argument("campaign", required=False),
+        click.argument("campaign", required=False, shell_complete=campaigns),
     ):
         command = option(command)
     return command
-
-
-def dry_run_option(command: F) -> F:
-    """Add ``--dry-run``."""
-    return click.option("-n", "--dry-run", is_flag=True, help="Say what would be done.")(command)
 
 
 def named_part(

@@ -3,8 +3,8 @@
 import click
 
 from ssefw.cli.campaign.held import release_of
-from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
-from ssefw.cli.options import opened, store_option
+from ssefw.cli.campaign.parts import named_part, part_options
+from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
 
 
 @click.command(epilog="Example: ssefw pause xrdmatch --candidate Li6PS5Cl --now")
@@ -12,8 +12,15 @@ from ssefw.cli.options import opened, store_option
 @store_option
 @click.option("--now", is_flag=True, help="Running jobs too: they store their frames and stop.")
 @dry_run_option
+@json_option
 def command(
-    campaign: str | None, candidates: tuple[str, ...], stage: str, *, now: bool, dry_run: bool
+    campaign: str | None,
+    candidates: tuple[str, ...],
+    stage: str,
+    *,
+    now: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Let no further job of a campaign, of candidates or of a stage start.
 
@@ -25,13 +32,19 @@ def command(
     with opened(read_only=dry_run) as connection:
         part = named_part(connection, campaign, candidates, stage)
         count, running = part.count(connection), part.count(connection, "RUNNING")
+        record = {"campaign": part.campaign, "jobs": count, "running": running, "dry_run": dry_run}
         if dry_run:
-            click.echo(f"{count} jobs would be held; {running} run.")
+            said = f"{count} jobs would be held; {running} run."
+            answer(record, said, as_json=as_json)
             return
         put_on_hold(connection, part, "pause")
         said = f"Held {count} jobs of {part.campaign}; {running} run"
         if now:
             asked, missed = stop_running(connection, part)
+            record |= {"asked_to_stop": asked, "out_of_reach": missed}
             said += f", {asked} workers were asked to stop"
             said += f", {missed} cannot be reached from here" if missed else ""
+    if as_json:
+        print_json(record)
+        return
     click.echo(f"{said}. `{release_of(part.hold('pause'))} --no-work` lets them go on.")

@@ -2,9 +2,9 @@
 
 import click
 
-from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
+from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.numbers import PRIORITY
-from ssefw.cli.options import opened, store_option
+from ssefw.cli.options import dry_run_option, json_option, opened, print_json, store_option
 
 
 @click.command(epilog="Example: ssefw priority xrdmatch --candidate Li6PS5Cl --to 1000")
@@ -12,6 +12,7 @@ from ssefw.cli.options import opened, store_option
 @store_option
 @click.option("--to", "priority", type=PRIORITY, required=True, help="Higher runs earlier.")
 @dry_run_option
+@json_option
 def command(
     campaign: str | None,
     candidates: tuple[str, ...],
@@ -19,6 +20,7 @@ def command(
     priority: int,
     *,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Set the priority of jobs that are not finished, and of those they will bring forth.
 
@@ -28,8 +30,10 @@ def command(
 
     with opened(read_only=dry_run) as connection:
         part = named_part(connection, campaign, candidates, stage)
-        if dry_run:
-            click.echo(f"{part.count(connection)} jobs would get priority {priority}.")
-            return
-        count = set_priority(connection, part, priority)
-    click.echo(f"{count} jobs have priority {priority}.")
+        count = part.count(connection) if dry_run else set_priority(connection, part, priority)
+    if as_json:
+        print_json(
+            {"campaign": part.campaign, "jobs": count, "priority": priority, "dry_run": dry_run}
+        )
+    else:
+        click.echo(f"{count} jobs {'would get' if dry_run else 'have'} priority {priority}.")

@@ -17,6 +17,7 @@ from rich.table import Table
 from ssefw.cli.campaign.failures import failure_lines
 from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
+from ssefw.cli.options import print_json
 from ssefw.errors import LaunchError, SsefwError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def work_to_the_end(
     *,
     workers: int | None,
     quiet: bool,
+    as_json: bool = False,
 ) -> int:
     """Work until no job is left and no batch of a loop is to come; then learn, and report.
 
@@ -83,11 +85,16 @@ def work_to_the_end(
         if code:
             return code
         worked = True
-    return _conclude(connection, record, settings, quiet=quiet)
+    return _conclude(connection, record, settings, quiet=quiet, as_json=as_json)
 
 
 def _conclude(
-    connection: "Connection", record: "CampaignRecord", settings: "Settings", *, quiet: bool
+    connection: "Connection",
+    record: "CampaignRecord",
+    settings: "Settings",
+    *,
+    quiet: bool,
+    as_json: bool,
 ) -> int:
     """Learn from the outcomes where the campaign asks for it, and write the report."""
     from ssefw.campaigns.learning.rerank import rerank
@@ -110,6 +117,17 @@ def _conclude(
         for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
             click.echo(line, err=True)
     click.echo(_summary(now, path), err=True)
+    if as_json:
+        print_json(
+            {
+                "campaign": record.campaign,
+                "state": now.state,
+                "candidates": now.n_candidates,
+                "concluded": now.concluded,
+                "failed_jobs": len(now.failed),
+                "report": str(path),
+            }
+        )
     if now.failed:
         return JOBS_FAILED
     return HELD if now.state == "held" else 0

@@ -4,17 +4,31 @@ from pathlib import Path
 
 import click
 
-from ssefw.cli.options import opened, pick_campaign, settings, store_option
+from ssefw.cli import complete
+from ssefw.cli.options import (
+    OUTPUT,
+    json_option,
+    opened,
+    pick_campaign,
+    print_json,
+    settings,
+    store_option,
+)
 
 
 @click.command(epilog="Example: ssefw report quickstart --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write the page.")
-def command(campaign: str | None, output: Path | None) -> None:
+@click.option("-o", "--out", type=OUTPUT, help="Where to write the page.  [default: in the store]")
+@json_option
+def command(campaign: str | None, out: Path | None, *, as_json: bool) -> None:
     """Write the report of a campaign, finished or not, as one self-contained page."""
     from ssefw.report import write_report
 
     with opened(read_only=True) as connection:
         name = pick_campaign(connection, campaign)
-        click.echo(write_report(connection, name, settings(), output=output))
+        path = write_report(connection, name, settings(), output=out)
+    if as_json:
+        print_json({"campaign": name, "report": str(path)})
+    else:
+        click.echo(path)

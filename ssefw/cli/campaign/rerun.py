@@ -2,8 +2,8 @@
 
 import click
 
-from ssefw.cli.campaign.parts import dry_run_option, named_part, part_options
-from ssefw.cli.options import opened, store_option
+from ssefw.cli.campaign.parts import named_part, part_options
+from ssefw.cli.options import dry_run_option, json_option, opened, print_json, store_option
 from ssefw.files import printable
 
 
@@ -12,6 +12,7 @@ from ssefw.files import printable
 @store_option
 @click.option("--cause", help="Only jobs that failed of this, as `ssefw status` names it.")
 @dry_run_option
+@json_option
 def command(
     campaign: str | None,
     candidates: tuple[str, ...],
@@ -19,6 +20,7 @@ def command(
     cause: str | None,
     *,
     dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Make failed jobs ready again; they go on from the frames they have."""
     from ssefw.campaigns.running.causes import CAUSE_NAMES
@@ -36,6 +38,18 @@ def command(
         names = called(latest_record(connection, part.campaign))
     for job in jobs:
         formula = names.get(job.candidate_id, job.candidate_id)
-        click.echo(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
+        if as_json:
+            print_json(
+                {
+                    "candidate_id": job.candidate_id,
+                    "formula": formula,
+                    "job": job.name,
+                    "cause": job.cause.name,
+                    "message": job.message,
+                    "dry_run": dry_run,
+                }
+            )
+        else:
+            click.echo(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
     verb = "would be" if dry_run else "are"
     click.echo(f"{len(jobs)} jobs {verb} ready to run again.", err=True)

@@ -4,8 +4,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.numbers import WORKERS
-from ssefw.cli.options import opened, pick_campaign, settings, store_option
+from ssefw.cli import complete
+from ssefw.cli.options import (
+    answer,
+    dry_run_option,
+    json_option,
+    opened,
+    pick_campaign,
+    print_json,
+    quiet_option,
+    settings,
+    store_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from ssefw.campaigns.steering.holds import Hold
@@ -13,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: ssefw resume quickstart --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
 @click.option(
     "--candidate",
@@ -24,9 +35,11 @@ if TYPE_CHECKING:
 )
 @click.option("--stage", default="", help="Lift that of this stage only.")
 @click.option("--all", "is_all", is_flag=True, help="Take back all cancellations too.")
-@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
+@workers_option
 @click.option("--no-work", is_flag=True, help="Only let it go on; workers are elsewhere.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+@dry_run_option
+@quiet_option
+@json_option
 def command(
     campaign: str | None,
     candidates: tuple[str, ...],
@@ -35,7 +48,9 @@ def command(
     *,
     is_all: bool,
     no_work: bool,
+    dry_run: bool,
     quiet: bool,
+    as_json: bool,
 ) -> int:
     """Take up a campaign where it stopped, however it stopped, and write its report.
 
@@ -45,7 +60,7 @@ def command(
     """
     from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.budget import lift_budget
-    from ssefw.cli.campaign.held import hold_line, worth_saying
+    from ssefw.cli.campaign.held import hold_line, hold_record, worth_saying
     from ssefw.cli.campaign.progress import work_to_the_end
     from ssefw.engines.stopping import stop_event
 
@@ -54,6 +69,9 @@ def command(
     with opened(stop=stop_event()) as connection:
         name = pick_campaign(connection, campaign)
         record = latest_record(connection, name)
+        if dry_run:
+            _say_holds(connection, name, as_json=as_json)
+            return 0
         lifted = _lift(connection, name, candidates, stage, is_all=is_all)
         lift_budget(connection, record)
         for item in lifted:
@@ -63,9 +81,30 @@ def command(
 
             for item in worth_saying(holds(connection, name), is_done=False):
                 click.echo(f"Still: {hold_line(item, record)}", err=True)
-            click.echo(f"{name} goes on where workers or a launcher run.")
+            said = f"{name} goes on where workers or a launcher run."
+            items = [hold_record(item, record) for item in lifted]
+            answer({"campaign": name, "lifted": items}, said, as_json=as_json)
             return 0
-        return work_to_the_end(connection, name, settings(), workers=workers, quiet=quiet)
+        return work_to_the_end(
+            connection, name, settings(), workers=workers, quiet=quiet, as_json=as_json
+        )
+
+
+def _say_holds(connection: "Connection", campaign: str, *, as_json: bool) -> None:
+    """Say what holds the campaign now, which resuming may lift."""
+    from ssefw.campaigns.running.watch import latest_record
+    from ssefw.campaigns.steering.holds import holds
+    from ssefw.cli.campaign.held import hold_line, hold_record
+
+    record = latest_record(connection, campaign)
+    found = holds(connection, campaign)
+    if as_json:
+        items = [hold_record(item, record) for item in found]
+        print_json({"campaign": campaign, "holds": items, "dry_run": True})
+        return
+    for item in found:
+        click.echo(hold_line(item, record))
+    click.echo(f"{campaign} would go on{'' if found else '; nothing holds it'}.")
 
 
 def _lift(

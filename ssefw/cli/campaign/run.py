@@ -4,8 +4,16 @@ from pathlib import Path
 
 import click
 
-from ssefw.cli.numbers import WORKERS
-from ssefw.cli.options import opened, settings, store_option
+from ssefw.cli.options import (
+    answer,
+    dry_run_option,
+    json_option,
+    opened,
+    quiet_option,
+    settings,
+    store_option,
+    workers_option,
+)
 
 EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 
@@ -13,9 +21,11 @@ EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 @click.command(epilog=EXAMPLE)
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
-@click.option("--workers", type=WORKERS, help="Worker processes.  [default: one for each core]")
-@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
-def command(file: Path, workers: int | None, *, quiet: bool) -> int:
+@workers_option
+@dry_run_option
+@quiet_option
+@json_option
+def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_json: bool) -> int:
     """Plan, submit and work a campaign to its end, then write its report.
 
     It may be interrupted at any moment (Ctrl-C, kill, power): run it again, or `ssefw resume`, and
@@ -35,6 +45,11 @@ def command(file: Path, workers: int | None, *, quiet: bool) -> int:
     plan = make_plan(read_campaign(file))
     if missing := missing_for(plan):
         raise LaunchError(f"{' '.join(missing)} Nothing was submitted.")
+    if dry_run:
+        record = {"campaign": plan.spec.campaign, "candidates": len(plan.candidates)}
+        said = f"{len(plan.candidates)} candidates would be run; `ssefw plan {file}` lists them."
+        answer(record | {"dry_run": True}, said, as_json=as_json)
+        return 0
     with opened(create=True, stop=stop_event()) as connection:
         with submitting(len(plan.candidates), quiet=quiet) as progress:
             done = submit(plan, connection, progress=progress)
@@ -46,5 +61,10 @@ def command(file: Path, workers: int | None, *, quiet: bool) -> int:
                 err=True,
             )
         return work_to_the_end(
-            connection, plan.spec.campaign, settings(), workers=workers, quiet=quiet
+            connection,
+            plan.spec.campaign,
+            settings(),
+            workers=workers,
+            quiet=quiet,
+            as_json=as_json,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli import complete
 from ssefw.cli.campaign.failures import failure_lines, failure_record
 from ssefw.cli.campaign.held import hold_line, hold_record, worth_saying
 from ssefw.cli.numbers import INTERVAL
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
 
 
 @click.command(epilog="Example: ssefw status --watch --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...", shell_complete=complete.campaigns)
 @store_option
 @json_option
 @click.option("-w", "--watch", is_flag=True, help="Look again every few seconds until it is done.")
 @click.option("--interval", type=INTERVAL, default=2.0, help="Seconds between two looks.")
-def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float) -> None:
+def command(campaigns: tuple[str, ...], *, as_json: bool, watch: bool, interval: float) -> None:
     """Show how far campaigns are: stages, runs with their speed, failures."""
     from dataclasses import asdict
 
     from ssefw.cli.campaign.progress import view
     from ssefw.cli.console import console
 
-    for now, fleets in _looks(campaign, watch=watch, interval=interval):
+    for now, fleets in _looks(campaigns, watch=watch, interval=interval):
         if watch and console().is_terminal:
             console().clear()
         for (moment, record), queued in zip(now, fleets, strict=True):
@@ -79,7 +80,7 @@ def command(campaign: str | None, *, as_json: bool, watch: bool, interval: float
 
 
 def _looks(
-    campaign: str | None, *, watch: bool, interval: float
+    campaigns: tuple[str, ...], *, watch: bool, interval: float
 ) -> "Iterator[tuple[list[tuple[Snapshot, CampaignRecord]], list[Fleet]]]":
     """Yield how campaigns are, once or until all are done; a store may go away in between."""
     from ssefw.campaigns.queueing.fleet import fleet
@@ -91,7 +92,7 @@ def _looks(
     while not is_done:
         try:
             with opened(read_only=True) as connection:
-                names = [campaign] if campaign else campaigns_in(connection)
+                names = campaigns or campaigns_in(connection)
                 records = [latest_record(connection, name) for name in names]
                 now = [(snapshot(connection, record, scratch), record) for record in records]
                 fleets = [fleet(connection, name) for name in names]

@@ -5,16 +5,25 @@ from pathlib import Path
 
 import click
 
-from ssefw.cli.options import opened, store_option
+from ssefw.cli.options import (
+    answer,
+    dry_run_option,
+    json_option,
+    opened,
+    print_json,
+    quiet_option,
+    store_option,
+)
 
 
 @click.command(epilog="Example: ssefw submit workflows/quickstart.yaml --dry-run")
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
-@click.option("-n", "--dry-run", is_flag=True, help="Say what would be added; write nothing.")
+@dry_run_option
 @click.option("-y", "--yes", is_flag=True, help="Go on with changed settings without asking.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
-def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
+@quiet_option
+@json_option
+def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool) -> None:
     """Put a campaign on the launch pad; what is there already stays as it is.
 
     If the store holds the campaign with other settings, it says what of it stays and what will be
@@ -31,8 +40,10 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
     warn_of_missing(plan)
     if dry_run:
         if change := changed(plan):
-            click.echo(str(change))
-        click.echo(f"{len(plan.candidates)} candidates would be submitted, less those there.")
+            click.echo(str(change), err=as_json)
+        record = {"campaign": plan.spec.campaign, "candidates": len(plan.candidates)}
+        said = f"{len(plan.candidates)} candidates would be submitted, less those there."
+        answer(record | {"dry_run": True}, said, as_json=as_json)
         return
     with opened(create=True) as connection:
         change = change_of(plan, connection)
@@ -44,6 +55,17 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool) -> None:
                 click.confirm("Go on with the new settings?", abort=True, err=True)
         with submitting(len(plan.candidates), quiet=quiet) as progress:
             done = submit(plan, connection, change=change, progress=progress)
+    if as_json:
+        print_json(
+            {
+                "campaign": plan.spec.campaign,
+                "candidates": len(plan.candidates),
+                "added": done.added,
+                "present": done.present,
+                "dry_run": False,
+            }
+        )
+        return
     click.echo(
         f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
         f"{done.present} there before."

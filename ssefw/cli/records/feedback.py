@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli import complete
 from ssefw.cli.numbers import CONDUCTIVITY
-from ssefw.cli.options import OUTPUT, json_option, opened, pick_campaign, print_json, store_option
+from ssefw.cli.options import (
+    OUTPUT,
+    answer,
+    json_option,
+    opened,
+    pick_campaign,
+    print_json,
+    store_option,
+)
 from ssefw.cli.records.labels_table import print_labels
 
 if TYPE_CHECKING:
@@ -29,7 +38,7 @@ def command() -> None:
 
 
 @command.command("ingest", epilog="Example: ssefw feedback ingest --store demo -o computed.json")
-@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
+@click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...", shell_complete=complete.campaigns)
 @store_option
 @click.option("--outcomes", type=PATH, help="First add outcomes from elsewhere (.jsonl).")
 @click.option("--specie", default="Li", help="Mobile ion.")
@@ -88,7 +97,7 @@ def ingest(
 
 
 @command.command("rerank", epilog="Example: ssefw feedback rerank quickstart --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
 @click.option("--labels", multiple=True, metavar="SET", help="Sets to begin with.  [campaign's]")
 @click.option("--system", help="Screening system.  [campaign's, else composition]")
@@ -137,7 +146,7 @@ def rerank(
 
 
 @command.command("next", epilog="Example: ssefw feedback next closed --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
 @json_option
 def next_(*, campaign: str | None, as_json: bool) -> None:
@@ -165,7 +174,7 @@ def next_(*, campaign: str | None, as_json: bool) -> None:
 
 
 @command.command("history", epilog="Example: ssefw feedback history quickstart --store demo")
-@click.argument("campaign", required=False)
+@click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
 @json_option
 def history(*, campaign: str | None, as_json: bool) -> None:
@@ -204,7 +213,8 @@ def history(*, campaign: str | None, as_json: bool) -> None:
 @click.argument("ranking", metavar="RANKING")
 @click.option("--campaign", help="Campaign of the ranking.  [default: the only one]")
 @store_option
-def check(*, ranking: str, campaign: str | None) -> None:
+@json_option
+def check(*, ranking: str, campaign: str | None, as_json: bool) -> None:
     """Fit the model of a stored ranking again from its labels, and compare the scores.
 
     RANKING is a key of `ssefw feedback history`, or its beginning.
@@ -215,7 +225,9 @@ def check(*, ranking: str, campaign: str | None) -> None:
     with opened(read_only=True) as connection:
         record = latest_record(connection, pick_campaign(connection, campaign))
         found = reproduce(connection, record, ranking)
-    click.echo(f"{found.n_entries} scores made again; the largest difference is {found.largest:g}.")
+    said = f"{found.n_entries} scores made again; the largest difference is {found.largest:g}."
+    told = {"ranking": ranking, "scores": found.n_entries, "largest_difference": found.largest}
+    answer(told, said, as_json=as_json)
 
 
 def print_reranking(record: "Reranking") -> None:

@@ -130,7 +130,8 @@ def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
 @command.command("export", epilog="Example: ssefw labels export labels.json -o labels.csv")
 @click.argument("label_set", metavar="SET")
 @click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write the table (.csv).")
-def export(*, label_set: str, out: Path) -> None:
+@json_option
+def export(*, label_set: str, out: Path, as_json: bool) -> None:
     """Write a set as a plain table, which `ssefw labels import` reads back."""
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.label_tables import write_label_table
@@ -138,6 +139,8 @@ def export(*, label_set: str, out: Path) -> None:
     found = find_label_set(label_set)
     write_label_table(found, out)
     click.echo(f"{len(found.labels)} labels written to {out}", err=True)
+    if as_json:
+        print_json({"file": str(out), "labels": len(found.labels)})
 
 
 @command.command("split", epilog="Example: ssefw labels split labels.json --kind loco -o splits/")

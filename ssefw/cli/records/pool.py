@@ -96,7 +96,7 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
 
 @command.command("order", epilog="Example: ssefw pool order LGPS.cif --number 5 -o cells/")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--number", "-n", default=3, show_default=True, type=COUNT)
+@click.option("--number", default=3, show_default=True, type=COUNT)
 @click.option(
     "--choose",
     type=click.Choice(["lowest", "sampled", "random"]),
@@ -108,10 +108,12 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
     "--min-length", default=10.0, show_default=True, type=LENGTH, help="Between faces, A."
 )
 @click.option("--max-atoms", default=400, show_default=True, type=COUNT)
-@click.option("--ion", default="Li", show_default=True, help="What takes up left-over charge.")
+@click.option(
+    "--specie", "ion", default="Li", show_default=True, help="What takes up left-over charge."
+)
 @click.option("--seed", default=0, show_default=True, type=SEED)
 @click.option(
-    "--output", "-o", type=click.Path(path_type=Path, file_okay=False), help="Folder of the cells."
+    "-o", "--out", type=click.Path(path_type=Path, file_okay=False), help="Folder of the cells."
 )
 @json_option
 def order(  # one argument for each option
@@ -123,7 +125,7 @@ def order(  # one argument for each option
     max_atoms: int,
     ion: str,
     seed: int,
-    output: Path | None,
+    out: Path | None,
     as_json: bool,
 ) -> int:
     """Write ordered cells of disordered crystals as CIF, with a table; exit code 1 if one has none.
@@ -160,9 +162,9 @@ def order(  # one argument for each option
                     click.echo(f"  {ordering.index}: {1000 * ordering.above_lowest:8.2f} meV/atom")
             for warning in orderings.warnings:
                 click.echo(f"{candidate.source}: {warning}", err=True)
-    if output is not None:
-        n_files = write_orderings(found, output)
-        click.echo(f"{n_files} cells and orderings.csv in {output}", err=True)
+    if out is not None:
+        n_files = write_orderings(found, out)
+        click.echo(f"{n_files} cells and orderings.csv in {out}", err=True)
     return int(bool(refused))
 
 

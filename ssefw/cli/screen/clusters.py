@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import CLUSTERS, CONDUCTIVITY, COUNT, SEED, WORKERS
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.numbers import CLUSTERS, CONDUCTIVITY, COUNT, SEED
+from ssefw.cli.options import OUTPUT, core_count, json_option, print_json, workers_option
 from ssefw.cli.screen.inputs import readable_rows
 from ssefw.errors import DataError
 
@@ -25,10 +25,7 @@ STRUCTURES = click.option(
     "--structures", type=PATH, help="Zip or folder of CIFs named by the labels' ids."
 )
 CACHE = click.option("--cache", type=PATH, help="File that keeps descriptors for the next time.")
-HOW_MANY = click.option(
-    "--workers", type=WORKERS, default=1, help="Processes that compute descriptors."
-)
-MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
+SPECIE = click.option("--specie", "mobile", default="Li", help="The ion that moves.")
 
 
 @click.command(
@@ -51,12 +48,12 @@ MOBILE = click.option("--mobile", default="Li", help="The ion that moves.")
     default="grouped",
     help="Whether related materials stay on one side.",
 )
-@click.option("--out", type=OUTPUT, help="Write the table (.csv).")
+@click.option("-o", "--out", type=OUTPUT, help="Write the table (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw W of the best of each descriptor (.svg, .png).")
 @click.option("--seed", type=SEED, default=0, help="Seed of controls and folds.")
-@MOBILE
+@SPECIE
 @CACHE
-@HOW_MANY
+@workers_option
 @json_option
 def descriptors_command(
     *,
@@ -73,7 +70,7 @@ def descriptors_command(
     seed: int,
     mobile: str,
     cache: Path | None,
-    workers: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """Compare representations by W, the spread of conductivities inside clusters.
@@ -98,7 +95,7 @@ def descriptors_command(
         chosen,
         mobile=mobile,
         cache=FeatureCache(cache),
-        workers=workers,
+        workers=workers or core_count(),
     )
     known = [
         (row, material.properties["bvse_barrier_ev"])
@@ -170,12 +167,12 @@ def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, 
 @click.option("--depth", type=COUNT, default=241, help="Number of clusters.")
 @click.option("--high", type=CONDUCTIVITY, default=1e-5, help="S/cm from which a label is high.")
 @click.option("--preset", help="Filters of a paper, for example laskowski2023.")
-@click.option("--out", type=OUTPUT, help="Write the shortlist (.csv).")
+@click.option("-o", "--out", type=OUTPUT, help="Write the shortlist (.csv).")
 @click.option("--pool-out", type=OUTPUT, help="Write the structures as a pool (.jsonl).")
 @click.option("--figure", type=OUTPUT, help="Draw the tree above the labels (.svg, .png).")
-@MOBILE
+@SPECIE
 @CACHE
-@HOW_MANY
+@workers_option
 @json_option
 def shortlist_command(
     *,
@@ -191,7 +188,7 @@ def shortlist_command(
     figure: Path | None,
     mobile: str,
     cache: Path | None,
-    workers: int,
+    workers: int | None,
     as_json: bool,
 ) -> None:
     """List what lies in clusters with conductors, or in the clusters nearest to those.
@@ -213,7 +210,7 @@ def shortlist_command(
         [chosen],
         mobile=mobile,
         cache=FeatureCache(cache),
-        workers=workers,
+        workers=workers or core_count(),
     )[chosen]
     if features.problems:
         click.echo(f"{len(features.problems)} materials have no {chosen}", err=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, SEED
-from ssefw.cli.options import OUTPUT, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
     from ssefw.documents import Evaluation
@@ -18,28 +19,30 @@ __all__ = ["evaluate_command"]
 
 @click.command(
     "evaluate",
-    epilog="Example: ssefw screen evaluate m.model --labels test.csv --json result.json",
+    epilog="Example: ssefw screen evaluate m.model --labels test.csv --out result.json",
 )
 @click.argument("model", type=PATH)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
 @click.option("--pool", type=PATH, help="Labels without a structure take that of their row here.")
-@click.option("--json", "json_file", type=PATH, help="Write the measures as JSON; - is stdout.")
+@click.option("-o", "--out", type=OUTPUT, help="Write the measures (.json).")
 @click.option("--figure", type=OUTPUT, help="Draw precision-recall and reliability (.svg, .png).")
-@click.option("--scatter", type=PATH, help="Draw scores against conductivities (.svg, .png).")
+@click.option("--scatter", type=OUTPUT, help="Draw scores against conductivities (.svg, .png).")
 @click.option("--seed", type=SEED, default=0, help="Seed of the intervals.")
 @click.option("--threshold", type=CONDUCTIVITY, help="S/cm.  [default: the model's]")
+@json_option
 def evaluate_command(
     *,
     model: Path,
     label_set: str,
     structures: Path | None,
     pool: Path | None,
-    json_file: Path | None,
+    out: Path | None,
     figure: Path | None,
     scatter: Path | None,
     seed: int,
     threshold: float | None,
+    as_json: bool,
 ) -> None:
     """Measure a trained model on labels, beside what chance would give.
 
@@ -68,12 +71,9 @@ def evaluate_command(
         )
         record = result.record | {"without_structure": left_out, "coverage": round(share, 4)}
         result = result.model_copy(update={"record": record})
-    if json_file:
-        record = _measures(result)
-        if str(json_file) == "-":
-            print_json(record)
-        else:
-            json_file.write_text(json.dumps(record, indent=1) + "\n")
+    if out:
+        with replacing(out) as draft:
+            draft.write_text(json.dumps(_measures(result), indent=1) + "\n")
     if figure:
         from ssefw.report.figures.evaluation import draw_evaluation
 
@@ -90,7 +90,9 @@ def evaluate_command(
             spread=scores.spread,
             similar=similar_to(data, screener.trained_on["formulas"]),
         )
-    if str(json_file) != "-":
+    if as_json:
+        print_json(_measures(result))
+    else:
         _print_evaluation(result)
         _say_one_sided(result)
 
@@ -113,13 +115,10 @@ def _say_one_sided(result: "Evaluation") -> None:
 
 
 def _measures(result: "Evaluation") -> dict[str, Any]:
-    def line(estimate: Any) -> dict[str, Any]:
-        return {"value": estimate.value, "lower": estimate.lower, "upper": estimate.upper}
-
     record = result.model_dump(mode="json", exclude={"metrics", "controls"})
-    measures = {name: line(value) for name, value in result.metrics.items()}
+    measures = {name: value.plain() for name, value in result.metrics.items()}
     controls = {
-        kind: {name: line(value) for name, value in values.items()}
+        kind: {name: value.plain() for name, value in values.items()}
         for kind, values in result.controls.items()
     }
     return {**measures, **record, "controls": controls}

@@ -1,12 +1,21 @@
 """``ssefw screen``: train a screening system, rank a pool, measure it on other labels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from ssefw.cli.numbers import CONDUCTIVITY, COUNT, COUNT_OR_NONE, SEED, WORKERS
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli import complete
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT, COUNT_OR_NONE, SEED
+from ssefw.cli.options import (
+    OUTPUT,
+    core_count,
+    json_option,
+    print_json,
+    set_option,
+    values_of,
+    workers_option,
+)
 from ssefw.cli.screen.clusters import descriptors_command, shortlist_command
 from ssefw.cli.screen.evaluate import evaluate_command
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
@@ -34,13 +43,18 @@ command.add_command(votes_command)
 @command.command(
     "train", epilog="Example: ssefw screen train --labels starter --out composition.model"
 )
-@click.option("--system", default="composition", help="Screening system; see `screen systems`.")
+@click.option(
+    "--system",
+    default="composition",
+    shell_complete=complete.systems,
+    help="Screening system; see `screen systems`.",
+)
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @STRUCTURES
 @click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
-@click.option("--out", type=OUTPUT, required=True, help="Where to write the model.")
+@click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
-@click.option("--set", "options", multiple=True, metavar="KEY=VALUE", help="Setting of the system.")
+@set_option("system", "n_splits=100")
 @click.option(
     "--tune",
     type=COUNT_OR_NONE,
@@ -48,7 +62,7 @@ command.add_command(votes_command)
     help="Trials of a search of hyper-parameters.",
 )
 @click.option("--seed", type=SEED, default=0, help="Seed of everything random.")
-@click.option("--workers", type=WORKERS, default=1, help="Processes that fit at the same time.")
+@workers_option
 @click.option(
     "--threshold",
     type=CONDUCTIVITY,
@@ -66,7 +80,7 @@ def train(
     options: tuple[str, ...],
     tune: int,
     seed: int,
-    workers: int,
+    workers: int | None,
     threshold: float,
     keep_duplicates: bool,
     as_json: bool,
@@ -83,7 +97,7 @@ def train(
     if not keep_duplicates:
         labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
     data = dataset_of(labels, threshold=threshold)
-    settings = _settings(options) | {"seed": seed, "workers": workers}
+    settings = values_of(options) | {"seed": seed, "workers": workers or core_count()}
     screener = make_screener(system, settings)
     data, left_out = usable_rows(screener, data)
     if left_out:
@@ -172,25 +186,13 @@ def _asked(formula: str | None, structure: Path | None) -> "Material":
 
 
 @command.command("systems", epilog="Example: ssefw screen systems")
-def systems() -> None:
+@json_option
+def systems(*, as_json: bool) -> None:
     """List the screening systems that are installed."""
-    from ssefw.screening.base import screener_names
+    from ssefw.screening.base import screener_class, screener_names
 
     for name in screener_names():
-        click.echo(name)
-
-
-def _settings(options: tuple[str, ...]) -> dict[str, Any]:
-    from ssefw.errors import ConfigurationError
-    from ssefw.files.yaml_text import load_yaml
-
-    result: dict[str, Any] = {}
-    for option in options:
-        key, sign, value = option.partition("=")
-        if not sign:
-            raise click.UsageError(f"--set takes KEY=VALUE, got {option!r}")
-        try:
-            result[key.strip().replace("-", "_")], _ = load_yaml(value, name="the value")
-        except ConfigurationError as error:
-            raise click.UsageError(f"--set {option!r}: the value is no YAML") from error
-    return result
+        if as_json:
+            print_json({"system": name, "needs": screener_class(name).needs})
+        else:
+            click.echo(name)

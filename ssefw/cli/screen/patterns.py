@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     help="Only materials with so many votes.",
 )
 @click.option("--top", type=COUNT, default=21, help="Length of the table and number of panels.")
-@click.option("--out", type=OUTPUT, help="Write the whole table (.csv).")
+@click.option("-o", "--out", type=OUTPUT, help="Write the whole table (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw patterns above their nearest conductor's.")
 @json_option
 def patterns(
@@ -106,7 +106,10 @@ def patterns(
 @click.option("--labels", "label_set", required=True, metavar="SET", help="Labels: file or name.")
 @click.option("--structures", type=PATH, help="Zip or folder of CIFs named by the labels' ids.")
 @click.option("--figure", type=OUTPUT, required=True, help="Confusion and votes (.svg, .png).")
-def votes_command(*, model: Path, label_set: str, structures: Path | None, figure: Path) -> None:
+@json_option
+def votes_command(
+    *, model: Path, label_set: str, structures: Path | None, figure: Path, as_json: bool
+) -> None:
     """Draw how the members of a model vote on labels, and the confusion of their majority."""
     from ssefw.data.dataset import dataset_of
     from ssefw.data.label_sources import find_label_set
@@ -126,7 +129,17 @@ def votes_command(*, model: Path, label_set: str, structures: Path | None, figur
     if scores.problems:
         click.echo(f"{len(scores.problems)} labels cannot be scored and are left out", err=True)
     draw_votes(data.y[good], scores.votes[good], n_votes=scores.n_votes, path=figure)
-    click.echo(f"votes on {len(good)} labels drawn to {figure}")
+    if as_json:
+        for row in good:
+            print_json(
+                {
+                    "formula": data.materials[row].formula,
+                    "superionic": bool(data.y[row]),
+                    "votes": int(scores.votes[row]),
+                    "n_votes": scores.n_votes,
+                }
+            )
+    click.echo(f"votes on {len(good)} labels drawn to {figure}", err=as_json)
 
 
 def _xrdmatch(model: Path) -> "XRDMatchScreener":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli import complete
 from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.screen.inputs import PATH
@@ -23,11 +24,15 @@ __all__ = ["rank_command"]
 )
 @click.argument("pool", type=PATH)
 @click.option("--model", type=PATH, required=True, help="What `screen train` wrote.")
-@click.option("--preset", help="Filters of a paper: kang2022, laskowski2023, mchaffie2025.")
+@click.option(
+    "--preset",
+    shell_complete=complete.presets,
+    help="Filters of a paper: kang2022, laskowski2023, mchaffie2025.",
+)
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
 @click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
-@click.option("--out", type=OUTPUT, help="Write the ranking (.json).")
+@click.option("-o", "--out", type=OUTPUT, help="Write the ranking (.json).")
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
 @click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")

@@ -5,8 +5,7 @@ from pathlib import Path
 import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
-from ssefw.cli.options import asked_address, settings
-from ssefw.files import expand_user
+from ssefw.cli.options import answer, asked_address, json_option, settings
 from ssefw.masking import masked
 
 EXAMPLE = (
@@ -36,6 +35,7 @@ EXAMPLE = (
 @click.option("--offline", is_flag=True, help="Compute nodes reach no database: jobs go as files.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there.")
 @click.option("-n", "--dry-run", is_flag=True, help="Print the files; write nothing.")
+@json_option
 def command(
     *,
     scheduler: str,
@@ -47,6 +47,7 @@ def command(
     offline: bool,
     overwrite: bool,
     dry_run: bool,
+    as_json: bool,
     **answers: str | int | None,
 ) -> None:
     """Write queue.yaml and settings.yaml of a site, and what keeps a launcher running there.
@@ -59,7 +60,7 @@ def command(
 
     address = asked_address(store) if store else str.__str__(settings().store)
     if "://" not in address:
-        address = str(expand_user(address).absolute())
+        address = str(Path(address).expanduser().absolute())
     given = SiteAnswers(
         scheduler=scheduler,
         store=address,
@@ -74,9 +75,10 @@ def command(
     parse_site(files[QUEUE_FILE], folder / QUEUE_FILE)  # before anything is written
     if dry_run:
         for name, text in files.items():
-            click.echo(f"--- {name}\n{masked(text)}")
+            plain = masked(text)
+            answer({"file": name, "text": plain}, f"--- {name}\n{plain}", as_json=as_json)
         return
     for path in write_site(folder, files, overwrite=overwrite):
-        click.echo(f"wrote {path}")
-    if to:
+        answer({"file": str(path)}, f"wrote {path}", as_json=as_json)
+    if to and not as_json:
         click.echo(f"Use them with: export SSEFW_SETTINGS={folder.absolute() / 'settings.yaml'}")

@@ -1,4 +1,4 @@
-"""``ssefw schema``: what a campaign file may hold, for editors."""
+"""``ssefw schema``: what a campaign file may hold, for editors, and what programs get."""
 
 import json
 
@@ -6,12 +6,18 @@ import click
 
 
 @click.command(epilog="Example: ssefw schema > campaign.schema.json")
-def command() -> None:
-    """Print the JSON schema of campaign files.
+@click.argument("of", type=click.Choice(["campaign", "estimate"]), default="campaign")
+def command(of: str) -> None:
+    """Print the JSON schema of campaign files, or of the estimates that --json prints.
 
     An editor with a YAML language server checks and completes a file whose first line is
     `# yaml-language-server: $schema=campaign.schema.json`.
     """
+    if of == "estimate":
+        from ssefw.documents import ESTIMATE_SCHEMA
+
+        click.echo(json.dumps(ESTIMATE_SCHEMA, indent=2))
+        return
     from ssefw.campaigns.file import CampaignSpec
 
     schema = CampaignSpec.model_json_schema()

@@ -133,7 +133,7 @@ COMMANDS = [["neb", "POSCAR", "--engine", "espresso"], ["converge", "POSCAR"]]
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_setting_of_an_engine_is_refused_before_the_work(ssefw, tmp_path, command):
     (tmp_path / "POSCAR").write_text(LIF)
-    done = ssefw(*command, "--option", "kspacing=-1", check=False)
+    done = ssefw(*command, "--set", "kspacing=-1", check=False)
     assert done.returncode == 1
     assert "kspacing must be a number at least 0.01" in done.stderr
 

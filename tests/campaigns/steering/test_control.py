@@ -400,11 +400,11 @@ def test_the_schema_accepts_what_the_campaign_file_accepts(ssefw):
     [
         (("--walltime", "24"), 'walltime: write it as "H:MM:SS"'),
         (("--walltime", "24:00"), 'walltime: write it as "H:MM:SS"'),
-        (("--tasks", "-3"), "tasks_per_node"),
+        (("--tasks", "-3"), "--tasks"),
     ],
 )
 def test_a_site_that_cannot_be_is_not_written(ssefw, tmp_path, options, words):
     done = ssefw("init-site", "slurm", "--to", "site", *options, check=False)
-    assert done.returncode == 1
+    assert done.returncode in {1, 2}
     assert words in done.stderr
     assert not (tmp_path / "site").exists()

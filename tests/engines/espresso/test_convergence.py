@@ -65,7 +65,7 @@ def test_agreement_by_chance_in_between_does_not_count():
 
 def test_the_command_prints_options_to_copy_and_draws(exponential, lif, ssefw, tmp_path):
     lif.to(filename=str(tmp_path / "LiF.cif"))
-    done = ssefw("converge", "LiF.cif", "--plot", "series.png")
+    done = ssefw("converge", "LiF.cif", "--figure", "series.png")
     assert yaml.safe_load(done.stdout)["options"]["ecutwfc"] == 60
     assert (tmp_path / "series.png").stat().st_size > 10_000
     assert (tmp_path / "series.svg").exists()
@@ -74,7 +74,7 @@ def test_the_command_prints_options_to_copy_and_draws(exponential, lif, ssefw, t
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--option", "nonsense=1"], "does not take nonsense"),
+        (["--set", "nonsense=1"], "has no setting 'nonsense'"),
         (["--tolerance", "0"], "--tolerance"),
         (["--cutoff", "30", "--cutoff", "35"], "Go on to finer"),
     ],

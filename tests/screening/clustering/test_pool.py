@@ -377,7 +377,7 @@ def test_a_model_is_trained_on_labels_that_take_their_structure_from_the_pool(fi
     table, record = tmp_path / "more.csv", tmp_path / "e.json"
     table.write_text((files / "labels.csv").read_text() + "9,Li3N,1e-5\n")
     measured = run(
-        *("evaluate", model, "--labels", table, "--pool", files / "pool.jsonl", "--json", record)
+        *("evaluate", model, "--labels", table, "--pool", files / "pool.jsonl", "--out", record)
     )
     assert "1 labels have no structure and are left out: the measures are of 95%" in measured.stderr
     found = json.loads(record.read_text())
