@@ -26,7 +26,8 @@ from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
 from ssefw.engines.migration import MigrationSettings
-from ssefw.errors import DataError, LaunchError
+from ssefw.engines.potentials.names import POTENTIALS
+from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -243,7 +244,13 @@ def _engine(engine: EngineSpec) -> Engine:
         return EspressoEngine(
             **check_settings(EspressoEngine, engine.options, of="The engine espresso")
         )
+    if engine.potential is not None and engine.potential in POTENTIALS:
+        return AseEngine.of(engine.potential, **engine.options)
     if engine.potential is not None:
+        if engine.options:
+            raise ConfigurationError(
+                f"engine.options are not for the student {engine.potential!r}. Remove them."
+            )
         from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
 
         return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
