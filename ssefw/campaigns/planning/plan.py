@@ -23,6 +23,7 @@ from ssefw.data import (
 )
 from ssefw.data.label_sources import find_label_set
 from ssefw.data.orderings import order_crystal
+from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
@@ -235,6 +236,7 @@ def _read(spec: CampaignSpec) -> Pool:
     for inline in spec.pool.structures:
         text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
         try:
+            check_properties(inline.properties, source=inline.name)
             candidate = candidate_from_text(
                 text, name=inline.name, fmt=fmt, reference=inline.reference
             )
