@@ -22,6 +22,7 @@ from ssefw.store import Address, connect
 from ssefw.store.checksum import without_tail
 from ssefw.store.embedded import rescue
 from ssefw.store.embedded.pages import Pages
+from ssefw.store.frames.blobs import FileBlobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.upkeep.checking import check_store
 
@@ -343,6 +344,14 @@ def test_frames_that_are_gone_end_the_ledger(store):
         ledger = trajectories.ledger(RUN)
         assert (ledger.n_steps, ledger.n_frames) == (10, 10)
         assert len(trajectories.positions(ledger)) == 10
+
+
+def test_frames_that_were_stored_while_a_check_ran_are_not_missing(store, monkeypatch):
+    keys = FileBlobs.keys
+    monkeypatch.setattr(
+        FileBlobs, "keys", lambda *args: [key for key in keys(*args) if key != BLOBS[2]]
+    )
+    assert checked(store) == []
 
 
 def old(path):
