@@ -107,7 +107,7 @@ import pathlib, sys, time
 from ssefw.analysis import estimate_diffusivity
 from ssefw.analysis.readers import read_frames
 cpu, wall = time.process_time(), time.perf_counter()
-found = estimate_diffusivity(read_frames(sys.argv[1], timestep=20.0), temperature=900.0)
+found = estimate_diffusivity(read_frames(sys.argv[1], timestep=20.0, stride=1), temperature=900.0)
 status = pathlib.Path("/proc/self/status").read_text()
 peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
 print(time.process_time() - cpu, time.perf_counter() - wall, peak)

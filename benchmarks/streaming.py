@@ -22,7 +22,7 @@ import pathlib, sys, time
 from ssefw.analysis import estimate_diffusivity
 from ssefw.analysis.readers import read_frames
 begin = time.process_time(), time.perf_counter()
-frames = read_frames(sys.argv[1], timestep=20.0)
+frames = read_frames(sys.argv[1], timestep=20.0, stride=1)
 read = time.process_time(), time.perf_counter()
 estimate_diffusivity(frames, temperature=900.0)
 end = time.process_time(), time.perf_counter()

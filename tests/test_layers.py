@@ -41,6 +41,8 @@ HOMES = {
     "torch": {"engines", "screening"},
     # Beside dynamics, its element embeddings and layers are features of a screen.
     "chgnet": {"engines", "screening/atomsets/chgnet.py"},
+    "sevenn": {"engines/potentials/sevennet_convert.py"},
+    "e3nn": {"engines/potentials/sevennet_convert.py"},
     "sklearn": {"screening", "data"},
     "matplotlib": {"report"},
     "plotly": {"report"},

@@ -143,6 +143,13 @@ def test_engines_settings_and_makers_have_the_hashes_they_had(key, part):
     assert settings_hash(part) == key
 
 
+@pytest.mark.parametrize("version", ["0.2.0", None])
+def test_a_newer_release_finds_what_an_older_one_has_computed(version, monkeypatch):
+    monkeypatch.setattr("monty.json._module_version", lambda _: version)  # it asks only once
+    assert ENGINE.as_dict()["@version"] == version
+    assert {key: settings_hash(part) for key, part in KEYS.items()} == {key: key for key in KEYS}
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -20,6 +20,9 @@ from ssefw.units import Temperature, TimeFs, Unit
 
 __all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_hash"]
 
+FIRST_RELEASE = "0.1.0"
+"""What keys of stages hold for the version of ssefw."""
+
 
 class MDSettings(Document):
     """How molecular dynamics is run; everything here changes the numbers.
@@ -100,8 +103,21 @@ def check_elements(symbols: Iterable[str], *, of: str) -> None:
 def settings_hash(*parts: Any) -> str:
     """Return a short hash of settings: plain values, documents or MSONable objects."""
     plain = jsanitize(list(parts), strict=True, enum_values=True)
-    text = json.dumps(plain, sort_keys=True, default=str)
+    text = json.dumps(_of_any_release(plain), sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _of_any_release(plain: Any) -> Any:
+    """Return settings as the first release writes them down, so that a newer one finds its work.
+
+    monty notes the installed version with every object; what changes numbers is a field.
+    """
+    if isinstance(plain, dict):
+        found = {key: _of_any_release(value) for key, value in plain.items()}
+        if str(found.get("@module")).startswith("ssefw.") and "@version" in found:
+            found["@version"] = FIRST_RELEASE
+        return found
+    return [_of_any_release(item) for item in plain] if isinstance(plain, list) else plain
 
 
 @dataclass(frozen=True, kw_only=True)

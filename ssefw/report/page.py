@@ -19,7 +19,7 @@ from ssefw.documents import (
     Outcome,
     Reranking,
 )
-from ssefw.files import replacing
+from ssefw.files import expand_user, replacing
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
@@ -43,7 +43,7 @@ def write_report(
     learned = list(connection.results.find(Reranking, campaign=campaign))
     page = render_report(record, outcomes, now, learned=learned)
     if output is None:
-        base = Path() if settings.store.startswith("mongodb") else Path(settings.store).expanduser()
+        base = Path() if settings.store.startswith("mongodb") else expand_user(settings.store)
         output = base / campaign / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
     with replacing(output) as draft:

@@ -199,3 +199,22 @@ def test_a_log_line_commands_no_terminal():
 
     record = logging.LogRecord("x", logging.WARNING, "", 0, "%s", ("\x1b[31mred",), None)
     assert _LogLine("%(name)s: %(message)s").format(record).endswith("x: \\x1b[31mred")
+
+
+def with_property(edited, value):
+    line = "    - name: copper\n"
+    return edited(line, f"{line}      properties: {{d: {value}}}\n")
+
+
+def test_a_date_among_properties_is_text(ssefw, edited):
+    done = ssefw("submit", with_property(edited, "2026-01-02"), "--store", "st")
+    assert "2" in done.stdout
+
+
+def test_a_set_among_properties_is_refused_with_its_line(ssefw, edited):
+    fails(ssefw("plan", with_property(edited, "!!set {a}"), check=False), "yaml:6", "is no number")
+
+
+def test_a_number_that_no_database_holds_is_listed(ssefw, edited):
+    done = ssefw("plan", with_property(edited, "9" * 25), check=False)
+    assert "more than 63" in done.stdout + done.stderr

@@ -17,10 +17,11 @@ class EngineSpec(Block):
     code
         ``ase``: an ASE calculator, by default the ML potential CHGNet; ``vasp``; ``espresso``.
     potential
-        For ``ase``: a student, by the beginning of its content hash or its ``.nep`` file; see
+        For ``ase``: short name of an ML potential, ``sevennet-l3i5``, ``sevennet-0`` or ``chgnet``;
+        or a student, by the beginning of its content hash or its ``.nep`` file; see
         `ssefw potential list`.
     calculator
-        For ``ase``: import path of the calculator.
+        For ``ase``: import path of another calculator.
     options
         For ``ase``: keyword arguments for the calculator; for ``espresso``: fields of
         `EspressoEngine`.
@@ -55,6 +56,6 @@ class EngineSpec(Block):
         }[self.code]
         if wrong := sorted(others & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")
-        if self.potential is not None and {"calculator", "options"} & self.model_fields_set:
+        if self.potential is not None and self.calculator is not None:
             raise ValueError("'potential' and 'calculator' name two engines; keep one of them")
         return self

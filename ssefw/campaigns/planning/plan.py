@@ -21,11 +21,13 @@ from ssefw.data import (
     read_pool,
 )
 from ssefw.data.label_sources import find_label_set
+from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
 from ssefw.engines.migration import MigrationSettings
-from ssefw.errors import DataError, LaunchError
+from ssefw.engines.potentials.names import POTENTIALS
+from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -202,6 +204,7 @@ def _read(spec: CampaignSpec) -> Pool:
     for inline in spec.pool.structures:
         text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
         try:
+            check_properties(inline.properties, source=inline.name)
             candidate = candidate_from_text(
                 text, name=inline.name, fmt=fmt, reference=inline.reference
             )
@@ -241,7 +244,13 @@ def _engine(engine: EngineSpec) -> Engine:
         return EspressoEngine(
             **check_settings(EspressoEngine, engine.options, of="The engine espresso")
         )
+    if engine.potential is not None and engine.potential in POTENTIALS:
+        return AseEngine.of(engine.potential, **engine.options)
     if engine.potential is not None:
+        if engine.options:
+            raise ConfigurationError(
+                f"engine.options are not for the student {engine.potential!r}. Remove them."
+            )
         from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
 
         return StudentEngine(potential=find_potential(engine.potential, add=True).digest)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ssefw.errors import SsefwError, StoreError
+from ssefw.files import expand_user
 from ssefw.settings import LoadedSettings, Settings
 from ssefw.store import Address, connect
 
@@ -62,7 +63,7 @@ def _store(settings: Settings) -> Check:
             return Check("store", "ok", f"{connection.address} answers, {jobs} jobs on it")
     except StoreError as error:
         if not settings.store.startswith("mongodb") and not Path(settings.store).exists():
-            parent = Path(settings.store).expanduser().absolute().parent
+            parent = expand_user(settings.store).absolute().parent
             if os.access(parent, os.W_OK):
                 return Check("store", "ok", f"{settings.store} will be made on first use")
         return Check("store", "error", str(error))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from ase import Atoms
@@ -21,14 +21,14 @@ from ssefw.engines.ase.neb import AseBand
 from ssefw.engines.ase.relax import relax_atoms
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.potentials.names import POTENTIALS, name_of
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.errors import DataError, EngineError
+from ssefw.errors import ConfigurationError, DataError, EngineError
 
 __all__ = ["DEFAULT_CALCULATOR", "AseEngine"]
 
 DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
-CHGNET_SPEED = 700.0
 
 
 @cache
@@ -63,9 +63,28 @@ class AseEngine(Engine):
     calculator: str = DEFAULT_CALCULATOR
     options: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, potential: str, **options: Any) -> Self:
+        """Return the engine of a potential by its short name, with further options.
+
+        Raises
+        ------
+        ConfigurationError
+            If there is no potential of this name.
+        """
+        if potential not in POTENTIALS:
+            raise ConfigurationError(
+                f"Unknown potential {potential!r}. Known potentials: {', '.join(POTENTIALS)}."
+            )
+        known = POTENTIALS[potential]
+        return cls(calculator=known.calculator, options={**known.options, **options})
+
     @property
     def name(self) -> str:
         """Short name with the model."""
+        known = name_of(self.calculator, self.options)
+        if known is not None and self.calculator != DEFAULT_CALCULATOR:
+            return known
         model = self.options.get("model", "0.3.0" if self.calculator == DEFAULT_CALCULATOR else "")
         short = (
             "chgnet" if self.calculator == DEFAULT_CALCULATOR else self.calculator.split(".")[-1]
@@ -74,8 +93,11 @@ class AseEngine(Engine):
 
     @property
     def nominal_speed(self) -> float | None:
-        """CHGNet on one core of a 2020s server, by benchmarks/fast_chgnet.py."""
-        return CHGNET_SPEED if self.calculator == DEFAULT_CALCULATOR else None
+        """What is known of the potentials that have a short name."""
+        if self.calculator == DEFAULT_CALCULATOR:
+            return POTENTIALS["chgnet"].speed
+        known = name_of(self.calculator, self.options)
+        return POTENTIALS[known].speed if known else None
 
     def check(self) -> None:
         """Import the calculator's class and check the options against it; it is not made.
@@ -88,8 +110,9 @@ class AseEngine(Engine):
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
         names = {"ase", "ssefw", *_distributions_with(self.calculator.partition(".")[0])}
-        if self.calculator == DEFAULT_CALCULATOR:
-            names |= {"chgnet", "torch"}
+        known = "chgnet" if self.calculator == DEFAULT_CALCULATOR else None
+        if known := known or name_of(self.calculator, self.options):
+            names |= set(POTENTIALS[known].packages)
         found = {}
         for name in sorted(names):
             try:

@@ -137,7 +137,8 @@ class PairSearch:
             positions,
             r=BOND_CUTOFF + skin,
             pbc=np.array(pbc, dtype=np.int64),
-            lattice=cell,
+            # A molecule needs no cell, but the search wants one.
+            lattice=cell if np.any(pbc) else np.eye(3),
             tol=1e-8,
         )
         image = np.rint(image).astype(np.int64)

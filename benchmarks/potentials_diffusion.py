@@ -1,0 +1,118 @@
+"""Diffusion with several potentials from one start and cell, each a little further in turn.
+
+    python benchmarks/potentials_diffusion.py FOLDER LGPS.cif Li3ErBr6.cif --temperatures 900 \
+        --length 50 --hours 10
+
+Every structure is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go on
+Every structure is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go
+on when the command is called again, bit by bit; the table is printed from what is there, with
+intervals of 95 %. `--table` prints it without running. Step 2 fs, Nose-Hoover, the first ps left
+out.
+"""
+
+import argparse
+import itertools
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ssefw.analysis.diffusivity import estimate_diffusivity
+from ssefw.analysis.trajectory import Frames
+from ssefw.data import decode_chunk
+from ssefw.engines import MDSettings, RunDirectory
+from ssefw.engines.ase import AseEngine
+from ssefw.errors import SsefwError
+
+FAST = "ssefw.engines.potentials.sevennet.FastSevenNet"
+POTENTIALS = {
+    "sevennet-l3i5": AseEngine(calculator=FAST, options={"model": "l3i5"}),
+    "sevennet-0": AseEngine(calculator=FAST, options={"model": "0"}),
+    "chgnet": AseEngine(calculator="ssefw.engines.chgnet.FastCHGNet"),
+}
+TIMESTEP = 2.0
+SKIPPED = 1.0  # ps at the start
+PIECE = 500  # steps of a turn
+
+
+def run_directory(folder, structure_file, name, temperature):
+    run = f"{structure_file.stem}-{name}-{temperature:g}"
+    return RunDirectory(folder / run, key=run)
+
+
+def advance(engine, structure, run, temperature, until):
+    settings = MDSettings(
+        temperature=temperature, timestep=TIMESTEP, steps_per_frame=5, frames_per_chunk=20, seed=1
+    )
+    began = time.process_time()
+    engine.md(structure, settings, run, until=until)
+    seconds = time.process_time() - began
+    with (run.path / "cpu.jsonl").open("a") as file:
+        file.write(json.dumps({"until": until, "cpu_seconds": seconds}) + "\n")
+
+
+def steps_done(run):
+    last = run.last_chunk()
+    return 0 if last is None else last.last_step
+
+
+def row(structure_file, structure, name, temperature, run):
+    chunks = [decode_chunk(file.read_bytes()) for file in run.chunk_files()]
+    length = chunks[-1].last_step * TIMESTEP / 1000
+    lines = (run.path / "cpu.jsonl").read_text().splitlines()
+    cpu = sum(json.loads(line)["cpu_seconds"] for line in lines)
+    label = f"{structure_file.stem} | {temperature:g} | {name} | {length:.1f}"
+    frames = Frames(
+        positions=np.concatenate([chunk.positions for chunk in chunks]),
+        lattice=chunks[0].cell,
+        species=tuple(site.specie.symbol for site in structure),
+        timestep=5 * TIMESTEP,
+        temperatures=np.concatenate([chunk.temperatures for chunk in chunks]),
+        is_unwrapped=True,
+    )
+    try:
+        found = estimate_diffusivity(frames, temperature=temperature, equilibration=SKIPPED)
+    except SsefwError as error:
+        return f"{label} | - | - | - | {cpu / 3600:.2f} | {error}"
+    value = found.tracer
+    bounds = ["-" if b is None else f"{b:.2e}" for b in (value.value, value.lower, value.upper)]
+    return f"{label} | {bounds[0]} | {bounds[1]} to {bounds[2]} | {found.regime} | {cpu / 3600:.2f}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("structures", type=Path, nargs="+")
+    parser.add_argument("--temperatures", type=float, nargs="+", default=[900.0])
+    parser.add_argument("--length", type=float, default=50.0, help="ps")
+    parser.add_argument("--hours", type=float, default=1.0, help="stop after so many")
+    parser.add_argument("--table", action="store_true")
+    arguments = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    runs = [
+        (file, Structure.from_file(file), name, temperature)
+        for file, temperature, name in itertools.product(
+            arguments.structures, arguments.temperatures, POTENTIALS
+        )
+    ]
+    deadline = time.monotonic() + 3600 * arguments.hours
+    target = round(1000 * arguments.length / TIMESTEP)
+    for until in range(PIECE, target + 1, PIECE):
+        for file, structure, name, temperature in runs:
+            if arguments.table or time.monotonic() > deadline:
+                break
+            run = run_directory(arguments.folder, file, name, temperature)
+            if steps_done(run) < until:
+                advance(POTENTIALS[name], structure, run, temperature, until)
+    print("structure | K | potential | ps | D (cm2/s) | interval | regime | CPU hours")
+    for file, structure, name, temperature in runs:
+        run = run_directory(arguments.folder, file, name, temperature)
+        if steps_done(run):
+            print(row(file, structure, name, temperature, run), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Short names of the potentials that come with ssefw's dependencies."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["POTENTIALS", "Potential", "name_of"]
+
+
+@dataclass(frozen=True)
+class Potential:
+    """What a short name stands for.
+
+    Attributes
+    ----------
+    calculator, options
+        Import path and keyword arguments, as stored records name them. With a checkpoint's hash
+        among the options no other weights are ever taken for these.
+    speed
+        Atom-steps of dynamics a second on one core, by benchmarks/potentials_speed.py.
+    packages
+        Whose versions belong to a result.
+    """
+
+    calculator: str
+    options: Mapping[str, Any]
+    speed: float
+    packages: tuple[str, ...]
+
+
+_SEVENNET = "ssefw.engines.potentials.sevennet.FastSevenNet"
+
+POTENTIALS: Mapping[str, Potential] = MappingProxyType(
+    {
+        "chgnet": Potential("ssefw.engines.chgnet.FastCHGNet", {}, 700.0, ("chgnet", "torch")),
+        "sevennet-0": Potential(
+            _SEVENNET, {"model": "0", "checkpoint": "7052cb42b7b3be42"}, 3500.0, ("sevenn",)
+        ),
+        "sevennet-l3i5": Potential(
+            _SEVENNET, {"model": "l3i5", "checkpoint": "a7ff190d41efe5b8"}, 1500.0, ("sevenn",)
+        ),
+    }
+)
+
+
+def name_of(calculator: str, options: Mapping[str, Any]) -> str | None:
+    """Return the short name of a calculator with the options that make the model, if it has one."""
+    for name, potential in POTENTIALS.items():
+        if calculator == potential.calculator and potential.options.get("model") == options.get(
+            "model"
+        ):
+            return name
+    return None
