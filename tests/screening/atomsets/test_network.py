@@ -253,7 +253,9 @@ def test_the_cyclic_rate_halves_its_height_every_cycle(step, rate):
 def test_settings_that_make_no_network_are_refused():
     with pytest.raises(ConfigurationError, match="no setting 'width'"):
         NetworkConfig.from_settings({"width": 3})
-    with pytest.raises(ConfigurationError, match="layers of a network is at least 1, got 0"):
+    with pytest.raises(
+        ConfigurationError, match=r"layers of a network is at least 1 and below 1e\+06, got 0"
+    ):
         NetworkConfig.from_settings({"layers": 0})
     with pytest.raises(ConfigurationError, match="neurons of a network is a whole number"):
         NetworkConfig.from_settings({"neurons": 32.5})
