@@ -71,7 +71,7 @@ def test_a_lost_job_goes_on_and_a_stopped_campaign_is_resumed(site):
     killed = time.time()
     (loss,) = wait_for(lambda: incidents(store), what="the discovery of the lost run")
     assert loss["time"] - killed < 120
-    assert loss["worker"].startswith("node7+")
+    assert loss["worker"].startswith("node7~")
     assert loss["worker"].endswith(job)
 
     # Running dynamics store what they have and stop, reached by the queue's signal.

@@ -121,7 +121,7 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
         what="the discovery of the lost run",
     )
     assert lost[0]["time"] - killed < 120
-    assert lost[0]["worker"].startswith("node7+")
+    assert lost[0]["worker"].startswith("node7~")
     third = Launcher(folder)
     assert second.wait(400) == 0, second.log.read_text()
     assert third.wait(60) == 0
