@@ -27,6 +27,10 @@ LARGEST_STRUCTURE = 8 * 2**20
 """Bytes; a CIF of 10,000 atoms in P1 has one megabyte."""
 MIN_DISTANCE = 0.5
 """A; the shortest bond there is, H-H, has 0.74."""
+LONGEST_CELL = 10_000.0
+"""A; the longest cells of simulations have a tenth of it."""
+FARTHEST = 1000
+"""Cells; a long run that was not wrapped gets nowhere near."""
 MAX_ATOM_VOLUME = 500.0
 """A^3; the emptiest frameworks have a tenth of it."""
 FULL = 1.05
@@ -176,7 +180,21 @@ def check_structure(structure: Structure, *, source: str) -> None:
             f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
             "in another unit than angstrom?"
         )
+    _check_extent(structure, source)
     _check_distances(structure, source)
+
+
+def _check_extent(structure: Structure, source: str) -> None:
+    """Refuse atoms so far out and cells so thin that a search for neighbors takes all memory."""
+    if np.abs(structure.frac_coords).max() > FARTHEST:
+        raise DataError(f"{source}: has an atom more than {FARTHEST} cells away")
+    faces = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    if faces.min() < MIN_DISTANCE or max(structure.lattice.abc) > LONGEST_CELL:
+        lengths = " ".join(f"{length:.3g}" for length in structure.lattice.abc)
+        raise DataError(
+            f"{source}: its cell has lengths {lengths} A and faces {faces.min():.3g} A apart; "
+            "no crystal has such"
+        )
 
 
 def _check_distances(structure: Structure, source: str) -> None:
