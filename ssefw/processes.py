@@ -5,6 +5,7 @@ answer. Pids count within one boot of one machine, and within a container only t
 says which. A pid that is looked up in another place would say that a live process is dead.
 """
 
+import atexit
 import contextlib
 import hashlib
 import io
@@ -29,8 +30,9 @@ __all__ = [
 
 INTERVAL = 2.0
 """Seconds between two looks."""
-GRACE = 10.0
-"""Seconds in which threads may end after the main thread has."""
+GRACE = 30.0
+"""Seconds in which threads may end after the main thread has; one that writes to a store may take
+some."""
 FIRST_NAMESPACE = 0xEFFFFFFC
 """Inode of the namespace of pids outside of any container, the same on every Linux."""
 
@@ -119,14 +121,16 @@ def end_with_main_thread(*, grace: float = GRACE) -> None:
     Python waits for every thread that was not made a daemon, for good, deaf to signals. One that a
     library has left behind when something went wrong would keep a process that does nothing.
     """
-    thread = threading.Thread(target=_outlast, args=(grace,), name="end", daemon=True)
+    are_gone = threading.Event()
+    atexit.register(are_gone.set)  # Python gets there when all threads have ended
+    thread = threading.Thread(target=_outlast, args=(are_gone, grace), name="end", daemon=True)
     thread.start()
 
 
-def _outlast(grace: float) -> None:
+def _outlast(are_gone: threading.Event, grace: float) -> None:
     threading.main_thread().join()
-    time.sleep(grace)
-    os._exit(1)
+    if not are_gone.wait(grace):
+        os._exit(1)
 
 
 def drop_what_cannot_be_written() -> None:

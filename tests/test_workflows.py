@@ -26,7 +26,8 @@ def test_a_campaign_file_becomes_workflows(path):
     plan = make_plan(spec)
     for candidate, flow in plan.flows():
         workflow = flow_to_workflow(flow)
-        assert len(workflow.fws) >= 2
+        # A disordered crystal is ordered first, and its graph grows from there.
+        assert len(workflow.fws) >= (2 if candidate.structure.is_ordered else 1)
         specs = [firework.spec for firework in workflow.fws]
         assert {spec["candidate"] for spec in specs} == {candidate.id}
         assert {spec["_category"] for spec in specs} <= {"light", "heavy"}

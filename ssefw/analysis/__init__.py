@@ -1,5 +1,6 @@
 """From the frames of a trajectory to diffusivity and conductivity: arrays in, numbers out."""
 
+from ssefw.analysis.arrangements import pool_conductivities
 from ssefw.analysis.arrhenius import (
     conductivity_per_diffusivity,
     fit_conductivity,
@@ -34,6 +35,7 @@ __all__ = [
     "join_frames",
     "mean_squared_displacement",
     "msd_tensor",
+    "pool_conductivities",
     "predict_conductivity",
     "radial_distribution",
     "slice_frames",

@@ -37,7 +37,7 @@ from ssefw.documents.materials import (
     LabelKind,
     LabelSet,
 )
-from ssefw.documents.orderings import Ordering, Orderings, OrderingSettings
+from ssefw.documents.orderings import Arrangement, Ordering, Orderings, OrderingSettings
 from ssefw.documents.rankings import (
     CascadeStep,
     Evaluation,
@@ -60,6 +60,7 @@ from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
 
 __all__ = [
     "ESTIMATE_SCHEMA",
+    "Arrangement",
     "ArrheniusPoint",
     "Barrier",
     "CampaignRecord",

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from ssefw.documents.bands import Barrier
 from ssefw.documents.base import Document, Estimate, Provenance
+from ssefw.documents.orderings import Arrangement
 from ssefw.documents.rankings import Gate
 from ssefw.documents.runs import Cost, Failure, RelaxResult
 from ssefw.documents.transport import Conductivity, Diffusivity
@@ -26,6 +27,11 @@ class Outcome(Document):
         Only the first two may become labels: neither a rejection nor a failure is a negative.
     barrier
         From NEB, where the campaign asks for it.
+    arrangements
+        Of a disordered crystal: its ordered cells, each with its own value; none for an ordered
+        crystal.
+    arrangement_spread
+        Standard deviation of log10 of the conductivity between them.
     """
 
     candidate_id: str
@@ -40,6 +46,8 @@ class Outcome(Document):
     failures: tuple[Failure, ...] = ()
     relaxed: RelaxResult | None = None
     trajectory_keys: tuple[str, ...] = ()
+    arrangements: tuple[Arrangement, ...] = ()
+    arrangement_spread: Estimate | None = None
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ssefw.documents.base import Document, Structure
+from ssefw.documents.runs import RelaxResult
+from ssefw.documents.transport import Conductivity, Diffusivity
 from ssefw.units import EnergyPerAtom, Fraction, Length, Pure, Temperature, Unit
 
 Charge = Annotated[float, Unit("e")]
@@ -102,3 +104,25 @@ class Orderings(Document):
     n_distinct: int | None = None
     orderings: tuple[Ordering, ...]
     warnings: tuple[str, ...] = ()
+
+
+class Arrangement(Document):
+    """What one ordered cell of a disordered crystal gave in a campaign.
+
+    Attributes
+    ----------
+    reason
+        Why it has no dynamics, or no conductivity.
+    above_lowest
+        Relaxed energy above the lowest of the arrangements that were relaxed.
+    conductivity
+        Of this arrangement alone, with the error of its runs.
+    """
+
+    ordering: Ordering
+    reason: str = ""
+    relaxed: RelaxResult | None = None
+    above_lowest: EnergyPerAtom | None = None
+    conductivity: Conductivity | None = None
+    diffusivities: tuple[Diffusivity, ...] = ()
+    trajectory_keys: tuple[str, ...] = ()

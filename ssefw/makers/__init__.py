@@ -3,6 +3,7 @@
 from ssefw.makers.adaptive import AdaptivePolicy
 from ssefw.makers.candidate import BarrierMaker, CandidateMaker
 from ssefw.makers.diffusivity import DiffusivityMaker
+from ssefw.makers.disordered import DisorderedMaker
 from ssefw.makers.ladder import LadderMaker, Triage
 from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
@@ -15,6 +16,7 @@ __all__ = [
     "BarrierMaker",
     "CandidateMaker",
     "DiffusivityMaker",
+    "DisorderedMaker",
     "EndMaker",
     "LadderMaker",
     "LengthPolicy",

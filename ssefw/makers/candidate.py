@@ -88,7 +88,7 @@ class CandidateMaker(Maker):
     ) -> Outcome | Response[Outcome]:
         """Go on when the barrier is low enough, or when it could not be calculated."""
         with failures_recorded():
-            gates = [self._gate(barrier)]
+            gates = [self.gate(barrier)]
             if failed(gates):
                 return self._conclude(candidate, gates=gates)
             *first, last = self._study(candidate, gates=gates)
@@ -135,7 +135,8 @@ class CandidateMaker(Maker):
                 [], self.ladder.make(relaxed, candidate=candidate, gates=list(gates))
             )
 
-    def _gate(self, barrier: Barrier | None) -> Gate:
+    def gate(self, barrier: Barrier | None) -> Gate:
+        """Return the gate of the precheck; a barrier that is not known passes."""
         if self.bvse is None or barrier is None:
             return Gate(
                 name="bvse",

@@ -21,7 +21,7 @@ from ssefw.documents import (
 )
 from ssefw.engines import MDSettings
 from ssefw.errors import DataError
-from ssefw.makers.adaptive import AdaptivePolicy
+from ssefw.makers.adaptive import AdaptivePolicy, Choice
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
@@ -34,7 +34,7 @@ from ssefw.makers.site import trajectories as trajectory_store
 from ssefw.settings import load_settings
 from ssefw.units import Pure, Temperature, TimePs
 
-__all__ = ["LadderMaker", "Triage"]
+__all__ = ["LadderMaker", "Triage", "as_stored", "longest"]
 
 T = TypeVar("T")
 
@@ -115,7 +115,7 @@ class LadderMaker(Maker):
                 return self._conclude(candidate, gates=gates, relaxed=relaxed)
             if self.triage is None:
                 return self._climb(supercell, candidate, gates, relaxed, self.temperatures)
-            rung = self._rung(
+            rung = self.rung(
                 supercell,
                 candidate,
                 temperature=self.triage.temperature,
@@ -186,8 +186,8 @@ class LadderMaker(Maker):
                 candidate,
                 gates=gates,
                 relaxed=relaxed,
-                diffusivities=_longest(diffusivities),
-                trajectories=_as_stored(trajectories),
+                diffusivities=longest(diffusivities),
+                trajectories=as_stored(trajectories),
             )
 
     @job(output_schema=Outcome, config=LENIENT)
@@ -213,8 +213,8 @@ class LadderMaker(Maker):
                 gates,
                 relaxed,
                 tried=tried,
-                diffusivities=_longest(diffusivities),
-                trajectories=_as_stored(trajectories),
+                diffusivities=longest(diffusivities),
+                trajectories=as_stored(trajectories),
             )
 
     def supercell(self, structure: Structure) -> Structure:
@@ -253,7 +253,7 @@ class LadderMaker(Maker):
                 trajectories=trajectories,
             )
         rungs = [
-            self._rung(supercell, candidate, temperature=temperature, length=self.length)
+            self.rung(supercell, candidate, temperature=temperature, length=self.length)
             for temperature in sorted(temperatures, reverse=True)
         ]
         end = self.conclude(
@@ -264,6 +264,30 @@ class LadderMaker(Maker):
             trajectories=[*trajectories, *(md.output for md, _ in rungs)],
         )
         return replaced_by([part for rung in rungs for part in rung], end)
+
+    def choice(
+        self,
+        *,
+        tried: Sequence[float],
+        diffusivities: Sequence[Diffusivity],
+        trajectories: Sequence[Trajectory],
+    ) -> Choice:
+        """Return which temperatures (K) the adaptive policy would run next, and why."""
+        assert self.adaptive is not None
+        done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}
+        hours = core_hours(trajectories, threads=load_settings().settings.threads)
+        return self.adaptive.choose(
+            diffusivities,
+            temperatures=self.temperatures,
+            tried=tried,
+            temperature=self.conductivity_temperature,
+            length=self.length,
+            skipped=self.equilibration,
+            length_policy=self.policy,
+            done=done,
+            hours_per_ps=hours / sum(done.values()) if done else 0.0,
+            hours=hours,
+        )
 
     def _choose(
         self,
@@ -276,21 +300,7 @@ class LadderMaker(Maker):
         diffusivities: Sequence[Diffusivity] = (),
         trajectories: Sequence[Trajectory] = (),
     ) -> Outcome | Response[Outcome]:
-        assert self.adaptive is not None
-        done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}
-        hours = core_hours(trajectories, threads=load_settings().settings.threads)
-        choice = self.adaptive.choose(
-            diffusivities,
-            temperatures=self.temperatures,
-            tried=tried,
-            temperature=self.conductivity_temperature,
-            length=self.length,
-            skipped=self.equilibration,
-            length_policy=self.policy,
-            done=done,
-            hours_per_ps=hours / sum(done.values()) if done else 0.0,
-            hours=hours,
-        )
+        choice = self.choice(tried=tried, diffusivities=diffusivities, trajectories=trajectories)
         gates = [
             *gates,
             Gate(
@@ -310,7 +320,7 @@ class LadderMaker(Maker):
                 trajectories=trajectories,
             )
         rungs = [
-            self._rung(supercell, candidate, temperature=temperature, length=self.length)
+            self.rung(supercell, candidate, temperature=temperature, length=self.length)
             for temperature in choice.temperatures
         ]
         after = self.choose(
@@ -324,11 +334,28 @@ class LadderMaker(Maker):
         )
         return replaced_by([part for rung in rungs for part in rung], after)
 
-    def _rung(
-        self, supercell: Structure, candidate: Candidate, *, temperature: float, length: float
+    def rung(
+        self,
+        supercell: Structure,
+        candidate: Candidate,
+        *,
+        temperature: float,
+        length: float,
+        suffix: str = "",
     ) -> list[Job]:
+        """Return the jobs of one temperature: dynamics, and what they say.
+
+        Parameters
+        ----------
+        temperature
+            In K.
+        length
+            In ps.
+        suffix
+            Of the names of the jobs.
+        """
         settings = self.settings_at(temperature, candidate=candidate)
-        label = f"{temperature:g} K"
+        label = f"{temperature:g} K{suffix}"
         maker = replace(self.md, settings=settings, name=f"md {label}")
         md = maker.make(
             supercell,
@@ -374,7 +401,7 @@ def _present(items: Sequence[T | None]) -> list[T]:
     return [item for item in items if item is not None]
 
 
-def _as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
+def as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
     """Return each trajectory once, as long as it is now.
 
     A policy may have continued a run, and a rung that of the triage.
@@ -384,7 +411,7 @@ def _as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
     return list(found.values())
 
 
-def _longest(diffusivities: Sequence[Diffusivity | None]) -> list[Diffusivity]:
+def longest(diffusivities: Sequence[Diffusivity | None]) -> list[Diffusivity]:
     """Return the diffusivity of each trajectory when it was longest."""
     ordered = sorted(_present(diffusivities), key=lambda found: found.duration)
     return list({found.trajectory_key: found for found in ordered}.values())

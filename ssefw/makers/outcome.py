@@ -43,6 +43,7 @@ def conclude_candidate(
     barrier: Barrier | None = None,
     goal: Literal["conductivity", "barrier"] = "conductivity",
     threads: int = 1,
+    conductivity: Conductivity | None = None,
 ) -> Outcome:
     """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
 
@@ -52,9 +53,12 @@ def conclude_candidate(
         From NEB.
     goal
         What the campaign asks for; a barrier answers the question only where it is the goal.
+    conductivity
+        In the place of a fit to `diffusivities`, where these are not of one cell.
     """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
-    conductivity = fit_conductivity(found, temperature=temperature) if found else None
+    if conductivity is None and found:
+        conductivity = fit_conductivity(found, temperature=temperature)
     if goal == "barrier":
         status, reason = _judge_barrier(barrier, gates, failures)
     else:

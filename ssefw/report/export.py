@@ -18,12 +18,21 @@ __all__ = ["write_chosen", "write_runs", "write_structures"]
 
 
 def write_structures(outcomes: Iterable[Outcome], folder: Path) -> list[Path]:
-    """Write the relaxed structure of each outcome as a CIF; those without one are left out."""
+    """Write the relaxed structure of each outcome as a CIF; those without one are left out.
+
+    Of a disordered crystal each arrangement is written, relaxed or else as it was ordered.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for outcome in outcomes:
-        if outcome.relaxed is not None:
-            path = folder / f"{outcome.formula}-{outcome.candidate_id}.cif".replace("/", "-")
+        stem = f"{outcome.formula}-{outcome.candidate_id}".replace("/", "-")
+        for item in outcome.arrangements:
+            cell = item.relaxed.structure if item.relaxed else item.ordering.structure
+            path = folder / f"{stem}-{item.ordering.index}.cif"
+            cell.to(filename=str(path), fmt="cif")
+            written.append(path)
+        if outcome.relaxed is not None and not outcome.arrangements:
+            path = folder / f"{stem}.cif"
             outcome.relaxed.structure.to(filename=str(path), fmt="cif")
             written.append(path)
     return written

@@ -21,6 +21,7 @@ from ssefw.documents import (
 )
 from ssefw.files import expand_user, replacing
 from ssefw.report.feedback import feedback_section
+from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.methods import methods_of
@@ -116,6 +117,7 @@ class _Section:
     msd: str
     arrhenius: str
     bands: str
+    spread: str
 
     @classmethod
     def of(cls, outcome: Outcome, planned: Any) -> "_Section":
@@ -128,6 +130,7 @@ class _Section:
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
             arrhenius=arrhenius_svg(outcome.conductivity) if outcome.conductivity else "",
             bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
+            spread=arrangements_svg(outcome) if outcome.arrangements else "",
         )
 
 

@@ -74,6 +74,19 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             }
             for point in outcome.diffusivities
         ],
+        "arrangements": [
+            {
+                "index": item.ordering.index,
+                "above_lowest_ev_per_atom": item.above_lowest,
+                "electrostatic_above_lowest_ev_per_atom": item.ordering.above_lowest,
+                "sigma_s_per_cm": _estimate(
+                    item.conductivity.conductivity if item.conductivity else None
+                ),
+                "reason": item.reason,
+            }
+            for item in outcome.arrangements
+        ],
+        "arrangement_spread_decades": _estimate(outcome.arrangement_spread),
         "gates": [gate.model_dump(mode="json") for gate in outcome.gates],
         "failures": [failure.model_dump(mode="json") for failure in outcome.failures],
         "warnings": list(conductivity.warnings) if conductivity else [],

@@ -20,6 +20,7 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
         yield _entry("warning", warning)
     yield from _origin(story)
     yield from _block("gates", (_gate(gate) for gate in story["gates"]))
+    yield from _block("arrangements", (_arrangement(a) for a in story.get("arrangements", ())))
     if relaxed := story["relaxation"]:
         state = "converged" if relaxed["converged"] else "not converged"
         yield _entry(
@@ -49,6 +50,17 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
         for place in story["rankings"]
     )
     yield from _block("rankings", iter(dict.fromkeys(places)))
+
+
+def _arrangement(item: dict[str, Any]) -> str:
+    above = item["above_lowest_ev_per_atom"]
+    sigma = item["sigma_s_per_cm"]
+    told = [
+        "not relaxed" if above is None else f"{1000 * above:.2f} meV/atom above the lowest",
+        f"sigma {_estimate(sigma, 'S/cm')}" if sigma else "",
+        item["reason"],
+    ]
+    return f"{item['index']}: {', '.join(filter(None, told))}"
 
 
 def _origin(story: dict[str, Any]) -> Iterator[str]:

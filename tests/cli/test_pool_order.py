@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from ssefw.cli import main, ssefw
@@ -65,7 +66,9 @@ def test_check_says_how_each_would_be_ordered_or_why_not(tmp_path):
 def test_order_goes_on_after_a_refusal_and_exits_with_one(tmp_path, capsys):
     (tmp_path / "bad.cif").write_text(HALF_EMPTY)
     words = ["pool", "order", str(tmp_path / "bad.cif"), str(CRYSTALS / "LATP.cif"), "-n", "1"]
-    assert main(words) == 1
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 1
     told = capsys.readouterr()
     assert "bad.cif: LiO2 cannot be ordered" in told.err
     assert "LATP.cif" in told.out

@@ -12,6 +12,7 @@ from ssefw.campaigns.file.engine import EngineSpec
 from ssefw.campaigns.file.feedback import FeedbackSpec
 from ssefw.campaigns.file.gates import BvseSpec, RelaxSpec
 from ssefw.campaigns.file.neb import NebSpec
+from ssefw.campaigns.file.orderings import OrderingsSpec
 from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec
 from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
 
@@ -40,6 +41,7 @@ class CampaignSpec(Block):
     bvse: BvseSpec | None = None
     relax: RelaxSpec = RelaxSpec()
     supercell: SupercellSpec = SupercellSpec()
+    orderings: OrderingsSpec = OrderingsSpec()
     neb: NebSpec | None = None
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()

@@ -95,25 +95,42 @@ def _ratio(engine: Engine, ledger: Trajectory) -> float | None:
     return seconds / steps / (predicted or composition.num_atoms)
 
 
-def estimate(maker: CandidateMaker, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
+def estimate(
+    maker: CandidateMaker,
+    candidate: Candidate,
+    *,
+    pace: Pace | None = None,
+    n_atoms: int | None = None,
+    replicas: int = 1,
+) -> Estimated:
     """Return the size and cost of a candidate: relaxation, dynamics with the triage, and bands.
 
     Parameters
     ----------
     pace
         Of the dynamics, where runs of the engine have been seen.
+    n_atoms
+        Atoms in the cells of a disordered candidate, which are relaxed and simulated as they are.
+    replicas
+        How many such cells there are.
     """
     structure, ladder, bands = candidate.structure, maker.ladder, maker.neb
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
-    repeats = math.prod(supercell_size(structure, min_length=length))
-    n_atoms = round(structure.composition.num_atoms * repeats)
+    repeats, relaxed = float(math.prod(supercell_size(structure, min_length=length))), 1.0
+    if n_atoms is None:
+        n_atoms = round(structure.composition.num_atoms * repeats)
+    else:
+        repeats = relaxed = n_atoms / structure.composition.num_atoms
+        bands = None
     is_same = ladder is not None and ladder.md.engine == maker.relax.engine
-    parts = [_relaxation(maker, candidate, pace if is_same else None)]
+    parts = [_relaxation(maker, candidate, relaxed, pace if is_same else None)]
     n_jobs, most_steps = 4, 0
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
         parts.append(_dynamics(ladder, candidate, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
+    parts = [None if part is None else (replicas * part[0], replicas * part[1]) for part in parts]
+    n_jobs, most_steps = replicas * n_jobs, replicas * most_steps
     if bands is not None:
         parts.append(_bands(candidate, bands))
         n_jobs += JOBS_OF_BANDS
@@ -142,10 +159,10 @@ def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
 
 
 def _relaxation(
-    maker: CandidateMaker, candidate: Candidate, pace: Pace | None
+    maker: CandidateMaker, candidate: Candidate, repeats: float, pace: Pace | None
 ) -> tuple[float, float] | None:
     engine, structure = maker.relax.engine, candidate.structure
-    seconds = _step_seconds(engine, structure, 1, pace, is_dynamics=False)
+    seconds = _step_seconds(engine, structure, repeats, pace, is_dynamics=False)
     if seconds is None:
         return None
     most = 1 if maker.relax.skip else maker.relax.max_steps
@@ -156,7 +173,7 @@ def _relaxation(
 def _dynamics(
     ladder: LadderMaker,
     candidate: Candidate,
-    repeats: int,
+    repeats: float,
     steps: tuple[int, int],
     pace: Pace | None,
 ) -> tuple[float, float] | None:
@@ -169,7 +186,7 @@ def _dynamics(
 
 
 def _step_seconds(
-    engine: Engine, structure: Structure, repeats: int, pace: Pace | None, *, is_dynamics: bool
+    engine: Engine, structure: Structure, repeats: float, pace: Pace | None, *, is_dynamics: bool
 ) -> float | None:
     """Return the core-seconds of a step: predicted, and corrected by what was seen."""
     composition, volume = structure.composition * repeats, structure.volume * repeats

@@ -1,15 +1,17 @@
 """From a campaign file to jobflow graphs, and what they would cost; nothing is written."""
 
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 from jobflow import Flow, Job
+from pymatgen.core import Structure
 
 from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
 from ssefw.campaigns.planning.cost import Estimated, Pace, estimate
+from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
 from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
 from ssefw.data import (
@@ -17,10 +19,10 @@ from ssefw.data import (
     Reject,
     candidate_from_text,
     merge_candidates,
-    order_structure,
     read_pool,
 )
 from ssefw.data.label_sources import find_label_set
+from ssefw.data.orderings import order_crystal
 from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
@@ -33,6 +35,7 @@ from ssefw.makers import (
     BarrierMaker,
     CandidateMaker,
     DiffusivityMaker,
+    DisorderedMaker,
     LadderMaker,
     LengthPolicy,
     MDMaker,
@@ -52,7 +55,13 @@ HEAVY = ("relax", "md ", "neb ")
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run."""
+    """What would run.
+
+    Attributes
+    ----------
+    cells
+        Atoms in the ordered cells of each disordered candidate, by its id.
+    """
 
     spec: CampaignSpec
     maker: CandidateMaker
@@ -61,11 +70,20 @@ class Plan:
     steps: tuple[CascadeStep, ...]
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
+    cells: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
-        """Hash of everything that changes the numbers of a candidate."""
-        return settings_hash(self.maker)
+        """Hash of everything that changes the numbers of a candidate.
+
+        How crystals are ordered is part of it where there is one to order.
+        """
+        return settings_hash(self.disordered if self.cells else self.maker)
+
+    @cached_property
+    def disordered(self) -> DisorderedMaker:
+        """The maker of the graph of a disordered candidate."""
+        return DisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
 
     @property
     def is_loop(self) -> bool:
@@ -94,7 +112,16 @@ class Plan:
 
     def estimate(self, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
         """Return the size and cost of a candidate; see `ssefw.campaigns.planning.cost`."""
-        return estimate(self.maker, candidate, pace=pace)
+        replicas = self.spec.orderings.number if candidate.id in self.cells else 1
+        size = self.cells.get(candidate.id)
+        return estimate(self.maker, candidate, pace=pace, n_atoms=size, replicas=replicas)
+
+    def _first_cell(self, candidate: Candidate) -> Structure:
+        """Return the crystal, or the first of its ordered cells."""
+        if candidate.structure.is_ordered:
+            return candidate.structure
+        one = ordering_settings(self.spec).model_copy(update={"number": 1})
+        return order_crystal(candidate.structure, one).orderings[0].structure
 
     def input_files(self, candidate: Candidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
@@ -107,7 +134,7 @@ class Plan:
             If the engine works without input files.
         """
         engine, ladder = self.maker.relax.engine, self.maker.ladder
-        structure = order_structure(candidate.structure)
+        structure = self._first_cell(candidate)
         first: Literal["static", "relax"] = "static" if self.maker.relax.skip else "relax"
         files = engine.input_files(
             structure,
@@ -119,7 +146,9 @@ class Plan:
         found = {f"{first}/{name}": text for name, text in files.items()}
         if ladder is None:
             return found
-        cell, steps = ladder.supercell(structure), ladder.steps(ladder.length)
+        is_ordered = candidate.id not in self.cells
+        cell = ladder.supercell(structure) if is_ordered else structure
+        steps = ladder.steps(ladder.length)
         for temperature in ladder.temperatures:
             settings = ladder.settings_at(temperature, candidate=candidate)
             files = engine.input_files(cell, "md", settings=settings, steps=steps)
@@ -128,7 +157,7 @@ class Plan:
 
     def flow(self, candidate: Candidate, *, priority: int) -> Flow:
         """Return the graph of a candidate."""
-        flow = self.maker.make(candidate)
+        flow = (self.disordered if candidate.id in self.cells else self.maker).make(candidate)
         flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
@@ -168,9 +197,11 @@ def make_plan(spec: CampaignSpec) -> Plan:
             maker.neb.first.check()
     pool = _read(spec)
     chosen = select(pool.candidates, spec)
-    refused = tuple(certainly_too_large(maker, chosen.candidates))
-    ids = {item.candidate_id for item in refused}
-    candidates = tuple(item for item in chosen.candidates if item.id not in ids)
+    too_large = tuple(certainly_too_large(maker, chosen.candidates))
+    ids = {item.candidate_id for item in too_large}
+    left = [item for item in chosen.candidates if item.id not in ids]
+    candidates, cells, unordered = with_cells(left, spec)
+    refused = (*too_large, *unordered)
     excluded = (*chosen.excluded, *refused)
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
@@ -181,11 +212,12 @@ def make_plan(spec: CampaignSpec) -> Plan:
     return Plan(
         spec=spec,
         maker=maker,
-        candidates=candidates[: spec.pool.limit],
+        candidates=candidates,
         excluded=excluded,
         steps=chosen.steps,
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
+        cells=cells,
     )
 
 

@@ -29,6 +29,8 @@ def certainly_too_large(
         # Beyond this change of volume the candidate is refused as well.
         growth = (1.0 + maker.max_volume_change) ** (1.0 / 3.0)
     for candidate in candidates:
+        if not candidate.structure.is_ordered:
+            continue  # it is ordered in a cell of its own
         if _atoms(ladder, candidate.structure, growth) > ladder.max_atoms:
             yield Excluded(
                 candidate.id,
@@ -46,6 +48,8 @@ def perhaps_too_large(
     ladder = maker.ladder
     if ladder is not None:
         for candidate in candidates:
+            if not candidate.structure.is_ordered:
+                continue
             if _atoms(ladder, candidate.structure, 1.0) > ladder.max_atoms:
                 yield candidate, _reason(ladder, candidate.structure)
 

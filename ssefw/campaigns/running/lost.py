@@ -41,7 +41,11 @@ class Lost:
 
 
 def release_lost(
-    connection: Connection, *, lookout: Lookout | None = None, max_losses: int = MAX_LOSSES
+    connection: Connection,
+    *,
+    lookout: Lookout | None = None,
+    ask_queue: bool = True,
+    max_losses: int = MAX_LOSSES,
 ) -> list[int]:
     """Give back the jobs of workers that are gone, and return their ids.
 
@@ -57,12 +61,14 @@ def release_lost(
         The store.
     lookout
         Who is asked about workers that cannot be looked up; without one these keep their jobs.
+    ask_queue
+        Whether to ask the queue about its jobs, which many workers at a time should not.
     max_losses
         How often a job may lose its worker.
     """
     released = [
         lost.firework["fw_id"]
-        for lost in _lost(connection, lookout)
+        for lost in _lost(connection, lookout, ask_queue=ask_queue)
         if not _is_locked(connection, lost)
         and _claim(connection, lost)
         and give_back(connection, lost, max_losses=max_losses)
@@ -76,21 +82,22 @@ def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSE
     """Put a loss on record and make the job ready again; False if it has failed for good."""
     firework_id = lost.firework["fw_id"]
     incidents = connection.database[INCIDENTS]
-    n_before = incidents.count_documents({"fw_id": firework_id, "cause": "killed"})
+    # Who did this before may have been killed after it was put on record.
+    record = {"_id": f"{lost.launch_id}-killed"}
+    others = {"fw_id": firework_id, "cause": "killed", "_id": {"$ne": record["_id"]}}
+    n_before = incidents.count_documents(others)
     campaign = lost.firework["spec"].get("campaign", "")
-    incidents.insert_one(
-        {
-            "_id": f"{lost.launch_id}-killed",
-            "cause": "killed",
-            "fw_id": firework_id,
-            "name": lost.firework["name"],
-            "campaign": campaign,
-            "candidate": lost.firework["spec"].get("candidate", ""),
-            "worker": lost.worker.name,
-            "detail": _ending(lost.worker),
-            "time": time.time(),
-        }
-    )
+    loss = {
+        "cause": "killed",
+        "fw_id": firework_id,
+        "name": lost.firework["name"],
+        "campaign": campaign,
+        "candidate": lost.firework["spec"].get("candidate", ""),
+        "worker": lost.worker.name,
+        "detail": _ending(lost.worker),
+        "time": time.time(),
+    }
+    incidents.update_one(record, {"$setOnInsert": loss}, upsert=True)
     if campaign:
         add_spending(connection, campaign, core_hours=lost.core_hours)
     if n_before + 1 >= max_losses:
@@ -105,7 +112,9 @@ def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSE
     return True
 
 
-def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lost]:
+def _lost(
+    connection: Connection, lookout: Lookout | None = None, *, ask_queue: bool = True
+) -> Iterator[Lost]:
     elsewhere = defaultdict(list)
     out_of_reach = []
     for lost in _running(connection):
@@ -117,7 +126,7 @@ def _lost(connection: Connection, lookout: Lookout | None = None) -> Iterator[Lo
             elsewhere[lost.worker.queue].append(lost)
         else:
             out_of_reach.append(lost)
-    for name, group in elsewhere.items():
+    for name, group in elsewhere.items() if ask_queue else ():
         try:
             jobs = SCHEDULERS[name].jobs(sorted({lost.worker.job_id for lost in group}))
         except QueueSilentError as error:

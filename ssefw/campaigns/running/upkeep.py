@@ -39,10 +39,13 @@ class Upkeep:
     ----------
     scratch
         Where workers have their folders.
+    ask_queue
+        Whether to ask the queue about its jobs.
     """
 
     connection: Connection
     scratch: Path
+    ask_queue: bool = True
     _lookout: Lookout = field(default_factory=Lookout)
     _departed: Lookout = field(default_factory=Lookout)
     _leftovers: Leftovers = field(default_factory=Leftovers)
@@ -62,7 +65,7 @@ class Upkeep:
             return []
         self._looked = now
         self._leftovers.mend(self.connection)
-        released = release_lost(self.connection, lookout=self._lookout)
+        released = release_lost(self.connection, lookout=self._lookout, ask_queue=self.ask_queue)
         if released or self._tidied is None or now - self._tidied >= TIDY_SECONDS:
             self._tidied = now
             self.tidy()

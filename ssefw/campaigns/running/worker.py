@@ -92,7 +92,8 @@ def work(
     base = settings.scratch_folder() / LAUNCHES / me.name
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
     budgets, pauses = _Budgets(connection), _Pauses()
-    upkeep = Upkeep(connection, settings.scratch_folder())
+    # Hundreds of workers that ask would be a load for a queue: that is for launchers.
+    upkeep = Upkeep(connection, settings.scratch_folder(), ask_queue=False)
     done, busy = Worked(), time.monotonic()
     answered = busy
     with _on_duty(connection, me, base, settings):

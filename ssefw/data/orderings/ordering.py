@@ -18,7 +18,7 @@ from ssefw.documents import Ordering, Orderings, OrderingSettings
 from ssefw.errors import DataError
 from ssefw.units import BOLTZMANN_EV_PER_K
 
-__all__ = ["order_crystal"]
+__all__ = ["cell_size", "order_crystal"]
 
 IntArray = npt.NDArray[np.int64]
 
@@ -60,10 +60,32 @@ def order_crystal(structure: Structure, settings: OrderingSettings | None = None
         raise DataError(f"{formula} cannot be ordered: {error}.") from error
 
 
-def _order(structure: Structure, settings: OrderingSettings) -> Orderings:
+def cell_size(structure: Structure, settings: OrderingSettings | None = None) -> int:
+    """Return the atoms in the cells that `order_crystal` gives, without choosing arrangements.
+
+    Raises
+    ------
+    DataError
+        As `order_crystal`.
+    """
+    try:
+        whole, _ = _problem(*_sites(structure, settings or OrderingSettings()))
+    except DataError as error:
+        formula = structure.composition.reduced_formula
+        raise DataError(f"{formula} cannot be ordered: {error}.") from error
+    return whole.atoms.n_atoms
+
+
+def _sites(
+    structure: Structure, settings: OrderingSettings
+) -> tuple[DisorderedCell, OxidationStates, OrderingSettings]:
     sites = read_sites(structure).primitive()
-    states = assign_states(sites.amounts, mobile=settings.mobile, given=_given_states(structure))
-    whole, problem = _problem(sites, states, settings)
+    given = _given_states(structure)
+    return sites, assign_states(sites.amounts, mobile=settings.mobile, given=given), settings
+
+
+def _order(structure: Structure, settings: OrderingSettings) -> Orderings:
+    whole, problem = _problem(*_sites(structure, settings))
     found, n_distinct = _choose(problem, settings)
     warnings = [*_unlikely(whole)]
     if len(found) < settings.number:

@@ -16,7 +16,7 @@ from ssefw.documents import Conductivity, Diffusivity
 from ssefw.report.figures.analysis import arrhenius_figure
 from ssefw.report.style import STYLE as BASE_STYLE
 
-__all__ = ["arrhenius_svg", "msd_svg"]
+__all__ = ["arrhenius_svg", "msd_svg", "svg_text", "temperature_color"]
 
 STYLE: dict[Any, Any] = BASE_STYLE | {
     "axes.edgecolor": "#667085",
@@ -37,14 +37,16 @@ def _axes(width: float = 4.3, height: float = 3.1) -> Iterator[tuple[Figure, Axe
         yield figure, figure.add_subplot()
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
+    """Return a figure as SVG, the same for the same figure."""
     text = io.StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     figure.savefig(text, format="svg", metadata=nothing, transparent=True)
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
-def _color(temperature: float) -> tuple[float, ...]:
+def temperature_color(temperature: float) -> tuple[float, ...]:
+    """Return the color of a temperature (K)."""
     share = np.clip((temperature - COLD) / (HOT - COLD), 0.0, 1.0)
     return tuple(mpl.colormaps["plasma"](0.1 + 0.75 * float(share)))
 
@@ -61,7 +63,7 @@ def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
             seen = (lags > 0) & (msd > 0)
             if not seen.any():
                 continue
-            color = _color(run.temperature)
+            color = temperature_color(run.temperature)
             axes.plot(lags[seen], msd[seen], color=color, lw=1.1, label=f"{run.temperature:g} K")
             if run.fit_window is not None and run.tracer.kind == "value":
                 first, last = run.fit_window
@@ -80,7 +82,7 @@ def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
         axes.set_ylabel("mean squared displacement (Å²)")
         if axes.get_legend_handles_labels()[0]:
             axes.legend(loc="lower right", handlelength=1.2)
-        return _svg(figure)
+        return svg_text(figure)
 
 
 def _slope_one(axes: Axes) -> None:
@@ -105,4 +107,4 @@ def _label_ticks(axis: Axis, low: float, high: float) -> None:
 def arrhenius_svg(conductivity: Conductivity) -> str:
     """Draw the conductivities, the fit with its prediction band, and the value asked for."""
     with mpl.rc_context(STYLE):
-        return _svg(arrhenius_figure(conductivity))
+        return svg_text(arrhenius_figure(conductivity))

@@ -46,8 +46,11 @@ def newer_analyses(database: Any) -> dict[str, dict[str, Any]]:
 def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
     """Return an outcome with what another version of the analysis says of it, if there is any.
 
-    One whose analysis is of the same version stays as it is.
+    One whose analysis is of the same version stays as it is, and so does one of a disordered
+    crystal: its runs are of several arrangements and make no single line.
     """
+    if outcome.arrangements:
+        return outcome
     if outcome.conductivity is None and outcome.barrier is not None:
         return _with_barrier(outcome, outcome.barrier, derived)
     record = derived.get(f"{outcome.campaign}/{outcome.candidate_id}")

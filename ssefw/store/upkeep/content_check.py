@@ -142,7 +142,8 @@ def _check_frames(
         "needs it computes the rest"
     )
     yield from _damaged(connection, bad, remedy, repair=repair)
-    for name in sorted(named - set(names)):
+    # Of those that are not in the list some may have been stored since it was made.
+    for name in sorted(name for name in named - set(names) if not connection.blobs.exists(name)):
         yield Finding("missing", name, "is not there", remedy, mended=repair)
     if lost and repair:
         store.save(left)

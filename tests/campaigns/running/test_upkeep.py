@@ -124,6 +124,18 @@ def test_a_launch_that_was_given_up_does_not_count_as_running(connection, slurm)
     assert launch["state"] == "FIZZLED"
 
 
+def test_a_loss_that_was_put_on_record_by_one_who_was_killed_is_completed(connection, slurm):
+    firework_id, launch_id = start_elsewhere(connection)
+    connection.database["incidents"].insert_one({"_id": f"{launch_id}-killed", "fw_id": 0})
+    assert release_lost(connection) == [firework_id]
+
+
+def test_a_worker_does_not_ask_the_queue(connection, slurm, tmp_path):
+    firework_id, _ = start_elsewhere(connection, job_id="41")
+    assert Upkeep(connection, tmp_path, ask_queue=False).look() == []
+    assert Upkeep(connection, tmp_path).look() == [firework_id]
+
+
 def test_such_a_launch_of_an_earlier_version_is_closed(connection, slurm, tmp_path):
     _, launch_id = start_elsewhere(connection)
     release_lost(connection)
@@ -234,6 +246,22 @@ threading.Thread(target=time.sleep, args=(3600,)).start()
 sys.stdout.write("said\\n")
 print("and said", file=sys.stderr)
 """
+
+
+SLOW = """
+import atexit, time
+atexit.register(time.sleep, 0.5)
+from ssefw.processes import end_with_main_thread
+end_with_main_thread(grace=0.1)
+"""
+
+
+def test_a_process_that_takes_long_to_end_has_not_failed():
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW], timeout=60, check=False,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+    )  # fmt: skip
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize("target", ["/dev/full", os.devnull])

@@ -110,7 +110,7 @@ def test_a_launch_is_released_once_only(connection, slurm, monkeypatch):
     assert len(release_lost(connection)) == 1
     start_elsewhere(connection, job_id="2")
     (slurm / "2").write_text("RUNNING")
-    monkeypatch.setattr(lost, "_lost", lambda *_: iter(stale))
+    monkeypatch.setattr(lost, "_lost", lambda *_, **__: iter(stale))
     assert release_lost(connection) == []
     assert "RUNNING" in states(connection)
 

@@ -1,0 +1,67 @@
+"""Which disordered candidates a campaign can order, and how large their cells are."""
+
+from collections.abc import Sequence
+
+from ssefw.campaigns.file import CampaignSpec
+from ssefw.campaigns.planning.selection import Excluded
+from ssefw.data.orderings import cell_size
+from ssefw.documents import Candidate, OrderingSettings
+from ssefw.errors import DataError
+
+__all__ = ["ordering_settings", "with_cells"]
+
+ONLY_BANDS = (
+    "{} is disordered, and bands are computed of ordered crystals: give its cells from "
+    "`ssefw pool order`."
+)
+
+
+def with_cells(
+    candidates: Sequence[Candidate], spec: CampaignSpec
+) -> tuple[tuple[Candidate, ...], dict[str, int], tuple[Excluded, ...]]:
+    """Return candidates up to the pool's limit, and without those that cannot be ordered.
+
+    Returns them, the atoms in the cells of each disordered one by its id, and who was left out.
+    """
+    kept: list[Candidate] = []
+    cells: dict[str, int] = {}
+    refused: list[Excluded] = []
+    for candidate in candidates:
+        if spec.pool.limit is not None and len(kept) == spec.pool.limit:
+            break
+        size = 0 if candidate.structure.is_ordered else _size(candidate, spec)
+        if isinstance(size, str):
+            refused.append(
+                Excluded(
+                    candidate_id=candidate.id,
+                    formula=candidate.formula,
+                    source=candidate.source,
+                    code="orderings",
+                    reason=size,
+                )
+            )
+            continue
+        if size:
+            cells[candidate.id] = size
+        kept.append(candidate)
+    return tuple(kept), cells, tuple(refused)
+
+
+def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
+    """Return how disordered candidates are ordered: in the cell that is simulated."""
+    return OrderingSettings(
+        **spec.orderings.model_dump(),
+        min_length=spec.supercell.min_length,
+        max_atoms=spec.supercell.max_atoms,
+        mobile=spec.specie,
+    )
+
+
+def _size(candidate: Candidate, spec: CampaignSpec) -> int | str:
+    """Return the atoms in a cell, or why there is none."""
+    if spec.md is None:
+        return ONLY_BANDS.format(candidate.formula)
+    try:
+        return cell_size(candidate.structure, ordering_settings(spec))
+    except DataError as error:
+        return str(error)

@@ -1,0 +1,350 @@
+"""A disordered crystal as a candidate: its ordered cells are replicas, and their spread counts.
+
+    order --> relax #0, #1, ... --> climb --> md 600 K #0, #1, ... --> climb --> outcome
+
+Each arrangement is relaxed and simulated in the cell in which it was ordered. None is dropped
+silently: one that fails is named in the outcome with its reason, and the triage rejects the crystal
+only where no arrangement passes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+
+from ssefw.analysis import fit_conductivity, pool_conductivities
+from ssefw.analysis.arrangements import DEFAULT_SPREAD
+from ssefw.data.orderings import order_crystal
+from ssefw.documents import (
+    Arrangement,
+    Barrier,
+    Candidate,
+    Diffusivity,
+    Gate,
+    Ordering,
+    Orderings,
+    OrderingSettings,
+    Outcome,
+    RelaxResult,
+    Trajectory,
+)
+from ssefw.errors import ConfigurationError, DataError
+from ssefw.makers.candidate import CandidateMaker
+from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
+from ssefw.makers.gates import failed, relaxation_gate, triage_gate
+from ssefw.makers.ladder import LadderMaker, as_stored, longest
+from ssefw.makers.outcome import conclude_candidate
+from ssefw.makers.replacement import replaced_by
+from ssefw.settings import load_settings
+from ssefw.store import ResultStore
+
+__all__ = ["DisorderedMaker"]
+
+ENOUGH_SPREADS = 3
+"""Compounds whose spread is known, before theirs takes the place of the default."""
+
+Stage = Literal["relaxed", "triage", "ladder"]
+
+
+@dataclass
+class DisorderedMaker(Maker):
+    """Bring a disordered crystal to its `Outcome`.
+
+    Attributes
+    ----------
+    study
+        What is done with an ordered candidate; each arrangement is treated alike.
+    orderings
+        Which arrangements, and how many.
+    """
+
+    study: CandidateMaker
+    orderings: OrderingSettings
+    name: str = "disordered"
+
+    def make(self, candidate: Candidate) -> Flow:
+        """Return the graph; its output is the outcome."""
+        if self.study.bvse is None:
+            jobs: list[Job] = [self.order(candidate)]
+        else:
+            barrier = self.study.bvse.make(candidate)
+            jobs = [barrier, self.order(candidate, barrier=barrier.output)]
+        return Flow([*jobs], output=jobs[-1].output, name=candidate.formula)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def order(
+        self, candidate: Candidate, *, barrier: Barrier | None = None
+    ) -> Outcome | Response[Outcome]:
+        """Order the crystal and relax each arrangement; the precheck was made on the average."""
+        with failures_recorded():
+            gates = [] if self.study.bvse is None else [self.study.gate(barrier)]
+            if failed(gates):
+                return self._conclude(candidate, gates=gates)
+            try:
+                found = order_crystal(candidate.structure, self.orderings)
+            except DataError as error:
+                gates.append(
+                    Gate(name="orderings", passed=False, code="no_cell", message=str(error))
+                )
+                return self._conclude(candidate, gates=gates)
+            gates.append(_ordering_gate(found))
+            relaxations = [
+                replace(self.study.relax, name=f"relax #{ordering.index}").make(ordering.structure)
+                for ordering in found.orderings
+            ]
+            after = self.climb(
+                candidate=candidate,
+                orderings=found.orderings,
+                relaxed=[relaxation.output for relaxation in relaxations],
+                gates=gates,
+                stage="relaxed",
+            )
+            return replaced_by(relaxations, after)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def climb(
+        self,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[RelaxResult | None],
+        gates: Sequence[Gate],
+        stage: Stage,
+        tried: Sequence[Sequence[float]] = (),
+        diffusivities: Sequence[Sequence[Diffusivity | None]] = (),
+        trajectories: Sequence[Sequence[Trajectory | None]] = (),
+    ) -> Outcome | Response[Outcome]:
+        """Run the next temperatures of each arrangement, or conclude where none is left.
+
+        Parameters
+        ----------
+        relaxed
+            Of each ordering; None where relaxation failed.
+        stage
+            What was done last.
+        tried
+            For each ordering the temperatures (K) of its ladder so far, also those that failed.
+        diffusivities, trajectories
+            For each ordering, of the triage too; a run that failed is None.
+        """
+        with failures_recorded():
+            ladder = self._ladder()
+            empty: list[list[float]] = [[] for _ in orderings]
+            done = [list(temperatures) for temperatures in tried] or empty
+            known = [longest(found) for found in diffusivities] or [[] for _ in orderings]
+            runs = [as_stored(found) for found in trajectories] or [[] for _ in orderings]
+            reasons = [self._obstacle(result) for result in relaxed]
+            alive = [i for i, reason in enumerate(reasons) if not reason]
+            gates = list(gates)
+            if stage == "triage" and ladder.triage is not None and alive:
+                gates.append(_triage_of(known, ladder, alive))
+            wanted: list[tuple[float, ...]] = [() for _ in orderings]
+            if not failed(gates):
+                for i in alive:
+                    wanted[i] = self._next(ladder, stage, done[i], known[i], runs[i])
+            if not any(wanted):
+                arrangements = _arrangements(
+                    orderings,
+                    relaxed,
+                    reasons,
+                    known,
+                    runs,
+                    temperature=ladder.conductivity_temperature,
+                )
+                return self._conclude(
+                    candidate, gates=gates, arrangements=arrangements, relaxed=relaxed, runs=runs
+                )
+            is_triage = stage == "relaxed" and ladder.triage is not None
+            length = ladder.triage.length if is_triage and ladder.triage else ladder.length
+            jobs: list[Job] = []
+            points: list[list[Any]] = [list(found) for found in known]
+            ledgers: list[list[Any]] = [list(found) for found in runs]
+            for i, temperatures in enumerate(wanted):
+                result = relaxed[i]
+                for temperature in sorted(temperatures, reverse=True):
+                    assert result is not None
+                    md, estimate = ladder.rung(
+                        result.structure,
+                        candidate,
+                        temperature=temperature,
+                        length=length,
+                        suffix=f" #{orderings[i].index}",
+                    )
+                    jobs += [md, estimate]
+                    points[i].append(estimate.output)
+                    ledgers[i].append(md.output)
+                if not is_triage:
+                    done[i] += temperatures
+            after = self.climb(
+                candidate=candidate,
+                orderings=orderings,
+                relaxed=relaxed,
+                gates=gates,
+                stage="triage" if is_triage else "ladder",
+                tried=done,
+                diffusivities=points,
+                trajectories=ledgers,
+            )
+            return replaced_by(jobs, after)
+
+    def _ladder(self) -> LadderMaker:
+        if self.study.ladder is None:
+            raise ConfigurationError(
+                "A disordered candidate needs dynamics (md): bands are computed of ordered "
+                "crystals. Order it with `ssefw pool order` and give its cells to a campaign."
+            )
+        return self.study.ladder
+
+    def _obstacle(self, relaxed: RelaxResult | None) -> str:
+        """Return why an arrangement gets no dynamics; empty if it does."""
+        if relaxed is None:
+            return "its relaxation failed"
+        limits = {
+            "max_volume_change": self.study.max_volume_change,
+            "max_force": self.study.max_force,
+        }
+        gate = relaxation_gate(relaxed, **limits)
+        return "" if gate.passed else gate.message
+
+    def _next(
+        self,
+        ladder: LadderMaker,
+        stage: Stage,
+        tried: Sequence[float],
+        known: Sequence[Diffusivity],
+        runs: Sequence[Trajectory],
+    ) -> tuple[float, ...]:
+        """Return the temperatures that an arrangement runs next."""
+        if stage == "relaxed" and ladder.triage is not None:
+            return (ladder.triage.temperature,)
+        if ladder.adaptive is not None:
+            return ladder.choice(tried=tried, diffusivities=known, trajectories=runs).temperatures
+        melted = min((d.temperature for d in known if d.regime == "melted"), default=math.inf)
+        return tuple(t for t in ladder.temperatures if t < melted) if not tried else ()
+
+    def _conclude(
+        self,
+        candidate: Candidate,
+        *,
+        gates: Sequence[Gate],
+        arrangements: Sequence[Arrangement] = (),
+        relaxed: Sequence[RelaxResult | None] = (),
+        runs: Sequence[Sequence[Trajectory]] = (),
+    ) -> Outcome:
+        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
+        threads = load_settings().settings.threads
+        there = [result for result in relaxed if result is not None]
+        lowest = min(there, key=lambda result: result.energy_per_atom, default=None)
+        fits = [a.conductivity for a in arrangements if a.conductivity is not None]
+        pooled, spread = (None, None)
+        if fits:
+            pooled, spread = pool_conductivities(fits, scale=_usual_spread())
+            unused = [a for a in arrangements if a.conductivity is None]
+            warnings = [f"arrangement {a.ordering.index}: {a.reason}" for a in unused]
+            pooled = pooled.model_copy(update={"warnings": (*pooled.warnings, *warnings)})
+        ladder = self.study.ladder
+        outcome = conclude_candidate(
+            candidate,
+            campaign=campaign,
+            temperature=ladder.conductivity_temperature if ladder else 300.0,
+            gates=gates,
+            relaxed=lowest,
+            diffusivities=[d for a in arrangements for d in a.diffusivities],
+            trajectories=[run for group in runs for run in group],
+            failures=recorded_failures(candidate=candidate.id, campaign=campaign),
+            threads=threads,
+            conductivity=pooled,
+        )
+        # One of the relaxations is counted.
+        seconds = sum(result.wall_time for result in there if result is not lowest)
+        cost = outcome.cost.model_copy(
+            update={
+                "wall_time": outcome.cost.wall_time + seconds,
+                "core_hours": outcome.cost.core_hours + seconds * threads / 3600.0,
+            }
+        )
+        update = {"arrangements": tuple(arrangements), "arrangement_spread": spread, "cost": cost}
+        return outcome.model_copy(update=update)
+
+
+def _ordering_gate(found: Orderings) -> Gate:
+    changes = ", ".join(f"{e} {n:+.2f}" for e, n in found.changes.items() if abs(n) >= 0.005)
+    return Gate(
+        name="orderings",
+        passed=True,
+        code="ok",
+        message="; ".join(
+            [
+                f"{len(found.orderings)} arrangements in a cell of {found.n_atoms} atoms, "
+                f"{found.error:.2%} of the atoms changed" + (f" ({changes})" if changes else ""),
+                *found.warnings,
+            ]
+        ),
+        numbers={
+            "n_arrangements": float(len(found.orderings)),
+            "n_atoms": float(found.n_atoms),
+            "composition_error": found.error,
+        },
+    )
+
+
+def _triage_of(
+    known: Sequence[Sequence[Diffusivity]], ladder: LadderMaker, alive: Sequence[int]
+) -> Gate:
+    """Return the gate of the arrangement that hopped most: one that passes is enough."""
+    assert ladder.triage is not None
+    found = [d for i in alive for d in known[i] if d.temperature == ladder.triage.temperature]
+    if not found:
+        return Gate(
+            name="triage",
+            passed=True,
+            code="undetermined",
+            message="no triage gave a diffusivity; the ladder will tell",
+        )
+    most = max(found, key=lambda diffusivity: diffusivity.n_hops)
+    return triage_gate(most, min_hops=ladder.triage.min_hops)
+
+
+def _arrangements(
+    orderings: Sequence[Ordering],
+    relaxed: Sequence[RelaxResult | None],
+    reasons: Sequence[str],
+    known: Sequence[Sequence[Diffusivity]],
+    runs: Sequence[Sequence[Trajectory]],
+    *,
+    temperature: float,
+) -> list[Arrangement]:
+    """Return what each arrangement gave, its conductivity at a temperature (K)."""
+    energies = [result.energy_per_atom for result in relaxed if result is not None]
+    made = []
+    for ordering, result, reason, found, own in zip(
+        orderings, relaxed, reasons, known, runs, strict=True
+    ):
+        fit = fit_conductivity(found, temperature=temperature) if found else None
+        made.append(
+            Arrangement(
+                ordering=ordering,
+                reason=reason or ("" if fit else "no temperature gave a diffusivity"),
+                relaxed=result,
+                above_lowest=result.energy_per_atom - min(energies) if result else None,
+                conductivity=fit,
+                diffusivities=tuple(sorted(found, key=lambda d: d.temperature)),
+                trajectory_keys=tuple(run.key for run in own),
+            )
+        )
+    return made
+
+
+def _usual_spread() -> float:
+    """Return the spread between arrangements that other compounds of the store showed, decades."""
+    known = {"arrangement_spread.kind": "value"}
+    found: dict[str, float] = {}
+    for outcome in ResultStore(CURRENT_JOB.store).find(Outcome, where=known):
+        spread = outcome.arrangement_spread
+        if spread is not None and spread.value is not None:
+            found[outcome.candidate_id] = spread.value
+    if len(found) < ENOUGH_SPREADS:
+        return DEFAULT_SPREAD
+    return math.sqrt(sum(value**2 for value in found.values()) / len(found))
