@@ -235,7 +235,7 @@ def _check_block(data: Mapping[str, Any]) -> None:
     _check_cell(numbers[:3], numbers[3:])
     for row, cell in enumerate(_column(data, "_atom_site_occupancy"), start=1):
         if cell not in _UNSAID and not 0 <= _cif_number(cell, "_atom_site_occupancy") <= FULL:
-            raise DataError(f"atom {row} has the occupancy {cell}; it lies between 0 and 1")
+            raise DataError(f"atom {row} has the occupancy {cell[:40]}; it lies between 0 and 1")
     for name in _FRACTIONS:
         for cell in _column(data, name):
             if cell not in _UNSAID:
@@ -243,7 +243,7 @@ def _check_block(data: Mapping[str, Any]) -> None:
     kinds = _column(data, "_atom_site_type_symbol") or _column(data, "_atom_site_label")
     for row, kind in enumerate(kinds, start=1):
         if not any(Element.is_valid_symbol(kind[:n].capitalize()) for n in (1, 2)):
-            raise DataError(f"atom {row} is of {kind!r}, no element")
+            raise DataError(f"atom {row} is of {kind[:40]!r}, no element")
 
 
 def _column(data: Mapping[str, Any], name: str) -> list[str]:
@@ -299,9 +299,10 @@ def _check_classes(record: Any) -> None:
                 module, name = str(item.get("@module", "")), str(item.get("@class", ""))
                 root = module.partition(".")[0]
                 if "@callable" in item or name not in _PARTS.get(root, ()):
+                    asked = f"{module}.{name}"[:80]
                     raise DataError(
-                        f"not a pymatgen structure (it asks for {module}.{name}; only parts of a "
-                        "structure are decoded)"
+                        f"not a pymatgen structure (it asks for {asked}; only parts of a structure "
+                        "are decoded)"
                     )
             waiting.extend(item.values())
         elif isinstance(item, list):
@@ -316,7 +317,8 @@ def _check_sites(record: Mapping[str, Any]) -> None:
         for kind in kinds if isinstance(kinds, list) else ():
             share = kind.get("occu") if isinstance(kind, dict) else None
             if not isinstance(share, int | float) or not 0 <= share <= FULL:
-                raise DataError(f"atom {row} has the occupancy {share}; it lies between 0 and 1")
+                given = str(share)[:40]
+                raise DataError(f"atom {row} has the occupancy {given}; it lies between 0 and 1")
 
 
 @contextmanager
