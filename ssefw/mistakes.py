@@ -218,7 +218,9 @@ def _is_model(kind: Any) -> bool:
 
 
 def _key_of(location: Location) -> str:
-    return ".".join(str(part) for part in location)
+    """Return the key with its blocks; each shortened, since a damaged file may hold anything."""
+    parts = map(str, location)
+    return ".".join(part if len(part) <= LONGEST else f"{part[:LONGEST]}..." for part in parts)
 
 
 def _in_words(location: Location, item: Any) -> str:

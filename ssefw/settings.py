@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 PREFIX = "SSEFW_"
+LONGEST_SHOWN = 200
+"""Characters of a wrong value that a message shows."""
 LARGEST_SETTINGS = 2**16
 """Bytes of a file with a dozen lines."""
 
@@ -170,9 +172,11 @@ def load_settings() -> LoadedSettings:
         key = str(first["loc"][0]) if first["loc"] else "?"
         known = f" Known keys: {', '.join(sorted(fields))}." if key not in fields else ""
         # What is in a line that is none of ours may be a password.
-        value = f" = {masked(repr(values.get(key)))}" if key in fields else ""
+        given = masked(repr(values.get(key)))
+        given = given if len(given) <= LONGEST_SHOWN else f"{given[:LONGEST_SHOWN]}..."
+        value = f" = {given}" if key in fields else ""
         raise ConfigurationError(
-            f"Setting {key!r}{value} from {sources.get(key, path)} is not valid: "
+            f"Setting {key[:60]!r}{value} from {sources.get(key, path)} is not valid: "
             f"{masked(message)}.{known}"
         ) from error
 

@@ -27,6 +27,10 @@ LARGEST_STRUCTURE = 8 * 2**20
 """Bytes; a CIF of 10,000 atoms in P1 has one megabyte."""
 MIN_DISTANCE = 0.5
 """A; the shortest bond there is, H-H, has 0.74."""
+LONGEST_CELL = 10_000.0
+"""A; the longest cells of simulations have a tenth of it."""
+FARTHEST = 1000
+"""Cells; a long run that was not wrapped gets nowhere near."""
 MAX_ATOM_VOLUME = 500.0
 """A^3; the emptiest frameworks have a tenth of it."""
 FULL = 1.05
@@ -176,7 +180,21 @@ def check_structure(structure: Structure, *, source: str) -> None:
             f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
             "in another unit than angstrom?"
         )
+    _check_extent(structure, source)
     _check_distances(structure, source)
+
+
+def _check_extent(structure: Structure, source: str) -> None:
+    """Refuse atoms so far out and cells so thin that a search for neighbors takes all memory."""
+    if np.abs(structure.frac_coords).max() > FARTHEST:
+        raise DataError(f"{source}: has an atom more than {FARTHEST} cells away")
+    faces = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    if faces.min() < MIN_DISTANCE or max(structure.lattice.abc) > LONGEST_CELL:
+        lengths = " ".join(f"{length:.3g}" for length in structure.lattice.abc)
+        raise DataError(
+            f"{source}: its cell has lengths {lengths} A and faces {faces.min():.3g} A apart; "
+            "no crystal has such"
+        )
 
 
 def _check_distances(structure: Structure, source: str) -> None:
@@ -217,7 +235,7 @@ def _check_block(data: Mapping[str, Any]) -> None:
     _check_cell(numbers[:3], numbers[3:])
     for row, cell in enumerate(_column(data, "_atom_site_occupancy"), start=1):
         if cell not in _UNSAID and not 0 <= _cif_number(cell, "_atom_site_occupancy") <= FULL:
-            raise DataError(f"atom {row} has the occupancy {cell}; it lies between 0 and 1")
+            raise DataError(f"atom {row} has the occupancy {cell[:40]}; it lies between 0 and 1")
     for name in _FRACTIONS:
         for cell in _column(data, name):
             if cell not in _UNSAID:
@@ -225,7 +243,7 @@ def _check_block(data: Mapping[str, Any]) -> None:
     kinds = _column(data, "_atom_site_type_symbol") or _column(data, "_atom_site_label")
     for row, kind in enumerate(kinds, start=1):
         if not any(Element.is_valid_symbol(kind[:n].capitalize()) for n in (1, 2)):
-            raise DataError(f"atom {row} is of {kind!r}, no element")
+            raise DataError(f"atom {row} is of {kind[:40]!r}, no element")
 
 
 def _column(data: Mapping[str, Any], name: str) -> list[str]:
@@ -281,9 +299,10 @@ def _check_classes(record: Any) -> None:
                 module, name = str(item.get("@module", "")), str(item.get("@class", ""))
                 root = module.partition(".")[0]
                 if "@callable" in item or name not in _PARTS.get(root, ()):
+                    asked = f"{module}.{name}"[:80]
                     raise DataError(
-                        f"not a pymatgen structure (it asks for {module}.{name}; only parts of a "
-                        "structure are decoded)"
+                        f"not a pymatgen structure (it asks for {asked}; only parts of a structure "
+                        "are decoded)"
                     )
             waiting.extend(item.values())
         elif isinstance(item, list):
@@ -298,7 +317,8 @@ def _check_sites(record: Mapping[str, Any]) -> None:
         for kind in kinds if isinstance(kinds, list) else ():
             share = kind.get("occu") if isinstance(kind, dict) else None
             if not isinstance(share, int | float) or not 0 <= share <= FULL:
-                raise DataError(f"atom {row} has the occupancy {share}; it lies between 0 and 1")
+                given = str(share)[:40]
+                raise DataError(f"atom {row} has the occupancy {given}; it lies between 0 and 1")
 
 
 @contextmanager

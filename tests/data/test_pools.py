@@ -348,3 +348,19 @@ def test_pipes_and_links_in_a_folder_are_listed_without_waiting(tmp_path, lif):
     (tmp_path / "loop.cif").symlink_to(tmp_path / "loop.cif")
     pool = read_pool(tmp_path)
     assert [reject.source for reject in pool.rejects] == ["loop.cif", "pipe.cif", "zero.cif"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("0 0 0\n", "1e9 0 0\n", "more than 1000 cells away"),
+        ("2.5 0 0\n", "100 2e4 0\n", "faces"),
+        ("2.5 0 0\n0 2.5 0\n", "0.001 0 0\n0 6000 0\n", "faces"),
+    ],
+)
+def test_what_would_take_all_memory_for_neighbors_is_refused(tmp_path, old, new, words):
+    text = "Cu\n1.0\n2.5 0 0\n0 2.5 0\n0 0 2.5\nCu\n2\ndirect\n0.5 0.5 0.5\n0 0 0\n"
+    head, _, tail = text.rpartition(old) if old.startswith("0 0") else text.partition(old)
+    (tmp_path / "POSCAR").write_text(head + new + tail)
+    with pytest.raises(DataError, match=words):
+        read_pool(tmp_path / "POSCAR")
