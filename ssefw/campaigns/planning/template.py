@@ -68,11 +68,15 @@ class Entry:
 
 
 def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator[Entry]:
-    """Yield the entries of candidates with their priorities."""
+    """Yield the entries of candidates with their priorities.
+
+    The graph of a disordered candidate holds its own arrangements and is built for itself.
+    """
     wanted = list(candidates)
-    template = _template(plan, wanted) if len(wanted) > 2 else None
+    alike = [entry for entry in wanted if entry[0].id not in plan.cells]
+    template = _template(plan, alike) if len(alike) > 2 else None
     for candidate, priority in wanted:
-        if template is None:
+        if template is None or candidate.id in plan.cells:
             yield _built(plan, candidate, priority)
         else:
             yield template.fill(candidate, priority)

@@ -90,3 +90,28 @@ def test_what_a_killed_submission_left_half_done_is_submitted_again(plan, tmp_pa
         assert launchpad.fireworks.count_documents({}) == 8
         assert launchpad.workflows.count_documents({}) == 4
         assert launchpad.fireworks.count_documents({"state": "READY"}) == 4
+
+
+def test_a_disordered_candidate_among_ordered_ones_has_a_graph_of_its_own(tmp_path):
+    cells = [
+        Structure(Lattice.cubic(5 + number / 10), ["Li", anion], [[0, 0, 0], [0.5, 0.5, 0.5]])
+        for number, anion in enumerate(["F", "Cl", "Br", "I"])
+    ]
+    half = {"Cl": 0.5, "Br": 0.5}
+    mixed = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(5.3), ["Li", half], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    pool = [*cells[:2], mixed, *cells[2:]]
+    (tmp_path / "pool.jsonl").write_text("\n".join(json.dumps(cell.as_dict()) for cell in pool))
+    (tmp_path / "many.yaml").write_text(CAMPAIGN + "supercell: {min_length: 5, max_atoms: 100}\n")
+    plan = make_plan(read_campaign(tmp_path / "many.yaml"))
+    ids = [candidate.id for candidate in plan.candidates]
+    assert 0 < ids.index(next(iter(plan.cells))) < len(ids) - 1
+    with connect(tmp_path / "st") as connection:
+        assert submit(plan, connection).added == 5
+    _, graphs, _ = stored(tmp_path / "st")
+    jobs = {candidate: set(graph) for candidate, graph in graphs.items()}
+    (odd,) = plan.cells
+    ordinary = [jobs[candidate] for candidate in ids if candidate != odd]
+    assert all(graph == ordinary[0] for graph in ordinary)
+    assert jobs[odd] != ordinary[0]
