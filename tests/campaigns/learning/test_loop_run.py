@@ -193,8 +193,8 @@ def test_diverse_frames_have_forces_of_chgnet(finished_loop, ssefw, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--frames", "Cu"), "no number of frames"),
-        (("--frames", "0"), "no number of frames"),
+        (("--frames", "Cu"), "must be a whole number"),
+        (("--frames", "0"), "at least 1"),
         (("--frames", "--select", "diverse"), "need --frames with a number"),
         (("--frames", "2", "--stride", "5"), "leave out stride"),
         (("--frames", "2", "--committee", "ase.calculators.emt.EMT"), "cannot disagree"),

@@ -68,7 +68,7 @@ def test_a_preset_of_a_paper_is_a_filter_list(plan):
     [
         ("filters: kang2202\n", "Unknown preset"),
         ("filters: [{bad_gap: {}}]\n", "Unknown filter 'bad_gap'"),
-        ("filters: [{band_gap: {at_last: 1}}]\n", "does not take"),
+        ("filters: [{band_gap: {at_last: 1}}]\n", "did you mean 'at_least'"),
     ],
 )
 def test_what_is_not_known_is_refused(plan, lines, words):
