@@ -1,6 +1,7 @@
 """Labelled frames and students on disk: each file is there whole or not at all."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,8 @@ def read_frames(path: Path) -> list[LabelledFrame]:
         If the file is something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # By its bytes: numpy leaves a file open that turns out to be no archive.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
             return [
                 LabelledFrame(
                     symbols=tuple(str(symbol) for symbol in arrays[f"{k}.symbols"]),
@@ -50,7 +52,7 @@ def read_frames(path: Path) -> list[LabelledFrame]:
                 )
                 for k in range(int(arrays["n_frames"]))
             ]
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} holds no labelled frames: {error}") from error
 
 
