@@ -264,7 +264,10 @@ def test_a_worker_told_to_stop_keeps_the_band_and_the_next_one_ends_it(tmp_path)
         "  structures:", "  limit: 1\n  structures:"
     )
     (tmp_path / "c.yaml").write_text(text.replace("fmax: 0.05", "fmax: 0.01"))
-    environment = {"PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY)))}
+    environment = {
+        "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, REPOSITORY))),
+        "SSEFW_CALCULATOR_PACKAGES": "slow",
+    }
     run_ssefw("submit", "c.yaml", "--store", "st", folder=tmp_path, env=environment)
     worker = start_ssefw("work", "--store", "st", folder=tmp_path, env=environment)
     deadline = time.monotonic() + 120
