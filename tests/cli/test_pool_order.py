@@ -65,7 +65,8 @@ def test_check_says_how_each_would_be_ordered_or_why_not(tmp_path):
 
 def test_order_goes_on_after_a_refusal_and_exits_with_one(tmp_path, capsys):
     (tmp_path / "bad.cif").write_text(HALF_EMPTY)
-    words = ["pool", "order", str(tmp_path / "bad.cif"), str(CRYSTALS / "LATP.cif"), "-n", "1"]
+    words = ["pool", "order", str(tmp_path / "bad.cif"), str(CRYSTALS / "LATP.cif")]
+    words += ["--number", "1"]
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 1

@@ -20,7 +20,7 @@ from ssefw.engines import MDSettings, RunDirectory, stopping
 from ssefw.engines.stopping import install_signal_handlers, stop_check
 from ssefw.engines.vasp import VaspEngine, leg, policy, watch
 from ssefw.engines.vasp.process import end_processes, processes_in
-from ssefw.errors import EngineError
+from ssefw.errors import DiskFullError, EngineError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:POTCAR data with symbol"),
@@ -250,7 +250,7 @@ def test_a_vasp_that_has_finished_but_does_not_exit_is_ended(vasp_site, lif, run
 
 def test_a_full_disk_is_one_clear_line_and_nothing_is_lost(vasp_site, lif, run, truth):
     vasp_site.tell({"step": 44, "do": "full"})
-    with pytest.raises(EngineError, match=r"disk below .* is full.*continues from its last"):
+    with pytest.raises(DiskFullError, match=r"disk below .* is full.*continues from its last"):
         VASP.md(lif, WARM, run, until=60)
     assert VASP.md(lif, WARM, run, until=60) == "complete"
     assert run.segments()[1].first_step == 42
@@ -437,7 +437,7 @@ def test_random_misfortunes_leave_one_trajectory(vasp_site, lif, run, truth, see
     ]
     vasp_site.tell(*({"step": int(rng.integers(2, 25)), **rng.choice(fates)} for _ in range(4)))
     for _ in range(6):
-        with contextlib.suppress(EngineError):  # a full disk, a death at the first step
+        with contextlib.suppress(EngineError, DiskFullError):  # a death at the first step
             VASP.md(lif, WARM, run, until=60)
     assert vasp_site.left == []
     whole = joined(run)
