@@ -29,7 +29,7 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 DISPLACEMENT = 2e-4
-"""Longest displacement (A) of the difference: its error is 1e-6 of the gradient, as rounding is."""
+"""Longest displacement (A) of the difference: small beside bonds, large beside rounding."""
 
 HARD_FORCE = 1.0
 """Root mean square force (eV/A) above which a frame counts less."""

@@ -33,8 +33,7 @@ class TrainingSettings:
     n_radial, n_angular, functions
         Channels of each kind, and radial functions each is made of.
     neurons
-        Of the hidden layer. Form and sizes are those at which four elements come to 60 meV/A from
-        200 frames; twice the neurons cost a third of the speed for 2 meV/A.
+        Of the hidden layer.
     steps, batch
         Steps of the optimizer, and frames each looks at.
     rate, last_rate
@@ -77,7 +76,7 @@ class FitErrors:
 
 
 FIRST_OUTPUT = 0.02
-"""Factor of the first output weights: starting near a constant energy saves half of the steps."""
+"""Factor of the first output weights: the fit starts near a constant energy."""
 
 DECAY = 1e-5
 WARM_UP = 50

@@ -16,7 +16,8 @@ from ssefw.nep import NEP
 __all__ = ["StudentEngine"]
 
 STUDENT_SPEED = 140_000.0
-"""Atom-steps a second on one core of a 2020s server, by benchmarks/student.py."""
+"""Atom-steps a second on one quiet core, of energies and forces at 50 to 200 atoms; a busy machine
+gave half of it in benchmarks/student.py."""
 
 FARTHEST = 3.0
 """Excess at which the learning loop gives a run up, too."""
@@ -46,7 +47,7 @@ class StudentEngine(AseEngine):
 
     @property
     def nominal_speed(self) -> float | None:
-        """By benchmarks/student.py."""
+        """See `STUDENT_SPEED`."""
         return STUDENT_SPEED
 
     def check(self) -> None:
