@@ -102,8 +102,8 @@ def command(
 def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
     """Say what is left because it is paused or beyond its budget."""
     from ssefw.campaigns.running.watch import campaigns_in, latest_record
+    from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
     from ssefw.campaigns.steering.holds import holds
-    from ssefw.cli.campaign.held import hold_line, worth_saying
 
     for name in campaigns or campaigns_in(connection):
         for item in worth_saying(holds(connection, name), is_done=True):

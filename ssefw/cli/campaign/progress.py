@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
 from ssefw.cli.campaign.failures import failure_lines
-from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
 from ssefw.errors import LaunchError, SsefwError
