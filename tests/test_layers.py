@@ -16,7 +16,7 @@ LAYERS = [
     {"makers"},
     {"campaigns"},
     {"report"},
-    {"api"},
+    {"api", "serve"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -50,6 +50,8 @@ HOMES = {
     "plotly": {"report"},
     "jobflow": {"makers", "campaigns", "store"},
     "rich": {"cli"},
+    "starlette": {"serve", "cli/campaign/serve.py"},
+    "uvicorn": {"serve/run.py", "cli/campaign/serve.py"},
     "click": {"cli"},
 }
 

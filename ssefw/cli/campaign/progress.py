@@ -100,7 +100,7 @@ def _conclude(
     from ssefw.campaigns.learning.rerank import rerank
     from ssefw.campaigns.queueing.fleet import fleet
     from ssefw.campaigns.running.watch import snapshot
-    from ssefw.report import write_report
+    from ssefw.report.page import write_report
 
     if record.spec.get("feedback"):
         try:
@@ -155,7 +155,7 @@ def _work(
     from ssefw.campaigns.running.upkeep import Upkeep
     from ssefw.campaigns.running.watch import snapshot
     from ssefw.engines.stopping import install_signal_handlers
-    from ssefw.report import write_report
+    from ssefw.report.page import write_report
 
     campaign = record.campaign
     scratch = settings.scratch_folder()
