@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import jobflow
 import pytest
 from hypothesis import HealthCheck, settings
 from pymatgen.core import Lattice, Structure
 
 from ssefw.cli import main
+from ssefw.engines.stopping import SIGNALS
 
 REPOSITORY = Path(__file__).parent.parent
 REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch")
@@ -218,6 +220,27 @@ def call_ssefw(*arguments, folder):
     ):
         main([str(argument) for argument in arguments])
     return end.value.code
+
+
+def work_here(*, folder, submit=None, env=None):
+    """Work what is in the store `st` to its end in this process, first submitting a campaign file.
+
+    For tests of what jobs do: `ssefw run` has a supervisor and workers, each a process that
+    imports everything again, and writes a report.
+    """
+    handlers = {name: signal.getsignal(name) for name in SIGNALS}
+    job_store = jobflow.SETTINGS.JOB_STORE
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    settings = {"OMP_NUM_THREADS": "1", "SSEFW_SETTINGS": str(folder / "no-settings.yaml")}
+    try:
+        with mock.patch.dict(os.environ, clean | settings | (env or {}), clear=True):
+            if submit is not None:
+                assert call_ssefw("submit", submit, "--store", "st", folder=folder) == 0
+            assert call_ssefw("work", "--store", "st", folder=folder) == 0
+    finally:
+        jobflow.SETTINGS.JOB_STORE = job_store
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
 
 
 @pytest.fixture
