@@ -130,6 +130,7 @@ def test_a_run_without_the_program_is_refused_before_anything_is_submitted(
     assert not (folder / "st").exists()
 
 
+@pytest.mark.slow
 def test_from_a_crash_to_its_output_and_a_rerun(campaign, ssefw):
     """What docs/vasp.md tells to do."""
     folder, environment = campaign

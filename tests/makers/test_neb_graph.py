@@ -254,6 +254,7 @@ def test_results_and_report_show_barriers(bands, ssefw):
     assert "from molecular dynamics" not in page
 
 
+@pytest.mark.slow
 def test_a_worker_told_to_stop_keeps_the_band_and_the_next_one_ends_it(tmp_path):
     (tmp_path / "slow.py").write_text(
         "import time\nfrom ase.calculators.emt import EMT\n\n"
