@@ -74,16 +74,16 @@ class Browser:
         self.base = address.partition("?")[0].rstrip("/")
         self.address = address
 
-    def get(self, path=""):
+    def get(self, path=""):  # noqa: D102
         with self.opener.open(self.base + path if path else self.address) as answer:
             return answer.read().decode()
 
-    def timed(self, path=""):
+    def timed(self, path=""):  # noqa: D102
         start = time.perf_counter()
         text = self.get(path)
         return time.perf_counter() - start, text
 
-    def follow(self, path, heard):
+    def follow(self, path, heard):  # noqa: D102
         with self.opener.open(self.base + path) as stream:
             for line in stream:
                 if line.startswith(b"event: changed"):

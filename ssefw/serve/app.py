@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from ssefw.errors import SsefwError, StoreError
 from ssefw.masking import masked
-from ssefw.serve import actions, campaign_pages, job_pages
+from ssefw.serve import actions, campaign_pages, data_pages, job_pages, result_pages, site_pages
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
 from ssefw.serve.guard import Guard, Keys, form_of
@@ -84,8 +84,17 @@ def application(
             Route("/", campaign_pages.home),
             Route("/login", login, methods=["GET", "POST"]),
             Route("/events", events),
+            Route("/results", result_pages.results_page),
+            Route("/results/points.json", result_pages.results_points),
+            Route("/results.{form}", result_pages.results_download),
+            Route("/site", site_pages.site_page),
+            Route(f"{campaign}/learning", site_pages.learning_page),
             Route(campaign, campaign_pages.campaign_page),
             Route(candidate, campaign_pages.candidate_page),
+            Route(f"{candidate}/curves.json", data_pages.curves_of),
+            Route(f"{candidate}/crystal.json", data_pages.crystal_of),
+            Route(f"{candidate}/crystal.cif", data_pages.cif_of),
+            Route(candidate + "/runs/{key}.json", data_pages.moves_of),
             Route(f"{campaign}/jobs", job_pages.jobs_page),
             Route(campaign + "/jobs/{job:int}", job_pages.job_page),
             Route(campaign + "/jobs/{job:int}/log", job_pages.log_part),

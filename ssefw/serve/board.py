@@ -121,6 +121,10 @@ class Board:
         self.look()
         return self._views.get(campaign)
 
+    def shown(self, campaign: str) -> CampaignView | None:
+        """Return how a campaign was seen last, without a look."""
+        return self._views.get(campaign)
+
     def versions(self) -> dict[str, int]:
         """Return the version of each campaign."""
         return {name: view.version for name, view in self._views.items()}

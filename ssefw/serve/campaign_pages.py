@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -12,9 +11,9 @@ from ssefw.campaigns.running.jobs import campaign_jobs
 from ssefw.campaigns.running.watch import STAGES, STATE_WORDS
 from ssefw.campaigns.steering.hold_words import HELD, release_of, worth_saying
 from ssefw.campaigns.steering.holds import Hold
-from ssefw.documents import Diffusivity, Outcome, Trajectory
 from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
+from ssefw.serve.data_pages import CandidateRecords
 from ssefw.serve.render import board_of, page, path_of, view_of
 from ssefw.serve.selection import Selection, page_count, state_counts
 from ssefw.store import Connection
@@ -70,20 +69,12 @@ def campaign_page(request: Request) -> Response:
 
 def candidate_page(request: Request) -> Response:
     """Show all that is known of a candidate."""
-    view = view_of(request)
-    line = view.lines.get(request.path_params["candidate"])
-    if line is None:
-        raise HTTPException(404, f"The campaign {view.campaign!r} has no such candidate.")
-    connection = board_of(request).connection
-    results = connection.results
-    ours = {"campaign": view.campaign, "candidate": line.candidate_id}
-    outcome = next(iter(reversed(list(results.find(Outcome, **ours)))), None)
-    runs = outcome.diffusivities if outcome else ()
-    runs = runs or tuple(results.find(Diffusivity, **ours))
-    ledgers = {item.key: item for item in results.find(Trajectory, **ours)}
+    records = CandidateRecords(request)
+    view, line = records.view, records.line
     part = {"spec.campaign": view.campaign, "spec.candidate": line.candidate_id}
     names = {line.candidate_id: line.formula}
-    jobs = list(campaign_jobs(connection, view.campaign, query=part, names=names))
+    jobs = campaign_jobs(board_of(request).connection, view.campaign, query=part, names=names)
+    outcome, ledgers = records.outcome, records.ledgers
     return page(
         request,
         "candidate.html",
@@ -92,8 +83,9 @@ def candidate_page(request: Request) -> Response:
         view=view,
         line=line,
         outcome=outcome,
-        runs=sorted(runs, key=lambda run: run.temperature),
-        ledgers=sorted(ledgers.values(), key=lambda ledger: ledger.temperature),
+        runs=records.runs,
+        ledgers=ledgers.values(),
+        has_cell=bool(ledgers) or (outcome is not None and outcome.relaxed is not None),
         jobs=sorted(jobs, key=lambda job: _order(job.name)),
         moving=[run for run in view.now.running if run.candidate_id == line.candidate_id],
         holds=[

@@ -59,10 +59,18 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
             word=state.keys.word,
             said=state.sayings.get(request.query_params.get("said", ""), ""),
             path=request.url.path,
+            learns=_learns(request),
             **values,
         ),
         status_code=status,
     )
+
+
+def _learns(request: Request) -> bool:
+    """Whether the campaign of an address learns from its outcomes, or screens its pool."""
+    name = request.path_params.get("campaign")
+    view = board_of(request).shown(name) if name else None
+    return view is not None and bool(view.record.spec.get("feedback"))
 
 
 def path_of(*parts: str) -> str:

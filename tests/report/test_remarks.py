@@ -3,8 +3,8 @@
 from ssefw.analysis import fit_conductivity
 from ssefw.documents import Estimate
 from ssefw.report.figures.analysis import arrhenius_figure
-from ssefw.report.wording import remarks_words
 from ssefw.report.rows import summary
+from ssefw.report.wording import remarks_words
 from tests.outcomes import diffusivity, outcome
 
 

@@ -3,11 +3,17 @@
 import re
 
 import pytest
+from starlette.testclient import TestClient
 
+from ssefw.serve.app import application
+from ssefw.serve.board import Board
+from ssefw.serve.guard import Keys
 from ssefw.serve.selection import PAGE_ROWS, Selection
+from ssefw.settings import Settings
 from ssefw.store import connect
+from tests.conftest import CAMPAIGN, work_here
 from tests.job_states import MESSAGE
-from tests.serve.conftest import SCRIPT
+from tests.serve.conftest import SCRIPT, TOKEN
 from tests.serve.test_guard import PAGE, word_in
 
 ESCAPED = "&lt;script&gt;"
@@ -38,17 +44,13 @@ def test_a_campaign_shows_what_failed_and_what_to_do(browser):
 
 
 def test_names_from_files_are_shown_as_text(browser):
-    paths = [
-        PAGE,
-        f"{PAGE}?q=script",
-        f"{PAGE}/jobs?state=all",
-        *candidate_paths(browser.get(PAGE).text),
-    ]
-    for path in paths:
+    (named,) = candidate_paths(browser.get(f"{PAGE}?q=alert").text)
+    for path in (PAGE, f"{PAGE}?q=alert", f"{PAGE}/jobs?state=all", "/results?kind=candidates"):
+        assert SCRIPT not in browser.get(path).text
+    for path in (named, "/results?kind=candidates"):
         text = browser.get(path).text
+        assert ESCAPED in text
         assert SCRIPT not in text
-        assert ESCAPED in text or "copper-gold" in text
-    assert ESCAPED in browser.get(PAGE).text
 
 
 def test_what_an_address_says_is_shown_as_text(browser):
@@ -157,3 +159,47 @@ def test_a_change_of_what_is_not_there_is_refused(browser, fields):
 def test_a_failed_job_is_run_again(browser):
     assert "1 job is ready to run again" in change(browser, "rerun", cause="engine")
     assert "failed: engine" not in browser.get(PAGE).text
+
+
+def test_results_are_found_as_on_the_command_line_and_downloaded(browser, folder):
+    text = browser.get("/results?kind=candidates&formula=CuAu%2F").text
+    assert 'role="alert"' in text or "Nothing fits" in text
+    assert "is no element" in browser.get("/results?elements=Xx").text
+    assert "min sigma" in browser.get("/results?min_sigma=much").text
+    table = browser.get("/results.csv?kind=candidates&elements=Au")
+    assert table.headers["content-type"].startswith("text/csv")
+    head, line = table.text.splitlines()
+    assert head.startswith("candidate_id,formula,")
+    assert "Cu3Au" in line
+    (record,) = browser.get("/results.jsonl?kind=candidates&without=Au").text.splitlines()
+    assert '"formula": "Cu"' in record
+
+
+def test_the_site_is_shown_as_config_check_finds_it(browser):
+    assert "vasp_cmd" in browser.get("/site").text
+
+
+def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_path):
+    (tmp_path / "small.yaml").write_text(CAMPAIGN)
+    work_here(folder=tmp_path, submit="small.yaml")
+    store = tmp_path / "st"
+    with connect(store, read_only=True) as connection:
+        board = Board(connection, Settings(store=str(store)), read_only=True)
+        app = application(board, Keys(TOKEN), port=8400)
+        with TestClient(app, base_url="http://localhost:8400") as browser:
+            browser.get("/", params={"token": TOKEN})
+            path = candidate_paths(browser.get(PAGE).text)[0]
+            text = browser.get(path).text
+            assert "Ledger of segments" in text
+            curves = browser.get(f"{path}/curves.json").json()
+            assert [run["temperature"] for run in curves["msd"]] == [300.0, 600.0]
+            assert all(len(run["x"]) == len(run["y"]) > 3 for run in curves["msd"])
+            cell = browser.get(f"{path}/crystal.json").json()
+            assert len(cell["positions"]) == len(cell["atoms"]) > 0
+            runs = re.findall(rf"{path}/runs/\w+\.json", text)
+            assert len(runs) == 2
+            moves = browser.get(runs[0]).json()
+            assert {len(frame) for frame in moves["frames"]} == {3 * len(moves["atoms"])}
+            assert moves["between_ps"] > 0
+            assert "data_" in browser.get(f"{path}/crystal.cif").text
+            assert browser.get(f"{path}/runs/none.json").status_code == 404
