@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ssefw.campaigns.queueing.fleet import Fleet, fleet
+from ssefw.campaigns.running.notices import send_due
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import CampaignRecord, PlannedCandidate
 from ssefw.report.wording import title_words
@@ -120,6 +121,12 @@ class Board:
         """Return how a campaign stands, as of the last look; None if there is none such."""
         self.look()
         return self._views.get(campaign)
+
+    def tell(self) -> None:
+        """Send the notices that are due, as the settings ask for."""
+        if not self.read_only:
+            for view in list(self._views.values()):
+                send_due(self.connection, view.now, self.settings)
 
     def shown(self, campaign: str) -> CampaignView | None:
         """Return how a campaign was seen last, without a look."""

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ssefw.campaigns.running.notices import is_wanted
 from ssefw.errors import StoreError
 from ssefw.serve.board import Board
 
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 15.0
 """How often a connection on which nothing happens is tried, so that one that is gone is noticed."""
+
+UNWATCHED_SECONDS = 60.0
+"""How often it is looked for notices that are due while nobody watches."""
 
 
 class Watcher:
@@ -68,6 +72,7 @@ class Watcher:
         while not self._stop.is_set():
             try:
                 self._board.look()
+                self._board.tell()
             except StoreError as error:
                 logger.warning("%s", error)
             versions = self._board.versions()
@@ -76,7 +81,7 @@ class Watcher:
                 with contextlib.suppress(RuntimeError):  # the server has ended
                     self._loop.call_soon_threadsafe(self._ring)
             self._stop.wait(self._board.pause)
-            self._wanted.wait()
+            self._wanted.wait(UNWATCHED_SECONDS if is_wanted(self._board.settings) else None)
 
     def _ring(self) -> None:
         self._rung.set()

@@ -99,6 +99,7 @@ def _conclude(
     """Learn from the outcomes where the campaign asks for it, and write the report."""
     from ssefw.campaigns.learning.rerank import rerank
     from ssefw.campaigns.queueing.fleet import fleet
+    from ssefw.campaigns.running.notices import send_due
     from ssefw.campaigns.running.watch import snapshot
     from ssefw.report.page import write_report
 
@@ -113,6 +114,7 @@ def _conclude(
                 click.echo(_learned(done), err=True)
     path = write_report(connection, record.campaign, settings)
     now = snapshot(connection, record, settings.scratch_folder())
+    send_due(connection, now, settings)
     if now.failed:
         for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
             click.echo(line, err=True)
@@ -151,6 +153,7 @@ def _work(
 ) -> int:
     """Start workers and show how far they are until no job is left that may run."""
     from ssefw.campaigns.planning.needs import missing_for_rest
+    from ssefw.campaigns.running.notices import send_due
     from ssefw.campaigns.running.supervise import Crew, worker_count
     from ssefw.campaigns.running.upkeep import Upkeep
     from ssefw.campaigns.running.watch import snapshot
@@ -176,7 +179,10 @@ def _work(
         while crew.goes_on(log=log) and not stop.is_set():
             began = time.monotonic()
             upkeep.look()
-            show(snapshot(connection, record, scratch))
+            now = snapshot(connection, record, scratch)
+            show(now)
+            if now.failed or now.state == "held":  # its end is told when it has been learned from
+                send_due(connection, now, settings)
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
