@@ -68,6 +68,5 @@ def _symbol(species: str) -> str:
 
 
 def _radius(symbol: str) -> float:
-    if symbol == "X" or Element(symbol).atomic_radius is None:
-        return DEFAULT_RADIUS
-    return float(Element(symbol).atomic_radius)
+    radius = None if symbol == "X" else Element(symbol).atomic_radius
+    return DEFAULT_RADIUS if radius is None else float(radius)

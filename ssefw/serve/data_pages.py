@@ -1,16 +1,21 @@
 """What the scripts of a candidate's page ask for: its curves, its crystal, its trajectories."""
 
+from collections.abc import Iterator
+from typing import TypeVar
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ssefw.documents import Diffusivity, Outcome, Trajectory
+from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
 from ssefw.serve.curves import arrhenius_curves, msd_curves
 from ssefw.serve.render import board_of, view_of
 from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "moves_of"]
+
+D = TypeVar("D", bound=Document)
 
 
 class CandidateRecords:
@@ -39,22 +44,25 @@ class CandidateRecords:
         self.line = line
         self.view = view
         self._results = board_of(request).connection.results
-        self._ours = {"campaign": view.campaign, "candidate": line.candidate_id}
-        found = list(self._results.find(Outcome, **self._ours))
+        found = list(self._find(Outcome))
         self.outcome = found[-1] if found else None
+
+    def _find(self, kind: type[D]) -> Iterator[D]:
+        key = self.line.candidate_id
+        return self._results.find(kind, campaign=self.view.campaign, candidate=key)
 
     @property
     def runs(self) -> tuple[Diffusivity, ...]:
         """Diffusivities by temperature."""
         runs = self.outcome.diffusivities if self.outcome else ()
-        runs = runs or tuple(self._results.find(Diffusivity, **self._ours))
+        runs = runs or tuple(self._find(Diffusivity))
         return tuple(sorted(runs, key=lambda run: run.temperature))
 
     @property
     def ledgers(self) -> dict[str, Trajectory]:
         """Trajectories by key; of one that was continued, the longest."""
         found: dict[str, Trajectory] = {}
-        for ledger in self._results.find(Trajectory, **self._ours):
+        for ledger in self._find(Trajectory):
             if ledger.key not in found or ledger.n_frames >= found[ledger.key].n_frames:
                 found[ledger.key] = ledger
         return dict(sorted(found.items(), key=lambda item: item[1].temperature))
