@@ -7,13 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ssefw.api.campaign import run
     from ssefw.api.store import open_store as open  # noqa: A004 - it is written ssefw.open
 
     __version__: str
 
-__all__ = ["__version__", "open"]
+__all__ = ["__version__", "open", "run"]
 
-_HOMES = {"open": ("api.store", "open_store")}
+_HOMES = {
+    "open": ("api.store", "open_store"),
+    "run": ("api.campaign", "run"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,13 +10,16 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 import ssefw
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running.launch import submit
 from ssefw.data import Chunk
 from ssefw.documents import ArrheniusPoint, Label, LabelSet, Outcome, Segment, Trajectory
 from ssefw.errors import ConfigurationError, DataError, StoreError
 from ssefw.store import connect
 from ssefw.store.frames.trajectories import TrajectoryStore
 from tests import outcomes
-from tests.conftest import REPOSITORY
+from tests.conftest import CAMPAIGN, REPOSITORY
 from tests.docs.commands import python_blocks
 
 PAGE = REPOSITORY / "docs/python.md"
@@ -98,6 +101,10 @@ def folder(tmp_path_factory):
             conductivity=outcomes.value(1e-9), reference="made up", row_id="1",
         )  # fmt: skip
         connection.results.add(LabelSet(name="mine", labels=(label,)), candidate="", campaign="")
+        (folder / "campaign.yaml").write_text(CAMPAIGN.replace("small", "quickstart", 1))
+        submit(make_plan(read_campaign(folder / "campaign.yaml")), connection)
+        # As if workers had run all of it elsewhere, which takes them seconds.
+        connection.launchpad.fireworks.update_many({}, {"$set": {"state": "COMPLETED"}})
     return folder
 
 
@@ -190,7 +197,7 @@ def test_figures_are_axes(store):
 
 
 def test_notebooks_show_tables_and_text_is_no_markup(store):
-    assert "No campaign yet" in store._repr_html_()
+    assert "quickstart" in store._repr_html_()
     shown = store.outcomes()._repr_html_()
     assert "sigma_s_per_cm" in shown
     assert "relax: &lt;no&gt; memory" in shown
