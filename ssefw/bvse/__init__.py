@@ -1,4 +1,13 @@
-"""The bond-valence site energy: its map, percolation barriers and migration paths."""
+"""The bond-valence site energy: its map, percolation barriers and migration paths.
+
+The room itself can be called: ``ssefw.bvse(structure)`` is `site_energy_barrier`.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from pymatgen.core import Structure
 
 from ssefw.bvse.barrier import (
     LandscapeResult,
@@ -7,6 +16,9 @@ from ssefw.bvse.barrier import (
     site_energy_landscape,
 )
 from ssefw.bvse.paths import distinct_hops, hop_images, nearest_mobile_sites, route, site_barriers
+from ssefw.documents import Barrier
+from ssefw.errors import DataError
+from ssefw.mistakes import check_settings
 
 __all__ = [
     "LandscapeResult",
@@ -19,3 +31,20 @@ __all__ = [
     "site_energy_barrier",
     "site_energy_landscape",
 ]
+
+
+class _Room(ModuleType):
+    """A module whose name below ssefw is that of what most people want of it."""
+
+    def __call__(self, structure: Structure, **settings: Any) -> Barrier:
+        """Return the barriers of a crystal; settings are those of `site_energy_barrier`."""
+        if not isinstance(structure, Structure):
+            raise DataError(
+                f"ssefw.bvse takes a pymatgen Structure, not a {type(structure).__name__}; "
+                "Structure.from_file reads one."
+            )
+        checked = check_settings(site_energy_barrier, settings, of="ssefw.bvse")
+        return site_energy_barrier(structure, **checked)
+
+
+sys.modules[__name__].__class__ = _Room
