@@ -13,6 +13,8 @@ from tests.campaigns.killing import prepare, start, worker_pids
 from tests.campaigns.running.containers import start_apart
 from tests.conftest import REPOSITORY, run_ssefw
 
+pytestmark = pytest.mark.slow
+
 LEASE = {"SSEFW_LEASE": "3", "SSEFW_PATIENCE": "60"}
 
 
