@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ssefw.api.campaign import run
     from ssefw.api.screen import rank
     from ssefw.api.store import open_store as open  # noqa: A004 - it is written ssefw.open
-    from ssefw.bvse import site_energy_barrier as bvse
 
     __version__: str
 
