@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
     from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
-ANALYSIS_VERSION = "1"
+ANALYSIS_VERSION = "2"
 """Goes up whenever the analysis of trajectories gives other numbers."""
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any
 import jinja2
 import numpy as np
 
+from ssefw.analysis.bend import remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     CampaignRecord,
@@ -112,6 +113,7 @@ class _Section:
     outcome: Outcome
     conductivity: Conductivity | None
     sigma: Estimate | None
+    reach: str
     planned: Any
     runs: list[Diffusivity]
     msd: str
@@ -125,6 +127,7 @@ class _Section:
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
+            reach=remark(outcome.conductivity) if outcome.conductivity else "",
             planned=planned,
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
