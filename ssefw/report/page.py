@@ -9,6 +9,7 @@ from typing import Any
 
 import jinja2
 
+from ssefw.analysis.bend import remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     CampaignRecord,
@@ -107,6 +108,7 @@ class _Section:
     outcome: Outcome
     conductivity: Conductivity | None
     sigma: Estimate | None
+    reach: str
     planned: Any
     runs: list[Diffusivity]
     msd: str
@@ -120,6 +122,7 @@ class _Section:
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
+            reach=remark(outcome.conductivity) if outcome.conductivity else "",
             planned=planned,
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
