@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
@@ -18,6 +17,7 @@ from ssefw.cli.campaign.failures import failure_lines
 from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
+from ssefw.cli.say import say
 from ssefw.errors import LaunchError, SsefwError
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def work_to_the_end(
 
     record = latest_record(connection, campaign)
     for item in worth_saying(holds(connection, campaign), is_done=True):
-        click.echo(hold_line(item, record), err=True)
+        say(hold_line(item, record), err=True)
     goes_on, worked = True, False
     while goes_on:
         goes_on = is_loop(record)
         if goes_on:
             turn = advance(connection, record)
             if not quiet:
-                click.echo(turn.reason, err=True)
+                say(turn.reason, err=True)
             # What is left of a batch that was worked through is paused or beyond the budget.
             if turn.is_over or (worked and not turn.released):
                 break
@@ -107,16 +107,16 @@ def _conclude(
             done = rerank(connection, record).record
         except SsefwError as error:
             # What was computed stands, whatever the labels and the model are like.
-            click.echo(f"The outcomes were not learned from: {error}", err=True)
+            say(f"The outcomes were not learned from: {error}", err=True)
         else:
             if not quiet:
-                click.echo(_learned(done), err=True)
+                say(_learned(done), err=True)
     path = write_report(connection, record.campaign, settings)
     now = snapshot(connection, record, settings.scratch_folder())
     if now.failed:
         for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
-            click.echo(line, err=True)
-    click.echo(_summary(now, path), err=True)
+            say(line, err=True)
+    say(_summary(now, path), err=True)
     if as_json:
         print_json(
             {
@@ -162,7 +162,7 @@ def _work(
     upkeep = Upkeep(connection, scratch)
     lost = upkeep.look()
     if lost and not quiet:
-        click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
+        say(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
     stop = install_signal_handlers()
     crew = Crew(settings, campaign)
     log = scratch / "workers.log"
@@ -180,15 +180,15 @@ def _work(
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set() and not quiet:
-            click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
+            say("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
     upkeep.tidy()
     now = snapshot(connection, record, scratch)
     if stop.is_set():
-        click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
+        say(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
         return INTERRUPTED
     if not now.is_idle:
         path = write_report(connection, campaign, settings)
-        click.echo(_summary(now, path), err=True)
+        say(_summary(now, path), err=True)
         raise LaunchError(
             f"The workers ended with {now.count('READY', 'RUNNING', 'RESERVED')} jobs left "
             f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; "
@@ -244,7 +244,7 @@ class _Lines:
         if now.concluded != concluded or time.monotonic() - when > MINUTE:
             self._last = (now.concluded, time.monotonic())
             running = "; ".join(_line(run, self._record) for run in now.running)
-            click.echo(
+            say(
                 f"{now.concluded}/{now.n_candidates} concluded, "
                 f"{now.count('COMPLETED')} jobs done; {running}",
                 err=True,
