@@ -45,7 +45,7 @@ def test_no_line_commands_the_terminal(capsys):
 def test_all_lines_go_where_they_are_made_harmless():
     for path in SOURCES:
         if path.name != "say.py":
-            assert not re.search(r"click\.s?echo\(|\bprint\(", path.read_text()), path
+            assert not re.search(r"click\.s?echo\(|(?<![.\w])print\(", path.read_text()), path
 
 
 def test_no_text_commands_the_terminal(screen):
