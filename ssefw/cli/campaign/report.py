@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     settings,
     store_option,
 )
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw report quickstart --store demo")
@@ -31,4 +32,4 @@ def command(campaign: str | None, out: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"campaign": name, "report": str(path)})
     else:
-        click.echo(path)
+        say(path)
