@@ -6,7 +6,7 @@ pydantic finds the mistakes; it words them for whoever wrote the model.
 import difflib
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints, is_typeddict
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -82,7 +82,7 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]
 def check_settings(
     made: Callable[..., Any], given: Mapping[str, Any], *, of: str, also: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return settings for a class or function, which is not called.
+    """Return settings for a class, function or TypedDict, which is not called.
 
     A number that was written as text becomes one; all else stays as it is.
 
@@ -102,8 +102,11 @@ def check_settings(
     hints = get_type_hints(made, include_extras=True)
     if isinstance(made, type) and "__init__" in vars(made):
         hints |= get_type_hints(vars(made)["__init__"], include_extras=True)
-    parameters = inspect.signature(made).parameters.values()
-    named = {p.name for p in parameters if p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}}
+    if is_typeddict(made):
+        named = set(hints)
+    else:
+        parameters = inspect.signature(made).parameters.values()
+        named = {p.name for p in parameters if p.kind not in {p.VAR_KEYWORD, p.VAR_POSITIONAL}}
     known = sorted(named.union(also) - {"self"})
     unknown, wrong = [], []
     checked = dict(given)

@@ -7,21 +7,19 @@ are vacancies, isotopes, occupancies that are not stated, and space groups given
 import re
 from collections.abc import Mapping
 from io import StringIO
-from math import isfinite
 from typing import Any
 
 import numpy as np
 from pymatgen.core import Element, Lattice, Structure
-from pymatgen.io.cif import CifFile, CifParser
+from pymatgen.io.cif import CifFile
 
+from ssefw.data.cell_checks import FULL, check_cell
+from ssefw.data.cif_symmetry import NamedGroupParser, named_operations
 from ssefw.data.space_groups import operations_of
 from ssefw.errors import DataError
 from ssefw.files import printable
 
-__all__ = ["FULL", "check_cell", "structure_from_cif"]
-
-FULL = 1.05
-"""Occupancies of one site may sum to this; published ones are rounded."""
+__all__ = ["structure_from_cif"]
 
 FILLED = 0.999
 """Sites of this occupancy or more are there at once."""
@@ -67,27 +65,12 @@ def structure_from_cif(text: str) -> Structure:
             _check_block(block.data)
             mended |= _mend_symmetry(block)
     try:
-        parser = CifParser(StringIO(str(blocks) if mended else text), occupancy_tolerance=FULL)
+        told = str(blocks) if mended else text
+        parser = NamedGroupParser(StringIO(told), occupancy_tolerance=FULL)
         structure: Structure = parser.parse_structures(primitive=False)[0]
     except Exception as error:
         raise DataError(f"not a readable cif file ({_line(error)})") from error
     return structure
-
-
-def check_cell(lengths: list[float], angles: list[float]) -> None:
-    """Refuse lengths and angles that no cell has.
-
-    Raises
-    ------
-    DataError
-        With what they are.
-    """
-    if not all(isfinite(length) and length > 0 for length in lengths):
-        raise DataError(f"cell lengths are positive, got {' '.join(f'{x:g}' for x in lengths)} A")
-    if not all(0 < angle < 180 for angle in angles):
-        raise DataError(
-            f"cell angles lie between 0 and 180 degrees, got {' '.join(f'{x:g}' for x in angles)}"
-        )
 
 
 def _mend_atoms(data: dict[str, Any]) -> bool:
@@ -96,7 +79,9 @@ def _mend_atoms(data: dict[str, Any]) -> bool:
     kinds, labels = _column(data, name), _column(data, _LABELS)
     if len(labels) == len(kinds):
         # A site without a type may tell by its label.
-        kinds = [label if kind in _UNSAID else kind for kind, label in zip(kinds, labels, strict=True)]
+        kinds = [
+            label if kind in _UNSAID else kind for kind, label in zip(kinds, labels, strict=True)
+        ]
     elements = [_element(kind) for kind in kinds]
     kept = [i for i, element in enumerate(elements) if element not in _VACANCIES]
     isotopes = any(kind[:1].isdigit() for kind in kinds)
@@ -131,7 +116,10 @@ def _mend_symmetry(block: Any) -> bool:
         int(numbers[0]) if numbers else None,
         matrix=np.asarray(Lattice.from_parameters(*cell).matrix),
         sites=_filled_sites(data),
+        usual=named_operations(data),
     )
+    if operations == []:
+        return False
     if operations is None:
         known = f"'{symbols[0]}'" if symbols else f"number {numbers[0]}"
         raise DataError(

@@ -7,10 +7,12 @@ taken that fits the cell and brings no atoms too close to each other.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import spglib
+from pymatgen.core.operations import SymmOp
 
 __all__ = ["operations_of"]
 
@@ -34,9 +36,14 @@ _CHOICES = {"s": "1", "z": "2", "1": "1", "2": "2", "h": "H", "r": "R"}
 
 
 def operations_of(
-    symbols: Sequence[str], number: int | None, *, matrix: FloatArray, sites: FloatArray
+    symbols: Sequence[str],
+    number: int | None,
+    *,
+    matrix: FloatArray,
+    sites: FloatArray,
+    usual: Sequence[SymmOp] = (),
 ) -> list[str] | None:
-    """Return operations as text; None where no symbol is known and there is no number.
+    """Return operations as text, none if the usual ones are as good; None if none is known.
 
     Parameters
     ----------
@@ -48,15 +55,27 @@ def operations_of(
         Cell vectors in rows, angstrom.
     sites
         Fractional coordinates (n, 3) of fully occupied sites, by which the origin is known.
+    usual
+        The operations that are taken unless others fit better.
     """
     metric = matrix @ matrix.T
+    first = _arrays(usual)
     named = [setting for symbol in symbols for setting in _settings(symbol)]
     for settings in (named, list(_of_number(number))):
         fitting = [s for s in settings if _fits(_operations(s), metric)]
         if fitting:
-            best = min(fitting, key=lambda s: _strain(_operations(s), matrix, sites))
+            strains = {s: _strain(_operations(s), matrix, sites) for s in fitting}
+            best = min(strains, key=lambda setting: strains[setting])
+            if _fits(first, metric) and _strain(first, matrix, sites) <= strains[best]:
+                return []
             return [_text(*operation) for operation in zip(*_operations(best), strict=True)]
-    return None
+    return [] if usual else None
+
+
+def _arrays(operations: Sequence[SymmOp]) -> Operations:
+    rotations = np.array([operation.rotation_matrix for operation in operations])
+    shifts = np.array([operation.translation_vector for operation in operations])
+    return rotations.reshape(-1, 3, 3), shifts.reshape(-1, 3)
 
 
 def _settings(symbol: str) -> Iterator[int]:
@@ -74,7 +93,7 @@ def _of_number(number: int | None) -> Iterator[int]:
     """Yield the settings of a number: of several axes the first, which is the standard."""
     first = None
     for setting in range(1, SETTINGS + 1):
-        kind = spglib.get_spacegroup_type(setting)
+        kind: Any = spglib.get_spacegroup_type(setting)
         if kind.number == number:
             first = first or kind.choice
             if kind.choice in {first, "1", "2", "H", "R"}:
@@ -86,7 +105,7 @@ def _names() -> Mapping[str, list[tuple[int, str]]]:
     """Return the settings, and which choice each is, by every name there is for them."""
     found: dict[str, list[tuple[int, str]]] = {}
     for setting in range(1, SETTINGS + 1):
-        kind = spglib.get_spacegroup_type(setting)
+        kind: Any = spglib.get_spacegroup_type(setting)
         names = {kind.international_short, kind.international_full, kind.hall_symbol}
         names |= set(kind.international.split("="))
         for name in {_compact(name) for name in names}:
@@ -100,19 +119,19 @@ def _compact(symbol: str) -> str:
 
 @cache
 def _operations(setting: int) -> Operations:
-    found = spglib.get_symmetry_from_database(setting)
+    found: Any = spglib.get_symmetry_from_database(setting)
     return np.array(found["rotations"], dtype=float), np.array(found["translations"])
 
 
 def _fits(operations: Operations, metric: FloatArray) -> bool:
     rotations = operations[0]
+    if not len(rotations):
+        return False
     turned = np.swapaxes(rotations, 1, 2) @ metric @ rotations
     return bool(np.abs(turned - metric).max() < SAME_METRIC * metric.max())
 
 
-def _strain(
-    operations: Operations, matrix: FloatArray, sites: FloatArray
-) -> tuple[float, float]:
+def _strain(operations: Operations, matrix: FloatArray, sites: FloatArray) -> tuple[float, float]:
     """Return how much too close the nearest two sites are, and how many sites there are."""
     rotations, shifts = operations
     images = [_orbit(rotations @ site + shifts) for site in sites]

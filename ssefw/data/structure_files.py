@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import DummySpecies, Lattice, Structure
 
-from ssefw.data.cif import FULL, check_cell, structure_from_cif
+from ssefw.data.cell_checks import FULL, check_cell
 from ssefw.errors import DataError
 from ssefw.files import check_plain, printable, read_json
 
@@ -85,6 +85,9 @@ def structure_from_text(text: str, *, fmt: str, source: str) -> Structure:
         with _named(source):
             record = read_json(text)
         return structure_from_record(record, source=source)
+    # Half a second to import, and whoever reads no CIF need not wait for it.
+    from ssefw.data.cif import structure_from_cif  # noqa: PLC0415
+
     with warnings.catch_warnings(), _named(source):
         warnings.simplefilter("ignore")
         structure = structure_from_cif(text) if fmt == "cif" else _from_poscar(text)

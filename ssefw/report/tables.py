@@ -18,15 +18,18 @@ from ssefw.documents import (
     Label,
     Outcome,
     PlannedCandidate,
+    RankedCandidate,
     Trajectory,
 )
 from ssefw.errors import DataError, MissingDependencyError
 from ssefw.files.tables import TableWriter
 from ssefw.report.rows import CSV_COLUMNS, flat
 
-__all__ = ["COLUMNS", "row", "write_csv", "write_json_lines", "write_parquet"]
+__all__ = ["ColumnType", "columns", "row", "write_csv", "write_json_lines", "write_parquet"]
 
 ROWS_AT_A_TIME = 1000
+
+ColumnType = Literal["text", "count", "number"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Column:
 
     name: str
     value: Callable[[Any], Any]
-    type: Literal["text", "count", "number"]
+    type: ColumnType
 
 
 def _text(name: str, path: str = "") -> Column:
@@ -138,19 +141,38 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
         _number("core_hours"),
         _text("reference"),
     ),
+    RankedCandidate: (
+        *_CANDIDATE,
+        _text("source"),
+        _number("score"),
+        _number("lower"),
+        _number("upper"),
+        _count("votes"),
+        _count("n_votes"),
+        _number("distance"),
+    ),
 }
 
 _TEXTS_OF_OUTCOMES = {"campaign", "candidate_id", "formula", "status", "sigma_kind", "reason"}
 
-COLUMNS: dict[str, tuple[str, ...]] = {"outcomes": CSV_COLUMNS}
-"""Columns of a table that is empty, where they are known beforehand."""
+
+def columns(kind: type[Document]) -> dict[str, ColumnType]:
+    """Return the columns of the table of a kind of records; names of numbers carry the unit."""
+    if issubclass(kind, Outcome):
+        return {name: "text" if name in _TEXTS_OF_OUTCOMES else "number" for name in CSV_COLUMNS}
+    return {column.name: column.type for column in _columns(kind)}
+
+
+def _columns(kind: type[Document]) -> tuple[Column, ...]:
+    """Return the columns of a kind, or of the one that it is a kind of."""
+    return next(_TABLES[base] for base in kind.__mro__ if base in _TABLES)
 
 
 def row(document: Document) -> dict[str, Any]:
     """Return a record as one row; names of numbers carry the unit."""
     if isinstance(document, Outcome):
         return flat(document)
-    return {column.name: column.value(document) for column in _TABLES[type(document)]}
+    return {column.name: column.value(document) for column in _columns(type(document))}
 
 
 def write_json_lines(documents: Iterable[Document], file: TextIO) -> int:
@@ -162,18 +184,12 @@ def write_json_lines(documents: Iterable[Document], file: TextIO) -> int:
     return count
 
 
-def write_csv(documents: Iterable[Document], file: TextIO, *, kind: str = "outcomes") -> int:
-    """Write a table as the records come; return how many."""
-    rows = map(row, documents)
-    first = next(rows, None)
-    columns = list(first) if first is not None else list(COLUMNS.get(kind, ()))
-    writer = TableWriter(file, columns)
-    if first is None:
-        return 0
-    writer.write(first)
-    count = 1
-    for item in rows:
-        writer.write(item)
+def write_csv(documents: Iterable[Document], file: TextIO, *, kind: type[Document]) -> int:
+    """Write a table of a kind of records as they come; return how many."""
+    writer = TableWriter(file, list(columns(kind)))
+    count = 0
+    for document in documents:
+        writer.write(row(document))
         count += 1
     return count
 
@@ -219,11 +235,5 @@ def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
 
 def _schema(pyarrow: Any, document: Document) -> Any:
     """Return the types of the columns of a record's table."""
-    kinds = {"text": pyarrow.string(), "count": pyarrow.int64(), "number": pyarrow.float64()}
-    if isinstance(document, Outcome):
-        types = [
-            (name, "text" if name in _TEXTS_OF_OUTCOMES else "number") for name in flat(document)
-        ]
-    else:
-        types = [(column.name, column.type) for column in _TABLES[type(document)]]
-    return pyarrow.schema([(name, kinds[kind]) for name, kind in types])
+    types = {"text": pyarrow.string(), "count": pyarrow.int64(), "number": pyarrow.float64()}
+    return pyarrow.schema([(name, types[kind]) for name, kind in columns(type(document)).items()])

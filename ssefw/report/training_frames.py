@@ -62,32 +62,46 @@ class Chosen:
 
 
 def frames_of(
-    ledger: Trajectory, store: TrajectoryStore, *, stride: int | None = 1
+    ledger: Trajectory,
+    store: TrajectoryStore,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    stride: int | None = 1,
 ) -> Iterator[Frame]:
-    """Yield the frames of a run behind its equilibration, each `stride`-th of them.
+    """Yield frames of a run, one blob in memory at a time.
 
     Parameters
     ----------
+    first, last
+        Frames `first` to `last` (exclusive); None for the first behind equilibration, and the end.
     stride
-        None for those that are decorrelated in energy.
+        Every so many frames; None for those that are decorrelated in energy.
 
     Raises
     ------
     DataError
-        If no frame lies behind equilibration.
+        If there is no such frame.
     """
-    first = -(-ledger.equilibration_steps // ledger.steps_per_frame)
-    if ledger.n_frames <= first:
+    behind = -(-ledger.equilibration_steps // ledger.steps_per_frame)
+    if first is None and ledger.n_frames <= behind:
         raise DataError(
             f"The {ledger.n_frames} frames of trajectory {ledger.key} end within its "
             f"equilibration of {ledger.equilibration_steps} steps."
         )
+    begin = behind if first is None else first
+    end = ledger.n_frames if last is None else min(last, ledger.n_frames)
+    if not 0 <= begin < end or (stride is not None and stride < 1):
+        raise DataError(
+            f"Trajectory {ledger.key} has frames 0 to {ledger.n_frames - 1}; there is none from "
+            f"{begin} to {end} by {stride}."
+        )
     if stride is None:
-        stride = correlation_stride(store.series(ledger, "energies", first=first))
-    for chunk in store.chunks(ledger, first=first):
-        for place in range(max(0, first - chunk.first_frame), len(chunk.positions)):
-            number = chunk.first_frame + place
-            if (number - first) % stride == 0:
+        stride = correlation_stride(store.series(ledger, "energies", first=begin, last=end))
+    for chunk in store.chunks(ledger, first=begin, last=end):
+        for number in range(chunk.first_frame, chunk.first_frame + len(chunk.positions)):
+            if begin <= number < end and (number - begin) % stride == 0:
+                place = number - chunk.first_frame
                 yield Frame(
                     ledger,
                     number,

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from ssefw.store import connect
@@ -30,6 +31,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 def test_from_a_structure_of_ones_own_to_a_report(tmp_path, copper):
     (tmp_path / "my-structures").mkdir()
     copper.to(tmp_path / "my-structures/cu.cif")
@@ -52,7 +54,6 @@ def test_from_a_structure_of_ones_own_to_a_report(tmp_path, copper):
 
 def test_from_a_thousand_outcomes_to_a_table(ssefw, tmp_path):
     """Of each hundred 60 are values from 1e-7 to 1e-2 S/cm, and the others are bounds."""
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     expected = 0
     with connect(tmp_path / "mine") as connection, connection.whole():
         for k in range(1000):
@@ -62,9 +63,9 @@ def test_from_a_thousand_outcomes_to_a_table(ssefw, tmp_path):
             connection.results.add(item, candidate=item.candidate_id, campaign="x")
     (text,) = python_blocks(PAGE)
     names = {}
-    exec(text.replace('connect("mine"', f'connect("{tmp_path}/mine"'), names)
+    exec(text.replace('open("mine"', f'open("{tmp_path}/mine"'), names)
     table = names["table"]
-    assert isinstance(table, pandas.DataFrame)
+    assert isinstance(table, pd.DataFrame)
     assert len(table) == expected > 100
     assert (table["sigma_lower_s_per_cm"] >= 1e-4).all()
     assert table["sigma_s_per_cm"].is_monotonic_decreasing

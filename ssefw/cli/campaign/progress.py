@@ -173,7 +173,7 @@ def _work(
             raise LaunchError(f"{' '.join(missing)} Nothing was started.")
         crew.start(workers or worker_count(settings), log=log)
     with crew.on_duty(), _display(record, quiet=quiet) as show:
-        while crew.is_working and not stop.is_set():
+        while crew.goes_on(log=log) and not stop.is_set():
             began = time.monotonic()
             upkeep.look()
             show(snapshot(connection, record, scratch))

@@ -8,7 +8,6 @@ import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import json_option, opened, print_json, store_option
-from ssefw.cli.records.asked import understood, why_nothing
 from ssefw.cli.records.labels_table import print_labels
 
 if TYPE_CHECKING:
@@ -60,6 +59,7 @@ def command(
         return
     from ssefw.files.tables import TableWriter
     from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary
+    from ssefw.store.asking import understood, why_nothing
     from ssefw.store.results.query import Ask
 
     ask = Ask(
@@ -216,7 +216,8 @@ def find(
     A sorted page ends with the key that --after takes, which is as quick far down as at the top.
     """
     from ssefw.report.tables import write_csv, write_json_lines, write_parquet
-    from ssefw.store.results.query import Ask
+    from ssefw.store.asking import understood, why_nothing
+    from ssefw.store.results.query import ANSWERS, Ask
 
     reading: Reading = "possible" if possible and not certain else "certain"
     ask = Ask(kind_of_label=label_kind, reading=reading, **asked)
@@ -243,7 +244,7 @@ def find(
         elif as_json:
             write_json_lines(found, sys.stdout)
         elif as_csv:
-            write_csv(found, sys.stdout, kind=kind)
+            write_csv(found, sys.stdout, kind=ANSWERS[kind])
         elif not (rows := list(found)) and page > 1:
             click.echo(f"Page {page} is empty: fewer {kind} fit.", err=True)
         elif not rows:

@@ -60,7 +60,7 @@ def what_was_added(cell: DisorderedCell, atoms: WholeAtoms) -> Iterator[str]:
         n_sites = int(cell.counts[kind])
         for element, n in counts.items():
             if n and not cell.occupancies[kind][element]:
-                yield f"{n} {element} sit where the file lists no site: it has too few to be neutral"
+                yield f"{n} {element} sit where the file lists no site: it lists too few"
             elif cell.is_full(kind) and n < n_sites:
                 yield f"{n_sites - n} {element} are missing from sites that the file lists as full"
 
@@ -86,9 +86,7 @@ def _with_vacancies(
     return replace(cell, kinds=kinds, occupancies=tuple(occupancies), vacant=vacant)
 
 
-def _outside_polyanions(
-    cell: DisorderedCell, anion: str, states: OxidationStates
-) -> BoolArray:
+def _outside_polyanions(cell: DisorderedCell, anion: str, states: OxidationStates) -> BoolArray:
     """Return which sites are bonded to no cation of a polyanion, if they hold the anion."""
     distances = cell.distances()
     outside = np.ones(len(cell.kinds), dtype=bool)
@@ -124,7 +122,8 @@ def _with_voids(cell: DisorderedCell, states: OxidationStates, *, mobile: str) -
 def _voids(cell: DisorderedCell, least: FloatArray) -> FloatArray:
     """Return the centers of voids that are `least` (angstrom) from each site, fractional.
 
-    At most about as many as there are sites. They are the corners of the Voronoi cells around all sites, which have the symmetry of these.
+    At most about as many as there are sites. They are the corners of the Voronoi cells around all
+    sites, which have the symmetry of these.
     """
     images = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     sites = (cell.frac_coords[None, :, :] + images[:, None, :]).reshape(-1, 3)

@@ -143,10 +143,8 @@ class _Program:
         """
         n_pairs, n_elements, mixed = len(self.pairs), len(self.elements), self.states.mixed
         size = 2 * n_pairs + 2 * n_elements + 1
-        framework = [1.0 if e == self.mobile else FRAMEWORK_FIRST for e in self.elements]
-        weights = np.concatenate(
-            [np.full(n_elements, 0.0 if nearest else framework), np.full(n_elements, float(nearest))]
-        )
+        first = np.array([1.0 if e == self.mobile else FRAMEWORK_FIRST for e in self.elements])
+        weights = np.concatenate([(1.0 - nearest) * first, np.full(n_elements, float(nearest))])
         kinds = np.where(self.unlisted, UNLISTED_WEIGHT, KIND_WEIGHT)
         cost = np.concatenate([np.zeros(n_pairs), kinds, weights, [0.0]])
         lower, upper = np.zeros(size), np.full(size, np.inf)
@@ -172,11 +170,11 @@ class _Program:
             (self._row(shares, shares=ones), np.zeros(n_elements), anything),
             (
                 self._row(np.full((1, n_pairs), -2.0 * most_error), shares=ones.sum(0)[None, :]),
-                [-np.inf],
-                [0.0 if limit is not None else np.inf],
+                np.array([-np.inf]),
+                np.array([np.inf if limit is None else 0.0]),
             ),
-            (self._row(np.array([span]), last=1.0), [-np.inf], [0.0]),
-            (self._row(np.array([charge]), last=1.0), [0.0], [0.0]),
+            (self._row(np.array([span]), last=1.0), np.array([-np.inf]), np.zeros(1)),
+            (self._row(np.array([charge]), last=1.0), np.zeros(1), np.zeros(1)),
         ]
         solved = scipy.optimize.milp(
             cost,

@@ -38,7 +38,7 @@ MOST_DRAWS = 4
 """Draws for each ordering wanted, before those found are all there are."""
 
 WORTH_A_HINT = 0.15
-"""Where the mobile ion alone would have to change more of the atoms, the file lacks more than it."""
+"""Where the mobile ion would have to change more of the atoms, the file lacks more than it."""
 
 SAME_ENERGY = 1e-6
 """Arrangements of one energy (eV/atom) are taken as one: symmetry makes them equal."""
@@ -161,8 +161,8 @@ def _complete(
             refusals.append(str(error))
         else:
             return freed, known
-        error = least_error(freed, known, mobile=settings.mobile, limit=1.0)
-        by_mobile = min(by_mobile, error)
+        needed = least_error(freed, known, mobile=settings.mobile, limit=1.0)
+        by_mobile = min(by_mobile, needed)
     hint = ""
     if settings.limit < by_mobile < WORTH_A_HINT:
         hint = (

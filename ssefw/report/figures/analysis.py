@@ -19,7 +19,13 @@ from ssefw.documents import Conductivity, Diffusivity, Estimate
 from ssefw.report.style import STYLE
 from ssefw.units import ANGSTROM2_PER_PS_TO_CM2_PER_S
 
-__all__ = ["arrhenius_figure", "density_figure", "msd_figure", "van_hove_figure"]
+__all__ = [
+    "arrhenius_figure",
+    "density_figure",
+    "draw_arrhenius",
+    "msd_figure",
+    "van_hove_figure",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -132,22 +138,26 @@ def arrhenius_figure(fit: Conductivity) -> Figure:
     """Draw conductivities over 1000/T: values, bounds, excluded points, the line and its band."""
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.6), layout="constrained")
-        axes = figure.subplots()
-        _draw_line(axes, fit)
-        for point in fit.points:
-            _draw_point(axes, point.temperature, point.conductivity, is_used=point.is_used)
-        target = fit.conductivity
-        _draw_point(axes, fit.temperature, target, is_used=True, marker="D", color=BOUND)
-        axes.set_yscale("log")
-        axes.set_xlabel("1000 K / T")
-        axes.set_ylabel("conductivity (S cm$^{-1}$)")
-        temperatures = sorted({fit.temperature, *(p.temperature for p in fit.points)})
-        axes.margins(x=0.06)
-        axes.grid(axis="y", lw=0.3, alpha=0.6)
-        _mark_temperatures(axes, temperatures)
-        y, side = (0.04, "bottom") if _falls(fit) else (0.96, "top")
-        axes.text(0.03, y, _arrhenius_note(fit), transform=axes.transAxes, va=side)
+        draw_arrhenius(figure.subplots(), fit)
     return figure
+
+
+def draw_arrhenius(axes: Axes, fit: Conductivity) -> None:
+    """Draw what `arrhenius_figure` shows into axes."""
+    _draw_line(axes, fit)
+    for point in fit.points:
+        _draw_point(axes, point.temperature, point.conductivity, is_used=point.is_used)
+    target = fit.conductivity
+    _draw_point(axes, fit.temperature, target, is_used=True, marker="D", color=BOUND)
+    axes.set_yscale("log")
+    axes.set_xlabel("1000 K / T")
+    axes.set_ylabel("conductivity (S cm$^{-1}$)")
+    temperatures = sorted({fit.temperature, *(p.temperature for p in fit.points)})
+    axes.margins(x=0.06)
+    axes.grid(axis="y", lw=0.3, alpha=0.6)
+    _mark_temperatures(axes, temperatures)
+    y, side = (0.04, "bottom") if _falls(fit) else (0.96, "top")
+    axes.text(0.03, y, _arrhenius_note(fit), transform=axes.transAxes, va=side)
 
 
 def _falls(fit: Conductivity) -> bool:

@@ -16,7 +16,7 @@ from ssefw.documents import Conductivity, Diffusivity
 from ssefw.report.figures.analysis import arrhenius_figure
 from ssefw.report.style import STYLE as BASE_STYLE
 
-__all__ = ["arrhenius_svg", "msd_svg", "svg_text", "temperature_color"]
+__all__ = ["arrhenius_svg", "draw_msds", "msd_svg", "svg_text", "temperature_color"]
 
 STYLE: dict[Any, Any] = BASE_STYLE | {
     "axes.edgecolor": "#667085",
@@ -52,37 +52,42 @@ def temperature_color(temperature: float) -> tuple[float, ...]:
 
 
 def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
-    """Draw the mean squared displacement of the mobile ion at each temperature.
+    """Draw the mean squared displacement of the mobile ion at each temperature, as `draw_msds`."""
+    with _axes() as (figure, axes):
+        draw_msds(axes, diffusivities)
+        return svg_text(figure)
+
+
+def draw_msds(axes: Axes, diffusivities: Sequence[Diffusivity]) -> None:
+    """Draw the mean squared displacement of the mobile ion at each temperature into axes.
 
     Thick where the slope was fitted; the framework is dotted. Both axes are logarithmic, so that a
     diffusing ion is a line of slope one, and a vibrating one is flat.
     """
-    with _axes() as (figure, axes):
-        for run in sorted(diffusivities, key=lambda d: -d.temperature):
-            lags, msd = np.array(run.lag_times), np.array(run.msd)
-            seen = (lags > 0) & (msd > 0)
-            if not seen.any():
-                continue
-            color = temperature_color(run.temperature)
-            axes.plot(lags[seen], msd[seen], color=color, lw=1.1, label=f"{run.temperature:g} K")
-            if run.fit_window is not None and run.tracer.kind == "value":
-                first, last = run.fit_window
-                fitted = seen & (lags >= first) & (lags <= last)
-                axes.plot(lags[fitted], msd[fitted], color=color, lw=3.2, solid_capstyle="butt")
-            if len(run.msd_framework) == len(lags):
-                framework = np.array(run.msd_framework)
-                shown = seen & (framework > 0)
-                axes.plot(lags[shown], framework[shown], color=color, lw=0.9, ls=":")
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        _slope_one(axes)
-        _label_ticks(axes.xaxis, *axes.get_xlim())
-        _label_ticks(axes.yaxis, *axes.get_ylim())
-        axes.set_xlabel("time lag (ps)")
-        axes.set_ylabel("mean squared displacement (Å²)")
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="lower right", handlelength=1.2)
-        return svg_text(figure)
+    for run in sorted(diffusivities, key=lambda d: -d.temperature):
+        lags, msd = np.array(run.lag_times), np.array(run.msd)
+        seen = (lags > 0) & (msd > 0)
+        if not seen.any():
+            continue
+        color = temperature_color(run.temperature)
+        axes.plot(lags[seen], msd[seen], color=color, lw=1.1, label=f"{run.temperature:g} K")
+        if run.fit_window is not None and run.tracer.kind == "value":
+            first, last = run.fit_window
+            fitted = seen & (lags >= first) & (lags <= last)
+            axes.plot(lags[fitted], msd[fitted], color=color, lw=3.2, solid_capstyle="butt")
+        if len(run.msd_framework) == len(lags):
+            framework = np.array(run.msd_framework)
+            shown = seen & (framework > 0)
+            axes.plot(lags[shown], framework[shown], color=color, lw=0.9, ls=":")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    _slope_one(axes)
+    _label_ticks(axes.xaxis, *axes.get_xlim())
+    _label_ticks(axes.yaxis, *axes.get_ylim())
+    axes.set_xlabel("time lag (ps)")
+    axes.set_ylabel("mean squared displacement (Å²)")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", handlelength=1.2)
 
 
 def _slope_one(axes: Axes) -> None:

@@ -21,11 +21,13 @@ from ssefw.documents import (
     FoundConductivity,
     Label,
     Outcome,
+    PlannedCandidate,
     Trajectory,
 )
 from ssefw.errors import DataError
 
 __all__ = [
+    "ANSWERS",
     "KINDS",
     "RANGES",
     "SORTS",
@@ -49,6 +51,9 @@ KINDS: dict[str, type[Document]] = {
 """What can be listed, by the word for it; `candidates` of campaigns come beside these.
 Conductivities are parts of outcomes, or what a newer analysis made of them; labels are parts of
 label sets."""
+
+ANSWERS: dict[str, type[Document]] = {**KINDS, "candidates": PlannedCandidate}
+"""What the answers are, by the word for what is asked for."""
 
 SORTS: dict[str, dict[str, tuple[str, int]]] = {
     "outcomes": {

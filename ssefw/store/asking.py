@@ -1,16 +1,24 @@
 """What somebody who asks for results means, and why there may be no answer."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from ssefw.store import Connection
-    from ssefw.store.results.query import Ask
+from ssefw.documents import LabelSet, Outcome
+from ssefw.errors import StoreError
+from ssefw.store.connection import Connection
+from ssefw.store.lookup import (
+    Named,
+    candidate_ids,
+    check_campaign,
+    known_candidates,
+    nearest,
+    pick,
+)
+from ssefw.store.results.query import Ask
 
 __all__ = ["understood", "why_nothing"]
 
 
-def understood(connection: "Connection", kind: str, ask: "Ask") -> "Ask":
+def understood(connection: Connection, kind: str, ask: Ask) -> Ask:
     """Return a question with the ids of the candidate that it names by a word.
 
     Raises
@@ -18,8 +26,6 @@ def understood(connection: "Connection", kind: str, ask: "Ask") -> "Ask":
     StoreError
         If there is no such campaign or candidate; the message has what is near.
     """
-    from ssefw.store.lookup import check_campaign
-
     if ask.campaign and kind != "labels":  # labels may come from a campaign of another store
         check_campaign(connection, ask.campaign)
     if not isinstance(ask.candidate, str):
@@ -27,12 +33,8 @@ def understood(connection: "Connection", kind: str, ask: "Ask") -> "Ask":
     return replace(ask, candidate=_ids(connection, kind, ask.candidate, ask.campaign))
 
 
-def _ids(connection: "Connection", kind: str, word: str, campaign: str | None) -> tuple[str, ...]:
+def _ids(connection: Connection, kind: str, word: str, campaign: str | None) -> tuple[str, ...]:
     """Return the ids that a word means; of labels, also those that no campaign has."""
-    from ssefw.documents import LabelSet
-    from ssefw.errors import StoreError
-    from ssefw.store.lookup import Named, candidate_ids, pick
-
     try:
         return tuple(candidate_ids(connection, word, campaign=campaign))
     except StoreError:
@@ -48,11 +50,8 @@ def _ids(connection: "Connection", kind: str, word: str, campaign: str | None) -
         return tuple(found)
 
 
-def why_nothing(connection: "Connection", kind: str, ask: "Ask") -> str:
+def why_nothing(connection: Connection, kind: str, ask: Ask) -> str:
     """Return why no record is an answer, with what is near or still to come."""
-    from ssefw.documents import Outcome
-    from ssefw.store.lookup import known_candidates, nearest, pick
-
     known = [] if kind == "labels" else list(known_candidates(connection, ask.campaign))
     if known and ask.formula and not pick(known, ask.formula):
         return f"There is no candidate {ask.formula!r}{nearest(known, ask.formula)}"
