@@ -27,7 +27,7 @@ LEAVES = {
 }
 SILENT = {
     "completion install", "completion show", "log", "plan", "results export", "results find",
-    "schema", "work",
+    "schema", "serve", "work",
 }  # fmt: skip
 """Commands whose answer is a file, a text, or has forms of its own."""
 WRITES = {
@@ -50,7 +50,7 @@ READS = {
     "potential list", "potential show", "potential train", "report", "results",
     "results export", "results find", "results show", "schema", "screen descriptors",
     "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
-    "screen systems", "screen train", "screen votes", "status",
+    "screen systems", "screen train", "screen votes", "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "submit"}

@@ -153,7 +153,7 @@ def test_a_larger_number_keeps_the_first_and_a_seed_gives_the_same_cells(choose)
     crystal = published("Li6PS5Cl")
 
     def cells(number, **changes):
-        limits = OrderingSettings(number=number, choose=choose, min_length=5.0, **changes)
+        limits = OrderingSettings(number=number, choose=choose, min_length=9.0, **changes)
         return [ordering.structure for ordering in order_crystal(crystal, limits).orderings]
 
     few = cells(1)
@@ -167,7 +167,8 @@ def test_lowest_lies_below_sampled_and_sampled_below_random():
         limits = OrderingSettings(number=3, choose=choose, min_length=5.0)
         found = order_crystal(published("Li6PS5Cl"), limits)
         means.append(np.mean([ordering.energy_per_atom for ordering in found.orderings]))
-    assert means == sorted(means)
+    lowest, sampled, random = means
+    assert lowest <= sampled + 1e-9 <= random + 2e-9
 
 
 @given(
@@ -285,7 +286,7 @@ def nasicon(aluminum):
 
 
 COMPLETED = {
-    "lithium in voids": (nasicon(0.15), "2 Li sit where the file lists no site"),
+    "lithium in voids": (nasicon(0.15), "Li sit where the file lists no site"),
     "lithium missing": (
         Structure.from_spacegroup(
             "Pm-3m",
@@ -321,7 +322,9 @@ def test_polyanions_lose_nothing_and_the_limit_that_would_do_is_named():
     limit = float(str(refusal.value).rpartition("limit = ")[2].split()[0])
     assert limit == pytest.approx((9 / 111 - 6 / 108), abs=1e-3)
     found = order_crystal(nasicon(0.25), OrderingSettings(number=1, min_length=NARROW, limit=limit))
-    assert found.composition["Li"] * 3 == found.composition["Ti"] + found.composition["Al"] * 3 / 3
+    # Li(1+x) Al(x) Ti(2-x) (PO4)3, the more aluminum the more lithium.
+    titanium, aluminum = found.composition["Ti"], found.composition["Al"]
+    assert found.composition["Li"] == (titanium + aluminum) / 2 + aluminum
     assert found.composition["O"] == 4 * found.composition["P"]
 
 

@@ -136,8 +136,8 @@ def _voids(cell: DisorderedCell, least: FloatArray) -> FloatArray:
     joined = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(near), len(near)))
     _, of_group = connected_components(joined, directed=False)
     counts = np.bincount(of_group)
-    centers = np.stack([np.bincount(of_group, near[:, i]) for i in range(3)], axis=1)
-    centers = centers / counts[:, None]
+    sums = np.stack([np.bincount(of_group, near[:, i]) for i in range(3)], axis=1)
+    centers = sums / counts[:, None]
     centers = centers[((centers > -1e-6) & (centers < 1.0 - 1e-6)).all(axis=1)]
     tree = cKDTree(sites @ cell.matrix)
     distances, which = tree.query(centers @ cell.matrix, k=min(12, len(sites)))
