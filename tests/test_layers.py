@@ -16,7 +16,7 @@ LAYERS = [
     {"makers"},
     {"campaigns"},
     {"report"},
-    {"api"},
+    {"api", "serve"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -45,11 +45,14 @@ HOMES = {
     "sevenn": {"engines/potentials/sevennet_convert.py"},
     "e3nn": {"engines/potentials/sevennet_convert.py"},
     "sklearn": {"screening", "data"},
-    "matplotlib": {"report", "api/found.py"},  # there it is only the type of what is returned
+    # In the API it is only the type of what is returned.
+    "matplotlib": {"report", "api/analysis.py", "api/found.py", "api/plots.py"},
     "pandas": {"api"},
     "plotly": {"report"},
     "jobflow": {"makers", "campaigns", "store"},
     "rich": {"cli"},
+    "starlette": {"serve", "cli/campaign/serve.py"},
+    "uvicorn": {"serve/run.py", "cli/campaign/serve.py"},
     "click": {"cli"},
 }
 

@@ -1,10 +1,17 @@
-"""The bond-valence site energy: its map, percolation barriers and migration paths."""
+"""The bond-valence site energy: its map, percolation barriers and migration paths.
 
-from typing import TYPE_CHECKING
+The room itself can be called: ``ssefw.bvse(structure)`` is `site_energy_barrier`.
+"""
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from ssefw.lazy import on_demand
 
 if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
     from ssefw.bvse.barrier import (
         LandscapeResult,
         cell_field,
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
         route,
         site_barriers,
     )
+    from ssefw.documents import Barrier
 
 __all__ = [
     "LandscapeResult",
@@ -45,3 +53,27 @@ __getattr__ = on_demand(
         "site_energy_landscape": "barrier",
     },
 )
+
+
+class _Room(ModuleType):
+    """A module whose name below ssefw is that of what most people want of it."""
+
+    def __call__(self, structure: "Structure", **settings: Any) -> "Barrier":
+        """Return the barriers of a crystal; settings are those of `site_energy_barrier`."""
+        # As the names above, nothing is imported before it is asked for.
+        from pymatgen.core import Structure  # noqa: PLC0415
+
+        from ssefw.bvse.barrier import site_energy_barrier  # noqa: PLC0415
+        from ssefw.errors import DataError  # noqa: PLC0415
+        from ssefw.mistakes import check_settings  # noqa: PLC0415
+
+        if not isinstance(structure, Structure):
+            raise DataError(
+                f"ssefw.bvse takes a pymatgen Structure, not a {type(structure).__name__}; "
+                "Structure.from_file reads one."
+            )
+        checked = check_settings(site_energy_barrier, settings, of="ssefw.bvse")
+        return site_energy_barrier(structure, **checked)
+
+
+sys.modules[__name__].__class__ = _Room

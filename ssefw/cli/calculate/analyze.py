@@ -90,9 +90,9 @@ def command(
     what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
     tell both.
     """
-    from ssefw.analysis import estimate_diffusivity, fit_conductivity
-    from ssefw.analysis.readers import read_frames, told_temperatures
-    from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
+    from ssefw.analysis import fit_conductivity
+    from ssefw.analysis.readers import told_temperatures
+    from ssefw.analysis.runs import analysis_record, analyze_run, group_runs
     from ssefw.cli.console import waiting
 
     if density and figure is None:
@@ -104,21 +104,16 @@ def command(
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
         with waiting(f"Reading {', '.join(str(path) for path in run.paths)}", quiet=quiet):
-            frames = read_frames(
-                run.paths,
+            frames, result = analyze_run(
+                run,
+                specie=specie,
                 timestep=timestep,
                 stride=stride,
-                file_format=file_format,
-                types=kinds,
-            )
-            check_temperature(run, frames)
-            result = estimate_diffusivity(
-                frames,
-                specie=specie,
-                temperature=run.temperature,
                 equilibration=equilibration,
                 level=level,
                 hop_distance=hop_distance,
+                file_format=file_format,
+                types=kinds,
             )
             found.append(result)
             if rules == "pymatgen":
@@ -230,6 +225,7 @@ def _draw_run(
 def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
     from rich.table import Table
 
+    from ssefw.analysis.bend import remark
     from ssefw.cli.console import console, errors, show_estimate
 
     out, err = console(), errors()
@@ -255,8 +251,10 @@ def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
     if fit.activation_energy.kind == "value":
         out.print(f"E_a = {show_estimate(fit.activation_energy, digits=3)} eV", highlight=False)
     out.print(f"Intervals and bounds hold at {found[0].tracer.level:.0%}.", highlight=False)
+    if reach := remark(fit):
+        out.print(reach, highlight=False)
     for result in found:
-        for remark in filter(None, (result.reason, *result.warnings)):
-            err.print(f"{result.temperature:g} K: {remark}", highlight=False)
-    for remark in filter(None, (fit.conductivity.reason, *fit.warnings)):
-        err.print(remark, highlight=False)
+        for said in filter(None, (result.reason, *result.warnings)):
+            err.print(f"{result.temperature:g} K: {said}", highlight=False)
+    for said in filter(None, (fit.conductivity.reason, *fit.warnings)):
+        err.print(said, highlight=False)
