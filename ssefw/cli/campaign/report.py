@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     settings,
     store_option,
 )
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw report quickstart --store demo")
@@ -34,4 +35,4 @@ def command(campaign: str | None, out: Path | None, *, is_opened: bool, as_json:
     if as_json:
         print_json({"campaign": name, "report": str(path)})
     else:
-        click.echo(path)
+        say(path)
