@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# One process a core; the tests of a file share what is expensive to prepare.
-PYTEST_ARGS ?= -n auto --dist loadfile
+# One process a core; the tests of a file share what is expensive to prepare. Those that take
+# minutes, as kills and real queues do, are left out: `make test PYTEST_ARGS=` runs them too.
+PYTEST_ARGS ?= -n auto --dist loadfile -m "not slow"
 
 .PHONY: demo test lint type format clean
 

@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 from unittest import mock
 
+import jobflow
 import pytest
 from hypothesis import HealthCheck, settings
 from pymatgen.core import Lattice, Structure
 
 from ssefw.cli import main
+from ssefw.engines.stopping import SIGNALS
 
 REPOSITORY = Path(__file__).parent.parent
 REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch")
@@ -177,7 +179,12 @@ def campaign_file(tmp_path):
 def run_ssefw(*arguments, folder, check=True, env=None, timeout=300):
     """Run the command line in a process of its own, as a user does."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
-    settings = {"OMP_NUM_THREADS": "1", "SSEFW_SETTINGS": str(folder / "no-settings.yaml")}
+    # One worker, since each imports for seconds; whoever needs two says so.
+    settings = {
+        "OMP_NUM_THREADS": "1",
+        "SSEFW_SETTINGS": str(folder / "no-settings.yaml"),
+        "SSEFW_WORKERS": "1",
+    }
     done = subprocess.run(
         [sys.executable, "-m", "ssefw", *map(str, arguments)],
         cwd=folder,
@@ -220,6 +227,27 @@ def call_ssefw(*arguments, folder):
     return end.value.code
 
 
+def work_here(*, folder, submit=None, env=None):
+    """Work what is in the store `st` to its end in this process, first submitting a campaign file.
+
+    For tests of what jobs do: `ssefw run` has a supervisor and workers, each a process that
+    imports everything again, and writes a report.
+    """
+    handlers = {name: signal.getsignal(name) for name in SIGNALS}
+    job_store = jobflow.SETTINGS.JOB_STORE
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("SSEFW_")}
+    settings = {"OMP_NUM_THREADS": "1", "SSEFW_SETTINGS": str(folder / "no-settings.yaml")}
+    try:
+        with mock.patch.dict(os.environ, clean | settings | (env or {}), clear=True):
+            if submit is not None:
+                assert call_ssefw("submit", submit, "--store", "st", folder=folder) == 0
+            assert call_ssefw("work", "--store", "st", folder=folder) == 0
+    finally:
+        jobflow.SETTINGS.JOB_STORE = job_store
+        for name, handler in handlers.items():
+            signal.signal(name, handler)
+
+
 @pytest.fixture
 def ssefw(tmp_path, capsys):
     """The command line in this process and an empty folder, for commands that start no workers."""
@@ -241,4 +269,4 @@ def finished_campaign(tmp_path_factory):
     """The folder in which the small campaign was run to its end, and what the command said."""
     folder = tmp_path_factory.mktemp("campaign")
     (folder / "small.yaml").write_text(CAMPAIGN)
-    return folder, run_ssefw("run", "small.yaml", "--store", "st", folder=folder)
+    return folder, run_ssefw("run", "small.yaml", "--store", "st", "--workers", 2, folder=folder)

@@ -18,7 +18,7 @@ from ssefw.makers import BandMaker, BarrierMaker, EndMaker, MDMaker, NebMaker, R
 from ssefw.store import connect, open_blobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.campaigns.killing import results
-from tests.conftest import run_ssefw
+from tests.conftest import work_here
 
 ARCHIVE = Path(__file__).parent / "data/old_store/campaign.tar.xz"
 INTERRUPTED = "3b8411f2c8904ec6"
@@ -41,7 +41,7 @@ def old(tmp_path):
 def continued(tmp_path_factory):
     """The campaign as it is after it was taken up and finished."""
     folder = unpacked(tmp_path_factory.mktemp("continued"))
-    run_ssefw("resume", "--store", "st", "--workers", "1", folder=folder)
+    work_here(folder=folder)
     return folder
 
 
@@ -50,7 +50,7 @@ def undisturbed(tmp_path_factory):
     """The same campaign from its beginning to its end, by the code as it is."""
     folder = unpacked(tmp_path_factory.mktemp("undisturbed"))
     (folder / "st").rename(folder / "before")
-    run_ssefw("run", "old.yaml", "--store", "st", "--workers", "1", folder=folder)
+    work_here(submit="old.yaml", folder=folder)
     return folder
 
 

@@ -10,14 +10,20 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 import ssefw
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running.launch import submit
 from ssefw.data import Chunk
 from ssefw.documents import ArrheniusPoint, Label, LabelSet, Outcome, Segment, Trajectory
-from ssefw.errors import ConfigurationError, DataError, StoreError
+from ssefw.errors import ConfigurationError, DataError, SsefwError, StoreError
+from ssefw.report.training_frames import frames_of, write_frame
+from ssefw.screening.base import make_screener, save_screener
 from ssefw.store import connect
 from ssefw.store.frames.trajectories import TrajectoryStore
 from tests import outcomes
-from tests.conftest import REPOSITORY
+from tests.conftest import CAMPAIGN, REPOSITORY
 from tests.docs.commands import python_blocks
+from tests.screening.conftest import sulfides_and_oxides
 
 PAGE = REPOSITORY / "docs/python.md"
 LIF = Structure.from_spacegroup(
@@ -26,10 +32,12 @@ LIF = Structure.from_spacegroup(
 mpl.use("Agg")
 
 
-def put_run(store, temperature, *, n_frames=21, equilibration_steps=50):
-    """Keep a run of LiF with a frame every 10 steps of 2 fs, in which atom 0 goes along x."""
-    positions = np.repeat(LIF.cart_coords[None], n_frames, axis=0)
-    positions[:, 0, 0] += 0.5 * np.arange(n_frames)
+def put_run(store, temperature, *, n_frames=101, equilibration_steps=50):
+    """Keep a random walk of LiF's Li with a frame every 10 steps of 2 fs; atom 0 begins along x."""
+    moves = np.random.default_rng(1).normal(0.0, 0.3, (n_frames, len(LIF), 3))
+    moves *= np.array([site.specie.symbol == "Li" for site in LIF])[None, :, None]
+    moves[0], moves[1:4, 0] = 0.0, [0.5, 0.0, 0.0]
+    positions = LIF.cart_coords + np.cumsum(moves, axis=0)
     chunk = Chunk(
         first_step=0,
         last_step=(n_frames - 1) * 10,
@@ -98,6 +106,20 @@ def folder(tmp_path_factory):
             conductivity=outcomes.value(1e-9), reference="made up", row_id="1",
         )  # fmt: skip
         connection.results.add(LabelSet(name="mine", labels=(label,)), candidate="", campaign="")
+        (folder / "campaign.yaml").write_text(CAMPAIGN.replace("small", "quickstart", 1))
+        submit(make_plan(read_campaign(folder / "campaign.yaml")), connection)
+        # As if workers had run all of it elsewhere, which takes them seconds.
+        connection.launchpad.fireworks.update_many({}, {"$set": {"state": "COMPLETED"}})
+        with (folder / "900K.extxyz").open("w") as file:
+            for frame in frames_of(runs[0], TrajectoryStore(connection.blobs)):
+                write_frame(frame, file)
+    copper = Structure.from_spacegroup("Fm-3m", Lattice.cubic(3.6), ["Cu"], [[0, 0, 0]])
+    copper.to(filename=str(folder / "Cu.cif"))
+    model = make_screener("composition", {"n_splits": 3, "members": ["dt", "nb"]}).fit(
+        sulfides_and_oxides()
+    )
+    save_screener(model, folder / "composition.model")
+    (folder / "pool.csv").write_text("name,formula\na,Li3SnS4\nb,Li3SnO4\n")
     return folder
 
 
@@ -117,9 +139,14 @@ def test_every_public_name_is_documented_and_every_documented_one_is_public():
 
 def test_the_page_does_what_it_says(folder, monkeypatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("SSEFW_SCRATCH", str(folder / "scratch"))
     names = {}
     for block in python_blocks(PAGE):
         exec(block, names)
+    assert names["barrier"].barrier_3d.value == pytest.approx(names["barrier"].bands[0].forward)
+    assert names["ranking"][0].formula == "Li3SnS4"
+    assert names["found"].conductivity.points[0].temperature == 900.0
+    assert names["quick"].method == "bvse"
 
 
 def test_filters_are_those_of_the_command_line(store):
@@ -142,7 +169,7 @@ def test_a_table_has_units_and_nan(store):
     assert pd.isna(bound["sigma_s_per_cm"])
     assert bound["sigma_upper_s_per_cm"] == 1e-6
     runs = store.trajectories().to_pandas()
-    assert runs["frames"].tolist() == [21, 21]
+    assert runs["frames"].tolist() == [101, 101]
     empty = store.barriers().to_pandas()
     assert len(empty) == 0
     assert "barrier_1d_ev" in empty.columns
@@ -153,18 +180,18 @@ def test_frames_are_those_of_the_run(store):
     (outcome,) = store.outcomes(formula="LiF")
     run = outcome.trajectory(900)
     frames = run.to_ase(first=0)
-    assert len(frames) == 21
-    assert len(run.to_ase(stride=4)) == 4  # 16 behind equilibration
+    assert len(frames) == 101
+    assert len(run.to_ase(stride=4)) == 24  # of 96 behind equilibration
     assert frames[3].get_positions()[0, 0] == pytest.approx(LIF.cart_coords[0, 0] + 1.5, abs=1e-5)
     assert frames[3].get_potential_energy() == pytest.approx(-4.0)
     assert frames[3].info["time_ps"] == pytest.approx(0.06)
     same = run.to_pymatgen(first=0, stride=2)
-    assert len(same) == 11
+    assert len(same) == 51
     assert same.time_step == pytest.approx(40.0)
     moved = same.coords[1, 0] - same.coords[0, 0]
     assert moved @ LIF.lattice.matrix == pytest.approx([1.0, 0, 0], abs=1e-4)
-    with pytest.raises(DataError, match="frames 0 to 20"):
-        run.to_ase(first=30)
+    with pytest.raises(DataError, match="frames 0 to 100"):
+        run.to_ase(first=200)
 
 
 def test_the_structure_is_the_relaxed_one(store):
@@ -190,7 +217,7 @@ def test_figures_are_axes(store):
 
 
 def test_notebooks_show_tables_and_text_is_no_markup(store):
-    assert "No campaign yet" in store._repr_html_()
+    assert "quickstart" in store._repr_html_()
     shown = store.outcomes()._repr_html_()
     assert "sigma_s_per_cm" in shown
     assert "relax: &lt;no&gt; memory" in shown
@@ -231,6 +258,26 @@ def test_a_store_that_is_written_to_is_read_as_it_is_now(tmp_path):
 def test_a_wrong_question_is_answered_in_one_line(store, asked, error, said):
     with pytest.raises(error, match=said) as refused:
         store.outcomes(**asked)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: ssefw.bvse("LiF.cif"), "takes a pymatgen Structure, not a str"),
+        (lambda: ssefw.bvse(LIF, resolution=-1), "resolution must be a number"),
+        (lambda: ssefw.neb(LIF, imges=3), "did you mean 'images'"),
+        (lambda: ssefw.neb(LIF, images=1), "images must be a whole number at least 3"),
+        (lambda: ssefw.neb(3.0), "a pymatgen Structure or a file with one, not a float"),
+        (lambda: ssefw.analyze("no-such-file", temperature=300), "no-such-file"),
+        (lambda: ssefw.analyze("x", level=2), "level must be a number above 0 and below 1"),
+        (lambda: ssefw.rank("pool.csv", "no.model"), "no.model"),
+        (lambda: ssefw.run("no.yaml"), "no.yaml"),
+    ],
+)
+def test_a_wrong_call_is_an_error_of_one_line(call, said):
+    with pytest.raises(SsefwError, match=said) as refused:
+        call()
     assert "\n" not in str(refused.value)
 
 

@@ -1,23 +1,30 @@
 """From the frames of a trajectory to diffusivity and conductivity: arrays in, numbers out."""
 
-from ssefw.analysis.arrangements import pool_conductivities
-from ssefw.analysis.arrhenius import (
-    conductivity_per_diffusivity,
-    fit_conductivity,
-    predict_conductivity,
-)
-from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
-from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
-from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
-from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_tensor
-from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
-from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
+from typing import TYPE_CHECKING
+
+from ssefw.lazy import on_demand
+
+if TYPE_CHECKING:
+    from ssefw.analysis.arrangements import DEFAULT_SPREAD, pool_conductivities
+    from ssefw.analysis.arrhenius import (
+        conductivity_per_diffusivity,
+        fit_conductivity,
+        predict_conductivity,
+    )
+    from ssefw.analysis.censored_line import log_spread
+    from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
+    from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
+    from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
+    from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_tensor
+    from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
+    from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
 ANALYSIS_VERSION = "1"
 """Goes up whenever the analysis of trajectories gives other numbers."""
 
 __all__ = [
     "ANALYSIS_VERSION",
+    "DEFAULT_SPREAD",
     "DensityMap",
     "Frames",
     "Jumps",
@@ -33,6 +40,7 @@ __all__ = [
     "fit_conductivity",
     "hop_count_rsd",
     "join_frames",
+    "log_spread",
     "mean_squared_displacement",
     "msd_tensor",
     "pool_conductivities",
@@ -44,3 +52,36 @@ __all__ = [
     "write_chgcar",
     "write_cube",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "DEFAULT_SPREAD": "arrangements",
+        "DensityMap": "density",
+        "Frames": "trajectory",
+        "Jumps": "jumps",
+        "RadialDistribution": "van_hove",
+        "VanHove": "van_hove",
+        "collective_msd": "msd",
+        "conductivity_per_diffusivity": "arrhenius",
+        "correlation_factor": "jumps",
+        "density_map": "density",
+        "estimate_diffusivity": "diffusivity",
+        "find_jumps": "jumps",
+        "find_sites": "jumps",
+        "fit_conductivity": "arrhenius",
+        "hop_count_rsd": "diffusivity",
+        "join_frames": "trajectory",
+        "log_spread": "censored_line",
+        "mean_squared_displacement": "msd",
+        "msd_tensor": "msd",
+        "pool_conductivities": "arrangements",
+        "predict_conductivity": "arrhenius",
+        "radial_distribution": "van_hove",
+        "slice_frames": "trajectory",
+        "unwrapped_paths": "trajectory",
+        "van_hove": "van_hove",
+        "write_chgcar": "density",
+        "write_cube": "density",
+    },
+)

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ssefw.analysis.arrhenius import conductivity_per_diffusivity
+from ssefw.analysis.diffusivity import estimate_diffusivity
+from ssefw.analysis.readers import read_frames
 from ssefw.analysis.trajectory import Frames
 from ssefw.documents import Conductivity, Diffusivity, Estimate
 from ssefw.errors import DataError
@@ -13,6 +15,7 @@ from ssefw.errors import DataError
 __all__ = [
     "Run",
     "analysis_record",
+    "analyze_run",
     "check_temperature",
     "conductivity_record",
     "diffusivity_record",
@@ -77,6 +80,47 @@ def check_temperature(run: Run, frames: Frames) -> None:
             f"{', '.join(map(str, run.paths))} is of a run at {told:g} K, and {run.temperature:g} "
             "K was given. Leave --temperature out, or correct it."
         )
+
+
+def analyze_run(
+    run: Run,
+    *,
+    specie: str,
+    timestep: float | None,
+    stride: int | None,
+    equilibration: float,
+    level: float,
+    hop_distance: float | None,
+    file_format: str | None = None,
+    types: Sequence[str] = (),
+) -> tuple[Frames, Diffusivity]:
+    """Return the frames in the files of a run, and what they say of diffusion.
+
+    Parameters
+    ----------
+    timestep, stride, file_format, types
+        As for `ssefw.analysis.readers.read_frames`.
+    specie, equilibration, level, hop_distance
+        As for `ssefw.analysis.estimate_diffusivity`.
+
+    Raises
+    ------
+    DataError
+        If the files cannot be read, or contradict what is given.
+    """
+    frames = read_frames(
+        run.paths, timestep=timestep, stride=stride, file_format=file_format, types=types
+    )
+    check_temperature(run, frames)
+    found = estimate_diffusivity(
+        frames,
+        specie=specie,
+        temperature=run.temperature,
+        equilibration=equilibration,
+        level=level,
+        hop_distance=hop_distance,
+    )
+    return frames, found
 
 
 def analysis_record(found: Sequence[Diffusivity], fit: Conductivity) -> dict[str, Any]:

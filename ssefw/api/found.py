@@ -10,6 +10,7 @@ from pydantic import PrivateAttr
 from pymatgen.core import Structure
 from pymatgen.core.trajectory import Trajectory as PymatgenTrajectory
 
+from ssefw.api.plots import arrhenius_axes, msd_axes
 from ssefw.api.records import Records, html_table
 from ssefw.documents import Document, Outcome, Trajectory
 from ssefw.documents.base import instance_method
@@ -82,6 +83,10 @@ class FoundTrajectory(Trajectory):
             time_step=stride * self.steps_per_frame * self.timestep,
             frame_properties=[{"energy": frame.energy} for frame in chosen],
         )
+
+    def __repr__(self) -> str:
+        formula = self.structure.composition.reduced_formula
+        return f"<run of {formula} at {self.temperature:g} K, {self.n_frames} frames>"
 
     def _chosen(self, first: int | None, last: int | None, stride: int) -> Iterator[Frame]:
         return frames_of(self, self._store, first=first, last=last, stride=stride)
@@ -179,14 +184,9 @@ class FoundOutcome(Outcome):
         DataError
             If the outcome has no conductivity.
         """
-        from ssefw.report.figures.analysis import draw_arrhenius  # noqa: PLC0415 - slow to import
-        from ssefw.report.style import pyplot_axes  # noqa: PLC0415
-
         if self.conductivity is None:
             raise DataError(f"{self.formula} has no conductivity: {self.reason or self.status}.")
-        with pyplot_axes(ax) as axes:
-            draw_arrhenius(axes, self.conductivity)
-        return axes
+        return arrhenius_axes(self.conductivity, ax)
 
     def plot_msd(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the mean squared displacement at each temperature, and return the axes.
@@ -196,14 +196,9 @@ class FoundOutcome(Outcome):
         DataError
             If the outcome has no run that was analyzed.
         """
-        from ssefw.report.figures.campaign import draw_msds  # noqa: PLC0415 - slow to import
-        from ssefw.report.style import pyplot_axes  # noqa: PLC0415
-
         if not self.diffusivities:
             raise DataError(f"{self.formula} has no diffusivity: {self.reason or self.status}.")
-        with pyplot_axes(ax) as axes:
-            draw_msds(axes, self.diffusivities)
-        return axes
+        return msd_axes(self.diffusivities, ax)
 
     @instance_method
     def as_dict(self) -> dict[str, Any]:
@@ -213,6 +208,9 @@ class FoundOutcome(Outcome):
     def __reduce__(self) -> tuple[Callable[..., Document], tuple[type, dict[str, Any]]]:
         """Go to another process as the plain document: a store does not travel."""
         return _made, (Outcome, dict(self))
+
+    def __repr__(self) -> str:
+        return f"<outcome of {self.formula} ({self.candidate_id}): {self.status}>"
 
     def _repr_html_(self) -> str:
         said = {name: value for name, value in flat(self).items() if value not in {None, ""}}

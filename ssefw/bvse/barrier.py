@@ -23,6 +23,7 @@ from ssefw.bvse.percolation import (
 from ssefw.bvse.potential import Framework, build_framework
 from ssefw.documents import Barrier, Estimate, Provenance
 from ssefw.errors import DataError
+from ssefw.units import AskedResolution
 
 __all__ = [
     "BarrierMode",
@@ -79,7 +80,7 @@ def site_energy_barrier(
     structure: Structure,
     *,
     ion: str = "Li",
-    resolution: float = 0.1,
+    resolution: AskedResolution = 0.1,
     cutoff: float = 10.0,
     radii: Radii = "softbv",
     mode: BarrierMode = "exact",

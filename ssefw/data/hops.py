@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
 from pymatgen.core.operations import SymmOp
-from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from ssefw.errors import DataError
 
@@ -164,6 +163,9 @@ def _hops_within(structure: Structure, sites: Sequence[int], max_length: float) 
 
 def symmetry_operations(structure: Structure, *, cartesian: bool = True) -> list[SymmOp]:
     """Return the operations of a crystal's space group."""
+    # Half a second to import, and a plan without bands asks for no symmetry.
+    from pymatgen.symmetry.analyzer import SpacegroupAnalyzer  # noqa: PLC0415
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # spglib announces a change of its error handling
         analyzer = SpacegroupAnalyzer(structure, symprec=SYMPREC)

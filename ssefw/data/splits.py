@@ -15,13 +15,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Composition
-from sklearn.cluster import DBSCAN
-from sklearn.model_selection import (
-    GroupShuffleSplit,
-    StratifiedGroupKFold,
-    StratifiedKFold,
-    StratifiedShuffleSplit,
-)
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.pettifor import composition_distances
@@ -74,7 +67,10 @@ def k_fold(data: Dataset, *, k: int = 5, seed: int = 0, grouped: bool = True) ->
         )
     if grouped and len(set(data.groups.tolist())) < k:
         raise DataError(f"{k} folds need {k} groups of different compositions. Use fewer folds.")
-    kind = StratifiedGroupKFold if grouped else StratifiedKFold
+    # More than a second to import, and most that look at labels never split them.
+    from sklearn import model_selection  # noqa: PLC0415
+
+    kind = model_selection.StratifiedGroupKFold if grouped else model_selection.StratifiedKFold
     folds = kind(n_splits=k, shuffle=True, random_state=seed)
     rows = np.arange(len(data))
     with warnings.catch_warnings():
@@ -94,17 +90,21 @@ def repeated_random(
     DataError
         If no split with both classes on both sides is found.
     """
+    from sklearn import model_selection  # noqa: PLC0415  see `k_fold`
+
     rows = np.arange(len(data))
     if not grouped:
         try:
-            splitter = StratifiedShuffleSplit(n, test_size=test_share, random_state=seed)
+            splitter = model_selection.StratifiedShuffleSplit(
+                n, test_size=test_share, random_state=seed
+            )
             pairs = list(splitter.split(rows, data.y))
         except ValueError as error:
             raise DataError(f"{len(data)} labels cannot be split at random: {error}") from error
         return [Split(f"split {i}", train, test) for i, (train, test) in enumerate(pairs)]
     if len(set(data.groups.tolist())) < 2:
         raise DataError("All labels are of one composition, so they cannot be split.")
-    shuffles = GroupShuffleSplit(20 * n, test_size=test_share, random_state=seed)
+    shuffles = model_selection.GroupShuffleSplit(20 * n, test_size=test_share, random_state=seed)
     splits: list[Split] = []
     for train, test in shuffles.split(rows, data.y, data.groups):
         if len(set(data.y[train].tolist())) == 2 == len(set(data.y[test].tolist())):
@@ -172,11 +172,13 @@ def composition_clusters(compositions: Sequence[Composition], *, seed: int = 1) 
         umap = import_module("umap")  # optional, and slow to import
     except ImportError as error:
         raise MissingDependencyError("umap-learn", purpose="Clustering of compositions") from error
+    from sklearn import cluster  # noqa: PLC0415  see `k_fold`
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         points = umap.UMAP(metric="precomputed", spread=UMAP_SPREAD, random_state=seed)
         embedded = points.fit_transform(composition_distances(compositions))
-    found = DBSCAN(eps=DBSCAN_EPS).fit_predict(embedded)
+    found = cluster.DBSCAN(eps=DBSCAN_EPS).fit_predict(embedded)
     return ["outliers" if number < 0 else str(number) for number in found]
 
 

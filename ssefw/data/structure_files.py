@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from pymatgen.core import DummySpecies, Element, Lattice, Structure
-from pymatgen.io.cif import CifParser
 
 from ssefw.errors import DataError
 from ssefw.files import check_plain, printable, read_json
@@ -212,9 +211,12 @@ def _check_distances(structure: Structure, source: str) -> None:
 
 
 def _from_cif(text: str) -> Structure:
+    # Half a second to import, and whoever reads no CIF need not wait for it.
+    from ssefw.data.cif_symmetry import NamedGroupParser  # noqa: PLC0415
+
     try:
         # Published occupancies may sum to 1.0001 on a site.
-        parser = CifParser(StringIO(text), occupancy_tolerance=1.001)
+        parser = NamedGroupParser(StringIO(text), occupancy_tolerance=1.001)
         blocks = parser.as_dict().values()
     except Exception as error:
         raise DataError(f"not a readable cif file ({_line(error)})") from error

@@ -11,11 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from ase.mep.neb import NEB, idpp_interpolate
 from pymatgen.core import Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.util.coord import pbc_shortest_vectors
-from scipy.interpolate import CubicSpline
 
 from ssefw.documents import NebIterationRecord, NebPath, NebStatus, Provenance
 from ssefw.errors import DataError
@@ -130,6 +127,10 @@ def idpp_images(images: Sequence[Structure], *, max_steps: int = 200) -> list[St
     Image dependent pair potential (DOI 10.1063/1.4878664): what straight lines bring too close
     gets out of each other's way.
     """
+    # ASE's bands and splines are half a second to import, and plans and most jobs have none.
+    from ase.mep.neb import NEB, idpp_interpolate  # noqa: PLC0415
+    from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415
+
     atoms = [AseAtomsAdaptor.get_atoms(image, msonable=False) for image in images]
     band = NEB(atoms, method="improvedtangent")
     idpp_interpolate(band, traj=None, log=None, fmax=0.1, steps=max_steps, mic=True)
@@ -153,6 +154,8 @@ def saddle_of(
         return None
     if climbed:
         return float(s[top]), float(e[top]), 0.0
+    from scipy.interpolate import CubicSpline  # noqa: PLC0415  see `idpp_images`
+
     spline = CubicSpline(s, e, bc_type="clamped")
     roots = spline.derivative().roots(extrapolate=False)
     roots = roots[np.isfinite(roots)]

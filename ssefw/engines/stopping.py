@@ -9,7 +9,8 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from ssefw.documents import EndReason
@@ -25,6 +26,7 @@ __all__ = [
     "never_stop",
     "stop_check",
     "stop_event",
+    "stopping_on_signals",
 ]
 
 StopCheck = Callable[[], EndReason | None]
@@ -60,6 +62,24 @@ def install_signal_handlers() -> threading.Event:
     for signum in SIGNALS:
         signal.signal(signum, _request_stop)
     return _STOP
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[threading.Event]:
+    """Turn signals into a request to stop while a block runs; afterwards they are what they were.
+
+    A thread beside the main one gets no signals, and changes none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield _STOP
+        return
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    try:
+        yield install_signal_handlers()
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+        _STOP.clear()
 
 
 def stop_event() -> threading.Event:

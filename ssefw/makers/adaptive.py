@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.special
 
-from ssefw.analysis import fit_conductivity, predict_conductivity
-from ssefw.analysis.censored_line import log_spread
+from ssefw import analysis
 from ssefw.documents import Conductivity, Diffusivity, Document, Estimate
 from ssefw.makers.length import LengthPolicy
 from ssefw.units import BOLTZMANN_EV_PER_K, CoreHours, Pure
@@ -101,7 +100,7 @@ class AdaptivePolicy(Document):
             Core hours of a ps of this material, and of its dynamics so far.
         """
         known = [d for d in found if d.tracer.kind in {"value", "upper_bound"}]
-        fit = fit_conductivity(known, temperature=temperature) if known else None
+        fit = analysis.fit_conductivity(known, temperature=temperature) if known else None
         width = _width(fit)
         numbers = {"core_hours": hours}
         if width is not None:
@@ -180,7 +179,7 @@ def _narrowest(
     after = {}
     for rung, run in runs.items():
         others = [d for d in known if d.temperature != rung]
-        decades = _width(fit_conductivity([*others, run], temperature=fit.temperature))
+        decades = _width(analysis.fit_conductivity([*others, run], temperature=fit.temperature))
         if decades is not None and decades < width:
             after[rung] = decades
     if not after:
@@ -269,7 +268,7 @@ def _expected(
     runs so far show.
     """
     values = [d for d in known if d.tracer.kind == "value"]
-    (sigma,) = predict_conductivity(fit, [at])
+    (sigma,) = analysis.predict_conductivity(fit, [at])
     nearest = min(values, key=lambda d: abs(1.0 / d.temperature - 1.0 / at))
     seen = next(p.conductivity for p in fit.points if p.temperature == nearest.temperature)
     assert sigma.value is not None
@@ -279,7 +278,7 @@ def _expected(
     best = nearest.tracer.value * ratio
     hops_per_ps = nearest.n_hops * ratio / nearest.duration
     variance_per_hop = float(
-        np.exp(np.mean([np.log(log_spread(d.tracer) ** 2 * d.n_hops) for d in values]))
+        np.exp(np.mean([np.log(analysis.log_spread(d.tracer) ** 2 * d.n_hops) for d in values]))
     )
     level = nearest.tracer.level
     z = float(scipy.special.ndtri(0.5 + 0.5 * level))

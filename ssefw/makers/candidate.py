@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
 
-from ssefw.bvse import site_energy_barrier
+from ssefw import bvse
 from ssefw.documents import Barrier, Candidate, Gate, Outcome, RelaxResult
 from ssefw.engines import settings_hash
 from ssefw.errors import ConfigurationError
@@ -48,7 +48,9 @@ class BarrierMaker(Maker):
             return barrier.model_copy(update={"candidate_id": candidate.id})
 
     def _barrier(self, candidate: Candidate) -> Barrier:
-        return site_energy_barrier(candidate.structure, ion=self.specie, resolution=self.resolution)
+        return bvse.site_energy_barrier(
+            candidate.structure, ion=self.specie, resolution=self.resolution
+        )
 
 
 @dataclass

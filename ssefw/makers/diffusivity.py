@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jobflow import Maker, Response, job
 
-from ssefw.analysis import Frames, estimate_diffusivity
+from ssefw import analysis
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.errors import AnalysisError
 from ssefw.makers.failures import LENIENT, failures_recorded
@@ -22,7 +22,9 @@ MEMORY = 64 * 2**20
 BYTES_PER_ATOM = 24
 
 
-def read_frames(ledger: Trajectory, store: TrajectoryStore, *, memory: int = MEMORY) -> Frames:
+def read_frames(
+    ledger: Trajectory, store: TrajectoryStore, *, memory: int = MEMORY
+) -> "analysis.Frames":
     """Return the frames of a stored trajectory that lie after its equilibration.
 
     Frames that do not fit into `memory` (bytes) are thinned to every second, third ... of them.
@@ -37,7 +39,7 @@ def read_frames(ledger: Trajectory, store: TrajectoryStore, *, memory: int = MEM
     species = tuple(site.specie.symbol for site in ledger.structure)
     stride = -(-(ledger.n_frames - first) * len(species) * BYTES_PER_ATOM // memory)
     between = ledger.timestep * ledger.steps_per_frame
-    return Frames(
+    return analysis.Frames(
         positions=store.positions(ledger, first=first, stride=stride),
         lattice=next(store.chunks(ledger, first=first, last=first + 1)).cell,
         species=species,
@@ -91,7 +93,7 @@ class DiffusivityMaker(Maker):
 
     def estimate(self, trajectory: Trajectory, store: TrajectoryStore) -> Diffusivity:
         """Return the diffusivity of what is stored of a trajectory."""
-        found = estimate_diffusivity(
+        found = analysis.estimate_diffusivity(
             read_frames(trajectory, store),
             specie=self.specie,
             temperature=trajectory.temperature,

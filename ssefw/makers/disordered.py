@@ -14,9 +14,7 @@ from typing import Any, Literal
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
 
-from ssefw.analysis import fit_conductivity, pool_conductivities
-from ssefw.analysis.arrangements import DEFAULT_SPREAD
-from ssefw.data.orderings import order_crystal
+from ssefw import analysis
 from ssefw.documents import (
     Arrangement,
     Barrier,
@@ -83,6 +81,9 @@ class DisorderedMaker(Maker):
             if failed(gates):
                 return self._conclude(candidate, gates=gates)
             try:
+                # Compiled kernels, which only this job needs.
+                from ssefw.data.orderings import order_crystal  # noqa: PLC0415
+
                 found = order_crystal(candidate.structure, self.orderings)
             except DataError as error:
                 gates.append(
@@ -240,7 +241,7 @@ class DisorderedMaker(Maker):
         fits = [a.conductivity for a in arrangements if a.conductivity is not None]
         pooled, spread = (None, None)
         if fits:
-            pooled, spread = pool_conductivities(fits, scale=_usual_spread())
+            pooled, spread = analysis.pool_conductivities(fits, scale=_usual_spread())
             unused = [a for a in arrangements if a.conductivity is None]
             warnings = [f"arrangement {a.ordering.index}: {a.reason}" for a in unused]
             pooled = pooled.model_copy(update={"warnings": (*pooled.warnings, *warnings)})
@@ -322,7 +323,7 @@ def _arrangements(
     for ordering, result, reason, found, own in zip(
         orderings, relaxed, reasons, known, runs, strict=True
     ):
-        fit = fit_conductivity(found, temperature=temperature) if found else None
+        fit = analysis.fit_conductivity(found, temperature=temperature) if found else None
         made.append(
             Arrangement(
                 ordering=ordering,
@@ -346,5 +347,5 @@ def _usual_spread() -> float:
         if spread is not None and spread.value is not None:
             found[outcome.candidate_id] = spread.value
     if len(found) < ENOUGH_SPREADS:
-        return DEFAULT_SPREAD
+        return analysis.DEFAULT_SPREAD
     return math.sqrt(sum(value**2 for value in found.values()) / len(found))

@@ -12,7 +12,6 @@ from ssefw.data.defects import (
     crystal_of,
     defect_at,
     distinct_sites,
-    find_hops_of,
     hop_cell,
     supercell_size,
 )
@@ -23,9 +22,10 @@ from ssefw.engines.band import check_ends
 from ssefw.engines.migration import MigrationSettings, hop_barrier
 from ssefw.engines.migration.cost import band_core_hours
 from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.crystal import Hops, HopSearch, find_hops
 from ssefw.engines.migration.ends import relax_end
 from ssefw.engines.migration.hop_records import hop_label, hop_record, no_band
-from ssefw.engines.migration.seeding import HopChoice, choose_hops, prepared_for
+from ssefw.engines.migration.seeding import HopChoice, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
@@ -247,7 +247,7 @@ class NebMaker(Maker):
             raise DataError("There is no relaxed structure to find hops in.")
         with failures_recorded():
             structure = prepared_for(self.settings.mechanism, relaxed.structure, specie=self.specie)
-            chosen, _ = self.choose(structure)
+            chosen = self.choose(structure).chosen
             if self.first is None:
                 return self._bands(structure, chosen, [None] * len(chosen), candidate=candidate)
             plain = self.settings.band.model_copy(update={"climb": False})
@@ -269,7 +269,7 @@ class NebMaker(Maker):
     ) -> Response[Barrier]:
         """Go on with the hops that a cheaper engine did not find impossible."""
         with failures_recorded():
-            chosen, _ = self.choose(structure)
+            chosen = self.choose(structure).chosen
             return self._bands(structure, chosen, firsts, candidate=candidate)
 
     def _bands(
@@ -316,8 +316,8 @@ class NebMaker(Maker):
     ) -> Barrier:
         """Join the hops to the barrier of the crystal; a band that failed is None."""
         with failures_recorded():
-            chosen, left = self.choose(structure)
-            kinds = {hop_label(hop_record(kind)): kind for kind in chosen}
+            hops_of_crystal = self.choose(structure)
+            kinds = {hop_label(hop_record(kind)): kind for kind in hops_of_crystal.chosen}
             found = {}
             for hop, band in zip(hops, bands, strict=True):
                 kind = kinds[hop_label(hop)]
@@ -326,7 +326,7 @@ class NebMaker(Maker):
                 structure,
                 found,
                 specie=self.specie,
-                missing=left,
+                missing=hops_of_crystal.left,
                 candidate_id=candidate.id,
                 provenance=self.engine.provenance(self.settings),
             )
@@ -340,7 +340,7 @@ class NebMaker(Maker):
         """
         try:
             structure = prepared_for(self.settings.mechanism, crystal, specie=self.specie)
-            chosen, _ = self.choose(structure)
+            chosen = self.choose(structure).chosen
         except (AnalysisError, DataError):
             return None
         ends = distinct_sites(structure, chosen, min_length=self.settings.min_length)
@@ -358,7 +358,7 @@ class NebMaker(Maker):
         ]
         return None if None in hours else sum(hour for hour in hours if hour is not None)
 
-    def choose(self, structure: Structure) -> tuple[list[HopClass], list[HopClass]]:
+    def choose(self, structure: Structure) -> Hops:
         """Return the classes of hops to compute, and those that are left.
 
         Parameters
@@ -371,10 +371,8 @@ class NebMaker(Maker):
         DataError
             If there are none, too many, or the supercell is too large for them.
         """
-        classes = find_hops_of(
-            structure, self.settings.mechanism, specie=self.specie, max_length=self.max_hop
-        )
-        chosen = list(choose_hops(structure, classes, self.hops))
+        search = HopSearch(specie=self.specie, max_length=self.max_hop, choice=self.hops)
+        hops = find_hops(structure, search, self.settings)
         size = supercell_size(structure, min_length=self.settings.min_length)
         n_atoms = len(crystal_of(structure)) * math.prod(size)
         if n_atoms > self.max_atoms:
@@ -382,15 +380,15 @@ class NebMaker(Maker):
                 f"The supercell {size} for defects {self.settings.min_length:g} A apart has "
                 f"{n_atoms} atoms, more than max_atoms = {self.max_atoms}."
             )
-        if len(chosen) > self.max_hops:
+        if (number := len(hops.chosen)) > self.max_hops:
             raise DataError(
-                f"{len(chosen)} distinct hops are more than max_hops = {self.max_hops}. Shorten "
+                f"{number} distinct hops are more than max_hops = {self.max_hops}. Shorten "
                 "max_hop, or allow more."
             )
-        for kind in chosen:
+        for kind in hops.chosen:
             cell = hop_cell(structure, kind.hop, min_length=self.settings.min_length)
             check_ends(cell.start, cell.end)
-        return chosen, [kind for kind in classes if kind not in chosen]
+        return hops
 
     def _band(
         self,

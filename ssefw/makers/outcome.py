@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from ssefw.analysis import ANALYSIS_VERSION, fit_conductivity
+from ssefw import analysis
 from ssefw.documents import (
     Barrier,
     Candidate,
@@ -58,7 +58,7 @@ def conclude_candidate(
     """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
     if conductivity is None and found:
-        conductivity = fit_conductivity(found, temperature=temperature)
+        conductivity = analysis.fit_conductivity(found, temperature=temperature)
     if goal == "barrier":
         status, reason = _judge_barrier(barrier, gates, failures)
     else:
@@ -82,7 +82,7 @@ def conclude_candidate(
 
 
 def _analyzed(provenance: Provenance) -> Provenance:
-    versions = {**provenance.versions, ANALYSIS: ANALYSIS_VERSION}
+    versions = {**provenance.versions, ANALYSIS: analysis.ANALYSIS_VERSION}
     return provenance.model_copy(update={"versions": versions})
 
 

@@ -13,6 +13,10 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 
+from ssefw.schedulers.lsf import LSF
+from ssefw.schedulers.pbs import PBS
+from ssefw.schedulers.slurm import Slurm
+
 __all__ = ["scheduler_end_time"]
 
 logger = logging.getLogger(__name__)
@@ -27,7 +31,7 @@ STARTED = time.time()
 @cache
 def scheduler_end_time() -> float | None:
     """Return the end of this job's allocation (seconds since the epoch), if it can be learnt."""
-    for variable, ask in SCHEDULERS.items():
+    for variable, ask in END_OF_JOB.items():
         if job := os.environ.get(variable):
             try:
                 return ask(job)
@@ -89,10 +93,10 @@ def _local(text: str, form: str) -> float:
     return datetime.strptime(text, form).astimezone().timestamp()
 
 
-SCHEDULERS: dict[str, Callable[[str], float | None]] = {
-    "SLURM_JOB_ID": _slurm,
-    "PBS_JOBID": _pbs,
-    "LSB_JOBID": _lsf,
-    "JOB_ID": _grid_engine,
+END_OF_JOB: dict[str, Callable[[str], float | None]] = {
+    Slurm.job_variable: _slurm,
+    PBS.job_variable: _pbs,
+    LSF.job_variable: _lsf,
+    "JOB_ID": _grid_engine,  # which is never submitted to, but may run a worker
 }
-"""Variable that a scheduler sets to the number of the job, and how it is asked."""
+"""Variable that a scheduler sets to the number of the job, and how it is asked for its end."""

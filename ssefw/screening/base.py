@@ -35,6 +35,7 @@ __all__ = [
     "Reason",
     "Scores",
     "Screener",
+    "check_screener",
     "load_screener",
     "make_screener",
     "save_screener",
@@ -285,6 +286,18 @@ def make_screener(name: str, settings: Mapping[str, Any]) -> Screener:
     """
     kind = screener_class(name)
     return kind(**check_settings(kind, settings, of=f"The system {name!r}"))
+
+
+def check_screener(name: str, settings: Mapping[str, Any]) -> None:
+    """Refuse what `make_screener` would; a system that comes with ssefw is not imported needlessly.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is no such system, it has no such setting, or a value makes no sense.
+    """
+    if settings or name not in SCREENERS:  # else there is nothing to be wrong
+        make_screener(name, settings)
 
 
 def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, int]:

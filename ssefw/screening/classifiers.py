@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from ssefw.errors import ConfigurationError, MissingDependencyError
 from ssefw.screening.frozen import Frozen, freeze
@@ -164,7 +162,12 @@ def classifier(name: str, *, seed: int, settings: Mapping[str, Any] | None = Non
     if line.is_seeded:
         chosen["random_state"] = seed
     made = factory(**chosen)
-    return make_pipeline(StandardScaler(), made) if line.is_scaled else made
+    if not line.is_scaled:
+        return made
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415  slow to import; see `run_tasks`
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    return make_pipeline(StandardScaler(), made)
 
 
 def fit_classifier(

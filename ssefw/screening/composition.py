@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Composition
 from scipy.spatial.distance import cdist
-from sklearn.utils.parallel import delayed
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import Dataset
@@ -36,7 +35,7 @@ from ssefw.screening.features import (
     composition_features,
 )
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.parallel import delayed, run_tasks
 from ssefw.screening.tuning import search_settings
 from ssefw.screening.voting import VotingScreener, rows_without, votes_by_kind
 from ssefw.units import AskedLevel, AskedMembers, AskedSeed, AskedWorkers

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.special import logit as logit_of
-from sklearn.exceptions import NotFittedError
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
@@ -311,6 +310,8 @@ class ConsensusScreener(Screener):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "parts_"):
+            from sklearn.exceptions import NotFittedError  # noqa: PLC0415  see `run_tasks`
+
             raise NotFittedError("This consensus has not been fitted; call fit or load a model.")
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
@@ -266,29 +265,6 @@ def _freeze_xgboost(fitted: Any) -> Frozen:
     return writer.frozen(link="sigmoid", start=start, single=True)
 
 
-@numba.njit(cache=True)
-def _sum_of_leaves(  # noqa: PLR0917 - numba takes flat arrays
-    features: npt.NDArray[np.float64],
-    feature: npt.NDArray[np.int32],
-    threshold: npt.NDArray[np.float64],
-    left: npt.NDArray[np.int32],
-    right: npt.NDArray[np.int32],
-    value: npt.NDArray[np.float64],
-    roots: npt.NDArray[np.int32],
-) -> npt.NDArray[np.float64]:
-    total = np.zeros(features.shape[0])
-    for row in range(features.shape[0]):
-        for root in roots:
-            node = root
-            while feature[node] >= 0:
-                if features[row, feature[node]] <= threshold[node]:
-                    node = left[node]
-                else:
-                    node = right[node]
-            total[row] += value[node]
-    return total
-
-
 def _predict_trees(
     arrays: Mapping[str, npt.NDArray[Any]], features: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
@@ -296,7 +272,10 @@ def _predict_trees(
     if arrays["single"]:
         x = x.astype(np.float32).astype(np.float64)
     names = ("feature", "threshold", "left", "right", "value", "roots")
-    total = np.asarray(_sum_of_leaves(x, *(arrays[name] for name in names)))
+    # Compiled, half a second to import: whoever predicts nothing need not wait for it.
+    from ssefw.screening.tree_sums import sum_of_leaves  # noqa: PLC0415
+
+    total = np.asarray(sum_of_leaves(x, *(arrays[name] for name in names)))
     if arrays["sigmoid"]:
         return _sigmoid(total + float(arrays["start"]))
     return np.asarray(total / len(arrays["roots"]))

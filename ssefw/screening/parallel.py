@@ -1,25 +1,35 @@
 """Many independent fits or descriptors, side by side in processes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
-
-from sklearn.utils.parallel import Parallel
 
 from ssefw.processes import end_with_parent
 
-__all__ = ["run_tasks"]
+__all__ = ["Task", "delayed", "run_tasks"]
+
+Task = tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+"""A call that is to be made: a function and its arguments."""
 
 
-def run_tasks(tasks: Iterable[Any], *, workers: int) -> Iterator[Any]:
+def delayed(function: Callable[..., Any]) -> Callable[..., Task]:
+    """Return a function that notes its arguments as a task for `run_tasks`."""
+    return lambda *args, **kwargs: (function, args, kwargs)
+
+
+def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Any]:
     """Yield what tasks return, in their order, each as soon as it and those before it are ready.
 
     Parameters
     ----------
     tasks
-        Calls made with ``sklearn.utils.parallel.delayed``.
+        Calls noted with `delayed`.
     workers
         Processes; with one, the tasks run in this process. They end when this process does,
         however it ends.
     """
+    # More than a second to import, and who only checks the settings of a system runs nothing.
+    from sklearn.utils import parallel  # noqa: PLC0415
+
     options = {"initializer": end_with_parent} if workers != 1 else {}
-    yield from Parallel(n_jobs=workers, return_as="generator", **options)(tasks)
+    calls = (parallel.delayed(function)(*args, **kwargs) for function, args, kwargs in tasks)
+    yield from parallel.Parallel(n_jobs=workers, return_as="generator", **options)(calls)

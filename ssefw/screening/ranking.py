@@ -7,15 +7,17 @@ votes, distance to the labels and filter trail; what was stopped is counted by f
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from itertools import islice
+from pathlib import Path
 
-from ssefw.data.materials import Material
+from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.documents import Candidate, CascadeStep, Gate, Provenance, RankedCandidate, Ranking
 from ssefw.errors import DataError
-from ssefw.screening.base import Scores, Screener
-from ssefw.screening.cascade import Cascade, CascadeResult
+from ssefw.screening.base import Scores, Screener, load_screener
+from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.phases import read_phases
 
-__all__ = ["RankingResult", "rank_materials", "ranked_candidates"]
+__all__ = ["RankingResult", "rank_materials", "rank_pool", "ranked_candidates"]
 
 CHUNK = 4096
 
@@ -50,6 +52,36 @@ class RankingResult:
         self.rejects = rejects
         self.unscored = unscored
         self.repeated = repeated
+
+
+def rank_pool(
+    pool: Path,
+    model: Path,
+    *,
+    preset: str | None = None,
+    phases: Path | None = None,
+    top: int | None = None,
+    accepted_only: bool = False,
+) -> RankingResult:
+    """Rank the pool in a file by the model in another.
+
+    Parameters
+    ----------
+    preset
+        Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
+    phases
+        File of phases with formation energies, for oxidation limits.
+    top, accepted_only
+        As for `rank_materials`.
+    """
+    screener = load_screener(model)
+    cascade = None
+    if preset:
+        table = read_phases(phases) if phases else None
+        cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
+    return rank_materials(
+        read_materials(pool), screener, cascade=cascade, top=top, accepted_only=accepted_only
+    )
 
 
 def rank_materials(

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import log_loss
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.splits import k_fold
@@ -56,6 +55,8 @@ def search_settings(
         optuna = import_module("optuna")
     except ImportError as error:
         raise MissingDependencyError("optuna", purpose="Searching hyper-parameters") from error
+    from sklearn import metrics  # noqa: PLC0415  slow to import; see `run_tasks`
+
     splits = k_fold(data, k=folds, seed=seed)
     space = CLASSIFIERS[kind].space
 
@@ -69,7 +70,7 @@ def search_settings(
                 # LightGBM was fitted on an array and is asked with one; it warns all the same.
                 warnings.simplefilter("ignore", UserWarning)
                 p = model.predict_proba(features[split.test])[:, 1]
-            losses.append(float(log_loss(data.y[split.test], p, labels=[0, 1])))
+            losses.append(float(metrics.log_loss(data.y[split.test], p, labels=[0, 1])))
             trial.report(float(np.mean(losses)), number)
             if trial.should_prune():
                 raise optuna.TrialPruned

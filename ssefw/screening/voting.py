@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.exceptions import NotFittedError
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
@@ -63,6 +62,8 @@ class TrainedScreener(Screener):
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "_trained_on"):
+            from sklearn.exceptions import NotFittedError  # noqa: PLC0415  see `run_tasks`
+
             raise NotFittedError(f"This {type(self).__name__} is not fitted; call fit first.")
 
 

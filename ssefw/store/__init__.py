@@ -1,7 +1,8 @@
 """Where everything is kept: one address gives launch pad, job outputs, results and blobs."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ssefw.lazy import on_demand
 
 if TYPE_CHECKING:
     from ssefw.store.address import Address
@@ -22,20 +23,17 @@ __all__ = [
     "outages_reported",
 ]
 
-_HOMES = {
-    "Address": "address",
-    "BlobStore": "frames.blobs",
-    "Connection": "connection",
-    "ResultStore": "results.result_store",
-    "connect": "connection",
-    "copy_store": "upkeep.transfer",
-    "open_blobs": "frames.blobs",
-    "outages_reported": "server.client",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Who wants only blobs does not pay for FireWorks, jobflow and maggma (1.5 s).
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Who wants only blobs does not pay for FireWorks, jobflow and maggma (1.5 s).
+__getattr__ = on_demand(
+    __name__,
+    {
+        "Address": "address",
+        "BlobStore": "frames.blobs",
+        "Connection": "connection",
+        "ResultStore": "results.result_store",
+        "connect": "connection",
+        "copy_store": "upkeep.transfer",
+        "open_blobs": "frames.blobs",
+        "outages_reported": "server.client",
+    },
+)

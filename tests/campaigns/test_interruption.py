@@ -12,6 +12,8 @@ from ssefw.store import connect
 from tests.campaigns.killing import kill_9, prepare, results, session, start, worker_pids
 from tests.conftest import run_ssefw
 
+pytestmark = pytest.mark.slow
+
 STEPS_PER_CHUNK = 50
 
 
@@ -40,7 +42,6 @@ def kill_at_random(folder, environment, rng, *, workers_too):
     return kill_9(process, folder, workers_too=workers_too)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("workers_too", [False, True], ids=["parent", "parent-and-workers"])
 def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     folder = tmp_path / "c"
@@ -66,7 +67,6 @@ def test_five_kills_leave_the_same_results(undisturbed, tmp_path, workers_too):
     assert evaluations(folder) <= evaluations(undisturbed) + lost
 
 
-@pytest.mark.slow
 def test_kills_of_workers_and_of_their_server_leave_the_same_results(tmp_path):
     seed = int(os.environ.get("SSEFW_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print(f"SSEFW_TEST_SEED={seed}")  # noqa: T201 - pytest shows it where the test fails

@@ -4,9 +4,12 @@ import csv
 import io
 import json
 import re
+import signal
 
+import ssefw
 from ssefw.documents import CampaignRecord, Conductivity, Diffusivity, Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
+from ssefw.engines.stopping import stop_event
 from ssefw.store import connect, open_blobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.conftest import run_ssefw
@@ -67,6 +70,17 @@ def test_running_again_adds_nothing(finished_campaign):
     with connect(folder / "st", read_only=True) as connection:
         assert connection.results.count(Outcome) == 2
         assert connection.launchpad.fireworks.count_documents({"state": "READY"}) == 0
+
+
+def test_from_python_it_gives_the_outcomes_and_leaves_signals_alone(finished_campaign, monkeypatch):
+    folder, _ = finished_campaign
+    monkeypatch.chdir(folder)
+    before = signal.getsignal(signal.SIGINT)
+    outcomes = ssefw.run("small.yaml", store="st")
+    assert [outcome.status for outcome in outcomes] == ["bound", "bound"]
+    assert len(outcomes[0].trajectory(300).to_ase(first=0)) == 101
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not stop_event().is_set()
 
 
 def test_other_settings_under_the_same_name_are_refused(finished_campaign, ssefw, tmp_path):

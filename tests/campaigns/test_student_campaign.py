@@ -1,11 +1,13 @@
 """A campaign whose engine is a student: planned, run and concluded as with any other."""
 
+from dataclasses import replace
+
 import pytest
 
 from ssefw.documents import Outcome
 from ssefw.engines.students import add_potential, write_student
 from ssefw.store import connect
-from tests.conftest import run_ssefw
+from tests.conftest import work_here
 from tests.nep.conftest import SMALL, alloy, shaken_alloys
 
 CAMPAIGN = """
@@ -22,7 +24,7 @@ md: {temperatures: [300, 600], length: 1, equilibration: 0.1}
 def student():
     from ssefw.nep import fit
 
-    return fit(shaken_alloys(40), SMALL)
+    return fit(shaken_alloys(10), replace(SMALL, steps=150))
 
 
 @pytest.fixture
@@ -41,17 +43,17 @@ def shelf_of(folder):
 def test_a_student_runs_a_campaign(folder, student):
     add_potential(student)
     (folder / "c.yaml").write_text(CAMPAIGN.replace("NAME", student.digest[:10]))
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=shelf_of(folder))
+    work_here(submit="c.yaml", folder=folder, env=shelf_of(folder))
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.provenance.engine == f"student-{student.digest[:8]}"
     assert [d.temperature for d in outcome.diffusivities] == [300.0, 600.0]
 
 
-def test_a_file_is_put_where_workers_find_it(folder, student):
+def test_a_file_is_put_where_workers_find_it(folder, ssefw, student):
     write_student(folder / "mine.nep", student)
     (folder / "c.yaml").write_text(CAMPAIGN.replace("NAME", "mine.nep"))
-    run_ssefw("plan", "c.yaml", folder=folder, env=shelf_of(folder))
+    ssefw("plan", "c.yaml")
     assert (folder / "potentials" / f"{student.digest}.nep").exists()
 
 
@@ -63,9 +65,9 @@ def test_a_file_is_put_where_workers_find_it(folder, student):
         ("{code: vasp, potential: ffffffff}", "is not for the code 'vasp'"),
     ],
 )
-def test_what_is_no_potential_is_said_by_the_plan(folder, engine, why):
+def test_what_is_no_potential_is_said_by_the_plan(folder, ssefw, engine, why):
     (folder / "c.yaml").write_text(CAMPAIGN.replace("{potential: NAME}", engine))
-    done = run_ssefw("plan", "c.yaml", folder=folder, env=shelf_of(folder), check=False)
+    done = ssefw("plan", "c.yaml", check=False)
     assert done.returncode == 1
     assert why in done.stderr
     assert "Traceback" not in done.stderr

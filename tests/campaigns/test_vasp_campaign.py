@@ -9,7 +9,10 @@ from pymatgen.core import Lattice, Structure
 from ssefw.documents import Outcome
 from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect
-from tests.conftest import REPOSITORY, run_ssefw
+from tests.conftest import REPOSITORY, run_ssefw, work_here
+
+# POTCARs are made for the test, or there are none.
+pytestmark = pytest.mark.filterwarnings("ignore:POTCAR data with symbol", "ignore:No POTCAR file")
 
 CAMPAIGN = """\
 campaign: vasp
@@ -44,7 +47,7 @@ def potcars(folder, symbols):
 
 def test_a_vasp_campaign_runs_to_its_outcome(campaign):
     folder, environment = campaign
-    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
+    work_here(submit="c.yaml", folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
         ledgers = list(connection.results.find(Ledger))
@@ -64,7 +67,7 @@ def test_a_campaign_of_bands_runs_on_vasp_alone(campaign, copper):
     bands = "neb: {min_length: 3, max_hop: 2.8, images: 3, charge: 0, end_fmax: 0.05}\n"
     (folder / "c.yaml").write_text(f"specie: Cu\n{text}{bands}")
     environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Cu_pv"])
-    run_ssefw("run", "c.yaml", "--store", "st", "--workers", 1, folder=folder, env=environment)
+    work_here(submit="c.yaml", folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.reason == ""
@@ -81,7 +84,7 @@ def test_a_killed_program_costs_nothing_but_a_segment(campaign):
     events = {"events": [{"step": 60, "do": "killed"}]}
     (folder / "fake.json").write_text(json.dumps(events))
     environment["FAKE_VASP"] = str(folder / "fake.json")
-    run_ssefw("run", "c.yaml", "--store", "st", folder=folder, env=environment)
+    work_here(submit="c.yaml", folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         ledgers = list(connection.results.find(Ledger))
     reasons = [segment.end_reason for ledger in ledgers for segment in ledger.segments]
@@ -127,6 +130,7 @@ def test_a_run_without_the_program_is_refused_before_anything_is_submitted(
     assert not (folder / "st").exists()
 
 
+@pytest.mark.slow
 def test_from_a_crash_to_its_output_and_a_rerun(campaign, ssefw):
     """What docs/vasp.md tells to do."""
     folder, environment = campaign
@@ -169,9 +173,7 @@ def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
     text = CAMPAIGN.replace(", potcar_spec: true", "").replace("[300, 600]", "[300]")
     (folder / "c.yaml").write_text(text)
     environment["SSEFW_POTCAR_DIR"] = potcars(folder, ["Li", "O"])
-    words = ("run", "c.yaml", "--store", "st", "--workers", 1)
-    done = run_ssefw(*words, folder=folder, env=environment, check=False)
-    assert done.returncode == 3, done.stderr
+    work_here(submit="c.yaml", folder=folder, env=environment)
     with connect(folder / "st", read_only=True) as connection:
         found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}
     assert found["Li2O2"].status == "failed"

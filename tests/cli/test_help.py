@@ -9,6 +9,7 @@ import pytest
 
 from ssefw.cli import COMMANDS
 from ssefw.cli import ssefw as group
+from tests.conftest import CAMPAIGN
 
 HEAVY = ["torch", "sklearn", "jobflow", "fireworks", "atomate2", "maggma", "matplotlib", "pymatgen"]
 
@@ -24,6 +25,29 @@ def test_the_package_and_its_command_line_import_nothing_heavy(tmp_path):
     )
     assert done.stdout.strip() == "[]"
     assert list(tmp_path.iterdir()) == []
+
+
+UNUSED = ["torch", "sklearn", "pandas", "numba", "atomate2", "custodian", "matplotlib", "ase.mep"]
+
+
+def test_a_plan_of_ordered_crystals_imports_nothing_that_it_does_not_use(tmp_path):
+    (tmp_path / "small.yaml").write_text(
+        CAMPAIGN + "feedback: {labels: [starter], settings: {n_splits: 3}}\n"
+    )
+    code = (
+        "import sys; from ssefw.cli import ssefw; "
+        "ssefw(['plan', 'small.yaml'], standalone_mode=False); "
+        f"print([m for m in {UNUSED} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_help_lists_every_command(ssefw):

@@ -32,6 +32,7 @@ def call(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
     trained = call("train", "alloy.cif", *QUICK, "--json", "--folder", "lesson", "-o", "nep.txt")
     assert trained.exception is None or isinstance(trained.exception, SystemExit), trained.output

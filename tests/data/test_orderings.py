@@ -14,7 +14,7 @@ from ssefw.data.orderings import order_crystal
 from ssefw.data.orderings.annealing import anneal, place
 from ssefw.data.orderings.arrangements import Arrangements
 from ssefw.data.orderings.cells import choose_cell
-from ssefw.data.orderings.charges import assign_states
+from ssefw.data.orderings.charges import _chances, assign_states
 from ssefw.data.orderings.listing import count_arrangements, list_arrangements
 from ssefw.data.orderings.radii import closest_distance
 from ssefw.data.orderings.sites import read_sites
@@ -232,6 +232,19 @@ def test_sites_at_one_place_become_one_site():
 def test_isotopes_are_their_element():
     crystal = Structure(Lattice.cubic(4.0), [{"H": 0.5, "D": 0.3}, "Cl"], [[0, 0, 0], [0.5] * 3])
     assert read_sites(crystal).amounts == pytest.approx({"H": 0.8, "Cl": 1.0})
+
+
+def test_charges_are_as_likely_as_they_are_frequent():
+    from pymatgen.analysis.bond_valence import PRIOR_PROB
+
+    for symbol in ("Li", "Fe", "P", "S"):
+        seen = {
+            int(ion.oxi_state): count
+            for ion, count in PRIOR_PROB.items()
+            if ion.symbol == symbol and ion.oxi_state and float(ion.oxi_state).is_integer()
+        }
+        for state, chance in _chances(symbol).items():
+            assert chance == pytest.approx(seen[state] / sum(seen.values()))
 
 
 def test_mixed_valence_is_shared_over_an_element():

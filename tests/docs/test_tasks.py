@@ -31,6 +31,7 @@ LINES = {
 }
 
 
+@pytest.mark.slow
 def test_from_a_structure_of_ones_own_to_a_report(tmp_path, copper):
     (tmp_path / "my-structures").mkdir()
     copper.to(tmp_path / "my-structures/cu.cif")

@@ -11,7 +11,7 @@ from ssefw.engines.ase import AseEngine
 from ssefw.makers import AdaptivePolicy, DiffusivityMaker, LadderMaker, LengthPolicy, MDMaker
 from ssefw.store import connect
 from ssefw.units import BOLTZMANN_EV_PER_K
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.conftest import CAMPAIGN, work_here
 from tests.outcomes import relaxation
 
 Z = 1.959963984540054
@@ -231,12 +231,12 @@ def test_the_graph_grows_until_enough_is_known(tmp_path, monkeypatch, copper):
     assert outcome.status == "determined"
 
 
-def test_a_campaign_of_metals_that_do_not_hop_ends_after_the_first_pair(tmp_path):
+def test_a_campaign_of_metals_that_do_not_hop_ends_after_the_first_pair(tmp_path, ssefw):
     text = CAMPAIGN.replace("[300, 600]", "[300, 400, 600]\n  ladder: adaptive")
     (tmp_path / "small.yaml").write_text(text)
-    done = run_ssefw("plan", "small.yaml", folder=tmp_path)
+    done = ssefw("plan", "small.yaml")
     assert "at most 6 of 300, 400, 600 K" in done.stdout + done.stderr
-    run_ssefw("run", "small.yaml", "--store", "st", folder=tmp_path)
+    work_here(submit="small.yaml", folder=tmp_path)
     with connect(tmp_path / "st", read_only=True) as connection:
         outcomes = list(connection.results.find(Outcome))
         states = connection.launchpad.fireworks.distinct("state")

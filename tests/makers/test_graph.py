@@ -6,13 +6,12 @@ import pytest
 
 from ssefw.documents import Failure, Outcome
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.conftest import CAMPAIGN, call_ssefw, work_here
 
 
-def outcomes_of(folder, text, *, code=0):
+def outcomes_of(folder, text):
     (folder / "c.yaml").write_text(text)
-    done = run_ssefw("run", "c.yaml", "--store", "st", folder=folder, check=False)
-    assert done.returncode == code, done.stderr
+    work_here(submit="c.yaml", folder=folder)
     with connect(folder / "st", read_only=True) as connection:
         found = {outcome.formula: outcome for outcome in connection.results.find(Outcome)}
         failures = list(connection.results.find(Failure))
@@ -49,7 +48,9 @@ def broken(tmp_path_factory):
     """A campaign whose second compound has an element that EMT does not know."""
     text = CAMPAIGN.replace("Au Cu", "Xe Cu").replace("copper-gold", "copper-xenon")
     folder = tmp_path_factory.mktemp("broken")
-    return folder, *outcomes_of(folder, text, code=3)
+    found = outcomes_of(folder, text)
+    assert call_ssefw("report", "--store", "st", folder=folder) == 0
+    return folder, *found
 
 
 def test_a_failed_candidate_is_an_outcome_and_does_not_stop_the_others(broken):
@@ -62,11 +63,11 @@ def test_a_failed_candidate_is_an_outcome_and_does_not_stop_the_others(broken):
     assert failed.conductivity is None
 
 
-def test_the_failed_job_is_a_failed_job_of_the_launch_pad_with_its_reason_stored(broken):
+def test_the_failed_job_is_a_failed_job_of_the_launch_pad_with_its_reason_stored(broken, ssefw):
     folder, _, failures, states = broken
     assert {failure.stage for failure in failures} == {"relax"}
     assert "FIZZLED" in states
-    done = run_ssefw("status", "--json", "--store", "st", folder=folder)
+    done = ssefw("status", "--json", "--store", folder / "st")
     record = json.loads(done.stdout)
     assert [job["job"] for job in record["failed"]] == ["relax"]
     assert record["done"] is True

@@ -6,7 +6,7 @@ from ssefw.documents import Diffusivity, Estimate, Outcome
 from ssefw.documents import Trajectory as Ledger
 from ssefw.makers import LengthPolicy
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.conftest import CAMPAIGN, work_here
 
 POLICY = LengthPolicy(relative_error=0.3, max_length=50.0, step=10.0, enough_bound=1e-7)
 
@@ -90,7 +90,7 @@ def test_a_run_is_continued_under_its_key_until_the_policy_ends_it(tmp_path):
     text = CAMPAIGN.replace("[300, 600]", "[300]").replace("length: 1.0", "length: 0.4")
     text += "  converge: {relative_error: 0.1, max_length: 1.0, step: 0.4, give_up: null}\n"
     (tmp_path / "small.yaml").write_text(text)
-    run_ssefw("run", "small.yaml", "--store", "st", folder=tmp_path)
+    work_here(submit="small.yaml", folder=tmp_path)
     with connect(tmp_path / "st", read_only=True) as connection:
         outcomes = list(connection.results.find(Outcome))
         keys = {ledger.key for ledger in connection.results.find(Ledger)}

@@ -22,7 +22,7 @@ from ssefw.makers import NebMaker
 from ssefw.makers import neb as neb_module
 from ssefw.makers.gates import neb_gate
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw, start_ssefw
+from tests.conftest import CAMPAIGN, REPOSITORY, call_ssefw, run_ssefw, start_ssefw, work_here
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
 QUICK = MigrationSettings(
@@ -207,8 +207,8 @@ def bands(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bands")
     text = BANDS.replace("Au Cu", "Xe Cu").replace("copper-gold", "copper-xenon")
     (folder / "c.yaml").write_text(text)
-    done = run_ssefw("run", "c.yaml", "--store", "st", folder=folder, check=False)
-    assert done.returncode == 3, done.stderr
+    work_here(submit="c.yaml", folder=folder)
+    assert call_ssefw("report", "--store", "st", folder=folder) == 0
     return folder
 
 
@@ -234,7 +234,7 @@ def test_bands_before_dynamics_stay_in_the_outcome(tmp_path):
     )
     bands = BANDS[BANDS.index("neb:") :].replace("neb: {", "neb: {max_barrier: 2.0, ")
     (tmp_path / "c.yaml").write_text(text + bands)
-    run_ssefw("run", "c.yaml", "--store", "st", "--workers", "1", folder=tmp_path)
+    work_here(submit="c.yaml", folder=tmp_path)
     with connect(tmp_path / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
     assert outcome.status == "bound"
@@ -243,8 +243,8 @@ def test_bands_before_dynamics_stay_in_the_outcome(tmp_path):
     assert len(outcome.diffusivities) == 1
 
 
-def test_results_and_report_show_barriers(bands):
-    done = run_ssefw("results", "--json", "--store", "st", folder=bands)
+def test_results_and_report_show_barriers(bands, ssefw):
+    done = ssefw("results", "--json", "--store", bands / "st")
     records = {record["formula"]: record for record in map(json.loads, done.stdout.splitlines())}
     shown = records["Cu"]["barrier_ev"]
     assert shown["1d"]["value"] == pytest.approx(shown["3d"]["value"], abs=0.01)
@@ -254,6 +254,7 @@ def test_results_and_report_show_barriers(bands):
     assert "from molecular dynamics" not in page
 
 
+@pytest.mark.slow
 def test_a_worker_told_to_stop_keeps_the_band_and_the_next_one_ends_it(tmp_path):
     (tmp_path / "slow.py").write_text(
         "import time\nfrom ase.calculators.emt import EMT\n\n"

@@ -8,7 +8,7 @@ import pytest
 from ssefw.engines.stopping import end_time, stop_check
 from ssefw.schedulers import end_time as schedulers
 
-VARIABLES = ["SLURM_JOB_END_TIME", *schedulers.SCHEDULERS]
+VARIABLES = ["SLURM_JOB_END_TIME", *schedulers.END_OF_JOB]
 
 
 @pytest.fixture

@@ -154,6 +154,7 @@ def test_two_workers_run_each_job_exactly_once(folder, monkeypatch):
         assert_whole(connection.database)
 
 
+@pytest.mark.slow
 def test_a_campaign_of_killed_workers_ends_as_if_nothing_had_been(folder, monkeypatch):
     draw = random.Random(1)
     with connect(folder / "store") as connection:
@@ -201,6 +202,7 @@ def test_a_forked_child_opens_a_connection_of_its_own(folder):
     database.file.close()
 
 
+@pytest.mark.slow
 def test_five_processes_make_one_store(folder):
     for attempt in range(4):
         store = folder / f"store-{attempt}"

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from ssefw.campaigns.file import CampaignSpec
 from ssefw.campaigns.planning.selection import Excluded
-from ssefw.data.orderings import cell_size
 from ssefw.documents import Candidate, OrderingSettings
 from ssefw.errors import DataError
 
@@ -61,6 +60,9 @@ def _size(candidate: Candidate, spec: CampaignSpec) -> int | str:
     """Return the atoms in a cell, or why there is none."""
     if spec.md is None:
         return ONLY_BANDS.format(candidate.formula)
+    # Compiled kernels, which a plan of ordered crystals does not need.
+    from ssefw.data.orderings import cell_size  # noqa: PLC0415
+
     try:
         return cell_size(candidate.structure, ordering_settings(spec))
     except DataError as error:

@@ -22,7 +22,6 @@ from ssefw.data import (
     read_pool,
 )
 from ssefw.data.label_sources import find_label_set
-from ssefw.data.orderings import order_crystal
 from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
@@ -44,7 +43,7 @@ from ssefw.makers import (
     Triage,
 )
 from ssefw.mistakes import check_settings
-from ssefw.screening.base import make_screener
+from ssefw.screening.base import check_screener
 
 __all__ = ["Plan", "candidate_maker", "make_engine", "make_plan"]
 
@@ -120,6 +119,8 @@ class Plan:
         """Return the crystal, or the first of its ordered cells."""
         if candidate.structure.is_ordered:
             return candidate.structure
+        from ssefw.data.orderings import order_crystal  # noqa: PLC0415  compiled kernels
+
         one = ordering_settings(self.spec).model_copy(update={"number": 1})
         return order_crystal(candidate.structure, one).orderings[0].structure
 
@@ -224,7 +225,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
 def _check_feedback(spec: CampaignSpec) -> None:
     """Refuse now what would otherwise fail when the last job is done."""
     if spec.feedback is not None:
-        make_screener(spec.feedback.system, spec.feedback.settings)
+        check_screener(spec.feedback.system, spec.feedback.settings)
         for source in spec.feedback.labels:
             find_label_set(source)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,11 @@ from ssefw.settings import Settings
 
 __all__ = ["Crew", "worker_count"]
 
+logger = logging.getLogger(__name__)
+
+MAX_REPLACED = 10
+"""How many killed workers are replaced; a machine without memory would kill for ever."""
+KILLERS = {-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT}
 SET_PARENT_DEATH_SIGNAL = 1
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -35,6 +41,7 @@ class Crew:
     settings: Settings
     campaign: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    n_replaced: int = 0
 
     def start(self, count: int, *, log: Path) -> None:
         """Start workers; what they say goes to a file."""
@@ -58,6 +65,17 @@ class Crew:
                 )
                 for _ in range(count)
             ]
+
+    def goes_on(self, *, log: Path) -> bool:
+        """Return whether any worker lives; one that was killed or crashed is replaced before."""
+        killed = [process for process in self.processes if process.poll() in KILLERS]
+        for process in killed[: MAX_REPLACED - self.n_replaced]:
+            name = signal.Signals(-process.returncode).name
+            logger.warning("a worker ended by %s; another takes its place", name)
+            self.processes.remove(process)
+            self.n_replaced += 1
+            self.start(1, log=log)
+        return self.is_working
 
     @property
     def is_working(self) -> bool:

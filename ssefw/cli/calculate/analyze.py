@@ -90,9 +90,9 @@ def command(
     what the files tell of time and temperature must agree; frames that `ssefw results export` wrote
     tell both.
     """
-    from ssefw.analysis import estimate_diffusivity, fit_conductivity
-    from ssefw.analysis.readers import read_frames, told_temperatures
-    from ssefw.analysis.runs import analysis_record, check_temperature, group_runs
+    from ssefw.analysis import fit_conductivity
+    from ssefw.analysis.readers import told_temperatures
+    from ssefw.analysis.runs import analysis_record, analyze_run, group_runs
     from ssefw.cli.console import waiting
 
     if density and figure is None:
@@ -104,21 +104,16 @@ def command(
         temperatures = told_temperatures(files, file_format=file_format, types=kinds)
     for run in group_runs(files, temperatures):
         with waiting(f"Reading {', '.join(str(path) for path in run.paths)}", quiet=quiet):
-            frames = read_frames(
-                run.paths,
+            frames, result = analyze_run(
+                run,
+                specie=specie,
                 timestep=timestep,
                 stride=stride,
-                file_format=file_format,
-                types=kinds,
-            )
-            check_temperature(run, frames)
-            result = estimate_diffusivity(
-                frames,
-                specie=specie,
-                temperature=run.temperature,
                 equilibration=equilibration,
                 level=level,
                 hop_distance=hop_distance,
+                file_format=file_format,
+                types=kinds,
             )
             found.append(result)
             if rules == "pymatgen":

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ssefw.data.hops import HopClass
     from ssefw.documents import Barrier, NebIterationRecord, NebPath
     from ssefw.engines import Engine, NebSettings
+    from ssefw.engines.migration import MigrationSettings
+    from ssefw.engines.migration.crystal import HopSearch
     from ssefw.engines.migration.seeding import HopChoice
 
 CROWDED = 8.0
@@ -108,12 +110,10 @@ def command(
 ) -> int:
     """Compute the barriers of hops and what it takes to cross the crystal."""
     from ssefw.data import content_id, read_pool
-    from ssefw.data.defects import find_hops_of, hop_cell
     from ssefw.engines import NebSettings
-    from ssefw.engines.migration import MigrationSettings, hop_barriers
-    from ssefw.engines.migration.crossing import percolation_barrier
+    from ssefw.engines.migration import MigrationSettings
+    from ssefw.engines.migration.crystal import HopSearch, crystal_barrier, relaxed_crystal
     from ssefw.engines.migration.progress import BandWatch
-    from ssefw.engines.migration.seeding import choose_hops, prepared_for
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.errors import AnalysisError
 
@@ -121,25 +121,7 @@ def command(
     crystal = candidate.structure
     engine = _engine(engine_name, options)
     engine.check()
-    folder = out or settings().scratch_folder() / "neb" / candidate.id
-    install_signal_handlers()
-    if relax and not dry_run:
-        engine.check_band(crystal, n_images=images)
-        click.echo(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
-        result = engine.relax(crystal, fmax=0.01, max_steps=500, relax_cell=True)
-        crystal = result.structure
-        folder = folder / content_id(crystal)
-    crystal = prepared_for(mechanism, crystal, specie=specie)
-    classes = find_hops_of(crystal, mechanism, specie=specie, max_length=max_length)
-    chosen = choose_hops(crystal, classes, choice)
-    if dry_run:
-        for kind in chosen:
-            cell = hop_cell(crystal, kind.hop, min_length=min_length)
-            click.echo(
-                f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
-                f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
-            )
-        return 0
+    search = HopSearch(specie=specie, max_length=max_length, choice=choice)
     how = MigrationSettings(
         mechanism=mechanism,
         min_length=min_length,
@@ -149,43 +131,62 @@ def command(
         charge=charge,
         band=NebSettings(fmax=fmax, climb=climb),
     )
-    cell = hop_cell(crystal, chosen[0].hop, min_length=min_length)
-    _doubt_small(cell.start)
-    engine.charged(how.cell_charge).check_band(cell.start, n_images=images)
-    bands = {}
+    if dry_run:
+        _show_hops(crystal, search, how)
+        return 0
+    folder = out or settings().scratch_folder() / "neb" / candidate.id
+    install_signal_handlers()
+    if relax:
+        click.echo(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
+        crystal = relaxed_crystal(engine, crystal, n_images=images)
+        folder = folder / content_id(crystal)
+    bands: dict[HopClass, NebPath] = {}
     watch = BandWatch(stop_check(), folder, _silence if quiet else _progress)
-    for kind, band in hop_barriers(
-        engine,
-        crystal,
-        chosen,
-        folder,
-        settings=how,
-        first=_engine(first, ()) if first else None,
-        stop=watch,
-    ):
+
+    def on_band(kind: "HopClass", band: "NebPath") -> None:
         bands[kind] = band
         watch.look()
         click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
+        name = f"hop-{kind.hop.length:.3f}-{len(bands)}"
         if band.energies and not no_figure:
-            _draw(band, (figure or folder) / f"hop-{kind.hop.length:.3f}-{len(bands)}")
+            _draw(band, (figure or folder) / name)
         if vasp_inputs is not None and band.structures:
-            _write_vasp(band, vasp_inputs / f"hop-{kind.hop.length:.3f}-{len(bands)}", how.band)
+            _write_vasp(band, vasp_inputs / name, how.band)
+
     try:
-        barrier = percolation_barrier(
+        barrier = crystal_barrier(
+            engine,
             crystal,
-            bands,
-            specie=specie,
-            missing=[kind for kind in classes if kind not in bands],
+            folder,
+            search=search,
+            settings=how,
+            first=_engine(first, ()) if first else None,
             candidate_id=candidate.id,
+            stop=watch,
+            on_cell=_doubt_small,
+            on_band=on_band,
         )
-    except AnalysisError as error:
-        _show(bands, None, as_json=as_json)
-        if any(band.status == "interrupted" for band in bands.values()):
-            where = f"the bands are in {folder}; the same command goes on with them"
-            raise AnalysisError(f"Stopped before there was a barrier: {where}.") from error
-        raise AnalysisError(f"{str(error).rstrip('.')}. The bands are in {folder}.") from error
+    except AnalysisError:
+        if bands:
+            _show(bands, None, as_json=as_json)
+        raise
     _show(bands, barrier, as_json=as_json)
     return 0
+
+
+def _show_hops(crystal: "Structure", search: "HopSearch", how: "MigrationSettings") -> None:
+    """Show the hops that would be computed."""
+    from ssefw.data.defects import hop_cell
+    from ssefw.engines.migration.crystal import find_hops
+    from ssefw.engines.migration.seeding import prepared_for
+
+    structure = prepared_for(how.mechanism, crystal, specie=search.specie)
+    for kind in find_hops(structure, search, how).chosen:
+        cell = hop_cell(structure, kind.hop, min_length=how.min_length)
+        click.echo(
+            f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
+            f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
+        )
 
 
 def _engine(name: str, options: tuple[str, ...]) -> "Engine":

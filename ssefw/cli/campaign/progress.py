@@ -18,7 +18,7 @@ from ssefw.cli.campaign.failures import failure_lines
 from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
-from ssefw.errors import LaunchError, SsefwError
+from ssefw.errors import LaunchError
 
 if TYPE_CHECKING:
     from ssefw.campaigns.running.watch import RunningMD, Snapshot
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ssefw.store import Connection
 
 __all__ = ["submitting", "view", "work_to_the_end"]
-
-POLL_SECONDS = 1.0
 
 JOBS_FAILED = 3
 """Exit code where nothing is left to run, but jobs have failed."""
@@ -60,67 +58,49 @@ def work_to_the_end(
     quiet: bool,
     as_json: bool = False,
 ) -> int:
-    """Work until no job is left and no batch of a loop is to come; then learn, and report.
+    """Work a campaign to its end, say how far it is, and write the report.
 
     Returns the exit code: 0 if no job failed and nothing is held, else one of those above.
     """
-    from ssefw.campaigns.learning.loop import advance, is_loop
+    from ssefw.campaigns.queueing.fleet import fleet
+    from ssefw.campaigns.running.drive import drive
     from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.holds import holds
+    from ssefw.engines.stopping import install_signal_handlers
+    from ssefw.report import write_report
 
     record = latest_record(connection, campaign)
     for item in worth_saying(holds(connection, campaign), is_done=True):
         click.echo(hold_line(item, record), err=True)
-    goes_on, worked = True, False
-    while goes_on:
-        goes_on = is_loop(record)
-        if goes_on:
-            turn = advance(connection, record)
-            if not quiet:
-                click.echo(turn.reason, err=True)
-            # What is left of a batch that was worked through is paused or beyond the budget.
-            if turn.is_over or (worked and not turn.released):
-                break
-        code = _work(connection, record, settings, workers=workers, quiet=quiet)
-        if code:
-            return code
-        worked = True
-    return _conclude(connection, record, settings, quiet=quiet, as_json=as_json)
-
-
-def _conclude(
-    connection: "Connection",
-    record: "CampaignRecord",
-    settings: "Settings",
-    *,
-    quiet: bool,
-    as_json: bool,
-) -> int:
-    """Learn from the outcomes where the campaign asks for it, and write the report."""
-    from ssefw.campaigns.learning.rerank import rerank
-    from ssefw.campaigns.queueing.fleet import fleet
-    from ssefw.campaigns.running.watch import snapshot
-    from ssefw.report import write_report
-
-    if record.spec.get("feedback"):
-        try:
-            done = rerank(connection, record).record
-        except SsefwError as error:
-            # What was computed stands, whatever the labels and the model are like.
-            click.echo(f"The outcomes were not learned from: {error}", err=True)
-        else:
-            if not quiet:
-                click.echo(_learned(done), err=True)
-    path = write_report(connection, record.campaign, settings)
-    now = snapshot(connection, record, settings.scratch_folder())
-    if now.failed:
-        for line, _ in failure_lines(fleet(connection, record.campaign).failures, record):
-            click.echo(line, err=True)
-    click.echo(_summary(now, path), err=True)
+    ending = drive(
+        connection,
+        record,
+        settings,
+        stop=install_signal_handlers(),
+        workers=workers,
+        say=_silence if quiet else _say,
+        display=lambda: _display(record, quiet=quiet),
+    )
+    goes_on = f"`{_resume(campaign, settings)}` goes on."
+    if ending.is_interrupted:
+        _say(f"Interrupted; {goes_on}")
+        return INTERRUPTED
+    if ending.not_learned:
+        _say(f"The outcomes were not learned from: {ending.not_learned}")
+    elif ending.learned is not None and not quiet:
+        _say(_learned(ending.learned))
+    path = write_report(connection, campaign, settings)
+    now = ending.now
+    if now.failed and not ending.abandoned:
+        for line, _ in failure_lines(fleet(connection, campaign).failures, record):
+            _say(line)
+    _say(_summary(now, path))
+    if ending.abandoned:
+        raise LaunchError(f"{ending.abandoned}; {goes_on}")
     if as_json:
         print_json(
             {
-                "campaign": record.campaign,
+                "campaign": campaign,
                 "state": now.state,
                 "candidates": now.n_candidates,
                 "concluded": now.concluded,
@@ -133,6 +113,14 @@ def _conclude(
     return HELD if now.state == "held" else 0
 
 
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _silence(_: str) -> None:
+    """Say nothing."""
+
+
 def _learned(done: "Reranking") -> str:
     moved = sum(change.before != change.after for change in done.changes)
     return (
@@ -141,74 +129,10 @@ def _learned(done: "Reranking") -> str:
     )
 
 
-def _work(
-    connection: "Connection",
-    record: "CampaignRecord",
-    settings: "Settings",
-    *,
-    workers: int | None,
-    quiet: bool,
-) -> int:
-    """Start workers and show how far they are until no job is left that may run."""
-    from ssefw.campaigns.planning.needs import missing_for_rest
-    from ssefw.campaigns.running.supervise import Crew, worker_count
-    from ssefw.campaigns.running.upkeep import Upkeep
-    from ssefw.campaigns.running.watch import snapshot
-    from ssefw.engines.stopping import install_signal_handlers
-    from ssefw.report import write_report
-
-    campaign = record.campaign
-    scratch = settings.scratch_folder()
-    upkeep = Upkeep(connection, scratch)
-    lost = upkeep.look()
-    if lost and not quiet:
-        click.echo(f"{len(lost)} jobs of workers that died go on from where they were.", err=True)
-    stop = install_signal_handlers()
-    crew = Crew(settings, campaign)
-    log = scratch / "workers.log"
-    size = log.stat().st_size if log.exists() else 0
-    now = snapshot(connection, record, scratch)
-    if not now.is_idle:
-        if missing := missing_for_rest(record):
-            raise LaunchError(f"{' '.join(missing)} Nothing was started.")
-        crew.start(workers or worker_count(settings), log=log)
-    with crew.on_duty(), _display(record, quiet=quiet) as show:
-        while crew.is_working and not stop.is_set():
-            began = time.monotonic()
-            upkeep.look()
-            show(snapshot(connection, record, scratch))
-            # A look at a large campaign costs seconds; it may take a tenth of the time.
-            stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
-        if stop.is_set() and not quiet:
-            click.echo("Stopping at the next chunk of frames; Ctrl-C again to kill.", err=True)
-    upkeep.tidy()
-    now = snapshot(connection, record, scratch)
-    if stop.is_set():
-        click.echo(f"Interrupted; `{_resume(campaign, settings)}` goes on.", err=True)
-        return INTERRUPTED
-    if not now.is_idle:
-        path = write_report(connection, campaign, settings)
-        click.echo(_summary(now, path), err=True)
-        raise LaunchError(
-            f"The workers ended with {now.count('READY', 'RUNNING', 'RESERVED')} jobs left "
-            f"(exit codes {crew.crashed}){_last_words(log, size)}. See {log}; "
-            f"`{_resume(campaign, settings)}` goes on."
-        )
-    return 0
-
-
 def _resume(campaign: str, settings: "Settings") -> str:
     """Return the command that goes on, to be copied; a server's address may hold a password."""
     store = "..." if "://" in settings.store else settings.store
     return shlex.join(["ssefw", "resume", campaign, "--store", store])
-
-
-def _last_words(log: Path, start: int) -> str:
-    with contextlib.suppress(OSError):
-        lines = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
-        if lines:
-            return f": {lines[-1].strip()[:300]}"
-    return ""
 
 
 def _summary(now: "Snapshot", path: Path) -> str:

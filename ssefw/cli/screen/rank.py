@@ -55,21 +55,13 @@ def rank_command(
 
     The file of --pool-out is a pool that a campaign file names under 'pool'.
     """
-    from ssefw.data.materials import read_materials
-    from ssefw.screening.base import load_screener
-    from ssefw.screening.cascade import preset_filters
-    from ssefw.screening.phases import read_phases
-    from ssefw.screening.ranking import rank_materials
+    from ssefw.screening.ranking import rank_pool
 
-    screener = load_screener(model)
-    cascade = None
-    if preset:
-        table = read_phases(phases) if phases else None
-        cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
-    result = rank_materials(
-        read_materials(pool),
-        screener,
-        cascade=cascade,
+    result = rank_pool(
+        pool,
+        model,
+        preset=preset,
+        phases=phases,
         top=None if figure else top,
         accepted_only=accepted_only,
     )

@@ -8,10 +8,14 @@ mixed valence make a choice less likely.
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
-from pymatgen.core import Element
+import yaml
+from pymatgen.core import Element, Species
 
 from ssefw.errors import DataError
 
@@ -145,16 +149,25 @@ def _choices(
                 yield OxidationStates(lowest, {**highest, name: min(often)})
 
 
+@cache
+def _seen_states() -> dict[str, dict[int, float]]:
+    """Return how often each charge of each element is seen, by pymatgen's table of the ICSD."""
+    # The file alone: the module that reads it takes twenty times as long.
+    text = (files("pymatgen.core") / "icsd_bv.yaml").read_text(encoding="utf-8")
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    seen: dict[str, dict[int, float]] = defaultdict(dict)
+    for name, count in yaml.load(text, Loader=loader)["occurrence"].items():
+        specie = Species.from_str(name)
+        state = float(specie.oxi_state or 0.0)
+        if state and state.is_integer():
+            known = seen[specie.symbol]
+            known[int(state)] = known.get(int(state), 0.0) + float(count)
+    return dict(seen)
+
+
 def _chances(symbol: str) -> dict[int, float]:
     """Return how often each state of an element is seen, the metallic one left out."""
-    # Its tables take half a second to load, which most processes need not wait for.
-    from pymatgen.analysis.bond_valence import PRIOR_PROB  # noqa: PLC0415
-
-    seen: dict[int, float] = {}
-    for specie, count in PRIOR_PROB.items():
-        state = float(specie.oxi_state or 0.0)
-        if specie.symbol == symbol and state and state.is_integer():
-            seen[int(state)] = seen.get(int(state), 0.0) + float(count)
+    seen = _seen_states().get(symbol)
     if not seen:
         states = [state for state in Element(symbol).common_oxidation_states if state]
         seen = dict.fromkeys(map(int, states), 1.0)

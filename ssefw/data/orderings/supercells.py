@@ -10,11 +10,11 @@ References
 .. [2] https://doi.org/10.1007/978-3-540-24847-7_26
 """
 
+import itertools
 import math
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 __all__ = ["fewest_cells", "widest_supercell"]
 
@@ -58,54 +58,56 @@ def _hermite_forms(n: int) -> IntArray:
     return np.array(forms, dtype=np.int64)
 
 
-@njit(cache=True)
 def _widest(matrix: FloatArray, forms: IntArray) -> tuple[IntArray, float]:
-    best = forms[0].copy()
-    widest, shortest = -1.0, 0.0
-    for k in range(len(forms)):
-        form = forms[k].copy()
-        vectors = _reduce(form.astype(np.float64) @ matrix, form)
-        volume = abs(np.linalg.det(vectors))
-        width = np.inf
-        squares = 0.0
-        for i in range(3):
-            face = np.cross(vectors[(i + 1) % 3], vectors[(i + 2) % 3])
-            width = min(width, volume / math.sqrt(face @ face))
-            squares += vectors[i] @ vectors[i]
-        if width > widest + 1e-6 or (width > widest - 1e-6 and squares < shortest - 1e-6):
-            best, widest, shortest = form, width, squares
-    return best, widest
+    vectors, forms = _reduced(forms @ matrix, forms)
+    volumes = np.abs(np.linalg.det(vectors))
+    faces = np.linalg.norm(np.cross(vectors[:, [1, 2, 0]], vectors[:, [2, 0, 1]]), axis=2)
+    widths = (volumes[:, None] / faces).min(axis=1)
+    squares = (vectors**2).sum(axis=(1, 2))
+    best = 0
+    for k in range(1, len(forms)):
+        gain = widths[k] - widths[best]
+        if gain > 1e-6 or (gain > -1e-6 and squares[k] < squares[best] - 1e-6):
+            best = k
+    return forms[best], float(widths[best])
 
 
-@njit(cache=True)
-def _reduce(vectors: FloatArray, form: IntArray) -> FloatArray:
-    """Return the shortest vectors of a lattice, and change `form` with them."""
+def _reduced(vectors: FloatArray, forms: IntArray) -> tuple[FloatArray, IntArray]:
+    """Return the shortest vectors of lattices, shape (n, 3, 3), and the forms that give them."""
+    vectors, forms = vectors.astype(float), forms.copy()
+    active = np.arange(len(forms))
     for _ in range(100):  # a few rounds do; the limit is against ties that rounding makes
-        changed = False
+        if not len(active):
+            break
+        v, form = vectors[active], forms[active]
+        changed = np.zeros(len(active), dtype=bool)
         for i in range(3):
             j, k = (i + 1) % 3, (i + 2) % 3
-            # The combination of the other two that brings this vector nearest to the origin.
-            gram = np.array(
-                [
-                    [vectors[j] @ vectors[j], vectors[j] @ vectors[k]],
-                    [vectors[k] @ vectors[j], vectors[k] @ vectors[k]],
-                ]
-            )
-            shares = np.linalg.solve(
-                gram, np.array([vectors[j] @ vectors[i], vectors[k] @ vectors[i]])
-            )
-            length = vectors[i] @ vectors[i] - 1e-9
-            p_best, q_best = 0, 0
-            for p in range(int(np.floor(shares[0])) - 1, int(np.floor(shares[0])) + 3):
-                for q in range(int(np.floor(shares[1])) - 1, int(np.floor(shares[1])) + 3):
-                    shorter = vectors[i] - p * vectors[j] - q * vectors[k]
-                    if shorter @ shorter < length:
-                        length = shorter @ shorter - 1e-9
-                        p_best, q_best = p, q
-            if p_best != 0 or q_best != 0:
-                vectors[i] -= p_best * vectors[j] + q_best * vectors[k]
-                form[i] -= p_best * form[j] + q_best * form[k]
-                changed = True
-        if not changed:
-            break
-    return vectors
+            p, q = _nearest(v[:, i], v[:, j], v[:, k])
+            v[:, i] -= p[:, None] * v[:, j] + q[:, None] * v[:, k]
+            form[:, i] -= p[:, None] * form[:, j] + q[:, None] * form[:, k]
+            changed |= (p != 0) | (q != 0)
+        vectors[active], forms[active] = v, form
+        active = active[changed]
+    return vectors, forms
+
+
+def _nearest(one: FloatArray, first: FloatArray, second: FloatArray) -> tuple[IntArray, IntArray]:
+    """Return how often to take two vectors off a third to bring it nearest to the origin.
+
+    All have shape (n, 3). Where nothing brings it nearer, none is taken off.
+    """
+    a, b, c = (first**2).sum(1), (first * second).sum(1), (second**2).sum(1)
+    x, y = (first * one).sum(1), (second * one).sum(1)
+    area = a * c - b * b
+    p0 = np.floor((c * x - b * y) / area).astype(np.int64) - 1
+    q0 = np.floor((a * y - b * x) / area).astype(np.int64) - 1
+    length = (one**2).sum(1) - 1e-9
+    p_best, q_best = np.zeros_like(p0), np.zeros_like(q0)
+    for dp, dq in itertools.product(range(4), repeat=2):
+        p, q = p0 + dp, q0 + dq
+        square = ((one - p[:, None] * first - q[:, None] * second) ** 2).sum(1)
+        nearer = square < length
+        length = np.where(nearer, square - 1e-9, length)
+        p_best, q_best = np.where(nearer, p, p_best), np.where(nearer, q, q_best)
+    return p_best, q_best

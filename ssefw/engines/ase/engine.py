@@ -12,13 +12,10 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
 from pymatgen.core import PeriodicSite, Structure
-from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
 from ssefw.engines.ase.calculators import check_calculator, make_calculator
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
-from ssefw.engines.ase.neb import AseBand
-from ssefw.engines.ase.relax import relax_atoms
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.potentials.names import POTENTIALS, name_of
@@ -132,6 +129,9 @@ class AseEngine(Engine):
         stop: StopCheck = never_stop,
     ) -> RelaxResult:
         """Relax with FIRE, the cell by its deformation gradient; see `Engine.relax`."""
+        # ASE's optimizers and filters: not for a plan, nor for dynamics.
+        from ssefw.engines.ase.relax import relax_atoms  # noqa: PLC0415
+
         parts = {"fmax": fmax, "cell": relax_cell, "steps": max_steps}
         atoms = self._atoms(structure)
         before = atoms.get_volume()
@@ -149,7 +149,7 @@ class AseEngine(Engine):
             forces = atoms.get_forces()
         except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
             raise EngineError(f"Relaxation with {self.name} broke down: {error}") from error
-        final: Structure = AseAtomsAdaptor.get_structure(atoms)
+        final: Structure = _adaptor().get_structure(atoms)
         return RelaxResult(
             structure=_plain(final),
             energy=energy,
@@ -205,6 +205,8 @@ class AseEngine(Engine):
         stop: StopCheck = never_stop,
     ) -> NebPath:
         """Relax a band with ASE's NEB; see `Engine.neb`."""
+        from ssefw.engines.ase.neb import AseBand  # noqa: PLC0415  slow to import; see `idpp_images`
+
         check_images(images)
         return AseBand(
             folder=directory,
@@ -221,7 +223,7 @@ class AseEngine(Engine):
                 f"{structure.composition.reduced_formula} has partly occupied sites; "
                 "molecular dynamics and relaxation need an ordered structure."
             )
-        atoms = AseAtomsAdaptor.get_atoms(structure, msonable=False)
+        atoms: Atoms = _adaptor().get_atoms(structure, msonable=False)
         atoms.calc = self.calculator_instance()
         atoms.calc.reset()
         return atoms
@@ -240,6 +242,13 @@ class AseEngine(Engine):
         if not np.isfinite(energy):
             raise EngineError(f"The energy of this {what} with {self.name} is not finite.")
         return float(energy)
+
+
+def _adaptor() -> Any:
+    # A third of a second to import, and a plan converts no structure.
+    from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415
+
+    return AseAtomsAdaptor
 
 
 def _plain(structure: Structure) -> Structure:

@@ -10,12 +10,11 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 from pymatgen.core import Structure
 
-from ssefw.bvse.landscape import Landscape
 from ssefw.data.defects import Mechanism, hop_cell
 from ssefw.data.hops import HopClass
 from ssefw.documents import Document, NebPath, NebStatus
@@ -28,6 +27,9 @@ from ssefw.engines.migration.seeding import images_like
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.errors import AnalysisError, DataError, EngineError
 from ssefw.units import Length, Unit
+
+if TYPE_CHECKING:
+    from ssefw.bvse.landscape import Landscape
 
 __all__ = ["MigrationSettings", "hop_barrier", "hop_barriers"]
 
@@ -85,7 +87,7 @@ def hop_barrier(
     settings: MigrationSettings,
     ends: Callable[[], Mapping[int, Structure]] | None = None,
     stands_for: Mapping[int, int] | None = None,
-    landscape: Landscape | None = None,
+    landscape: "Landscape | None" = None,
     first: Engine | None = None,
     bent: NebPath | None = None,
     stop: StopCheck = never_stop,
@@ -174,7 +176,7 @@ def _band_of(
     directory: Path,
     *,
     settings: MigrationSettings,
-    landscape: Landscape | None,
+    landscape: "Landscape | None",
     stop: StopCheck,
 ) -> NebPath:
     """Return the plain band of another engine."""

@@ -1,11 +1,10 @@
 """Where the images of a hop start, by the path that is asked for."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pymatgen.core import Structure
 
-from ssefw.bvse import site_energy_landscape
-from ssefw.bvse.landscape import Landscape
+from ssefw import bvse
 from ssefw.data.defects import crystal_of, ion_of
 from ssefw.data.hops import HopClass
 from ssefw.engines.band import check_images, idpp_images, linear_images
@@ -16,6 +15,9 @@ from ssefw.engines.migration.seeding import (
     site_energy_path,
 )
 from ssefw.errors import AnalysisError, DataError
+
+if TYPE_CHECKING:
+    from ssefw.bvse.landscape import Landscape
 
 __all__ = ["PathChoice", "first_images", "hop_landscape"]
 
@@ -29,7 +31,7 @@ def first_images(
     path: PathChoice,
     n_images: int,
     ends: tuple[Structure, Structure],
-    landscape: Landscape | None,
+    landscape: "Landscape | None",
     mover: int,
 ) -> tuple[list[Structure], tuple[str, ...]]:
     """Return the images as they start, and what a reader should know of them.
@@ -67,8 +69,8 @@ def first_images(
     return (images if path == "linear" else idpp_images(images)), warnings
 
 
-def hop_landscape(structure: Structure, kind: HopClass) -> Landscape:
+def hop_landscape(structure: Structure, kind: HopClass) -> "Landscape":
     """Return the bond-valence site energy of the ion of a hop."""
-    return site_energy_landscape(
+    return bvse.site_energy_landscape(
         crystal_of(structure), ion=ion_of(structure, kind.hop), resolution=RESOLUTION
     ).landscape

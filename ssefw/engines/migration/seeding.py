@@ -5,19 +5,20 @@ band is one that a cheaper engine has relaxed.
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
 
-from ssefw.bvse import site_energy_landscape
-from ssefw.bvse.landscape import Landscape
-from ssefw.bvse.paths import route
+from ssefw import bvse
 from ssefw.data.defects import Mechanism, crystal_of, ion_of, mark_interstitials
 from ssefw.data.hops import Hop, HopClass, hops_to_cross
 from ssefw.engines.band import displacements, linear_images
 from ssefw.errors import AnalysisError, DataError
+
+if TYPE_CHECKING:
+    from ssefw.bvse.landscape import Landscape
 
 __all__ = [
     "HopChoice",
@@ -57,7 +58,7 @@ def prepared_for(mechanism: Mechanism, crystal: Structure, *, specie: str) -> St
     """
     if mechanism == "vacancy":
         return crystal
-    landscape = site_energy_landscape(crystal, ion=specie, resolution=RESOLUTION).landscape
+    landscape = bvse.site_energy_landscape(crystal, ion=specie, resolution=RESOLUTION).landscape
     lattice = crystal.lattice
     found = [site.frac_coords for site in crystal if site.specie.symbol == specie]
     n_ions = len(found)
@@ -68,7 +69,7 @@ def prepared_for(mechanism: Mechanism, crystal: Structure, *, specie: str) -> St
     return mark_interstitials(crystal, found[n_ions:], ion=specie)
 
 
-def _in_cell(landscape: Landscape, crystal: Structure) -> FloatArray:
+def _in_cell(landscape: "Landscape", crystal: Structure) -> FloatArray:
     """Return the minima of the site energy within a cell of the crystal, lowest first."""
     matrix = landscape.framework.matrix
     order = np.argsort(np.round(landscape.energies, 4), kind="stable")
@@ -184,7 +185,7 @@ def choose_hops(
         raise AnalysisError(
             "The site energy knows one ion that moves, not two. Choose hops by length."
         )
-    landscape = site_energy_landscape(
+    landscape = bvse.site_energy_landscape(
         crystal_of(structure), ion=ion_of(structure, classes[0].hop), resolution=RESOLUTION
     ).landscape
     ranked = []
@@ -202,7 +203,7 @@ def choose_hops(
     return hops_to_cross([kind for _, kind in ranked])
 
 
-def site_energy_path(structure: Structure, hop: Hop, landscape: Landscape) -> FloatArray:
+def site_energy_path(structure: Structure, hop: Hop, landscape: "Landscape") -> FloatArray:
     """Return the path of least site energy between the ends of a hop.
 
     Parameters
@@ -225,7 +226,7 @@ def site_energy_path(structure: Structure, hop: Hop, landscape: Landscape) -> Fl
     end = lattice.get_cartesian_coords(structure.frac_coords[hop.end] + np.array(hop.image))
     (one, here), (other, there) = (_site_near(landscape, point) for point in (start, end))
     image = tuple(int(n) for n in there - here)
-    steps = route(landscape, one, other, image=(image[0], image[1], image[2]))
+    steps = bvse.route(landscape, one, other, image=(image[0], image[1], image[2]))
     matrix = landscape.framework.matrix
     pieces = [step.hop.cart_points + np.array(step.cell) @ matrix for step in steps]
     points = np.vstack([pieces[0], *(piece[1:] for piece in pieces[1:])])
@@ -234,7 +235,7 @@ def site_energy_path(structure: Structure, hop: Hop, landscape: Landscape) -> Fl
     return points
 
 
-def _site_near(landscape: Landscape, point: FloatArray) -> tuple[int, npt.NDArray[np.int64]]:
+def _site_near(landscape: "Landscape", point: FloatArray) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the minimum of the site energy at a point, and the cell it is in there."""
     matrix = landscape.framework.matrix
     difference = point @ np.linalg.inv(matrix) - landscape.frac_sites

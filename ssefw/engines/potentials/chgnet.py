@@ -16,8 +16,9 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from ssefw.engines.potentials.chgnet_graph import FloatArray, Graph, PairSearch, build_graph
+from ssefw.engines.potentials.chgnet_graph import BOND_CUTOFF, FloatArray, Graph, build_graph
 from ssefw.engines.potentials.chgnet_network import Indices, load_network
+from ssefw.engines.potentials.neighbors import NeighborSearch
 from ssefw.errors import EngineError
 
 __all__ = ["FastCHGNet"]
@@ -63,7 +64,7 @@ class FastCHGNet(Calculator):
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.skin = skin
         self.network = load_network(model, device)
-        self._searches: list[PairSearch] = []
+        self._searches: list[NeighborSearch] = []
         self._last: tuple[Graph, FloatArray] | None = None
         if threads is not None:
             torch.set_num_threads(threads)
@@ -168,12 +169,14 @@ class FastCHGNet(Calculator):
 
     def _pairs(
         self, positions: FloatArray, cell: FloatArray, pbc: npt.NDArray[np.bool_]
-    ) -> list[PairSearch]:
-        known: list[PairSearch | None] = [*self._searches, *([None] * len(positions))]
+    ) -> list[NeighborSearch]:
+        known: list[NeighborSearch | None] = [*self._searches, *([None] * len(positions))]
         self._searches = [
             search
             if search is not None and search.covers(replica, cell, pbc)
-            else PairSearch.of(replica, cell, pbc, skin=self.skin)
+            else NeighborSearch.of(
+                replica, cell, pbc, cutoff=BOND_CUTOFF, skin=self.skin, each_once=True
+            )
             for replica, search in zip(positions, known, strict=False)
         ]
         return self._searches

@@ -5,22 +5,21 @@ than 3 A that share an atom by *angles*. A bond is stored once and points from `
 `j`; each of its two directions is an *edge*. Edges are sorted by the atom they start from, so that
 the edges of an atom and the angles of an edge are contiguous, and sums over them need no scatter.
 
-Candidate pairs within the cutoff plus a skin are found rarely and filtered at every step. They are
-sorted, hence the graph of given positions is the same, to the order of its bonds, whenever the
-candidates were found: nothing computed from it depends on history.
+Candidate pairs are sorted (see `neighbors`), hence the graph of given positions is the same, to the
+order of its bonds, whenever they were found: nothing computed from it depends on history.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import numba
 import numpy as np
 import numpy.typing as npt
-from pymatgen.optimization.neighbors import find_points_in_spheres
 
+from ssefw.engines.potentials.neighbors import NeighborSearch, joined
 from ssefw.errors import EngineError
 
-__all__ = ["ANGLE_CUTOFF", "BOND_CUTOFF", "Graph", "PairSearch", "build_graph"]
+__all__ = ["ANGLE_CUTOFF", "BOND_CUTOFF", "Graph", "build_graph"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -103,71 +102,7 @@ class Graph:
         return (virial + virial.T) / 2
 
 
-@dataclass(frozen=True)
-class PairSearch:
-    """Pairs of one structure that may come closer than the cutoff while atoms move by skin/2.
-
-    Attributes
-    ----------
-    positions, cell, pbc, skin
-        Of the structure the pairs were found for: A, A, three booleans, and A.
-    first, second
-        Atoms of each pair, sorted.
-    shift
-        Lattice translation of the second atom, in A, shape (n_pairs, 3).
-    """
-
-    positions: FloatArray
-    cell: FloatArray
-    pbc: npt.NDArray[np.bool_]
-    skin: float
-    first: IntArray
-    second: IntArray
-    shift: FloatArray
-
-    @classmethod
-    def of(
-        cls, positions: FloatArray, cell: FloatArray, pbc: npt.NDArray[np.bool_], *, skin: float
-    ) -> Self:
-        """Find all pairs within the bond cutoff and a skin, each once."""
-        cell = np.ascontiguousarray(cell, dtype=np.float64)
-        positions = np.array(positions, dtype=np.float64)
-        first, second, image, _ = find_points_in_spheres(
-            positions,
-            positions,
-            r=BOND_CUTOFF + skin,
-            pbc=np.array(pbc, dtype=np.int64),
-            # A molecule needs no cell, but the search wants one.
-            lattice=cell if np.any(pbc) else np.eye(3),
-            tol=1e-8,
-        )
-        image = np.rint(image).astype(np.int64)
-        a, b, c = image.T
-        upper = (a > 0) | ((a == 0) & ((b > 0) | ((b == 0) & (c > 0))))
-        once = (first < second) | ((first == second) & upper)
-        order = np.flatnonzero(once)
-        order = order[np.lexsort((c[order], b[order], a[order], second[order], first[order]))]
-        return cls(
-            positions=positions,
-            cell=cell,
-            pbc=np.array(pbc, dtype=bool),
-            skin=skin,
-            first=first[order].astype(np.int64),
-            second=second[order].astype(np.int64),
-            shift=image[order] @ cell,
-        )
-
-    def covers(self, positions: FloatArray, cell: FloatArray, pbc: npt.NDArray[np.bool_]) -> bool:
-        """Whether no pair can be missing for these positions."""
-        return (
-            positions.shape == self.positions.shape
-            and np.array_equal(cell, self.cell)
-            and np.array_equal(pbc, self.pbc)
-            and ((positions - self.positions) ** 2).sum(axis=1).max() <= (self.skin / 2) ** 2
-        )
-
-
-def build_graph(positions: FloatArray, searches: list[PairSearch]) -> Graph:
+def build_graph(positions: FloatArray, searches: Sequence[NeighborSearch]) -> Graph:
     """Build the graph of replicas that do not see each other.
 
     Parameters
@@ -175,13 +110,9 @@ def build_graph(positions: FloatArray, searches: list[PairSearch]) -> Graph:
     positions
         In A, shape (n_replicas, n, 3).
     searches
-        One for each replica, covering its positions.
+        One for each replica, covering its positions, with each pair once.
     """
-    n = positions.shape[1]
-    first = np.concatenate([s.first + k * n for k, s in enumerate(searches)])
-    second = np.concatenate([s.second + k * n for k, s in enumerate(searches)])
-    shift = np.concatenate([s.shift for s in searches])
-    flat = np.ascontiguousarray(positions, dtype=np.float64).reshape(-1, 3)
+    flat, first, second, shift = joined(positions, searches)
     n_short, start, end, vectors, lengths = _select_bonds(flat, first, second, shift)
     if len(lengths) and lengths.min() < CLOSEST:
         worst = int(lengths.argmin())

@@ -4,6 +4,7 @@ Candidates within the cut-off and a skin are sorted; hence the edges of given po
 same, to their order, whenever the candidates were found.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from pymatgen.optimization.neighbors import find_points_in_spheres
 
-__all__ = ["NeighborSearch", "directed_edges"]
+__all__ = ["NeighborSearch", "directed_edges", "joined"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ class NeighborSearch:
     positions, cell, pbc, skin
         Of the structure the pairs were found for: A, A, three booleans, and A.
     first, second
-        Atoms of each pair, sorted; each pair is there in both directions.
+        Atoms of each pair, sorted.
     shift
         Lattice translation of the second atom, in A, shape (n_pairs, 3).
     """
@@ -43,9 +44,16 @@ class NeighborSearch:
 
     @classmethod
     def of(
-        cls, positions: FloatArray, cell: FloatArray, pbc: BoolArray, *, cutoff: float, skin: float
+        cls,
+        positions: FloatArray,
+        cell: FloatArray,
+        pbc: BoolArray,
+        *,
+        cutoff: float,
+        skin: float,
+        each_once: bool = False,
     ) -> Self:
-        """Find all pairs within the cut-off and the skin."""
+        """Find all pairs within the cut-off and the skin, in both directions or `each_once`."""
         cell = np.ascontiguousarray(cell, dtype=np.float64)
         positions = np.array(positions, dtype=np.float64)
         first, second, image, _ = find_points_in_spheres(
@@ -59,7 +67,12 @@ class NeighborSearch:
         )
         image = np.rint(image).astype(np.int64)
         a, b, c = image.T
-        order = np.flatnonzero((first != second) | (image != 0).any(axis=1))
+        if each_once:
+            upper = (a > 0) | ((a == 0) & ((b > 0) | ((b == 0) & (c > 0))))
+            wanted = (first < second) | ((first == second) & upper)
+        else:
+            wanted = (first != second) | (image != 0).any(axis=1)
+        order = np.flatnonzero(wanted)
         order = order[np.lexsort((c[order], b[order], a[order], second[order], first[order]))]
         return cls(
             positions=positions,
@@ -82,7 +95,7 @@ class NeighborSearch:
 
 
 def directed_edges(
-    positions: FloatArray, searches: list[NeighborSearch], cutoff: float
+    positions: FloatArray, searches: Sequence[NeighborSearch], cutoff: float
 ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
     """Return the edges of replicas that do not see each other.
 
@@ -91,7 +104,7 @@ def directed_edges(
     positions
         In A, shape (n_replicas, n, 3).
     searches
-        One for each replica, covering its positions.
+        One for each replica, covering its positions, with pairs in both directions.
     cutoff
         In A.
 
@@ -101,12 +114,18 @@ def directed_edges(
         Edges of atom i are `starts[i]` to `starts[i + 1]`; the atom at their other end, shape
         (n_edges,); from atom i there, in A, shape (n_edges, 3), and how far.
     """
+    return _select(*joined(positions, searches), cutoff)
+
+
+def joined(
+    positions: FloatArray, searches: Sequence[NeighborSearch]
+) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
+    """Return replicas as one structure: positions, and first, second and shift of its pairs."""
     n = positions.shape[1]
     first = np.concatenate([s.first + k * n for k, s in enumerate(searches)])
     second = np.concatenate([s.second + k * n for k, s in enumerate(searches)])
     shift = np.concatenate([s.shift for s in searches])
-    flat = np.ascontiguousarray(positions, dtype=np.float64).reshape(-1, 3)
-    return _select(flat, first, second, shift, cutoff)
+    return np.ascontiguousarray(positions, dtype=np.float64).reshape(-1, 3), first, second, shift
 
 
 @numba.njit(cache=True, nogil=True)

@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils.parallel import delayed
 
 from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
 from ssefw.screening.atomsets.network import Batch, NetworkConfig, Parameters, predict
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, one_thread, train_networks
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.parallel import delayed, run_tasks
 
 __all__ = ["NetworkGroup", "fit_groups"]
 

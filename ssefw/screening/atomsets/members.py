@@ -6,14 +6,13 @@ from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.utils.parallel import delayed
 
 from ssefw.screening.atomsets.ensemble import NetworkGroup
 from ssefw.screening.atomsets.network import NetworkConfig
 from ssefw.screening.atomsets.sources import WeightedSet, set_statistics
 from ssefw.screening.classifiers import fit_classifier
 from ssefw.screening.frozen import Frozen, join_frozen, part_frozen
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.parallel import delayed, run_tasks
 
 __all__ = ["NET", "Members", "arrays_under", "fit_classifiers"]
 

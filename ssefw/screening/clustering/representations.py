@@ -18,13 +18,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
-from sklearn.utils.parallel import delayed
 
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.features.descriptors import DESCRIPTORS, describe, descriptor
 from ssefw.screening.features.simplify import SIMPLIFICATIONS, simplified
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.parallel import delayed, run_tasks
 
 __all__ = ["FeatureCache", "Features", "Representation", "all_representations", "represent"]
 

@@ -1,8 +1,18 @@
 """Descriptors of materials as pure functions: many materials in, one array out."""
 
-from ssefw.screening.features.cell import CELL_FEATURES, KANG_CELL_FEATURES, cell_features
-from ssefw.screening.features.composition import COMPOSITION_FEATURES, composition_features
-from ssefw.screening.features.xrd import PatternGrid, bin_patterns, xrd_pattern, xrd_patterns
+from typing import TYPE_CHECKING
+
+from ssefw.lazy import on_demand
+
+if TYPE_CHECKING:
+    from ssefw.screening.features.cell import CELL_FEATURES, KANG_CELL_FEATURES, cell_features
+    from ssefw.screening.features.composition import COMPOSITION_FEATURES, composition_features
+    from ssefw.screening.features.xrd import (
+        PatternGrid,
+        bin_patterns,
+        xrd_pattern,
+        xrd_patterns,
+    )
 
 __all__ = [
     "CELL_FEATURES",
@@ -15,3 +25,18 @@ __all__ = [
     "xrd_pattern",
     "xrd_patterns",
 ]
+
+__getattr__ = on_demand(
+    __name__,
+    {
+        "CELL_FEATURES": "cell",
+        "COMPOSITION_FEATURES": "composition",
+        "KANG_CELL_FEATURES": "cell",
+        "PatternGrid": "xrd",
+        "bin_patterns": "xrd",
+        "cell_features": "cell",
+        "composition_features": "composition",
+        "xrd_pattern": "xrd",
+        "xrd_patterns": "xrd",
+    },
+)

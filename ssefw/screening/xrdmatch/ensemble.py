@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.utils.parallel import delayed
 
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.parallel import run_tasks
+from ssefw.screening.parallel import delayed, run_tasks
 from ssefw.screening.xrdmatch.augment import AUGMENTATIONS, make_augmentation
 from ssefw.screening.xrdmatch.checkpoints import fingerprint, read_checkpoint, write_checkpoint
 from ssefw.screening.xrdmatch.machine import fit_machine, machine_probabilities

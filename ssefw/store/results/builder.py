@@ -14,7 +14,7 @@ from typing import Any
 from maggma.core import Builder, Store
 from maggma.stores import MongoStore
 
-from ssefw.analysis import ANALYSIS_VERSION, fit_conductivity
+from ssefw import analysis
 from ssefw.documents import Barrier, Diffusivity, Trajectory
 from ssefw.errors import SsefwError
 from ssefw.store.connection import Connection
@@ -56,7 +56,7 @@ class ConductivityBuilder(Builder):
         estimate: Callable[[Trajectory], Diffusivity],
         temperature: float = 300.0,
         settings: Sequence[Any] = (),
-        version: str = ANALYSIS_VERSION,
+        version: str = analysis.ANALYSIS_VERSION,
     ) -> None:
         self._connection = connection
         self._campaign = campaign
@@ -100,7 +100,9 @@ class ConductivityBuilder(Builder):
         conductivity = None
         if found:
             try:
-                conductivity = fit_conductivity(found, temperature=self._temperature).as_dict()
+                conductivity = analysis.fit_conductivity(
+                    found, temperature=self._temperature
+                ).as_dict()
             except SsefwError as error:
                 problems.append({"trajectory": "", "reason": str(error)})
         ledger = next(iter(item["runs"].values()))
@@ -137,7 +139,7 @@ class BarrierBuilder(Builder):
         connection: Connection,
         *,
         rebuild: Callable[[Barrier], Barrier] | None = None,
-        version: str = ANALYSIS_VERSION,
+        version: str = analysis.ANALYSIS_VERSION,
     ) -> None:
         self._connection = connection
         self._rebuild = rebuild or (lambda barrier: barrier)

@@ -57,6 +57,7 @@ def learned(store):
     return sets, rankings, found.labels.version
 
 
+@pytest.mark.slow
 def test_a_loop_killed_as_a_whole_goes_on_and_does_nothing_twice(finished_loop, tmp_path):
     """kill -9 of all its processes about when the first batch has concluded."""
     undisturbed, _ = finished_loop

@@ -8,7 +8,7 @@ import pytest
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
+from tests.conftest import CAMPAIGN, REPOSITORY, work_here
 
 # EMT that notes each evaluation in a file: what was computed twice can be counted.
 COUNTED = """
@@ -58,7 +58,7 @@ class Case:
             "EVALUATIONS": str(path),
             "SSEFW_CALCULATOR_PACKAGES": "counted",
         }
-        run_ssefw("work", "--store", "st", folder=self.folder, env=env)
+        work_here(folder=self.folder, env=env)
         return (path.stat().st_size if path.exists() else 0) - before
 
     def results(self, kind, **criteria):

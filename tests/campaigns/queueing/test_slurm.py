@@ -23,7 +23,7 @@ from tests.campaigns.fleet import (
 )
 from tests.conftest import REPOSITORY, MongoServer, call_ssefw, run_ssefw
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("slurm")]
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.xdist_group("slurm")]
 
 # The workers get another host name, so that only the queue can tell that they are gone.
 SITE = """\
@@ -95,7 +95,6 @@ def keep_frozen(pid):
         time.sleep(0.005)
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_a_disturbed_campaign_ends_complete(tmp_path):
     folder = tmp_path / "c"
@@ -132,7 +131,6 @@ def test_a_disturbed_campaign_ends_complete(tmp_path):
     assert "CANCELLED" in reasons[others[0][0]]
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_a_campaign_outlives_losses_of_its_database(tmp_path):
     """Killed and frozen for SSEFW_TEST_OUTAGE seconds each; 60 was tried by hand."""
@@ -177,7 +175,6 @@ setup: |
 """
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("slurm")
 def test_workers_that_reach_no_database_finish_a_campaign(tmp_path):
     folder = tmp_path / "c"

@@ -12,6 +12,8 @@ from ssefw.store import connect
 from tests.campaigns.killing import prepare, worker_pids
 from tests.conftest import run_ssefw
 
+pytestmark = pytest.mark.slow
+
 PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 
 

@@ -104,6 +104,7 @@ def rounding(frames, name="0.3.0"):
     return {key: max(floors[key], *(error[key] for error in errors)) for key in floors}, truths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_ten_frames_agree_with_chgnet_to_its_rounding(name):
     rng = np.random.default_rng(7)
@@ -244,6 +245,7 @@ def test_batches_and_single_structures_share_a_calculator():
     assert results(fast, atoms)["energy"] == before
 
 
+@pytest.mark.slow
 def test_dynamics_keep_their_energy_no_worse_than_with_chgnet():
     drift = {}
     for name, calculator in (("fast", FastCHGNet()), ("peer", peer())):

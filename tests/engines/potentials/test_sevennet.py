@@ -87,6 +87,7 @@ def assert_close(ours, theirs, *, energy, force, stress):
     assert ours["stress"] == pytest.approx(theirs["stress"], abs=stress)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_ten_frames_agree_with_sevennet_to_its_rounding(name):
     rng = np.random.default_rng(7)

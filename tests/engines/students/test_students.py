@@ -108,6 +108,7 @@ def test_a_student_of_another_crystal_is_not_accepted(lesson):
     assert not all(check.passed for check in checks)
 
 
+@pytest.mark.slow
 def test_a_lesson_killed_at_random_ends_with_the_same_potential(lesson, tmp_path):
     seed = random.randrange(10**6)
     print(f"seed {seed}")  # noqa: T201 - told where the test fails

@@ -166,6 +166,7 @@ ensemble.train_members(
 """
 
 
+@pytest.mark.slow
 def test_an_ensemble_killed_outright_goes_on_in_two_processes_and_ends_the_same(problem, tmp_path):
     data, folder = tmp_path / "data.npz", tmp_path / "members"
     np.savez(data, patterns=problem[0], y=problem[1], unlabeled=problem[2])

@@ -22,7 +22,7 @@ from ssefw.store.upkeep.copying import copy_between
 from ssefw.store.upkeep.packing import archive_campaign, back_up, unpack
 from ssefw.store.upkeep.part import campaign_part, campaigns_of
 from ssefw.store.upkeep.removal import delete_campaign, finish_deletions
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.conftest import CAMPAIGN, work_here
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -33,7 +33,7 @@ def ran(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ran")
     text = CAMPAIGN.replace("length: 1.0", "length: 0.5").replace("[300, 600]", "[600]")
     (folder / "a.yaml").write_text(text)
-    run_ssefw("run", "a.yaml", "--store", "st", "--workers", "1", folder=folder)
+    work_here(submit="a.yaml", folder=folder)
     with connect(folder / "st") as connection:
         outcome = next(connection.results.find(Outcome))
         run = next(connection.results.find(Trajectory, candidate=outcome.candidate_id))
