@@ -57,7 +57,8 @@ def misbehave(asked):
         if what == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "freeze":
-            time.sleep(60)
+            write(folder / "frozen", "")
+            time.sleep(600)
         if what == "scf":
             sys.stdout.write("     convergence NOT achieved after 100 iterations: stopping\n")
             sys.exit(0)

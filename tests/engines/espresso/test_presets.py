@@ -77,9 +77,7 @@ def test_a_pseudopotential_of_another_functional_is_refused(li2s, pseudos):
     (pseudos / "Li.pbe-s-kjpaw_psl.1.0.0.UPF").unlink()
     (pseudos / "Li.pz.UPF").write_text(other.replace('"S"', '"Li"'))
     engine = EspressoEngine(preset="kang2022")
-    with pytest.raises(
-        EngineError, match=r"Li\.pz\.UPF was made with .* SLA PZ .* PBE"
-    ):
+    with pytest.raises(EngineError, match=r"Li\.pz\.UPF was made with .* SLA PZ .* PBE"):
         engine.input_files(li2s, "static")
     assert EspressoEngine().input_files(li2s, "static")
 
