@@ -57,7 +57,7 @@ def misbehave(asked):
         if what == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "freeze":
-            write(folder / "frozen", "")
+            write(folder / "frozen", str(os.getpid()))
             time.sleep(600)
         if what == "scf":
             sys.stdout.write("     convergence NOT achieved after 100 iterations: stopping\n")

@@ -77,13 +77,15 @@ class StopAt:
 
 
 class Clock:
-    """A clock that is a day ahead once a file is there: nothing waits for a frozen program."""
+    """A clock that runs fast while the stand-in is frozen: nothing waits for it."""
 
     def __init__(self, file):
-        self.file = file
+        self.file, self.ahead = file, 0.0
 
     def monotonic(self):
-        return time.monotonic() + (86400.0 if self.file.exists() else 0.0)
+        if self.file.exists() and Path("/proc", self.file.read_text()).exists():
+            self.ahead += 86400.0
+        return time.monotonic() + self.ahead
 
 
 @pytest.fixture
