@@ -12,7 +12,11 @@ __all__ = ["on_demand"]
 
 
 def on_demand(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return the ``__getattr__`` of a package whose names live in the modules given."""
+    """Return the ``__getattr__`` of a package whose names live in the modules given.
+
+    No name may be that of its module, which takes its place once it is imported.
+    """
+    assert not set(homes) & {home.partition(".")[0] for home in homes.values()}, package
 
     def find(name: str) -> Any:
         if name not in homes:

@@ -93,6 +93,14 @@ class Settings(BaseModel):
         description="folder of trained potentials, which every worker must see; default: "
         "ssefw/potentials in $XDG_DATA_HOME or ~/.local/share",
     )
+    notify_url: str = Field(
+        "",
+        description="webhook that is told when a campaign is done, fails of a new cause, or has "
+        "spent its budget: JSON with a text, as Slack takes it",
+    )
+    notify_command: str = Field(
+        "", description="command that is run for the same, with the text as its last argument"
+    )
     log_level: str = Field("WARNING", description="level of log messages on stderr")
 
     def scratch_folder(self) -> Path:

@@ -18,7 +18,7 @@ from ssefw.cli import main
 from ssefw.engines.stopping import SIGNALS
 
 REPOSITORY = Path(__file__).parent.parent
-REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch")
+REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch", "chromium", "chromedriver")
 
 # How long an example takes says how loaded the machine is. On CI, hypothesis has its own profile.
 settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -16,7 +16,7 @@ LAYERS = [
     {"makers"},
     {"campaigns"},
     {"report"},
-    {"api"},
+    {"api", "serve"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -51,6 +51,8 @@ HOMES = {
     "plotly": {"report"},
     "jobflow": {"makers", "campaigns", "store"},
     "rich": {"cli"},
+    "starlette": {"serve", "cli/campaign/serve.py"},
+    "uvicorn": {"serve/run.py", "cli/campaign/serve.py"},
     "click": {"cli"},
 }
 

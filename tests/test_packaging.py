@@ -13,7 +13,7 @@ import ssefw
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-OPTIONAL = {"h5py", "matminer", "optuna", "pyarrow", "umap", "obelix"}
+OPTIONAL = {"h5py", "matminer", "optuna", "pyarrow", "starlette", "umap", "uvicorn", "obelix"}
 """Imported where a function needs them, which says what to install."""
 
 PINNED = {"pydantic_core"}

@@ -16,10 +16,15 @@ if TYPE_CHECKING:
     from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
     from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
     from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_tensor
+    from ssefw.analysis.pair_functions import (
+        RadialDistribution,
+        VanHove,
+        radial_distribution,
+        van_hove,
+    )
     from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
-    from ssefw.analysis.van_hove import RadialDistribution, VanHove, radial_distribution, van_hove
 
-ANALYSIS_VERSION = "1"
+ANALYSIS_VERSION = "2"
 """Goes up whenever the analysis of trajectories gives other numbers."""
 
 __all__ = [
@@ -60,8 +65,8 @@ __getattr__ = on_demand(
         "DensityMap": "density",
         "Frames": "trajectory",
         "Jumps": "jumps",
-        "RadialDistribution": "van_hove",
-        "VanHove": "van_hove",
+        "RadialDistribution": "pair_functions",
+        "VanHove": "pair_functions",
         "collective_msd": "msd",
         "conductivity_per_diffusivity": "arrhenius",
         "correlation_factor": "jumps",
@@ -77,10 +82,10 @@ __getattr__ = on_demand(
         "msd_tensor": "msd",
         "pool_conductivities": "arrangements",
         "predict_conductivity": "arrhenius",
-        "radial_distribution": "van_hove",
+        "radial_distribution": "pair_functions",
         "slice_frames": "trajectory",
         "unwrapped_paths": "trajectory",
-        "van_hove": "van_hove",
+        "van_hove": "pair_functions",
         "write_chgcar": "density",
         "write_cube": "density",
     },

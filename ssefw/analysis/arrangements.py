@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
+from ssefw.analysis.bend import widened
 from ssefw.documents import ArrheniusPoint, Conductivity, Estimate
 from ssefw.errors import AnalysisError
 
@@ -125,8 +126,13 @@ def pool_conductivities(
         raise AnalysisError("no arrangement has a conductivity.")
     first = found[0]
     level = first.conductivity.level
-    logs = [_log(fit.conductivity) for fit in found]
+    logs = [_log(fit.statistics or fit.conductivity) for fit in found]
     pooled = _pooled(logs, scale=scale, unit="log10(S/cm)")
+    statistics = _raised(pooled, "S/cm")
+    # A bend would be that of the compound: it does not average out over its arrangements.
+    bends = [fit.bend_decades for fit in found if fit.bend_decades is not None]
+    bend = float(np.sqrt(np.mean(np.square(bends)))) if bends else 0.0
+    conductivity = widened(statistics, bend * float(np.log(10.0)))
     temperatures = sorted({point.temperature for fit in found for point in fit.points})
     spread = Estimate.undetermined(pooled.reason or "there is no value", unit="decades")
     values = [estimate for estimate in logs if estimate.kind == "value"]
@@ -145,8 +151,15 @@ def pool_conductivities(
     return (
         first.model_copy(
             update={
-                "conductivity": _raised(pooled, "S/cm"),
-                "log10_conductivity": None if pooled.kind == "undetermined" else pooled,
+                "conductivity": conductivity,
+                "log10_conductivity": None
+                if pooled.kind == "undetermined"
+                else _log(conductivity).model_copy(update={"unit": "log10(S/cm)"}),
+                "statistics": statistics,
+                "bend_decades": bend if conductivity.kind == "value" else None,
+                "extrapolation": next(
+                    (fit.extrapolation for fit in found if fit.extrapolation), None
+                ),
                 "activation_energy": _pooled(
                     [fit.activation_energy for fit in found], scale=ENERGY_SPREAD, unit="eV"
                 ),

@@ -5,7 +5,8 @@ it is, the probability of having seen nothing: exp(-kappa D / U) with kappa = -l
 is the maximum of the likelihood, intervals are likelihood-ratio intervals: for values alone exactly
 weighted least squares with known errors (which, unlike a fit scaled by its residuals, covers the
 truth as often as it says with three or four temperatures), and with bounds asymmetric or one-sided
-as the data are.
+as the data are. What no data in a window of temperatures can tell, that the barrier changes outside
+of it, is added to the interval of the conductivity (`ssefw.analysis.bend`).
 
 The conductivity is that of Nernst and Einstein, sigma = (n / V) (z e)^2 D / (k_B T).
 """
@@ -16,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 
+from ssefw.analysis.bend import bend_spread, extrapolation, widened
 from ssefw.analysis.censored_line import CensoredLine, upper_limit
 from ssefw.documents import ArrheniusPoint, Conductivity, Diffusivity, Estimate
 from ssefw.errors import AnalysisError
@@ -108,10 +110,9 @@ def fit_conductivity(
         temperature=temperature, n_mobile=base.n_mobile, volume=base.volume, charge=carrier
     )
     fit = _fit(arrhenius_points, temperature=temperature, form=form, level=level)
-    if form == "sigma_t":
-        conductivity = _scaled(fit.at_target, to_conductivity)
-    else:
-        conductivity = _scaled(fit.at_target, 1.0)
+    statistics = _scaled(fit.at_target, to_conductivity if form == "sigma_t" else 1.0)
+    conductivity = widened(statistics, fit.bend)
+    decades = fit.bend / np.log(10.0) if conductivity.kind == "value" else None
     return Conductivity(
         specie=specie,
         temperature=temperature,
@@ -125,6 +126,15 @@ def fit_conductivity(
         n_mobile=base.n_mobile,
         volume=base.volume,
         curvature_p=fit.curvature_p,
+        statistics=statistics,
+        bend_decades=decades,
+        extrapolation=None
+        if decades is None
+        else extrapolation(
+            coldest=min(p.temperature for p in arrhenius_points if p.diffusivity.kind == "value"),
+            temperature=temperature,
+            decades=decades,
+        ),
         warnings=(
             *fit.warnings,
             *_density_warnings(ordered),
@@ -146,13 +156,15 @@ def predict_conductivity(fit: Conductivity, temperatures: Sequence[float]) -> li
     level = fit.prefactor.level
     found = []
     for temperature in temperatures:
-        estimate = _interval(
-            line.value_at(1.0 / (BOLTZMANN_EV_PER_K * temperature), level),
+        x = 1.0 / (BOLTZMANN_EV_PER_K * temperature)
+        straight = _interval(
+            line.value_at(x, level),
             exponential=True,
             unit=unit,
             level=level,
             method="the fitted line",
         )
+        estimate = widened(straight, bend_spread(line, x))
         factor = (
             conductivity_per_diffusivity(
                 temperature=temperature,
@@ -272,6 +284,7 @@ class _Result:
     prefactor: Estimate
     curvature_p: float | None = None
     warnings: tuple[str, ...] = ()
+    bend: float = 0.0
 
 
 def _fit(
@@ -313,7 +326,8 @@ def _fit(
             "extend there, or run colder"
         )
         at_target = Estimate.undetermined(reason, unit=unit)
-    return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings))
+    bend = bend_spread(line, x_target)
+    return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings), bend)
 
 
 def _entries(points: Sequence[ArrheniusPoint], form: str) -> list[tuple[float, Estimate]]:

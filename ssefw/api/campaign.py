@@ -14,7 +14,7 @@ from ssefw.campaigns.running.launch import submit
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.engines.stopping import stopping_on_signals
 from ssefw.errors import LaunchError
-from ssefw.report import write_report
+from ssefw.report.page import write_report
 from ssefw.settings import load_settings
 from ssefw.store import connect, outages_reported
 

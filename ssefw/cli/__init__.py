@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "cancel": ("campaign.cancel", "Give up a campaign, candidates or a stage."),
     "rerun": ("campaign.rerun", "Run failed jobs again."),
     "priority": ("campaign.priority", "Run candidates earlier or later."),
+    "serve": ("campaign.serve", "Show campaigns live in a browser."),
     "report": ("campaign.report", "Write the HTML report of a campaign."),
     "analyze": (
         "calculate.analyze",
@@ -59,8 +60,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 SECTIONS = {
     "Campaigns": (
-        "init", "run", "plan", "submit", "work", "launch", "status", "jobs", "log", "resume",
-        "pause", "cancel", "rerun", "priority",
+        "init", "run", "plan", "submit", "work", "launch", "status", "serve", "jobs", "log",
+        "resume", "pause", "cancel", "rerun", "priority",
     ),
     "Results": ("results", "report", "store"),
     "Methods": ("analyze", "bvse", "neb", "converge", "potential"),

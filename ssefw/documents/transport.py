@@ -102,6 +102,13 @@ class Conductivity(Document):
         Which quantity is taken as a pure exponential: sigma*T (the hopping form) or sigma.
     curvature_p
         p-value of the test that a curved line fits no better; small means not Arrhenius.
+    statistics
+        The same conductivity with the interval of a line that is taken as straight, in S/cm.
+    bend_decades
+        Standard deviation of log10 sigma for that the barrier may change outside the window.
+    extrapolation
+        How far it lies from the runs: ``direct`` from one at most 100 K above; else by
+        `bend_decades`.
     """
 
     specie: str
@@ -116,5 +123,8 @@ class Conductivity(Document):
     n_mobile: int
     volume: Volume
     curvature_p: Fraction | None = None
+    statistics: Estimate | None = None
+    bend_decades: Pure | None = None
+    extrapolation: Literal["direct", "short", "long", "very long"] | None = None
     warnings: tuple[str, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)

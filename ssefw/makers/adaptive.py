@@ -155,11 +155,14 @@ class AdaptivePolicy(Document):
 
 
 def _width(fit: Conductivity | None) -> float | None:
-    """Return the width of the interval of log10 sigma, where there is one."""
-    estimate = fit.log10_conductivity if fit is not None else None
-    if estimate is None or estimate.lower is None or estimate.upper is None:
+    """Return the width of the interval of log10 sigma, where there is one.
+
+    That of the statistics, which runs make narrower; a bend of the line is beyond them.
+    """
+    estimate = (fit.statistics or fit.conductivity) if fit is not None else None
+    if estimate is None or not estimate.lower or not estimate.upper:
         return None
-    return estimate.upper - estimate.lower
+    return float(np.log10(estimate.upper / estimate.lower))
 
 
 def _so_far(width: float | None) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 
+from ssefw.analysis.bend import remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     CampaignRecord,
@@ -20,12 +20,14 @@ from ssefw.documents import (
     Reranking,
 )
 from ssefw.files import expand_user, replacing
+from ssefw.report.axis import SigmaAxis
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
+from ssefw.report.wording import estimate_words, formula_words, number_words, remarks_words
 from ssefw.settings import Settings
 from ssefw.store import Connection
 
@@ -64,10 +66,10 @@ def render_report(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
-        "number": _number,
-        "estimate": _estimate,
-        "formula": _formula,
-        "remarks": _remarks,
+        "number": number_words,
+        "estimate": estimate_words,
+        "formula": formula_words,
+        "remarks": remarks_words,
         "percent": lambda share: f"{share:.0%}",
     }
     folder = resources.files("ssefw.report")
@@ -81,7 +83,7 @@ def render_report(
         now=now,
         sections=sections,
         open=[c for c in record.candidates if c.candidate_id not in concluded],
-        axis=_Axis.around(outcomes),
+        axis=SigmaAxis.around(map(sigma, outcomes)),
         level=_level(outcomes),
         has_bands=any(outcome.barrier for outcome in outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
@@ -99,12 +101,6 @@ def render_report(
     )
 
 
-def _remarks(run: Diffusivity) -> str:
-    """Return what a reader should know of a run before using its number."""
-    ended = f"ended: {run.length_reason}" if run.length_reason else ""
-    return "; ".join(filter(None, (run.reason, *run.warnings, ended)))
-
-
 @dataclass(frozen=True)
 class _Section:
     """What the page shows of one candidate."""
@@ -112,6 +108,7 @@ class _Section:
     outcome: Outcome
     conductivity: Conductivity | None
     sigma: Estimate | None
+    reach: str
     planned: Any
     runs: list[Diffusivity]
     msd: str
@@ -125,6 +122,7 @@ class _Section:
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
+            reach=remark(outcome.conductivity) if outcome.conductivity else "",
             planned=planned,
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
@@ -132,46 +130,6 @@ class _Section:
             bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
             spread=arrangements_svg(outcome) if outcome.arrangements else "",
         )
-
-
-@dataclass(frozen=True)
-class _Axis:
-    """The logarithmic axis of the strip that shows all conductivities together.
-
-    Attributes
-    ----------
-    low, high
-        Its ends, log10 of S/cm.
-    """
-
-    low: int
-    high: int
-
-    @classmethod
-    def around(cls, outcomes: list[Outcome]) -> "_Axis":
-        numbers = [
-            number
-            for outcome in outcomes
-            if (estimate := sigma(outcome)) is not None
-            for number in (estimate.value, estimate.lower, estimate.upper)
-            if number
-        ]
-        if not numbers:
-            return cls(-8, 0)
-        logs = np.log10(numbers)
-        return cls(max(-16, int(np.floor(logs.min())) - 1), max(0, int(np.ceil(logs.max()))))
-
-    def at(self, number: float) -> float:
-        """Return the place of a conductivity in percent of the axis."""
-        share = (np.log10(number) - self.low) / (self.high - self.low)
-        return float(np.clip(100.0 * share, 0.0, 100.0))
-
-    @property
-    def ticks(self) -> list[tuple[float, int]]:
-        """Place in percent and exponent of each tick."""
-        step = max(1, (self.high - self.low) // 5)
-        exponents = range(self.low, self.high + 1, step)
-        return [(100.0 * (e - self.low) / (self.high - self.low), e) for e in exponents]
 
 
 @dataclass(frozen=True)
@@ -221,29 +179,3 @@ def _versions(outcomes: list[Outcome]) -> dict[str, str]:
     for outcome in outcomes:
         found |= outcome.provenance.versions
     return dict(sorted(found.items()))
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    """Write a number as a person would: 1.2×10⁻⁴, 0.25, 1200."""
-    if value is None:
-        return "–"
-    if value == 0 or 1e-2 <= abs(value) < 1e5:
-        return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
-    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return f"{mantissa}×10{raised}"
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.kind == "undetermined":
-        return "undetermined" if estimate else "–"
-    if estimate.kind == "upper_bound":
-        return f"< {_number(estimate.upper)}"
-    if estimate.kind == "lower_bound":
-        return f"> {_number(estimate.lower)}"
-    return f"{_number(estimate.value)} ({_number(estimate.lower)} … {_number(estimate.upper)})"
-
-
-def _formula(formula: str) -> str:
-    """Write a formula with subscripts: Li₁₀GeP₂S₁₂."""
-    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))

@@ -60,6 +60,10 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "reason": outcome.reason,
         "temperature_k": conductivity.temperature if conductivity else None,
         "sigma_s_per_cm": _estimate(sigma(outcome)),
+        "sigma_of_straight_line_s_per_cm": _estimate(
+            conductivity.statistics if conductivity else None
+        ),
+        "extrapolation": conductivity.extrapolation if conductivity else None,
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
         "barrier_ev": _barrier(outcome.barrier),
         "diffusivities": [

@@ -15,6 +15,9 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
     if story["sigma_s_per_cm"]:
         name = f"sigma({story['temperature_k']:g} K)"
         yield _entry(name, _estimate(story["sigma_s_per_cm"], "S/cm"))
+        if story["extrapolation"]:
+            alone = _estimate(story["sigma_of_straight_line_s_per_cm"], "S/cm")
+            yield _entry("", f"{story['extrapolation']} extrapolation; the runs alone: {alone}")
         yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
     for warning in story["warnings"]:
         yield _entry("warning", warning)

@@ -72,6 +72,17 @@ class Connection:
         with self.database.file.transaction(write=True) if is_folder else nullcontext():
             yield
 
+    def writes(self) -> int | None:
+        """Return a number that changes as others write to the folder; None of a server.
+
+        What this connection writes itself does not count.
+        """
+        if self.address.is_server:
+            return None
+        with self.database.file.transaction():
+            (number,) = self.database.file.connection.execute("PRAGMA data_version").fetchone()
+        return int(number)
+
     def close(self) -> None:
         """Close the connection; what was written stays."""
         self._on_close()
@@ -191,6 +202,9 @@ def _prepare(database: Any, launchpad: LaunchPad, data: MongoStore | GridFSStore
     launchpad.fireworks.create_index("spec.campaign")
     # How a campaign stands is read from the keys of these alone.
     launchpad.fireworks.create_index([("spec.campaign", 1), ("state", 1), ("name", 1)])
+    # And how a candidate stands, job by job.
+    of_candidate = ("spec.campaign", "spec.candidate", "name", "state")
+    launchpad.fireworks.create_index([(field, 1) for field in of_candidate])
     launchpad.offline_runs.create_index("completed")
     launchpad.workflows.create_index("metadata.campaign")
     for fields in job_indices():

@@ -63,7 +63,7 @@ def test_the_interval_is_that_of_weighted_least_squares_with_known_errors():
     design = np.column_stack([np.ones(4), -x]) / errors[:, None]
     covariance = np.linalg.inv(design.T @ design)
     half = 1.959964 * covariance[0, 0] ** 0.5
-    sigma = fit.conductivity
+    sigma = fit.statistics
     assert np.log(sigma.upper / sigma.value) == pytest.approx(half, rel=1e-5)
     assert np.log(sigma.value / sigma.lower) == pytest.approx(half, rel=1e-5)
     energy = fit.activation_energy
@@ -71,7 +71,7 @@ def test_the_interval_is_that_of_weighted_least_squares_with_known_errors():
 
 
 @pytest.mark.parametrize("temperatures", [(600, 900, 1200), (600, 800, 1000, 1200)])
-def test_the_interval_of_sigma_300_covers_the_truth_as_often_as_it_says(temperatures):
+def test_the_statistics_cover_a_straight_line_as_often_as_they_say(temperatures):
     rng = np.random.default_rng(7)
     covered = 0
     for _ in range(150):
@@ -81,9 +81,83 @@ def test_the_interval_of_sigma_300_covers_the_truth_as_often_as_it_says(temperat
             measured(t, relative=r, noise=z)
             for t, r, z in zip(temperatures, relative, noise, strict=True)
         ]
-        sigma = fit_conductivity(points).conductivity
+        sigma = fit_conductivity(points).statistics
         covered += sigma.kind != "value" or sigma.lower <= sigma_300() <= sigma.upper
     assert 0.90 <= covered / 150 <= 0.99
+
+
+def log_of_bent(temperature, *, change, at=None):
+    """Return ln D where the barrier changes steadily, or at one temperature.
+
+    It is `change` (eV) higher at 300 K than at 1000 K, or below `at` than above.
+    """
+    x, cold, hot = (1 / (KT_PER_K * t) for t in (temperature, 300.0, 1000.0))
+    if at is None:
+        return -ENERGY * x - change / (cold - hot) * (x - hot) ** 2 / 2
+    return -ENERGY * x - change * max(x - 1 / (KT_PER_K * at), 0.0)
+
+
+@pytest.mark.parametrize("temperatures", [(600, 800, 1000, 1200), (500, 600, 700, 900)])
+@pytest.mark.parametrize("within", [False, True], ids=["steadily", "within-the-window"])
+def test_the_interval_covers_the_truth_where_the_barrier_changes(temperatures, within):
+    """By a tenth of an eV in one standard deviation, steadily; or by so much amid the window."""
+    rng = np.random.default_rng(3)
+    covered, straight, n = 0, 0, 0
+    for _ in range(200):
+        bend = {"change": rng.normal(0.0, 0.1)}
+        if within:
+            bend = {
+                "change": rng.choice([-0.1, 0.1]),
+                "at": rng.uniform(*np.sort(temperatures)[1:3]),
+            }
+        points = []
+        for t in temperatures:
+            relative = rng.uniform(0.1, 0.3)
+            noise = relative * rng.normal() + log_of_bent(t, **bend) + ENERGY / (KT_PER_K * t)
+            points.append(measured(t, relative=relative, noise=noise / relative))
+        fit = fit_conductivity(points)
+        truth = conductivity_per_diffusivity(temperature=300.0, n_mobile=20, volume=1e3, charge=1.0)
+        truth *= PREFACTOR * np.exp(log_of_bent(300.0, **bend))
+        if fit.conductivity.kind == "value":
+            n += 1
+            covered += fit.conductivity.lower <= truth <= fit.conductivity.upper
+            straight += fit.statistics.lower <= truth <= fit.statistics.upper
+    assert n > 120
+    assert covered / n >= 0.92
+    assert straight / n < covered / n - 0.05
+
+
+def test_a_bend_widens_the_interval_and_leaves_the_value():
+    fit = fit_conductivity([measured(t) for t in (600, 800, 1000, 1200)])
+    assert fit.conductivity.value == fit.statistics.value
+    x, center = np.array([1 / (KT_PER_K * t) for t in (600, 800, 1000, 1200)]), 1 / (KT_PER_K * 300)
+    change = 0.1 / (center - 1 / (KT_PER_K * 1000))
+    straight = np.polyval(np.polyfit(x, change * (x - x[-1]) ** 2 / 2, 1), center)
+    off = change * (center - x[-1]) ** 2 / 2 - straight
+    assert fit.bend_decades == pytest.approx(off / np.log(10), rel=1e-6)
+    half = np.log10(fit.statistics.upper / fit.statistics.value)
+    wide = np.log10(fit.conductivity.upper / fit.conductivity.value)
+    assert wide == pytest.approx(np.hypot(half, 1.959964 * fit.bend_decades), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("temperatures", "grade"),
+    [
+        ((350, 400, 500), "direct"),
+        ((420, 500, 600), "short"),
+        ((500, 600, 700, 900), "long"),
+        ((900, 1000, 1200), "very long"),
+    ],
+)
+def test_an_extrapolation_is_graded_by_what_a_bend_would_do_to_it(temperatures, grade):
+    assert fit_conductivity([measured(t) for t in temperatures]).extrapolation == grade
+
+
+def test_bounds_have_no_grade_and_are_not_widened():
+    fit = fit_conductivity([bounded(600, 1e-7), bounded(800, 1e-7)])
+    assert fit.extrapolation is None
+    assert fit.bend_decades is None
+    assert fit.conductivity == fit.statistics
 
 
 def test_two_temperatures_give_a_value_with_a_wide_interval_and_a_warning():

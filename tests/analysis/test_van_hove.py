@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from ssefw.analysis import Frames, mean_squared_displacement
 from ssefw.analysis.pair_counts import count_pairs, triangular_cell
+from ssefw.analysis.pair_functions import radial_distribution, van_hove
 from ssefw.analysis.synthetic import LatticeWalk
-from ssefw.analysis.van_hove import radial_distribution, van_hove
 from ssefw.errors import AnalysisError
 
 

@@ -99,7 +99,7 @@ def test_a_better_analysis_makes_new_labels_and_the_old_ones_stay(connection, mo
         return found.model_copy(update={"tracer": found.tracer.model_copy(update=closer)})
 
     monkeypatch.setattr(DiffusivityMaker, "estimate", sharper)
-    derive(connection, version="2")
+    derive(connection, version="next")
     after = ingest(connection, specie="Cu", methods=EMT)
     assert after.is_new
     assert connection.launchpad.fireworks.count_documents({}) == jobs
@@ -191,7 +191,7 @@ def test_barriers_are_joined_anew_from_their_bands(tmp_path, li2o):
             candidate = "" if item is record else "id-Li2O"
             connection.results.add(item, candidate=candidate, campaign="x")
         before = ingest(connection).labels.labels[0]
-        derive(connection, version="2")
+        derive(connection, version="next")
         (document,) = connection.database["barriers"].find({})
         assert document["barrier"]["barrier_3d"]["value"] == pytest.approx(right.barrier_3d.value)
         assert document["problems"] == []

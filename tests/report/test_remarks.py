@@ -3,8 +3,8 @@
 from ssefw.analysis import fit_conductivity
 from ssefw.documents import Estimate
 from ssefw.report.figures.analysis import arrhenius_figure
-from ssefw.report.page import _remarks
 from ssefw.report.rows import summary
+from ssefw.report.wording import remarks_words
 from tests.outcomes import diffusivity, outcome
 
 
@@ -16,10 +16,10 @@ def warned():
 
 def test_the_page_says_what_a_run_warns_of():
     run = warned().model_copy(update={"reason": "few hops", "length_reason": "max_length"})
-    assert _remarks(run) == (
+    assert remarks_words(run) == (
         "few hops; the mean temperature 799 K is off the set point 600 K; ended: max_length"
     )
-    assert _remarks(diffusivity(600.0)) == ""
+    assert remarks_words(diffusivity(600.0)) == ""
 
 
 def test_programs_are_told_too():

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,10 +119,14 @@ class FailedJob:
     traceback: str = ""
 
 
-def failed_jobs(connection: Connection, campaign: str) -> Iterator[FailedJob]:
-    """Yield the failed jobs of a campaign."""
+def failed_jobs(
+    connection: Connection, campaign: str, *, among: Sequence[int] | None = None
+) -> Iterator[FailedJob]:
+    """Yield the failed jobs of a campaign, all or those among some ids of FireWorks."""
     wanted = {"fw_id": True, "name": True, "launches": True, "spec.candidate": True}
-    query = {"spec.campaign": campaign, "state": "FIZZLED"}
+    query: dict[str, Any] = {"spec.campaign": campaign, "state": "FIZZLED"}
+    if among is not None:
+        query["fw_id"] = {"$in": list(among)}
     fireworks = list(connection.launchpad.fireworks.find(query, wanted))
     noted = list(connection.results.find(Failure, campaign=campaign)) if fireworks else []
     for firework in fireworks:

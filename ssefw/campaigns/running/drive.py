@@ -11,6 +11,7 @@ from threading import Event
 from ssefw.campaigns.learning.loop import advance, is_loop
 from ssefw.campaigns.learning.rerank import rerank
 from ssefw.campaigns.planning.needs import missing_for_rest
+from ssefw.campaigns.running.notices import send_due
 from ssefw.campaigns.running.supervise import Crew, worker_count
 from ssefw.campaigns.running.upkeep import Upkeep
 from ssefw.campaigns.running.watch import Snapshot, snapshot
@@ -111,6 +112,7 @@ def drive(
             # What was computed stands, whatever the labels and the model are like.
             not_learned = str(error)
     now = snapshot(connection, record, settings.scratch_folder())
+    send_due(connection, now, settings)
     return Ending(now, learned=learned, not_learned=not_learned)
 
 
@@ -140,7 +142,10 @@ def _work(
         while crew.goes_on(log=log) and not stop.is_set():
             began = time.monotonic()
             upkeep.look()
-            show(snapshot(connection, record, scratch))
+            now = snapshot(connection, record, scratch)
+            show(now)
+            if not now.is_done:  # its end is told once it has been learned from
+                send_due(connection, now, settings)
             # A look at a large campaign costs seconds; it may take a tenth of the time.
             stop.wait(max(POLL_SECONDS, 9.0 * (time.monotonic() - began)))
         if stop.is_set():

@@ -13,7 +13,7 @@ from ssefw.documents import CampaignRecord
 from ssefw.engines import noted_folder
 from ssefw.store import Connection
 
-__all__ = ["RUN_FOLDER", "CampaignJob", "called", "campaign_jobs"]
+__all__ = ["RUN_FOLDER", "CampaignJob", "called", "campaign_jobs", "query_of_jobs"]
 
 RUN_FOLDER = "run-folder"
 """Name of the file, in the folder of a launch, that says in which folder a job calculates."""
@@ -65,6 +65,9 @@ def campaign_jobs(
     *,
     states: Sequence[str] = (),
     query: Mapping[str, Any] | None = None,
+    names: Mapping[str, str] | None = None,
+    skip: int = 0,
+    limit: int | None = None,
 ) -> Iterator[CampaignJob]:
     """Yield the jobs of a campaign, the latest first.
 
@@ -74,18 +77,25 @@ def campaign_jobs(
         Only jobs in one of these, in the words of `STATE_WORDS`; none means all.
     query
         MongoDB's filter of a part of the campaign.
+    names
+        What to call each candidate; as `called` has it if None.
+    skip, limit
+        Leave so many of the latest out, and stop after so many.
     """
-    formulas = called(latest_record(connection, campaign))
-    theirs = [state for state, word in STATE_WORDS.items() if not states or word in states]
-    ours = {**(query or {"spec.campaign": campaign}), "state": {"$in": theirs}}
+    formulas = called(latest_record(connection, campaign)) if names is None else names
     wanted = ("fw_id", "name", "state", "launches", "spec.candidate")
-    found = list(connection.launchpad.fireworks.find(ours, dict.fromkeys(wanted, True)))
-    has_failed = any(firework["state"] == "FIZZLED" for firework in found)
+    ours = query_of_jobs(campaign, states=states, query=query)
+    cursor = connection.launchpad.fireworks.find(ours, dict.fromkeys(wanted, True))
+    found = list(cursor.sort("fw_id", -1).skip(skip).limit(limit or 0))
+    fizzled = [firework["fw_id"] for firework in found if firework["state"] == "FIZZLED"]
+    among = fizzled if limit else None
     failed = (
-        {job.firework_id: job for job in failed_jobs(connection, campaign)} if has_failed else {}
+        {job.firework_id: job for job in failed_jobs(connection, campaign, among=among)}
+        if fizzled
+        else {}
     )
     for start in range(0, len(found), LAUNCHES_AT_A_TIME):
-        part = found[::-1][start : start + LAUNCHES_AT_A_TIME]
+        part = found[start : start + LAUNCHES_AT_A_TIME]
         launches = _launches(connection, part)
         for firework in part:
             launch = launches.get((firework.get("launches") or [None])[-1], {})
@@ -109,6 +119,15 @@ def campaign_jobs(
                 message=why.message if why else "",
                 traceback=why.traceback if why else "",
             )
+
+
+def query_of_jobs(
+    campaign: str, *, states: Sequence[str] = (), query: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return MongoDB's filter of jobs in some states, in the words of `STATE_WORDS`."""
+    theirs = [state for state, word in STATE_WORDS.items() if not states or word in states]
+    in_state: Any = theirs[0] if len(theirs) == 1 else {"$in": theirs}
+    return {**(query or {"spec.campaign": campaign}), "state": in_state}
 
 
 def called(record: CampaignRecord) -> dict[str, str]:

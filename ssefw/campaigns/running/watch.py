@@ -81,6 +81,8 @@ class Snapshot:
         Those of them that were cancelled, or left over when a closed loop ended.
     core_hours
         Spent so far, running jobs included.
+    busy
+        Candidates of which a job runs.
     """
 
     campaign: str
@@ -94,6 +96,7 @@ class Snapshot:
     holds: tuple[Hold, ...] = ()
     core_hours: float = 0.0
     budget: float | None = None
+    busy: frozenset[str] = frozenset()
 
     def in_words(self) -> dict[tuple[str, str], int]:
         """Return the number of jobs by stage and by what people call their state."""
@@ -180,21 +183,23 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
     ]
     on_hold = holds(connection, record.campaign)
     given_up = [item for item in on_hold if item.gives_up]
+    at_work = list(fireworks.find({**ours, "state": "RUNNING"}, wanted))
+    busy = frozenset(item["spec"]["candidate"] for item in at_work)
     # A run that was asked to stop leaves its note of progress behind.
-    at_work = {**ours, "state": "RUNNING", "name": {"$regex": "^md "}}
-    busy = {item["spec"]["candidate"] for item in fireworks.find(at_work, wanted)}
+    moving = {item["spec"]["candidate"] for item in at_work if item["name"].startswith("md ")}
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),
         concluded=_concluded(connection, record.campaign),
         stages=dict(sorted(stages.items(), key=lambda item: _rank(item[0][0]))),
         failed=tuple(failed),
-        running=tuple(run for run in _running(scratch) if run.candidate_id in busy),
+        running=tuple(run for run in _running(scratch) if run.candidate_id in moving),
         held=_ready_among(connection, on_hold, stages),
         given_up=_ready_among(connection, given_up, stages),
         holds=tuple(on_hold),
         core_hours=spent(connection, record.campaign),
         budget=(record.spec.get("budget") or {}).get("core_hours"),
+        busy=busy,
     )
 
 

@@ -225,6 +225,7 @@ def _draw_run(
 def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
     from rich.table import Table
 
+    from ssefw.analysis.bend import remark
     from ssefw.cli.console import console, errors, show_estimate
 
     out, err = console(), errors()
@@ -250,8 +251,10 @@ def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
     if fit.activation_energy.kind == "value":
         out.print(f"E_a = {show_estimate(fit.activation_energy, digits=3)} eV", highlight=False)
     out.print(f"Intervals and bounds hold at {found[0].tracer.level:.0%}.", highlight=False)
+    if reach := remark(fit):
+        out.print(reach, highlight=False)
     for result in found:
-        for remark in filter(None, (result.reason, *result.warnings)):
-            err.print(f"{result.temperature:g} K: {remark}", highlight=False)
-    for remark in filter(None, (fit.conductivity.reason, *fit.warnings)):
-        err.print(remark, highlight=False)
+        for said in filter(None, (result.reason, *result.warnings)):
+            err.print(f"{result.temperature:g} K: {said}", highlight=False)
+    for said in filter(None, (fit.conductivity.reason, *fit.warnings)):
+        err.print(said, highlight=False)

@@ -2,7 +2,7 @@
 
 import click
 
-from ssefw.cli.campaign.held import release_of
+from ssefw.campaigns.steering.hold_words import release_of
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
 

@@ -1,5 +1,6 @@
 """``ssefw launch``: keep the queue of a cluster fed."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from ssefw.cli.options import json_option, opened, print_json, settings, store_o
 
 if TYPE_CHECKING:
     from ssefw.campaigns.queueing.feed import Feeder, Round
+    from ssefw.settings import Settings
     from ssefw.store import Address, Connection
 
 
@@ -46,6 +48,7 @@ def command(
     """
     from ssefw.campaigns.queueing.feed import Feeder, pools
     from ssefw.campaigns.queueing.site import read_site, write_settings
+    from ssefw.campaigns.running.notices import is_wanted
     from ssefw.campaigns.running.watch import campaigns_in, latest_record
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.errors import LaunchError
@@ -91,6 +94,8 @@ def command(
                 if as_json:
                     print_json(told)
                 said = line
+            if is_wanted(ours):
+                _notify(connection, campaigns, ours)
             if once or (is_done and not stay):
                 break
             stop.wait(interval)
@@ -99,11 +104,23 @@ def command(
             _say_held(connection, campaigns)
 
 
+def _notify(connection: "Connection", campaigns: tuple[str, ...], ours: "Settings") -> None:
+    """Tell people what is due; a store that does not answer is asked again in the next round."""
+    from ssefw.campaigns.running.notices import send_due
+    from ssefw.campaigns.running.watch import campaigns_in, latest_record, snapshot
+    from ssefw.errors import StoreError
+
+    with contextlib.suppress(StoreError):
+        for name in campaigns or campaigns_in(connection):
+            record = latest_record(connection, name)
+            send_due(connection, snapshot(connection, record, ours.scratch_folder()), ours)
+
+
 def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
     """Say what is left because it is paused or beyond its budget."""
     from ssefw.campaigns.running.watch import campaigns_in, latest_record
+    from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
     from ssefw.campaigns.steering.holds import holds
-    from ssefw.cli.campaign.held import hold_line, worth_saying
 
     for name in campaigns or campaigns_in(connection):
         for item in worth_saying(holds(connection, name), is_done=True):

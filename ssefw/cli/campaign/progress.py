@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
 from ssefw.cli.campaign.failures import failure_lines
-from ssefw.cli.campaign.held import hold_line, worth_saying
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
 from ssefw.errors import LaunchError
@@ -67,7 +67,7 @@ def work_to_the_end(
     from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.holds import holds
     from ssefw.engines.stopping import install_signal_handlers
-    from ssefw.report import write_report
+    from ssefw.report.page import write_report
 
     record = latest_record(connection, campaign)
     for item in worth_saying(holds(connection, campaign), is_done=True):

@@ -23,7 +23,7 @@ from ssefw.cli.options import (
 @json_option
 def command(campaign: str | None, out: Path | None, *, as_json: bool) -> None:
     """Write the report of a campaign, finished or not, as one self-contained page."""
-    from ssefw.report import write_report
+    from ssefw.report.page import write_report
 
     with opened(read_only=True) as connection:
         name = pick_campaign(connection, campaign)

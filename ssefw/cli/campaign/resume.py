@@ -60,7 +60,7 @@ def command(
     """
     from ssefw.campaigns.running.watch import latest_record
     from ssefw.campaigns.steering.budget import lift_budget
-    from ssefw.cli.campaign.held import hold_line, hold_record, worth_saying
+    from ssefw.campaigns.steering.hold_words import hold_line, hold_record, worth_saying
     from ssefw.cli.campaign.progress import work_to_the_end
     from ssefw.engines.stopping import stop_event
 
@@ -93,8 +93,8 @@ def command(
 def _say_holds(connection: "Connection", campaign: str, *, as_json: bool) -> None:
     """Say what holds the campaign now, which resuming may lift."""
     from ssefw.campaigns.running.watch import latest_record
+    from ssefw.campaigns.steering.hold_words import hold_line, hold_record
     from ssefw.campaigns.steering.holds import holds
-    from ssefw.cli.campaign.held import hold_line, hold_record
 
     record = latest_record(connection, campaign)
     found = holds(connection, campaign)
@@ -116,8 +116,8 @@ def _lift(
     is_all: bool,
 ) -> "list[Hold]":
     """Lift what was asked for; a part that was named must be held by itself."""
+    from ssefw.campaigns.steering.hold_words import release_of
     from ssefw.campaigns.steering.holds import holds, lift, lift_part
-    from ssefw.cli.campaign.held import release_of
     from ssefw.cli.campaign.parts import named_part
     from ssefw.errors import LaunchError
 

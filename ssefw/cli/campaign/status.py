@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.campaigns.steering.hold_words import hold_line, hold_record, worth_saying
 from ssefw.cli import complete
 from ssefw.cli.campaign.failures import failure_lines, failure_record
-from ssefw.cli.campaign.held import hold_line, hold_record, worth_saying
 from ssefw.cli.numbers import INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
 

@@ -26,6 +26,8 @@ def show(*, as_json: bool) -> None:
         from ssefw.store import Address
 
         values["store"] = Address(values["store"]).masked
+    if values["notify_url"]:  # who knows all of it may post there
+        values["notify_url"] = "/".join([*values["notify_url"].split("/")[:3], "..."])
     if as_json:
         for name, value in values.items():
             print_json({"name": name, "value": value, "source": loaded.sources[name]})

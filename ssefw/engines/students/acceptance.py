@@ -14,8 +14,8 @@ import scipy.stats
 from ase import Atoms, units
 
 from ssefw.analysis.msd import mean_squared_displacement
+from ssefw.analysis.pair_functions import radial_distribution
 from ssefw.analysis.trajectory import Frames
-from ssefw.analysis.van_hove import radial_distribution
 from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, MDState, Thermostat, advance

@@ -1,13 +1,11 @@
 """What of a campaign is held, in words, and the command that lets it go on."""
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from ssefw.campaigns.steering.holds import Hold
-    from ssefw.documents import CampaignRecord
+from ssefw.campaigns.steering.holds import Hold
+from ssefw.documents import CampaignRecord
 
 __all__ = ["hold_line", "hold_record", "release_of", "worth_saying"]
 
@@ -21,12 +19,12 @@ HELD = {
 }
 
 
-def worth_saying(holds: "Iterable[Hold]", *, is_done: bool) -> "Iterator[Hold]":
+def worth_saying(holds: Iterable[Hold], *, is_done: bool) -> Iterator[Hold]:
     """Yield the holds that somebody may want to lift: not the loop of a campaign that has ended."""
     return (item for item in holds if not (item.kind == "loop" and (is_done or item.is_over)))
 
 
-def hold_line(item: "Hold", record: "CampaignRecord") -> str:
+def hold_line(item: Hold, record: CampaignRecord) -> str:
     """Return what is held, how, and what lets it go on."""
     formulas = {planned.candidate_id: planned.formula for planned in record.candidates}
     named = [f"{formulas.get(key, '?')} ({key})" for key in item.candidates[:SHOWN]]
@@ -37,7 +35,7 @@ def hold_line(item: "Hold", record: "CampaignRecord") -> str:
     return f"{part} {HELD[item.kind]}{reason} ({_remedy(item)})"
 
 
-def hold_record(item: "Hold", record: "CampaignRecord") -> dict[str, Any]:
+def hold_record(item: Hold, record: CampaignRecord) -> dict[str, Any]:
     """Return the same for programs."""
     formulas = {planned.candidate_id: planned.formula for planned in record.candidates}
     return {
@@ -51,7 +49,7 @@ def hold_record(item: "Hold", record: "CampaignRecord") -> dict[str, Any]:
     }
 
 
-def release_of(item: "Hold") -> str:
+def release_of(item: Hold) -> str:
     """Return the command that lets what is held go on."""
     words = ["ssefw", "resume", item.campaign]
     if item.kind == "budget":
@@ -67,7 +65,7 @@ def release_of(item: "Hold") -> str:
     return shlex.join(words)
 
 
-def _remedy(item: "Hold") -> str:
+def _remedy(item: Hold) -> str:
     if item.kind == "budget":
         return "submit it again with a larger one"
     if item.kind == "loop":

@@ -1,0 +1,79 @@
+"""Numbers, estimates and formulas as people write them, for pages."""
+
+import re
+from pathlib import PurePath
+
+from ssefw.documents import Diffusivity, Estimate
+
+__all__ = ["estimate_words", "formula_words", "number_words", "remarks_words", "title_words"]
+
+
+PLAIN_FROM, PLAIN_TO = 1e-2, 1e5
+"""Numbers between these are written without a power of ten."""
+
+
+def number_words(value: float | None, digits: int = 2) -> str:
+    """Write a number as a person would: 1.2×10⁻⁴, 0.25, 1200."""
+    if value is None:
+        return "–"
+    return _plain(value, digits) if _is_plain(value) else _power(value, digits)
+
+
+def estimate_words(estimate: Estimate | None) -> str:
+    """Write a value with its interval, a bound, or that there is neither.
+
+    Value and ends are written in one way, so that they can be compared at a glance.
+    """
+    if estimate is None or estimate.kind == "undetermined":
+        return "undetermined" if estimate else "–"
+    if estimate.kind == "upper_bound":
+        return f"< {number_words(estimate.upper)}"
+    if estimate.kind == "lower_bound":
+        return f"> {number_words(estimate.lower)}"
+    numbers = [x for x in (estimate.value, estimate.lower, estimate.upper) if x is not None]
+    write = _plain if all(map(_is_plain, numbers)) else _power
+    value, lower, upper = (write(number, 2) for number in numbers)
+    return f"{value} ({lower} … {upper})"
+
+
+def _is_plain(value: float) -> bool:
+    return value == 0 or PLAIN_FROM <= abs(value) < PLAIN_TO
+
+
+def _plain(value: float, digits: int) -> str:
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+
+
+def _power(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+    raised = str(int(exponent)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{mantissa}×10{raised}"
+
+
+def formula_words(formula: str) -> str:
+    """Write a formula with subscripts: Li₁₀GeP₂S₁₂."""
+    return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
+
+
+def remarks_words(run: Diffusivity) -> str:
+    """Return what a reader should know of a run before using its number."""
+    ended = f"ended: {run.length_reason}" if run.length_reason else ""
+    return "; ".join(filter(None, (run.reason, *run.warnings, ended)))
+
+
+def title_words(formula: str, source: str) -> str:
+    """Return what people call a candidate: its formula, with the name that its source gives it.
+
+    ``Li10GeP2S12 (LGPS)`` stays as it is written, ``pool/mp-30406.cif`` of LiGaS2 is
+    LiGaS2 (mp-30406); the number of an entry in a table is no name.
+    """
+    if re.fullmatch(r"[^/()]+ \([^/()]+\)", source):
+        return source
+    stem = PurePath(source).name.partition(".")[0]
+    is_name = re.fullmatch(r"\w[\w -]*[A-Za-z][\w -]*|mp-\d+", stem)
+    is_entry = ":" in source or "#" in source
+    if not is_name or is_entry or stem.casefold() == formula.casefold():
+        return formula
+    return f"{formula} ({stem})"

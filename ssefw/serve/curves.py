@@ -1,0 +1,74 @@
+"""The numbers behind the figures of a candidate, as a page's own scripts draw them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ssefw.analysis import predict_conductivity
+from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
+from ssefw.report.wording import estimate_words
+
+__all__ = ["arrhenius_curves", "msd_curves"]
+
+LINE_POINTS = 40
+
+
+def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
+    """Return the mean squared displacements of runs, and the lags at which the slope was fitted."""
+    return [
+        {
+            "label": f"{run.temperature:g} K",
+            "temperature": run.temperature,
+            "x": list(run.lag_times),
+            "y": list(run.msd),
+            "framework": list(run.msd_framework),
+            "fit": list(run.fit_window) if run.fit_window else None,
+            "said": f"{run.regime}, D* {estimate_words(run.tracer)} cm²/s, {run.duration:.3g} ps",
+        }
+        for run in sorted(runs, key=lambda item: item.temperature)
+    ]
+
+
+def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
+    """Return conductivities over 1000/T with the fitted line and its band; None without a fit."""
+    fit = outcome.conductivity if outcome else None
+    if fit is None:
+        return None
+    points = [
+        _point(point.temperature, point.conductivity, is_used=point.is_used) for point in fit.points
+    ]
+    target = _point(fit.temperature, fit.conductivity, is_used=True)
+    return {
+        "points": [point for point in points if point is not None],
+        "target": target,
+        "line": _line(fit),
+    }
+
+
+def _point(temperature: float, estimate: Estimate, *, is_used: bool) -> dict[str, Any] | None:
+    if estimate.kind == "undetermined":
+        return None
+    return {
+        "x": 1000.0 / temperature,
+        "kind": estimate.kind,
+        "y": estimate.value if estimate.kind == "value" else estimate.upper or estimate.lower,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
+        "used": is_used,
+        "said": f"{temperature:g} K: {estimate_words(estimate)} S/cm",
+    }
+
+
+def _line(fit: Conductivity) -> list[list[float]]:
+    """Return 1000/T, value, and both ends of the band of prediction along the line."""
+    used = [point.temperature for point in fit.points if point.is_used]
+    if not used:
+        return []
+    inverse = np.linspace(1.0 / max(used), 1.0 / min(fit.temperature, *used), LINE_POINTS)
+    predicted = predict_conductivity(fit, [float(1.0 / x) for x in inverse])
+    return [
+        [1000.0 * float(x), float(e.value), float(e.lower), float(e.upper)]
+        for x, e in zip(inverse, predicted, strict=False)
+        if e.value is not None and e.lower is not None and e.upper is not None
+    ]

@@ -1,0 +1,108 @@
+"""What the scripts of a candidate's page ask for: its curves, its crystal, its trajectories."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
+from ssefw.serve.crystals import crystal, moves
+from ssefw.serve.curves import arrhenius_curves, msd_curves
+from ssefw.serve.render import board_of, view_of
+from ssefw.store.frames.trajectories import TrajectoryStore
+
+__all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "moves_of"]
+
+D = TypeVar("D", bound=Document)
+
+
+class CandidateRecords:
+    """What the store holds of the candidate that an address names.
+
+    Attributes
+    ----------
+    outcome
+        The last one, if there is any.
+    runs
+        Diffusivities: of the outcome, or those that there are so far.
+    ledgers
+        Trajectories by key, in the order of their temperature.
+
+    Raises
+    ------
+    HTTPException
+        If there is no such candidate.
+    """
+
+    def __init__(self, request: Request) -> None:
+        view = view_of(request)
+        line = view.lines.get(request.path_params["candidate"])
+        if line is None:
+            raise HTTPException(404, f"The campaign {view.campaign!r} has no such candidate.")
+        self.line = line
+        self.view = view
+        self._results = board_of(request).connection.results
+        found = list(self._find(Outcome))
+        self.outcome = found[-1] if found else None
+
+    def _find(self, kind: type[D]) -> Iterator[D]:
+        key = self.line.candidate_id
+        return self._results.find(kind, campaign=self.view.campaign, candidate=key)
+
+    @property
+    def runs(self) -> tuple[Diffusivity, ...]:
+        """Diffusivities by temperature."""
+        runs = self.outcome.diffusivities if self.outcome else ()
+        runs = runs or tuple(self._find(Diffusivity))
+        return tuple(sorted(runs, key=lambda run: run.temperature))
+
+    @property
+    def ledgers(self) -> dict[str, Trajectory]:
+        """Trajectories by key; of one that was continued, the longest."""
+        found: dict[str, Trajectory] = {}
+        for ledger in self._find(Trajectory):
+            if ledger.key not in found or ledger.n_frames >= found[ledger.key].n_frames:
+                found[ledger.key] = ledger
+        return dict(sorted(found.items(), key=lambda item: item[1].temperature))
+
+
+def curves_of(request: Request) -> Response:
+    """Return the displacements and the conductivities of a candidate."""
+    records = CandidateRecords(request)
+    return JSONResponse(
+        {"msd": msd_curves(records.runs), "arrhenius": arrhenius_curves(records.outcome)}
+    )
+
+
+def crystal_of(request: Request) -> Response:
+    """Return the relaxed cell of a candidate, or that in which its dynamics began."""
+    records = CandidateRecords(request)
+    outcome = records.outcome
+    if outcome is not None and outcome.relaxed is not None:
+        return JSONResponse(crystal(outcome.relaxed.structure))
+    for ledger in records.ledgers.values():
+        return JSONResponse(crystal(ledger.structure))
+    raise HTTPException(404, "No cell of it has been computed yet.")
+
+
+def moves_of(request: Request) -> Response:
+    """Return the frames of a trajectory of a candidate."""
+    ledger = CandidateRecords(request).ledgers.get(request.path_params["key"])
+    if ledger is None or not ledger.n_frames:
+        raise HTTPException(404, "It has no such trajectory.")
+    return JSONResponse(moves(ledger, TrajectoryStore(board_of(request).connection.blobs)))
+
+
+def cif_of(request: Request) -> Response:
+    """Return the relaxed cell of a candidate as a CIF."""
+    records = CandidateRecords(request)
+    if records.outcome is None or records.outcome.relaxed is None:
+        raise HTTPException(404, "It has not been relaxed yet.")
+    name = f"{records.line.formula}-{records.line.candidate_id[:8]}.cif"
+    return Response(
+        records.outcome.relaxed.structure.to(fmt="cif"),
+        media_type="chemical/x-cif",
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )

@@ -1,0 +1,127 @@
+"""From a template and values to an answer; everything that is not markup of ours is escaped."""
+
+import math
+import time
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from ssefw.report.wording import (
+    estimate_words,
+    formula_words,
+    number_words,
+    remarks_words,
+    title_words,
+)
+from ssefw.serve.board import Board, CampaignView
+
+__all__ = ["board_of", "duration_words", "page", "path_of", "view_of"]
+
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def board_of(request: Request) -> Board:
+    """Return the campaigns that this server shows."""
+    board: Board = request.app.state.board
+    return board
+
+
+def view_of(request: Request) -> CampaignView:
+    """Return the campaign that an address names.
+
+    Raises
+    ------
+    HTTPException
+        If there is none.
+    """
+    name = request.path_params["campaign"]
+    view = board_of(request).view(name)
+    if view is None:
+        raise HTTPException(404, f"There is no campaign {name!r} in this store.")
+    return view
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page."""
+    state = request.app.state
+    return HTMLResponse(
+        _environment()
+        .get_template(template)
+        .render(
+            board=state.board,
+            read_only=state.board.read_only,
+            word=state.keys.word,
+            said=state.sayings.get(request.query_params.get("said", ""), ""),
+            path=request.url.path,
+            learns=_learns(request),
+            **values,
+        ),
+        status_code=status,
+    )
+
+
+def _learns(request: Request) -> bool:
+    """Whether the campaign of an address learns from its outcomes, or screens its pool."""
+    name = request.path_params.get("campaign")
+    view = board_of(request).shown(name) if name else None
+    return view is not None and bool(view.record.spec.get("feedback"))
+
+
+def path_of(*parts: str) -> str:
+    """Return the path of a page; names may hold anything."""
+    return "/" + "/".join(quote(part, safe="") for part in parts)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ssefw", "serve/templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number_words,
+        "estimate": estimate_words,
+        "formula": formula_words,
+        "percent": lambda share: f"{share:.0%}",
+        "remarks": remarks_words,
+        "duration": duration_words,
+        "ago": _ago,
+        "where": lambda parts: path_of(*parts),
+    }
+    environment.globals |= {"path_of": path_of, "title_words": title_words, "log10": _log10}
+    return environment
+
+
+def duration_words(seconds: float | None) -> str:
+    """Return a time in the unit in which people think of it."""
+    if seconds is None or not math.isfinite(seconds):
+        return "?"
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    if seconds < HOUR:
+        return f"{seconds / MINUTE:.0f} min"
+    if seconds < 2 * DAY:
+        return f"{seconds / HOUR:.1f} h"
+    return f"{seconds / DAY:.1f} d"
+
+
+def _ago(moment: str | None) -> str:
+    """Return how long ago something was, as FireWorks or we wrote it down: in UTC."""
+    if not moment:
+        return ""
+    when = datetime.fromisoformat(str(moment))
+    when = when if when.tzinfo else when.replace(tzinfo=UTC)
+    return f"{duration_words(max(0.0, time.time() - when.timestamp()))} ago"
+
+
+def _log10(number: float | None) -> float | None:
+    return math.log10(number) if number else None

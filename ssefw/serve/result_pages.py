@@ -1,0 +1,187 @@
+"""The results of a store, asked for as by `ssefw results find`: as a table, a figure and files."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import fields
+from itertools import islice
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ssefw.documents import Outcome
+from ssefw.errors import DataError
+from ssefw.report.tables import row, write_csv, write_json_lines
+from ssefw.report.wording import estimate_words
+from ssefw.serve.render import board_of, page, path_of
+from ssefw.serve.selection import PAGE_ROWS
+from ssefw.store.asking import understood
+from ssefw.store.results.query import ANSWERS, SORTS, Ask
+from ssefw.units import (
+    AskedConductivity,
+    AskedLevelOfEnergy,
+    AskedTemperature,
+    limits_in,
+)
+
+__all__ = ["results_download", "results_page", "results_points"]
+
+STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
+WORDS = ("formula", "system", "campaign", "candidate", "status", "engine", "gate")
+LISTS = ("elements", "without")
+NUMBERS: dict[str, Any] = {
+    "temperature": AskedTemperature,
+    "min_sigma": AskedConductivity,
+    "max_sigma": AskedConductivity,
+    "min_ea": AskedLevelOfEnergy,
+    "max_ea": AskedLevelOfEnergy,
+}
+MOST_POINTS = 5000
+"""In a figure; more would be a blot."""
+HIDDEN = {"candidate_id", "sigma_level"}
+"""Columns that a table for people leaves out; files have them."""
+
+
+class _Question:
+    """What an address asks for.
+
+    Raises
+    ------
+    DataError
+        If it makes no sense; the message says what would.
+    """
+
+    def __init__(self, query: QueryParams) -> None:
+        self._query = query
+        self.kind = query.get("kind") or "outcomes"
+        if self.kind not in ANSWERS:
+            raise DataError(f"There is no kind of results {self.kind[:40]!r}.")
+        sort = query.get("sort", "")
+        self.sort = sort if sort in SORTS.get(self.kind, {}) else None
+        self.is_reversed = query.get("reverse") == "1"
+        number = query.get("page", "")
+        self.page = max(1, int(number)) if number.isdecimal() and len(number) < 7 else 1
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The filters that are filled in."""
+        names = (*WORDS, *LISTS, *NUMBERS, "reading")
+        return {name: value for name in names if (value := self._query.get(name, "").strip())}
+
+    def ask(self) -> Ask:
+        """Return the question to the store."""
+        given = self.given
+        asked: dict[str, Any] = {name: given[name] for name in WORDS if name in given}
+        for name in LISTS:
+            asked[name] = given.get(name, "").replace(",", " ").split()
+        for name, kind in NUMBERS.items():
+            if name in given:
+                (limits,) = limits_in(kind)
+                try:
+                    asked[name] = limits.check(given[name])
+                except ValueError as error:
+                    raise DataError(f"{name.replace('_', ' ')}: {error}.") from error
+        if given.get("reading") == "possible":
+            asked["reading"] = "possible"
+        known = {item.name for item in fields(Ask)}
+        return Ask(**{name: value for name, value in asked.items() if name in known})
+
+    def query(self, **changes: Any) -> str:
+        """Return the query of an address that asks the same, with some of it changed."""
+        asked: dict[str, Any] = {
+            "kind": self.kind,
+            "sort": self.sort or "",
+            "reverse": "1" if self.is_reversed else "",
+            "page": self.page,
+            **self.given,
+            **changes,
+        }
+        return "?" + urlencode({name: value for name, value in asked.items() if value})
+
+
+def _found(request: Request, question: _Question, **window: Any) -> Iterator[Any]:
+    connection = board_of(request).connection
+    ask = understood(connection, question.kind, question.ask())
+    return connection.results.ask(
+        question.kind, ask, sort=question.sort, reverse=question.is_reversed, **window
+    )
+
+
+def results_page(request: Request) -> Response:
+    """Show a page of results, with the filters that found them."""
+    problem, found = "", []
+    try:
+        question = _Question(request.query_params)
+        start = (question.page - 1) * PAGE_ROWS
+        found = list(_found(request, question, skip=start, limit=PAGE_ROWS + 1))
+    except DataError as error:
+        problem = str(error)
+        question = _Question(QueryParams())
+    rows = [(_path(item), row(item)) for item in found[:PAGE_ROWS]]
+    return page(
+        request,
+        "results.html",
+        title="Results",
+        campaign="",
+        question=question,
+        given=dict(request.query_params) if problem else question.given,
+        problem=problem,
+        rows=rows,
+        columns=[name for name in rows[0][1] if name not in HIDDEN] if rows else [],
+        is_more=len(found) > PAGE_ROWS,
+        kinds=tuple(ANSWERS),
+        sorts=tuple(SORTS.get(question.kind, {})),
+        statuses=STATUSES,
+        campaigns=board_of(request).names(),
+    )
+
+
+def results_points(request: Request) -> Response:
+    """Return conductivities over activation energies of the outcomes that are asked for."""
+    question = _Question(request.query_params)
+    if question.kind != "outcomes":
+        return JSONResponse([])
+    found = islice(_found(request, question), MOST_POINTS)
+    return JSONResponse([point for item in found if (point := _point(item)) is not None])
+
+
+def _point(outcome: Outcome) -> dict[str, Any] | None:
+    fit = outcome.conductivity
+    if fit is None or fit.conductivity.kind != "value" or fit.activation_energy.value is None:
+        return None
+    sigma = fit.conductivity
+    return {
+        "x": fit.activation_energy.value,
+        "y": sigma.value,
+        "lower": sigma.lower,
+        "upper": sigma.upper,
+        "kind": "value",
+        "said": f"{outcome.formula}: {estimate_words(sigma)} S/cm at {fit.temperature:g} K, "
+        f"{estimate_words(fit.activation_energy)} eV",
+        "href": _path(outcome),
+    }
+
+
+def results_download(request: Request) -> Response:
+    """Return all that is asked for as CSV, or as JSON with one object a line."""
+    question = _Question(request.query_params)
+    form = request.path_params["form"]
+    text = io.StringIO()
+    found = _found(request, question)
+    if form == "csv":
+        write_csv(found, text, kind=ANSWERS[question.kind])
+    else:
+        write_json_lines(found, text)
+    return Response(
+        text.getvalue(),
+        media_type="text/csv" if form == "csv" else "application/x-ndjson",
+        headers={"content-disposition": f'attachment; filename="{question.kind}.{form}"'},
+    )
+
+
+def _path(item: Any) -> str:
+    """Return the path of the page of what a result is about; none for what has none."""
+    campaign, candidate = getattr(item, "campaign", ""), getattr(item, "candidate_id", "")
+    return path_of("campaigns", campaign, "candidates", candidate) if campaign and candidate else ""

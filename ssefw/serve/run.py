@@ -1,0 +1,44 @@
+"""A server of the pages until its end."""
+
+import logging
+import socket
+from collections.abc import Sequence
+
+import uvicorn
+
+from ssefw.serve.app import application
+from ssefw.serve.board import Board
+from ssefw.serve.guard import Keys
+from ssefw.settings import Settings
+from ssefw.store import Connection
+
+__all__ = ["serve"]
+
+SECONDS_TO_END = 1
+"""Browsers that follow never hang up by themselves."""
+
+
+def serve(
+    connection: Connection,
+    settings: Settings,
+    heard: socket.socket,
+    *,
+    keys: Keys,
+    names: Sequence[str] = (),
+    read_only: bool = False,
+) -> None:
+    """Answer browsers until a signal ends it."""
+    host, port = heard.getsockname()[:2]
+    board = Board(connection, settings, read_only=read_only)
+    app = application(board, keys, port=port, names=[*names, host, socket.gethostname()])
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        # An access log would hold the token of the first request.
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SECONDS_TO_END,
+        lifespan="on",
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn.Server(config).run(sockets=[heard])

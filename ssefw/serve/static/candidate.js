@@ -1,0 +1,53 @@
+// The figures of a candidate, drawn again when its campaign has changed.
+import { Plot, temperatureColor } from "/static/plot.js";
+
+const places = document.getElementById("figures");
+
+function msd(place, runs) {
+  const series = [];
+  for (const run of runs) {
+    const color = temperatureColor(run.temperature);
+    const pairs = (values) => run.x.map((x, k) => [x, values[k]]).filter(([x, y]) => x > 0 && y > 0);
+    const line = pairs(run.y);
+    if (!line.length) continue;
+    series.push({ line, color, label: run.label, said: run.said });
+    if (run.framework.length === run.x.length) series.push({ line: pairs(run.framework), color, dash: "2 3", width: 1 });
+    if (run.fit) series.push({ line: line.filter(([x]) => x >= run.fit[0] && x <= run.fit[1]), color, width: 4 });
+  }
+  if (!series.length) return false;
+  place.replaceChildren();
+  new Plot(place, { x: { label: "time lag (ps)", log: true }, y: { label: "mean squared displacement (Å²)", log: true }, series });
+  return true;
+}
+
+function arrhenius(place, found) {
+  if (!found || !(found.points.length || found.target)) return false;
+  const color = "#2e90fa";
+  const series = [{ points: found.points, color, line: found.line.map(([x, y]) => [x, y]), band: found.line.map(([x, , low, high]) => [x, low, high]) }];
+  if (found.target) series.push({ points: [found.target], color: "#f79009", radius: 6 });
+  place.replaceChildren();
+  new Plot(place, { x: { label: "1000 K / T" }, y: { label: "conductivity (S/cm)", log: true }, series });
+  return true;
+}
+
+let last = "";
+
+async function draw() {
+  const answer = await fetch(places.dataset.source);
+  if (!answer.ok) return;
+  const text = await answer.text();
+  if (text === last) return;
+  last = text;
+  const found = JSON.parse(text);
+  const shown = [
+    ["msd", msd(document.getElementById("msd"), found.msd)],
+    ["arrhenius", arrhenius(document.getElementById("arrhenius"), found.arrhenius)],
+  ];
+  for (const [name, isShown] of shown) document.getElementById(name).closest("figure").hidden = !isShown;
+  places.hidden = !shown.some(([, isShown]) => isShown);
+}
+
+if (places) {
+  draw().catch(() => {});
+  document.addEventListener("fresh", () => draw().catch(() => {}));
+}
