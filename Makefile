@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # minutes, as kills and real queues do, are left out: `make test PYTEST_ARGS=` runs them too.
 PYTEST_ARGS ?= -n auto --dist loadfile -m "not slow"
 
-.PHONY: demo test lint type format clean
+.PHONY: coverage demo docs test lint type format clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -20,12 +20,26 @@ $(VENV)/.installed-test: $(VENV)/bin/python pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	touch $@
+
 demo: $(VENV)/.installed
 	$(BIN)/ssefw run workflows/quickstart.yaml --store demo
 	@echo "The report is $(CURDIR)/demo/quickstart/report.html"
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Which lines the tests reach: `make coverage PYTEST_ARGS="tests/analysis"` prints it of a part.
+coverage: $(VENV)/.installed-test
+	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage report --skip-covered --skip-empty --sort=cover
+
+# The site; a warning, such as a link to nowhere, is an error. It fetches nothing.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "The site is $(CURDIR)/build/site/index.html"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -227,8 +227,8 @@ def call_ssefw(*arguments, folder):
     return end.value.code
 
 
-def work_here(*, folder, submit=None, env=None):
-    """Work what is in the store `st` to its end in this process, first submitting a campaign file.
+def work_here(*, folder, submit=None, store="st", env=None):
+    """Work what is in a store to its end in this process, first submitting a campaign file.
 
     For tests of what jobs do: `ssefw run` has a supervisor and workers, each a process that
     imports everything again, and writes a report.
@@ -240,8 +240,8 @@ def work_here(*, folder, submit=None, env=None):
     try:
         with mock.patch.dict(os.environ, clean | settings | (env or {}), clear=True):
             if submit is not None:
-                assert call_ssefw("submit", submit, "--store", "st", folder=folder) == 0
-            assert call_ssefw("work", "--store", "st", folder=folder) == 0
+                assert call_ssefw("submit", submit, "--store", store, folder=folder) == 0
+            assert call_ssefw("work", "--store", store, folder=folder) == 0
     finally:
         jobflow.SETTINGS.JOB_STORE = job_store
         for name, handler in handlers.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.conftest import REPOSITORY
 
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 PIPES = {"|", ">", ">>", "&&", ";", "<", "2>&1"}
 
 
@@ -27,16 +27,16 @@ class Line:
 def command_lines(page):
     """Return the lines of code blocks and tables that begin with ssefw, without what follows."""
     found = []
-    for number, text in _joined(page.read_text()):
+    for number, text in joined(page.read_text()):
         for command in _commands(text):
-            words = _words(command)
+            words = words_of(command)
             if len(words) > 1:
                 found.append(Line(page, number, tuple(words[1:])))
     return found
 
 
-def _joined(text):
-    """Yield lines with those that a backslash continues."""
+def joined(text):
+    """Yield numbered lines with those that a backslash continues."""
     waiting, first = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         first = first or number
@@ -56,7 +56,8 @@ def _commands(line):
     return inside + re.findall(r"`(ssefw [a-z][^`]*)`", line)
 
 
-def _words(command):
+def words_of(command):
+    """Return the words of a command line, without a pipe, what follows it and comments."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars="|&;<>")
     lexer.commenters, lexer.whitespace_split = "#", True
     words = []
@@ -76,4 +77,4 @@ def shell_block(page, heading):
     """Return the command lines of ssefw in the first shell block below a heading."""
     below = page.read_text().partition(f"## {heading}\n")[2]
     block = re.search(r"^```sh\n(.*?)^```", below, re.MULTILINE | re.DOTALL)[1]
-    return [_words(line)[1:] for line in block.splitlines() if line.startswith("ssefw ")]
+    return [words_of(line)[1:] for line in block.splitlines() if line.startswith("ssefw ")]
