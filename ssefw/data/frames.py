@@ -4,6 +4,9 @@ A chunk is an uncompressed zip of arrays (numpy's npz), so that one array is rea
 Positions are fixed-point with a step of 1e-5 A, differenced in time, byte-shuffled and deflated:
 about half of float32's size, exact to 5e-6 A at any distance from the origin. Each chunk ends with
 the state of the dynamics in double precision, from which the next one continues.
+
+Where forces were dear, a chunk also holds them, packed in the same way with a step of 1e-4 eV/A,
+and the stress of each frame; a chunk without them is read as one that never had any.
 """
 
 import io
@@ -23,6 +26,8 @@ from ssefw.errors import DataError
 __all__ = ["Chunk", "decode_chunk", "decode_series", "encode_chunk", "join_chunks"]
 
 POSITION_STEP = 1e-5
+FORCE_STEP = 1e-4
+"""eV/A; forces of electrons that are converged as usual are not known better."""
 FORMAT = 1
 
 FloatArray = npt.NDArray[np.float64]
@@ -50,6 +55,10 @@ class Chunk:
         Arrays from which the dynamics continue.
     notes
         What must be known of the chunk besides (JSON).
+    forces
+        On each atom of each frame, eV/A, shape of `positions`; None where they were not kept.
+    stresses
+        Of each frame, eV/A^3, tension positive, shape (n_frames, 3, 3); None where not kept.
     """
 
     first_step: int
@@ -61,6 +70,8 @@ class Chunk:
     cell: FloatArray
     state: dict[str, FloatArray] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    forces: FloatArray | None = None
+    stresses: FloatArray | None = None
 
     @property
     def n_frames(self) -> int:
@@ -68,21 +79,22 @@ class Chunk:
         return len(self.positions)
 
 
-def _pack(positions: FloatArray) -> bytes:
-    ticks = np.rint(positions / POSITION_STEP)
+def _pack(values: FloatArray, *, step: float = POSITION_STEP) -> bytes:
+    ticks = np.rint(values / step)
     if not np.all(np.abs(ticks) < 2**31 - 1):
+        what = "position" if step == POSITION_STEP else "force"
         raise DataError(
-            "A position is not finite or more than 21,000 A from the origin: the run exploded."
+            f"A {what} is not finite or larger than {2**31 * step:,.0f}: the run exploded."
         )
     whole = ticks.astype("<i4")
     moves = np.diff(whole, axis=0, prepend=np.zeros_like(whole[:1]))
     return zlib.compress(moves.reshape(-1).view("u1").reshape(-1, 4).T.tobytes(), 1)
 
 
-def _unpack(packed: bytes, shape: tuple[int, ...]) -> FloatArray:
+def _unpack(packed: bytes, shape: tuple[int, ...], *, step: float = POSITION_STEP) -> FloatArray:
     planes = np.frombuffer(zlib.decompress(packed), dtype="u1").reshape(4, -1)
     moves = np.ascontiguousarray(planes.T).view("<i4").reshape(shape)
-    return np.cumsum(moves, axis=0, dtype=np.int64).astype(np.float64) * POSITION_STEP
+    return np.cumsum(moves, axis=0, dtype=np.int64).astype(np.float64) * step
 
 
 def encode_chunk(chunk: Chunk) -> bytes:
@@ -102,6 +114,10 @@ def encode_chunk(chunk: Chunk) -> bytes:
         "temperatures": np.asarray(chunk.temperatures, dtype="<f8"),
         "cell": np.asarray(chunk.cell, dtype="<f8"),
     }
+    if chunk.forces is not None:
+        arrays["forces"] = np.frombuffer(_pack(chunk.forces, step=FORCE_STEP), dtype="u1")
+    if chunk.stresses is not None:
+        arrays["stresses"] = np.asarray(chunk.stresses, dtype="<f4")
     arrays |= {f"state.{key}": np.asarray(value) for key, value in sorted(chunk.state.items())}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -125,11 +141,12 @@ def decode_chunk(payload: bytes) -> Chunk:
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             header = json.loads(arrays["header"].tobytes())
+            shape = tuple(header["shape"])
             return Chunk(
                 first_step=header["first_step"],
                 last_step=header["last_step"],
                 first_frame=header["first_frame"],
-                positions=_unpack(arrays["positions"].tobytes(), tuple(header["shape"])),
+                positions=_unpack(arrays["positions"].tobytes(), shape),
                 energies=arrays["energies"],
                 temperatures=arrays["temperatures"],
                 cell=arrays["cell"],
@@ -139,6 +156,12 @@ def decode_chunk(payload: bytes) -> Chunk:
                     if name.startswith("state.")
                 },
                 notes=header["notes"],
+                forces=_unpack(arrays["forces"].tobytes(), shape, step=FORCE_STEP)
+                if "forces" in arrays.files
+                else None,
+                stresses=arrays["stresses"].astype(np.float64)
+                if "stresses" in arrays.files
+                else None,
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"These are not the bytes of a trajectory chunk: {error}") from error
@@ -188,4 +211,12 @@ def join_chunks(chunks: Iterable[Chunk]) -> Chunk:
         cell=parts[0].cell,
         state=parts[-1].state,
         notes=parts[-1].notes,
+        forces=_joined([part.forces for part in parts]),
+        stresses=_joined([part.stresses for part in parts]),
     )
+
+
+def _joined(parts: list[FloatArray | None]) -> FloatArray | None:
+    """Return arrays one after the other; None where one is missing."""
+    whole = [part for part in parts if part is not None]
+    return np.concatenate(whole) if len(whole) == len(parts) else None

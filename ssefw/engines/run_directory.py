@@ -29,6 +29,7 @@ __all__ = ["RunDirectory", "read_progress", "write_atomically"]
 logger = logging.getLogger(__name__)
 
 MARKER = "run.json"
+PARTIAL = "partial.npz"
 
 
 def write_atomically(path: Path, payload: bytes) -> None:
@@ -208,6 +209,17 @@ class RunDirectory:
         """Add a chunk durably."""
         write_atomically(self.path / f"chunk-{chunk.first_frame:09d}.npz", encode_chunk(chunk))
 
+    def save_partial(self, chunk: Chunk) -> None:
+        """Keep a chunk in progress, where steps are dear: `partial` gives it back after a kill."""
+        write_atomically(self.path / PARTIAL, encode_chunk(chunk))
+
+    def partial(self) -> Chunk | None:
+        """Return the chunk that was in progress; None if there is none that can be read."""
+        try:
+            return decode_chunk((self.path / PARTIAL).read_bytes())
+        except (OSError, DataError):
+            return None
+
     def restore(self, payload: bytes) -> None:
         """Put a stored chunk back as the point to continue from."""
         self.append(decode_chunk(payload))
@@ -320,7 +332,7 @@ class RunDirectory:
     def clear(self) -> None:
         """Remove what a stored ledger has made superfluous; files of the engine stay."""
         chunks = ("chunk-*.npz", "chunk-*.damaged", "chunk-*.loose")
-        notes = ("progress.json", ".progress")
+        notes = ("progress.json", ".progress", PARTIAL)
         for pattern in (*chunks, "segment-*.json", *notes, MARKER, LOCK):
             for file in self.path.glob(pattern):
                 file.unlink(missing_ok=True)

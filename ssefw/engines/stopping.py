@@ -19,6 +19,7 @@ from ssefw.schedulers.end_time import scheduler_end_time
 
 __all__ = [
     "InterruptionError",
+    "StepStoppedError",
     "StopCheck",
     "end_time",
     "install_signal_handlers",
@@ -37,6 +38,14 @@ MARGIN = 60.0
 
 class InterruptionError(EngineError):
     """A calculation was stopped from outside; run again, it continues where it stopped."""
+
+
+class StepStoppedError(Exception):
+    """A step of dynamics was broken off because the process is asked to stop."""
+
+    def __init__(self, reason: EndReason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def _request_stop(signum: int, _frame: FrameType | None) -> None:

@@ -9,6 +9,7 @@ from tests.conftest import CAMPAIGN, REPOSITORY
 
 BARRIERS = CAMPAIGN[: CAMPAIGN.index("md:\n")]
 QE = "{code: espresso, options: {kspacing: 0.4}}"
+HULL = "{code: espresso, preset: hull}"
 
 
 def spec_of(folder, text):
@@ -69,10 +70,10 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
         (BARRIERS, "'neb' for barriers without dynamics"),
         (CAMPAIGN + "neb: {engine: {code: vasp, preset: hull}}\n", "has no bands"),
         (CAMPAIGN + "neb: {converge: 0.001}\n", "for the code 'espresso'"),
-        (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", QE), "no molecular dynamics"),
+        (CAMPAIGN.replace("{calculator: ase.calculators.emt.EMT}", HULL), "has no dynamics"),
         (CAMPAIGN + "neb: {images: 2}\n", "neb.images"),
         (CAMPAIGN + "neb: {hops: longest}\n", "neb.hops"),
-        (CAMPAIGN + "neb: {engine: {code: espresso, preset: x}}\n", "not for the code 'espresso'"),
+        (CAMPAIGN + "neb: {engine: {code: espresso, incar: {}}}\n", "not for the code 'espresso'"),
     ],
 )
 def test_what_cannot_run_is_refused_with_its_key(tmp_path, text, message):

@@ -40,6 +40,25 @@ def test_positions_come_back_to_within_half_a_step(positions):
     assert np.abs(back.positions - positions).max() <= 5.1e-6
 
 
+@pytest.mark.parametrize("n_frames", [0, 1, 3])
+def test_forces_come_back_to_1e_4_and_a_chunk_without_them_has_none(n_frames):
+    rng = np.random.default_rng(2)
+    positions, forces = rng.normal(size=(2, n_frames, 4, 3))
+    stresses = rng.normal(0.0, 0.05, (n_frames, 3, 3))
+    before = chunk(positions, forces=forces, stresses=stresses)
+    after = decode_chunk(encode_chunk(before))
+    assert after.forces.shape == forces.shape
+    assert after.forces == pytest.approx(forces, abs=5.1e-5)
+    assert after.stresses == pytest.approx(stresses, rel=1e-6)
+    # A chunk in progress is read and written again and again: it must not drift.
+    assert encode_chunk(after) == encode_chunk(before)
+    plain = decode_chunk(encode_chunk(chunk(positions)))
+    assert plain.forces is None
+    assert plain.stresses is None
+    last = chunk(positions, first_frame=n_frames, first_step=before.last_step)
+    assert join_chunks([before, last]).forces is None  # half of them would be misread
+
+
 def test_the_state_comes_back_bit_by_bit():
     before = chunk(np.zeros((2, 3, 3)), state={"x": np.random.default_rng(0).normal(size=(3, 3))})
     after = decode_chunk(encode_chunk(before))

@@ -92,16 +92,14 @@ class CampaignSpec(Block):
     def _something_to_do(self) -> Self:
         if self.md is None and self.neb is None:
             raise ValueError("the key 'md' is missing, or 'neb' for barriers without dynamics")
-        if self.md is not None and self.engine.code == "espresso":
-            raise ValueError(
-                "the code 'espresso' does no molecular dynamics; give it to neb.engine"
-            )
+        if self.md is not None and self.engine.preset == "hull":
+            raise ValueError("the preset 'hull' is for energies and has no dynamics")
         neb = self.neb
         converges = neb is not None and neb.converge is not None
         if converges and self._neb_engines()[0].code != "espresso":
             raise ValueError("neb.converge is for the code 'espresso'")
         for engine in self._neb_engines():
-            if engine.code == "vasp" and engine.preset == "hull":
+            if engine.code in {"vasp", "espresso"} and engine.preset == "hull":
                 raise ValueError("the preset 'hull' is for energies and has no bands")
         return self
 

@@ -25,8 +25,10 @@ class EngineSpec(Block):
     options
         For ``ase``: keyword arguments for the calculator; for ``espresso``: fields of
         `EspressoEngine`.
-    preset, incar, kpoints, potcar, potcar_spec
-        For ``vasp``: name of the settings, and what overrides them; see `VaspEngine`.
+    preset
+        For ``vasp`` and ``espresso``: name of the settings.
+    incar, kpoints, potcar, potcar_spec
+        For ``vasp``: what overrides them; see `VaspEngine`.
     """
 
     code: Literal["ase", "vasp", "espresso"] = "ase"
@@ -44,15 +46,7 @@ class EngineSpec(Block):
         others = {
             "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
             "vasp": {"potential", "calculator", "options"},
-            "espresso": {
-                "potential",
-                "calculator",
-                "preset",
-                "incar",
-                "kpoints",
-                "potcar",
-                "potcar_spec",
-            },
+            "espresso": {"potential", "calculator", "incar", "kpoints", "potcar", "potcar_spec"},
         }[self.code]
         if wrong := sorted(others & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")

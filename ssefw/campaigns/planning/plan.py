@@ -274,9 +274,8 @@ def _engine(engine: EngineSpec) -> Engine:
     if engine.code == "espresso":
         from ssefw.engines.espresso import EspressoEngine  # noqa: PLC0415  custodian is slow
 
-        return EspressoEngine(
-            **check_settings(EspressoEngine, engine.options, of="The engine espresso")
-        )
+        options = check_settings(EspressoEngine, engine.options, of="The engine espresso")
+        return EspressoEngine(**{"preset": engine.preset, **options})
     if engine.potential is not None and engine.potential in POTENTIALS:
         return AseEngine.of(engine.potential, **engine.options)
     if engine.potential is not None:

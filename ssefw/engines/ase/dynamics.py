@@ -12,10 +12,10 @@ from ssefw.documents import EndReason
 from ssefw.engines.ase.verlet import Dynamics, draw_momenta
 from ssefw.engines.base import MDSettings
 from ssefw.engines.run_directory import RunDirectory
-from ssefw.engines.stopping import StopCheck
+from ssefw.engines.stopping import StepStoppedError, StopCheck
 from ssefw.errors import EngineError
 
-__all__ = ["AseDriver", "Driver", "advance_dynamics"]
+__all__ = ["RUNAWAY", "AseDriver", "Driver", "advance_dynamics", "new_dynamics"]
 
 RUNAWAY = 10.0
 """A run hotter than this many times its set point has exploded."""
@@ -37,12 +37,15 @@ class Driver(Protocol):
         """Return the next chunk: `frames_per_chunk` frames, or what is left until step `until`.
 
         Its bits depend on the state at its begin alone, so that a run which continues from a chunk
-        is bit by bit the run that was never interrupted.
+        is bit by bit the run that was never interrupted. A driver whose steps are long may return
+        a shorter chunk when it is time to stop.
 
         Raises
         ------
         ValueError, ArithmeticError
             If the run explodes.
+        StepStoppedError
+            If it is time to stop and there is nothing for a chunk.
         """
 
 
@@ -65,16 +68,22 @@ def advance_dynamics(
     if step >= until:
         return "complete"
     run.begin_segment(index, velocities="drawn" if last is None else "continued")
-    driver.begin()
     began, first = time.monotonic(), step
     reason: EndReason = "complete"
+    has_begun = False
     while step < until:
         if (asked := stop()) is not None:
             reason = asked
             break
         try:
             with np.errstate(over="ignore", invalid="ignore"):
+                if not has_begun:
+                    driver.begin()
+                    has_begun = True
                 chunk = driver.chunk(step=step, frame=frame, segment=index, until=until)
+        except StepStoppedError as stopped:
+            reason = stopped.reason
+            break
         except (ValueError, ArithmeticError) as error:
             raise _explosion(settings, run, step=step, why=str(error)) from error
         if (why := _runaway(chunk, settings)) is not None:
@@ -106,6 +115,23 @@ def _explosion(settings: MDSettings, run: RunDirectory, *, step: int, why: str) 
     )
 
 
+def new_dynamics(
+    masses: npt.NDArray[np.float64], positions: npt.NDArray[np.float64], settings: MDSettings
+) -> Dynamics:
+    """Return a system at its first step, its velocities drawn from the seed."""
+    rng = np.random.default_rng(settings.seed)
+    return Dynamics(
+        masses=masses,
+        positions=positions,
+        momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
+        temperature=settings.set_point(0),
+        timestep=settings.timestep,
+        damping=settings.damping,
+        thermostat=settings.thermostat,
+        rng=rng,
+    )
+
+
 class _Evaluation:
     """Energy and forces at given positions, without ASE's checks for what changed."""
 
@@ -131,20 +157,9 @@ class AseDriver:
     """Dynamics with the forces of a calculator of ASE, which forgets its history in each chunk."""
 
     def __init__(self, atoms: Atoms, settings: MDSettings) -> None:
-        rng = np.random.default_rng(settings.seed)
-        masses = atoms.get_masses()
         self._settings = settings
         self._evaluate = _Evaluation(atoms)
-        self._dynamics = Dynamics(
-            masses=masses,
-            positions=atoms.get_positions(),
-            momenta=draw_momenta(masses, temperature=settings.set_point(0), rng=rng),
-            temperature=settings.set_point(0),
-            timestep=settings.timestep,
-            damping=settings.damping,
-            thermostat=settings.thermostat,
-            rng=rng,
-        )
+        self._dynamics = new_dynamics(atoms.get_masses(), atoms.get_positions(), settings)
 
     def restore(self, last: Chunk) -> None:
         """Take up the state at the end of a chunk; see `Driver.restore`."""

@@ -96,7 +96,7 @@ def converge(
         tolerance=tolerance,
         ecutwfc=cutoff,
         ecutrho=DUAL * cutoff,
-        kspacing=best.kspacing,
+        kspacing=best.kspacing or spacings[0],
         cutoffs=series,
         spacings=points,
         provenance=best.provenance({"tolerance": tolerance}),

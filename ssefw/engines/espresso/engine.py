@@ -1,8 +1,6 @@
-"""The engine for Quantum ESPRESSO: relaxation, single points, and paths by neb.x."""
+"""The engine for Quantum ESPRESSO: relaxation, single points, dynamics, and paths by neb.x."""
 
 import json
-import math
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from importlib.metadata import version
@@ -10,69 +8,70 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 import numpy as np
-from pymatgen.core import Composition, Lattice, Structure
+from pymatgen.core import Composition, Structure
+from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
+from ssefw.engines.ase.dynamics import advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
-from ssefw.engines.espresso.continuation import continued, corrected, pw_attempts
+from ssefw.engines.espresso.forces import PwForces
 from ssefw.engines.espresso.inputs import (
     PW_INPUT,
     Calculation,
     check_namelists,
-    kpoint_grid,
-    pw_input,
-    read_geometry,
+    kpoint_count,
 )
-from ssefw.engines.espresso.job import PW_OUTPUT
 from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.neb_run import NebRun
 from ssefw.engines.espresso.needs import missing_here
-from ssefw.engines.espresso.process import run_program
+from ssefw.engines.espresso.presets import DEFAULT, Namelists, Task, load_preset
 from ssefw.engines.espresso.pseudopotentials import (
     Pseudopotential,
     electron_count,
     family_hash,
-    find_pseudopotentials,
-    recommended_cutoffs,
 )
-from ssefw.engines.espresso.pw_output import Geometry, PwRun
-from ssefw.engines.espresso.symptoms import read_text
+from ssefw.engines.espresso.recipe import USUAL_DUAL, Recipe, relaxation_namelists
+from ssefw.engines.espresso.single import Finished, run_single
+from ssefw.engines.ipi import ServedDriver
 from ssefw.engines.ranks import rank_count
-from ssefw.engines.run_directory import RunDirectory, write_atomically
+from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import rough_step_seconds, scf_core_seconds
-from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop, stop_check
-from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.engines.stopping import StopCheck, never_stop, stop_check
+from ssefw.errors import ConfigurationError, EngineError
 from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
 from ssefw.units import AskedCharge, AskedCount, AskedCutoff, AskedSpacing, Energy, Limits, Unit
 
 __all__ = ["EspressoEngine"]
 
-USUAL_CUTOFF, USUAL_DUAL = 50.0, 8.0
-"""Ry, and the cutoff of the density over it, as ultrasoft pseudopotentials mostly suggest."""
-RY_PER_BOHR = 25.711043
-"""One Ry/bohr in eV/A."""
+USUAL_CUTOFF = 50.0
+"""Ry, as ultrasoft pseudopotentials mostly suggest."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EspressoEngine(Engine):
-    """Run pw.x and neb.x under custodian.
+    """Run pw.x and neb.x under custodian, with the settings of a preset.
 
     Attributes
     ----------
+    preset
+        Name of the settings: ``xrdmatch``, ``kang2022``, or ``hull`` for energies that can stand
+        beside each other; without one, those of `presets/default.yaml`.
     ecutwfc, ecutrho
         Cutoffs in Ry; by default the largest that the pseudopotentials suggest.
     kspacing
-        Largest distance of k-points, in 1/A with 2 pi.
+        Largest distance of k-points, in 1/A with 2 pi, in place of the preset's: of relaxations,
+        single points and bands.
     charge
         Charge of the cell in e: -1 for a cell that lacks a Li+.
     smearing
-        Width of cold smearing in eV; None for fixed occupations of an insulator.
+        Width of cold smearing in eV; None for the preset's, mostly the fixed occupations of an
+        insulator.
     magmoms
         Element to initial magnetic moment in Bohr magnetons; makes the run spin-polarized.
     options
-        Namelist to keyword to value, which override everything else.
+        Namelist to keyword to value, which override everything else; None removes a keyword.
     family, pseudo_files, pseudo_hash
         Which pseudopotentials of the folder ``pseudo_dir`` are meant: a family, files by element,
         and the hash that those must have (see `family_hash`), so that nobody continues a series
@@ -86,9 +85,10 @@ class EspressoEngine(Engine):
     'espresso'
     """
 
+    preset: str | None = None
     ecutwfc: AskedCutoff | None = None
     ecutrho: Annotated[float, Unit("Ry"), Limits("Ry", least=1, most=1e4)] | None = None
-    kspacing: AskedSpacing = 0.3
+    kspacing: AskedSpacing | None = None
     charge: AskedCharge = 0.0
     smearing: Annotated[Energy, Limits("eV", above=0, most=10)] | None = None
     magmoms: dict[str, Annotated[float, Limits("mu_B", least=-20, most=20)]] = field(
@@ -100,16 +100,30 @@ class EspressoEngine(Engine):
     pseudo_hash: str | None = None
     layout: dict[str, AskedCount] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Say the spacing aloud where no preset names it, as before there were presets."""
+        if self.preset is None and self.kspacing is None:
+            spacing = load_preset(DEFAULT).static.kspacing
+            object.__setattr__(self, "kspacing", spacing)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields; without a preset, as before there were presets."""
+        content: dict[str, Any] = super().as_dict()
+        if self.preset is None:
+            del content["preset"]
+        return content
+
     @property
     def name(self) -> str:
-        """The name of the code."""
-        return "espresso"
+        """The name of the code, with the preset where there is one."""
+        return f"espresso-{self.preset}" if self.preset else "espresso"
 
     def check(self) -> None:
         """Refuse settings of the wrong kind, and namelists and keywords that pw.x does not know."""
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
         check_settings(type(self), given, of="The engine espresso")
         check_settings(ParallelLayout, self.layout, of="The layout of the engine espresso")
+        load_preset(self.preset or DEFAULT)
         check_namelists(self.options)
         check_elements([*self.magmoms, *self.pseudo_files], of="magmoms and pseudo_files")
 
@@ -154,15 +168,9 @@ class EspressoEngine(Engine):
 
     def evaluation_core_seconds(self, structure: Structure) -> float | None:
         """Estimate a self-consistent calculation; None where pseudopotentials are missing."""
-        elements = [element.symbol for element in structure.composition.elements]
         try:
-            pseudos = find_pseudopotentials(
-                load_settings().settings.pseudo_dir,
-                elements,
-                family=self.family,
-                files=self.pseudo_files,
-            )
-            system = self._options(structure, pseudos, {})["system"]
+            pseudos = self._recipe.find(structure, load_settings().settings)
+            system = self._recipe.namelists("static", structure, pseudos, {})["system"]
         except (ConfigurationError, EngineError):
             return None
         return scf_core_seconds(
@@ -170,7 +178,7 @@ class EspressoEngine(Engine):
             electrons=electron_count(structure, pseudos, charge=self.charge),
             ecutwfc=system["ecutwfc"],
             ecutrho=system["ecutrho"],
-            n_kpoints=_n_kpoints(kpoint_grid(structure, spacing=self.kspacing)),
+            n_kpoints=kpoint_count(self._recipe.grid("static", structure)),
             spins=system.get("nspin", 1),
         )
 
@@ -188,61 +196,70 @@ class EspressoEngine(Engine):
         directory: Path | None = None,  # noqa: ARG002
         stop: StopCheck = never_stop,  # noqa: ARG002
     ) -> RelaxResult:
-        """Relax with the BFGS of pw.x; see `Engine.relax`.
-
-        pw.x looks at components of forces, so that it is asked for fmax / sqrt(3).
-        """
-        calculation: Calculation = "vc-relax" if relax_cell else "relax"
-        options: dict[str, dict[str, Any]] = {
-            "control": {
-                "forc_conv_thr": fmax / RY_PER_BOHR / math.sqrt(3.0),
-                "etot_conv_thr": 1e-4,
-                "nstep": max_steps,
-            },
-            "ions": {"ion_dynamics": "bfgs"},
-            "cell": {"cell_dynamics": "bfgs", "press_conv_thr": 0.5} if relax_cell else {},
-        }
+        """Relax with the BFGS of pw.x; see `Engine.relax`."""
+        tags = relaxation_namelists(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
         parts = {"fmax": fmax, "steps": max_steps, "cell": relax_cell}
-        done = self._single(calculation, structure, options, parts)
-        run = done.attempts[-1]
-        final = _at(run.latest, structure) if run.latest else done.began_at
+        done, pseudos = self._single(
+            "relax", "vc-relax" if relax_cell else "relax", structure, tags, parts
+        )
         return RelaxResult(
-            structure=final,
-            energy=run.energies[-1],
-            energy_per_atom=run.energies[-1] / len(structure),
-            converged=run.relaxed and run.finished,
+            structure=done.final,
+            energy=done.energy,
+            energy_per_atom=done.energy / len(structure),
+            converged=done.last.relaxed and done.last.finished,
             n_steps=sum(len(attempt.energies) for attempt in done.attempts),
-            max_force=_largest_force(run),
-            volume_change=final.volume / structure.volume - 1.0,
+            max_force=done.max_force,
+            volume_change=done.final.volume / structure.volume - 1.0,
             wall_time=done.wall_time,
-            provenance=self._provenance(run.version, done.pseudos, parts),
+            provenance=self._provenance(done.last.version, pseudos, parts),
         )
 
     def static(self, structure: Structure) -> StaticResult:
         """Return energy and forces of a structure as it is."""
-        done = self._single("scf", structure, {}, {})
-        run = done.attempts[-1]
+        done, pseudos = self._single("static", "scf", structure, {}, {})
         return StaticResult(
             structure=structure,
-            energy=run.energies[-1],
-            energy_per_atom=run.energies[-1] / len(structure),
-            max_force=_largest_force(run),
+            energy=done.energy,
+            energy_per_atom=done.energy / len(structure),
+            max_force=done.max_force,
             wall_time=done.wall_time,
-            provenance=self._provenance(run.version, done.pseudos, {}),
+            provenance=self._provenance(done.last.version, pseudos, {}),
         )
 
     def md(
         self,
-        structure: Structure,  # noqa: ARG002
-        settings: MDSettings,  # noqa: ARG002
-        run: RunDirectory,  # noqa: ARG002
+        structure: Structure,
+        settings: MDSettings,
+        run: RunDirectory,
         *,
-        until: int,  # noqa: ARG002
-        stop: StopCheck = never_stop,  # noqa: ARG002
+        until: int,
+        stop: StopCheck = never_stop,
     ) -> EndReason:
-        """Refuse: pw.x cannot continue Nose-Hoover dynamics bit by bit."""
-        msg = f"{self.name} does no molecular dynamics. Use the VASP engine or an ML potential."
-        raise EngineError(msg)
+        """Advance the dynamics with forces of pw.x; see `Engine.md`.
+
+        pw.x moves no atoms: it is sent positions over a socket and lives on from step to step.
+        """
+        if until % settings.steps_per_frame:
+            raise ValueError(f"{until} steps are no whole number of frames")
+        if "md" not in self._recipe.preset.tasks:
+            raise ConfigurationError(
+                f"The preset {self.preset!r} is for energies and has no dynamics; use another."
+            )
+        site = load_settings().settings
+        pseudos = self._recipe.pseudopotentials(structure, site)
+        text = self._recipe.input("md", "md", structure, pseudos, {})
+        command = self._pw_command("md", structure, site)
+        cell = np.array(structure.lattice.matrix)
+        with run.lock(), PwForces(run, text, cell=cell, command=command, stop=stop) as forces:
+            driver = ServedDriver(
+                masses=AseAtomsAdaptor.get_atoms(structure, msonable=False).get_masses(),
+                positions=np.array(structure.cart_coords),
+                cell=cell,
+                settings=settings,
+                forces=forces,
+                run=run,
+            )
+            return advance_dynamics(driver, settings, run, until=until, stop=stop)
 
     def neb(
         self,
@@ -262,7 +279,7 @@ class EspressoEngine(Engine):
             folder=directory,
             images=list(images),
             pseudos=pseudos,
-            options=self._options(images[0], pseudos, {}),
+            options=self._recipe.namelists("static", images[0], pseudos, {}),
             kpoints=kpoints,
             command=command,
             settings=settings,
@@ -285,133 +302,76 @@ class EspressoEngine(Engine):
     ) -> tuple[dict[str, Pseudopotential], tuple[int, int, int], list[str]]:
         """Return pseudopotentials, k-points and command of a band."""
         site = load_settings().settings
-        pseudos = self._pseudopotentials(structure, site)
-        kpoints = kpoint_grid(structure, spacing=self.kspacing)
+        pseudos = self._recipe.pseudopotentials(structure, site)
+        kpoints = self._recipe.grid("static", structure)
         words = command_words(site.neb_cmd, setting="neb_cmd")
         layout = ParallelLayout(**self.layout)
-        layout.check(rank_count(words), n_images=n_images - 2, n_kpoints=_n_kpoints(kpoints))
+        layout.check(rank_count(words), n_images=n_images - 2, n_kpoints=kpoint_count(kpoints))
         return pseudos, kpoints, [*words, *layout.options()]
+
+    def input_files(
+        self,
+        structure: Structure,
+        task: Task,
+        *,
+        settings: MDSettings | None = None,
+        steps: int = 0,
+        fmax: float = 0.01,
+        max_steps: int = 200,
+        relax_cell: bool = True,
+    ) -> dict[str, str]:
+        """Return the input of pw.x for a task, with this site's pseudopotentials.
+
+        Raises
+        ------
+        ConfigurationError, EngineError
+            If a pseudopotential is missing: cutoffs may be theirs, and so are the names of files.
+        """
+        del settings, steps
+        pseudos = self._recipe.pseudopotentials(structure, load_settings().settings)
+        tags: Namelists = {}
+        calculation: Calculation = "md" if task == "md" else "scf"
+        if task == "relax":
+            calculation = "vc-relax" if relax_cell else "relax"
+            tags = relaxation_namelists(fmax=fmax, max_steps=max_steps, relax_cell=relax_cell)
+        return {PW_INPUT: self._recipe.input(task, calculation, structure, pseudos, tags)}
 
     def _single(
         self,
+        task: Task,
         calculation: Calculation,
         structure: Structure,
-        options: Mapping[str, Mapping[str, Any]],
+        tags: Namelists,
         parts: Mapping[str, Any],
-    ) -> "_Finished":
+    ) -> tuple[Finished, dict[str, Pseudopotential]]:
         """Run pw.x in the folder of this calculation, unless it has run there."""
-        if not structure.is_ordered:
-            msg = f"{structure.composition.reduced_formula} has partly occupied sites. Order it."
-            raise DataError(msg)
         site = load_settings().settings
-        pseudos = self._pseudopotentials(structure, site)
-        kpoints = kpoint_grid(structure, spacing=self.kspacing)
-        words = command_words(site.pw_cmd, setting="pw_cmd")
-        layout = ParallelLayout(pools=self.layout.get("pools", 1))
-        layout.check(rank_count(words), n_kpoints=_n_kpoints(kpoints))
+        pseudos = self._recipe.pseudopotentials(structure, site)
         key = settings_hash(
             self, calculation, structure, dict(parts), family_hash(pseudos.values())
         )
-        record = RunDirectory(site.scratch_folder() / "espresso" / key, key=key)
-        began = time.monotonic()
-        with record.lock():
-            runs = pw_attempts(record.path, PW_OUTPUT)
-            if not _is_whole(runs[-1]):
-                text = pw_input(
-                    structure,
-                    pseudos,
-                    calculation=calculation,
-                    options=self._options(structure, pseudos, options),
-                    kpoints=kpoints,
-                    magmoms=self.magmoms,
-                )
-                text = corrected(text, record.path, PW_INPUT)
-                text, _ = continued(text, record.path, PW_OUTPUT)
-                write_atomically(record.path / PW_INPUT, text.encode())
-                reason = run_program(
-                    [*words, *layout.options()],
-                    record.path,
-                    PW_INPUT,
-                    PW_OUTPUT,
-                    stop=stop_check(),
-                )
-                runs = pw_attempts(record.path, PW_OUTPUT)
-                if reason != "complete" and not _is_whole(runs[-1]):
-                    msg = (
-                        f"pw.x in {record.path} was interrupted ({reason}); run it again to "
-                        "continue from its last geometry."
-                    )
-                    raise InterruptionError(msg, directory=record.path)
-            if not _is_whole(runs[-1]):
-                why = "; ".join(s.message for s in runs[-1].symptoms) or "its output breaks off"
-                msg = f"pw.x failed in {record.path}: {why}"
-                raise EngineError(msg, directory=record.path)
-            began_at = Geometry(*read_geometry(read_text(record.path / PW_INPUT)))
-        return _Finished(runs, _at(began_at, structure), pseudos, time.monotonic() - began)
-
-    def _pseudopotentials(self, structure: Structure, site: Settings) -> dict[str, Pseudopotential]:
-        """Find what the structure needs, and refuse what cannot be run with it."""
-        elements = [element.symbol for element in structure.composition.elements]
-        pseudos = find_pseudopotentials(
-            site.pseudo_dir, elements, family=self.family, files=self.pseudo_files
+        done = run_single(
+            site.scratch_folder() / "espresso" / key,
+            self._recipe.input(task, calculation, structure, pseudos, tags),
+            structure,
+            key=key,
+            command=self._pw_command(task, structure, site),
+            stop=stop_check(),
         )
-        found = family_hash(pseudos.values())
-        if self.pseudo_hash is not None and self.pseudo_hash != found:
-            msg = (
-                f"The pseudopotentials in {site.pseudo_dir} have the hash {found}, not "
-                f"{self.pseudo_hash}: energies would not be comparable. Restore the files, or "
-                "change pseudo_hash if this is a new series."
-            )
-            raise EngineError(msg)
-        electrons = electron_count(structure, pseudos, charge=self.charge)
-        if self.smearing is None and not self.magmoms and round(electrons) % 2:
-            msg = (
-                f"{structure.composition.reduced_formula} with charge {self.charge:+g} has "
-                f"{electrons:g} electrons: an odd number cannot fill bands. Set charge (-1 for a "
-                "missing Li+), smearing, or magmoms."
-            )
-            raise EngineError(msg)
-        return pseudos
+        return done, pseudos
 
-    def _options(
-        self,
-        structure: Structure,
-        pseudos: Mapping[str, Pseudopotential],
-        options: Mapping[str, Mapping[str, Any]],
-    ) -> dict[str, dict[str, Any]]:
-        """Merge defaults, those of the task and the user's."""
-        if self.ecutwfc is None:
-            waves, density = recommended_cutoffs(pseudos.values())
-        else:
-            waves, density = self.ecutwfc, self.ecutrho or 8 * self.ecutwfc
-        system: dict[str, Any] = {
-            "ecutwfc": waves,
-            "ecutrho": self.ecutrho or density,
-            "occupations": "fixed",
-        }
-        if self.charge:
-            system |= {"tot_charge": self.charge, "nosym": True}
-        if self.smearing is not None:
-            system |= {
-                "occupations": "smearing",
-                "smearing": "cold",
-                "degauss": self.smearing / 13.605693,
-            }
-        if self.magmoms:
-            system["nspin"] = 2
-        defaults: dict[str, dict[str, Any]] = {
-            "control": {"disk_io": "low"},
-            "system": system,
-            "electrons": {
-                "conv_thr": 1e-9 * len(structure),
-                "mixing_beta": 0.3,
-                "electron_maxstep": 100,
-            },
-        }
-        for part in (options, self.options):
-            for name, values in part.items():
-                defaults.setdefault(name, {}).update(values)
-        return defaults
+    def _pw_command(self, task: Task, structure: Structure, site: Settings) -> list[str]:
+        """Return the words of the command that runs pw.x, its layout checked."""
+        words = command_words(site.pw_cmd, setting="pw_cmd")
+        layout = ParallelLayout(pools=self.layout.get("pools", 1))
+        layout.check(rank_count(words), n_kpoints=kpoint_count(self._recipe.grid(task, structure)))
+        return [*words, *layout.options()]
+
+    @property
+    def _recipe(self) -> Recipe:
+        names = [entry.name for entry in fields(Recipe)]
+        own = {name: getattr(self, name) for name in names}
+        return Recipe(**own | {"preset": load_preset(self.preset or DEFAULT)})
 
     def _provenance(
         self, program: str, pseudos: Mapping[str, Pseudopotential], settings: Any
@@ -422,40 +382,3 @@ class EspressoEngine(Engine):
             settings_hash=settings_hash(self, json.loads(json.dumps(settings)), found),
             versions=self.versions() | {"quantum-espresso": program, "pseudopotentials": found},
         )
-
-
-@dataclass(frozen=True)
-class _Finished:
-    """What all attempts of a run of pw.x printed, and where the last of them began."""
-
-    attempts: list[PwRun]
-    began_at: Structure
-    pseudos: dict[str, Pseudopotential]
-    wall_time: float
-
-
-def _at(geometry: Geometry, structure: Structure) -> Structure:
-    """Return a structure moved to a geometry of the same atoms."""
-    lattice = structure.lattice if geometry.cell is None else Lattice(geometry.cell)
-    return Structure(lattice, structure.species, geometry.positions, coords_are_cartesian=True)
-
-
-def _is_whole(run: PwRun) -> bool:
-    return (
-        run.finished
-        and bool(run.energies)
-        and run.forces is not None
-        and not run.codes - {"nstep_exceeded"}
-    )
-
-
-def _largest_force(run: PwRun) -> float:
-    if run.forces is None:
-        msg = "pw.x printed no forces"
-        raise EngineError(msg)
-    return float(np.linalg.norm(run.forces, axis=1).max())
-
-
-def _n_kpoints(grid: tuple[int, int, int]) -> int:
-    """Count k-points up to time reversal."""
-    return (math.prod(grid) + 1) // 2

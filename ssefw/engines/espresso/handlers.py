@@ -33,6 +33,7 @@ __all__ = [
     "SymmetryHandler",
     "WalltimeHandler",
     "default_handlers",
+    "force_handlers",
 ]
 
 Change = tuple[str, str, Any]
@@ -40,6 +41,7 @@ Change = tuple[str, str, Any]
 
 ADVICE = {
     "disk_full": "free space or quota, then run it again to continue",
+    "no_slots": "start no more ranks in SSEFW_PW_CMD and SSEFW_NEB_CMD than there are cores",
     "out_of_memory": "use more ranks or nodes, or a smaller cell",
 }
 """What to do where no option of the input helps."""
@@ -287,6 +289,7 @@ class FatalHandler(_Handler):
             "electrons_odd",
             "input_wrong",
             "disk_full",
+            "no_slots",
             "out_of_memory",
             "unknown_error",
         }
@@ -334,6 +337,18 @@ class StopHandler(ErrorHandler):
         """Return what custodian logs; a stop check is of this process and not stored."""
         name = type(self)
         return {"@module": name.__module__, "@class": name.__name__, "prefix": self.prefix}
+
+
+def force_handlers(input_file: str, output_file: str) -> list[ErrorHandler]:
+    """Return the handlers for pw.x as a server of forces, which moves no atoms itself."""
+    kinds: list[type[_Handler]] = [
+        FatalHandler,
+        DiagonalizationHandler,
+        MixingHandler,
+        ScfHandler,
+        SymmetryHandler,
+    ]
+    return [kind(input_file, output_file) for kind in kinds]
 
 
 def default_handlers(input_file: str, output_file: str) -> list[ErrorHandler]:

@@ -29,6 +29,7 @@ __all__ = [
     "change_option",
     "check_namelists",
     "copy_namelist",
+    "kpoint_count",
     "kpoint_grid",
     "neb_input",
     "pw_input",
@@ -41,6 +42,8 @@ PREFIX = "ssefw"
 """QE's name for the files of a run."""
 
 CELL_CARDS = ("control", "system", "electrons", "ions", "cell")
+OWN_KEYWORDS = frozenset({"calculation", "outdir", "prefix", "pseudo_dir", "tprnfor"})
+"""What the engine decides, of the namelist control."""
 OLD_KEYWORDS = frozenset(
     {
         "hubbard_alpha", "hubbard_beta", "hubbard_j", "hubbard_j0", "hubbard_parameters",
@@ -51,7 +54,7 @@ OLD_KEYWORDS = frozenset(
 """What pw.x took before 7.1 and ASE lists no longer."""
 
 FloatArray = npt.NDArray[np.float64]
-Calculation = Literal["scf", "relax", "vc-relax"]
+Calculation = Literal["scf", "relax", "vc-relax", "md"]
 Options = Mapping[str, Mapping[str, Any]]
 
 
@@ -103,6 +106,11 @@ def check_namelists(options: Mapping[str, Mapping[str, Any]]) -> None:
                 raise ConfigurationError(
                     f"The engine espresso: the namelist {name} has no keyword {keyword!r}.{hint}"
                 )
+            if name == "control" and plain in OWN_KEYWORDS:
+                raise ConfigurationError(
+                    f"The engine espresso: control.{plain} follows from the task and from the "
+                    "settings of the site. Remove it."
+                )
             if isinstance(value, float) and not math.isfinite(value):
                 raise ConfigurationError(
                     f"The engine espresso: {name}.{keyword} must be a number, got {value}."
@@ -114,6 +122,11 @@ def kpoint_grid(structure: Structure, *, spacing: float) -> tuple[int, int, int]
     lengths = np.array(structure.lattice.reciprocal_lattice.abc)
     a, b, c = np.maximum(1, np.ceil(lengths / spacing - 1e-9)).astype(int)
     return int(a), int(b), int(c)
+
+
+def kpoint_count(grid: tuple[int, int, int]) -> int:
+    """Count the k-points of a grid up to time reversal."""
+    return (math.prod(grid) + 1) // 2
 
 
 def pw_input(

@@ -12,11 +12,11 @@ from custodian.custodian import Job
 
 from ssefw.engines.espresso.inputs import PREFIX, PW_INPUT
 from ssefw.engines.espresso.symptoms import CRASH_FILE, GROUP_OUTPUTS
+from ssefw.engines.programs import PID_FILE, works_in
 
 __all__ = ["NEB_OUTPUT", "PW_OUTPUT", "EspressoJob", "attempts", "end_orphan", "keep_output"]
 
 NEB_OUTPUT, PW_OUTPUT = "neb.out", "pw.out"
-PID_FILE = "program.pid"
 
 GRACE = 60.0
 """Seconds a program has to stop after it was asked."""
@@ -101,24 +101,14 @@ def end_orphan(folder: Path, prefix: str, *, grace: float) -> None:
     except (OSError, ValueError):
         return
     end = time.monotonic() + grace
-    while _works_in(pid, folder) and time.monotonic() < end:
+    while works_in(pid, folder) and time.monotonic() < end:
         (folder / f"{prefix}.EXIT").touch()
         time.sleep(0.2)
-    if _works_in(pid, folder):
+    if works_in(pid, folder):
         os.killpg(pid, signal.SIGKILL)
-        while _works_in(pid, folder):
+        while works_in(pid, folder):
             time.sleep(0.1)
     (folder / PID_FILE).unlink()
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    process = Path(f"/proc/{pid}")
-    try:
-        if (process / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
-            return False
-        return (process / "cwd").readlink() == folder.resolve()
-    except (OSError, IndexError):
-        return False
 
 
 def keep_output(file: Path) -> None:

@@ -22,6 +22,8 @@ from ssefw.files import expand_user
 __all__ = [
     "FAMILIES",
     "Pseudopotential",
+    "check_functional",
+    "check_hash",
     "electron_count",
     "family_hash",
     "find_pseudopotentials",
@@ -38,6 +40,9 @@ FAMILIES = {
 }
 """What file names of a family of PBE pseudopotentials hold. A folder of SSSP or PseudoDojo has one
 file for each element and needs no sieve."""
+
+NAMES = {"PBE": frozenset({"PBE", "SLA PW PBX PBC", "SLA PW PBE PBE"})}
+"""What headers call a functional."""
 
 DUAL = 4.0
 """Cutoff of the density over that of wavefunctions, where a norm-conserving header has none."""
@@ -150,6 +155,49 @@ def recommended_cutoffs(pseudos: Iterable[Pseudopotential]) -> tuple[float, floa
         waves.append(pseudo.wfc_cutoff)
         densities.append(pseudo.rho_cutoff or DUAL * pseudo.wfc_cutoff)
     return max(waves), max(*densities, DUAL * max(waves))
+
+
+def check_functional(pseudos: Iterable[Pseudopotential], functional: str, *, of: str) -> None:
+    """Refuse pseudopotentials that were made with another functional.
+
+    Parameters
+    ----------
+    of
+        What asks for it, for the message.
+
+    Raises
+    ------
+    EngineError
+        With the first of them.
+    """
+    for pseudo in pseudos:
+        named = " ".join(re.split(r"[\s+-]+", pseudo.functional.upper().strip()))
+        if named not in NAMES[functional]:
+            msg = (
+                f"{pseudo.path} was made with the functional {pseudo.functional}, and {of} is "
+                f"{functional}. Put a pseudopotential of {pseudo.element} for {functional} into "
+                "the folder, or choose another with pseudo_files."
+            )
+            raise EngineError(msg)
+
+
+def check_hash(
+    pseudos: Iterable[Pseudopotential], wanted: str | None, *, folder: Path | None
+) -> None:
+    """Refuse other pseudopotentials than those of a hash, where one is wanted.
+
+    Raises
+    ------
+    EngineError
+        If they differ.
+    """
+    found = family_hash(pseudos)
+    if wanted is not None and wanted != found:
+        msg = (
+            f"The pseudopotentials in {folder} have the hash {found}, not {wanted}: energies would "
+            "not be comparable. Restore the files, or change pseudo_hash if this is a new series."
+        )
+        raise EngineError(msg)
 
 
 def electron_count(

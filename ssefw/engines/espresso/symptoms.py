@@ -42,6 +42,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
         r"wrong number of images in the restart",
         r"Error in routine\s+(read_restart|pw_restart|read_xml_file|path_read\w*)",
     ),
+    "no_slots": (r"There are not enough slots available",),
     "nstep_exceeded": (
         r"reached the maximum number of steps",
         r"maximum number of steps has been reached",

@@ -3,21 +3,19 @@
 The protocol of a paper is a file in the folder `presets`; a file can extend another tag by tag.
 """
 
-import difflib
 from functools import cache
-from importlib import resources
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field
 
 from ssefw.documents import Document
-from ssefw.errors import ConfigurationError
+from ssefw.engines.preset_files import preset_names, read_preset
 from ssefw.units import Temperature, TimeFs
 
 __all__ = ["Preset", "Protocol", "Task", "known_presets", "load_preset"]
 
 Task = Literal["relax", "static", "md"]
+PACKAGE = "ssefw.engines.vasp"
 
 
 class Protocol(Document):
@@ -102,9 +100,7 @@ class Preset(Document):
 
 def known_presets() -> list[str]:
     """Return the names of all presets, sorted."""
-    folder = resources.files("ssefw.engines.vasp") / "presets"
-    names = {item.name.removesuffix(".yaml") for item in folder.iterdir()}
-    return sorted(names - {"base"})
+    return preset_names(PACKAGE)
 
 
 @cache
@@ -116,26 +112,4 @@ def load_preset(name: str) -> Preset:
     ConfigurationError
         If there is none of this name.
     """
-    if name not in known_presets():
-        near = difflib.get_close_matches(name, known_presets(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigurationError(
-            f"Unknown preset {name!r} for VaspEngine.{hint} "
-            f"Known presets: {', '.join(known_presets())}."
-        )
-    return Preset.model_validate({"name": name, **_read(name)})
-
-
-def _read(name: str) -> dict[str, Any]:
-    file = resources.files("ssefw.engines.vasp") / "presets" / f"{name}.yaml"
-    content: dict[str, Any] = yaml.safe_load(file.read_text())
-    parent = content.pop("extends", None)
-    return content if parent is None else _merge(_read(parent), content)
-
-
-def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
+    return Preset.model_validate({"name": name, **read_preset(PACKAGE, name, of="VaspEngine")})

@@ -9,10 +9,12 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
@@ -22,6 +24,7 @@ from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.continuation import pw_attempts
 from ssefw.engines.espresso.job import attempts
 from ssefw.engines.espresso.neb_output import parse_log, parse_path
+from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.errors import EngineError
 from tests.conftest import REPOSITORY, run_ssefw, start_ssefw
@@ -160,6 +163,52 @@ def test_images_are_computed_side_by_side_by_two_groups_of_ranks(engine, tmp_pat
     assert band.energies[1] == pytest.approx(band.energies[2], abs=1e-3)
     with pytest.raises(EngineError, match="leave ranks idle"):
         both.neb(images[:3], settings, tmp_path / "other")
+
+
+def test_the_engine_and_pw_x_called_by_hand_agree_to_the_last_digit(engine, tmp_path):
+    """LiF with both ions off their places, at cutoffs that are good for nothing else."""
+    a = 2.013
+    cell = Lattice([[0, a, a], [a, 0, a], [a, a, 0]])
+    sites = [[0.1, 0.05, 0.0], [a, a, a]]
+    lif = Structure(cell, ["Li", "F"], sites, coords_are_cartesian=True)
+    ours = replace(engine, charge=0, ecutwfc=25, ecutrho=100, kspacing=5.0, options={})
+    found = ours.static(lif)
+    (tmp_path / "by-hand.in").write_text(
+        f"""&control
+  calculation = 'scf', tprnfor = .true., outdir = './', pseudo_dir = '{PSEUDOS}'
+/
+&system
+  ibrav = 0, nat = 2, ntyp = 2, ecutwfc = 25, ecutrho = 100
+/
+&electrons
+  conv_thr = 2d-9, mixing_beta = 0.3
+/
+ATOMIC_SPECIES
+Li 6.94 Li.pbe-s-kjpaw_psl.1.0.0.UPF
+F 19.0 F.pbe-n-kjpaw_psl.1.0.0.UPF
+K_POINTS gamma
+CELL_PARAMETERS angstrom
+0 {a} {a}
+{a} 0 {a}
+{a} {a} 0
+ATOMIC_POSITIONS angstrom
+Li 0.1 0.05 0
+F {a} {a} {a}
+"""
+    )
+    command = ["pw.x", "-inp", "by-hand.in"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    (folder,) = (tmp_path / "scratch" / "espresso").iterdir()
+
+    def printed(text):
+        lines = [line.strip() for line in text.splitlines()]
+        return [line for line in lines if line.startswith(("!", "atom ")) and "=" in line]
+
+    assert len(printed(done.stdout)) == 3
+    assert printed(read_text(folder / "pw.out")) == printed(done.stdout)
+    by_hand = parse_pw(done.stdout)
+    assert found.energy == by_hand.energies[-1]
+    assert found.max_force == max(np.linalg.norm(by_hand.forces, axis=1))
 
 
 def test_a_relaxation_whose_electrons_fail_keeps_what_it_computed(engine, tmp_path):
