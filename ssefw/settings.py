@@ -115,9 +115,9 @@ class Settings(BaseModel):
     def potentials_folder(self) -> Path:
         """Return the folder of trained potentials, whether it exists or not."""
         if self.potentials is not None:
-            return self.potentials.expanduser().resolve()
+            return expand_user(self.potentials, error=ConfigurationError).resolve()
         base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-        return Path(base).expanduser() / "ssefw" / "potentials"
+        return expand_user(base, error=ConfigurationError) / "ssefw" / "potentials"
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ __all__ = [
     "AskedLevel",
     "AskedLevelOfEnergy",
     "AskedMembers",
+    "AskedPort",
     "AskedPriority",
     "AskedRatio",
     "AskedResolution",
@@ -220,6 +221,7 @@ AskedMembers = Annotated[int, Limits("", least=1, most=10**5, whole=True)]
 """Of an ensemble, each of which is trained."""
 AskedFolds = Annotated[int, Limits("", least=2, most=10**6, whole=True)]
 AskedClusters = Annotated[int, Limits("", least=2, most=10**6, whole=True)]
+AskedPort = Annotated[int, Limits("", least=0, most=65535, whole=True)]
 AskedPriority = Annotated[int, Limits("", least=-(10**9), most=10**9, whole=True)]
 AskedWorkers = Annotated[int, Limits("", least=1, most=4096, whole=True)]
 AskedSeed = Annotated[int, Limits("", least=0, most=2**32 - 1, whole=True)]

@@ -20,6 +20,7 @@ from ssefw.units import (
     AskedLength,
     AskedLevel,
     AskedLevelOfEnergy,
+    AskedPort,
     AskedPriority,
     AskedResolution,
     AskedSeconds,
@@ -48,6 +49,7 @@ __all__ = [
     "LENGTH",
     "LEVEL",
     "LEVEL_OF_ENERGY",
+    "PORT",
     "PRIORITY",
     "RESOLUTION",
     "SECONDS",
@@ -96,6 +98,7 @@ INTERVAL = Number(AskedInterval)
 LENGTH = Number(AskedLength)
 LEVEL = Number(AskedLevel)
 LEVEL_OF_ENERGY = Number(AskedLevelOfEnergy)
+PORT = Number(AskedPort)
 PRIORITY = Number(AskedPriority)
 RESOLUTION = Number(AskedResolution)
 SECONDS = Number(AskedSeconds)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ssefw.cli.numbers import WORKERS
+from ssefw.cli.say import say
 from ssefw.mistakes import check_settings
 from ssefw.settings import Settings, load_settings
 
@@ -90,7 +91,7 @@ def asked_address(address: str) -> str:
             )
         return with_password(address, click.prompt("Password of the store", hide_input=True))
     if has_password(address):
-        click.echo(
+        say(
             "Warning: other users of this machine see the password in --store. Leave it out "
             f"({scheme}://user:@host asks for it), or put the address into SSEFW_STORE.",
             err=True,
@@ -227,7 +228,7 @@ def warn_of_missing(plan: "Plan") -> None:
     from ssefw.campaigns.planning.needs import missing_for
 
     for said in missing_for(plan):
-        click.echo(f"Warning: jobs that run on this machine will fail. {said}", err=True)
+        say(f"Warning: jobs that run on this machine will fail. {said}", err=True)
 
 
 def pick_campaign(connection: "Connection", campaign: str | None) -> str:
@@ -259,9 +260,9 @@ def answer(record: dict[str, Any], text: str, *, as_json: bool) -> None:
     if as_json:
         print_json(record)
     else:
-        click.echo(text)
+        say(text)
 
 
 def print_json(record: object) -> None:
     """Print one line of JSON."""
-    click.echo(json.dumps(record, default=str))
+    say(json.dumps(record, default=str))

@@ -6,12 +6,14 @@ the order of the atoms.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from pymatgen.core.operations import SymmOp
 from pymatgen.io.cif import CifBlock, CifParser
 from pymatgen.symmetry.groups import SYMM_DATA, SpaceGroup
 
-__all__ = ["NamedGroupParser"]
+__all__ = ["NamedGroupParser", "named_operations"]
 
 _LISTS = ("_symmetry_equiv_pos_as_xyz", "_space_group_symop_operation_xyz")
 _NAMES = (
@@ -31,12 +33,17 @@ class NamedGroupParser(CifParser):
 
     def get_symops(self, data: CifBlock) -> list[SymmOp]:
         """Return the operations that a block lists, or those of the group it names."""
-        if not any(data.data.get(name + end) for name in _LISTS for end in ("", "_")):
-            keys = (name + end for name in _NAMES for end in ("", "_"))
-            named = next((found for key in keys if (found := data.data.get(key))), None)
-            if isinstance(named, str) and (operations := _operations(named)):
-                return operations
+        listed = any(data.data.get(name + end) for name in _LISTS for end in ("", "_"))
+        if not listed and (operations := named_operations(data.data)):
+            return operations
         return super().get_symops(data)
+
+
+def named_operations(data: Mapping[str, Any]) -> list[SymmOp]:
+    """Return the operations of the space group that a block names; none if it is unknown."""
+    keys = (name + end for name in _NAMES for end in ("", "_"))
+    named = next((found for key in keys if (found := data.get(key))), None)
+    return _operations(named) if isinstance(named, str) else []
 
 
 class _Placed:

@@ -1,16 +1,14 @@
 """Structures out of text and records that others wrote, each checked before it is believed."""
 
-import re
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from io import StringIO
-from math import isfinite
 from typing import Any
 
 import numpy as np
-from pymatgen.core import DummySpecies, Element, Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 
+from ssefw.data.cell_checks import FULL, check_cell
 from ssefw.errors import DataError
 from ssefw.files import check_plain, printable, read_json
 
@@ -32,8 +30,6 @@ FARTHEST = 1000
 """Cells; a long run that was not wrapped gets nowhere near."""
 MAX_ATOM_VOLUME = 500.0
 """A^3; the emptiest frameworks have a tenth of it."""
-FULL = 1.05
-"""Occupancies of one site may sum to this; published ones are rounded."""
 CROWDED = 1.5
 """Occupancies of two sites in one place may sum to this; split sites of published crystals, of
 which one is filled at a time, reach 1.08."""
@@ -52,11 +48,6 @@ _PARTS = {
     },
     "numpy": {"array"},
 }
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?(\(\d+\))?")
-_LENGTHS = ("_cell_length_a", "_cell_length_b", "_cell_length_c")
-_ANGLES = ("_cell_angle_alpha", "_cell_angle_beta", "_cell_angle_gamma")
-_FRACTIONS = ("_atom_site_fract_x", "_atom_site_fract_y", "_atom_site_fract_z")
-_UNSAID = {"?", "."}
 
 
 def decode_structure_text(data: bytes) -> str:
@@ -94,9 +85,12 @@ def structure_from_text(text: str, *, fmt: str, source: str) -> Structure:
         with _named(source):
             record = read_json(text)
         return structure_from_record(record, source=source)
+    # Half a second to import, and whoever reads no CIF need not wait for it.
+    from ssefw.data.cif import structure_from_cif  # noqa: PLC0415
+
     with warnings.catch_warnings(), _named(source):
         warnings.simplefilter("ignore")
-        structure = _from_cif(text) if fmt == "cif" else _from_poscar(text)
+        structure = structure_from_cif(text) if fmt == "cif" else _from_poscar(text)
     check_structure(structure, source=source)
     return structure
 
@@ -137,7 +131,7 @@ def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
                 f"{len(parameters)} cell parameters, {len(kinds)} species, coordinates "
                 f"{places.shape}; give 6, n and (n, 3)"
             )
-        _check_cell(parameters[:3], parameters[3:])
+        check_cell(parameters[:3], parameters[3:])
         structure = Structure(Lattice.from_parameters(*parameters), kinds, places)
     except Exception as error:
         raise DataError(
@@ -208,65 +202,6 @@ def _check_distances(structure: Structure, source: str) -> None:
                 f"(atom {one + 1}) and {structure[other].species} (atom {other + 1}) at "
                 f"{length:.3g} A"
             )
-
-
-def _from_cif(text: str) -> Structure:
-    # Half a second to import, and whoever reads no CIF need not wait for it.
-    from ssefw.data.cif_symmetry import NamedGroupParser  # noqa: PLC0415
-
-    try:
-        # Published occupancies may sum to 1.0001 on a site.
-        parser = NamedGroupParser(StringIO(text), occupancy_tolerance=1.001)
-        blocks = parser.as_dict().values()
-    except Exception as error:
-        raise DataError(f"not a readable cif file ({_line(error)})") from error
-    for block in blocks:
-        _check_block(block)
-    try:
-        structure: Structure = parser.parse_structures(primitive=False)[0]
-    except Exception as error:
-        raise DataError(f"not a readable cif file ({_line(error)})") from error
-    return structure
-
-
-def _check_block(data: Mapping[str, Any]) -> None:
-    """Refuse what pymatgen's reader passes over or turns into atoms that are missing."""
-    if not all(name in data for name in _LENGTHS + _ANGLES):
-        return
-    numbers = [_cif_number(data[name], name) for name in _LENGTHS + _ANGLES]
-    _check_cell(numbers[:3], numbers[3:])
-    for row, cell in enumerate(_column(data, "_atom_site_occupancy"), start=1):
-        if cell not in _UNSAID and not 0 <= _cif_number(cell, "_atom_site_occupancy") <= FULL:
-            raise DataError(f"atom {row} has the occupancy {cell[:40]}; it lies between 0 and 1")
-    for name in _FRACTIONS:
-        for cell in _column(data, name):
-            if cell not in _UNSAID:
-                _cif_number(cell, name)
-    kinds = _column(data, "_atom_site_type_symbol") or _column(data, "_atom_site_label")
-    for row, kind in enumerate(kinds, start=1):
-        if not any(Element.is_valid_symbol(kind[:n].capitalize()) for n in (1, 2)):
-            raise DataError(f"atom {row} is of {kind[:40]!r}, no element")
-
-
-def _column(data: Mapping[str, Any], name: str) -> list[str]:
-    found = data.get(name, [])
-    return [str(cell) for cell in found] if isinstance(found, list) else [str(found)]
-
-
-def _cif_number(cell: Any, name: str) -> float:
-    text = str(cell).strip()
-    if not _NUMBER.fullmatch(text):
-        raise DataError(f"{name} is {text[:40]!r}, no number")
-    return float(text.partition("(")[0])
-
-
-def _check_cell(lengths: list[float], angles: list[float]) -> None:
-    if not all(isfinite(length) and length > 0 for length in lengths):
-        raise DataError(f"cell lengths are positive, got {' '.join(f'{x:g}' for x in lengths)} A")
-    if not all(0 < angle < 180 for angle in angles):
-        raise DataError(
-            f"cell angles lie between 0 and 180 degrees, got {' '.join(f'{x:g}' for x in angles)}"
-        )
 
 
 def _from_poscar(text: str) -> Structure:

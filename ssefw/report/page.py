@@ -27,7 +27,13 @@ from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
-from ssefw.report.wording import estimate_words, formula_words, number_words, remarks_words
+from ssefw.report.wording import (
+    estimate_words,
+    formula_words,
+    number_words,
+    remarks_words,
+    title_words,
+)
 from ssefw.settings import Settings
 from ssefw.store import Connection
 
@@ -110,6 +116,7 @@ class _Section:
     sigma: Estimate | None
     reach: str
     planned: Any
+    title: str
     runs: list[Diffusivity]
     msd: str
     arrhenius: str
@@ -124,6 +131,7 @@ class _Section:
             sigma=sigma(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
             planned=planned,
+            title=title_words(outcome.formula, planned.source if planned else ""),
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
             arrhenius=arrhenius_svg(outcome.conductivity) if outcome.conductivity else "",

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ssefw.documents import Barrier, Estimate, Outcome
+from ssefw.documents import Barrier, Estimate, Label, Outcome
 
-__all__ = ["CSV_COLUMNS", "flat", "levels", "rank_outcomes", "summary"]
+__all__ = ["CSV_COLUMNS", "flat", "label_record", "levels", "rank_outcomes", "summary"]
 
 CSV_COLUMNS = (
     "campaign",
@@ -95,6 +95,27 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "failures": [failure.model_dump(mode="json") for failure in outcome.failures],
         "warnings": list(conductivity.warnings) if conductivity else [],
         "cost": outcome.cost.model_dump(mode="json"),
+    }
+
+
+def label_record(label: Label) -> dict[str, Any]:
+    """Return a label for programs, without its structure."""
+    return {
+        "candidate_id": label.candidate_id,
+        "name": label.row_id,
+        "formula": label.formula,
+        "kind": label.kind,
+        "level_of_theory": label.level_of_theory,
+        "quantity": label.quantity,
+        "temperature_k": label.temperature,
+        "lowest_temperature_k": label.lowest_temperature,
+        "sigma_s_per_cm": _estimate(label.conductivity),
+        "sigma_as_computed_s_per_cm": _estimate(label.as_computed),
+        "n_reports": label.n_reports,
+        "cluster": label.group,
+        "reference": label.reference,
+        "sources": list(label.sources),
+        "has_structure": label.structure is not None,
     }
 
 

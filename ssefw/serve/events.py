@@ -38,6 +38,7 @@ class Watcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung = asyncio.Event()
         self._watching = 0
+        self._is_over = False
 
     @contextlib.asynccontextmanager
     async def on_duty(self) -> AsyncIterator[None]:
@@ -48,15 +49,23 @@ class Watcher:
         try:
             yield
         finally:
-            self._stop.set()
-            self._wanted.set()
+            self.end()
+
+    def end(self) -> None:
+        """Let browsers go, who never hang up by themselves."""
+        self._is_over = True
+        self._stop.set()
+        self._wanted.set()
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended already
+                self._loop.call_soon_threadsafe(self._ring)
 
     async def changes(self) -> AsyncIterator[dict[str, int]]:
         """Yield the versions of the campaigns now, after each change, and at each beat."""
         self._watching += 1
         self._wanted.set()
         try:
-            while True:
+            while not self._is_over:
                 rung = self._rung
                 yield self._board.versions()
                 with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -168,6 +169,8 @@ def results_download(request: Request) -> Response:
     """Return all that is asked for as CSV, or as JSON with one object a line."""
     question = _Question(request.query_params)
     form = request.path_params["form"]
+    if form not in {"csv", "jsonl"}:
+        raise HTTPException(404, "Results come as .csv and as .jsonl.")
     text = io.StringIO()
     found = _found(request, question)
     if form == "csv":

@@ -3,19 +3,21 @@
 import logging
 import socket
 from collections.abc import Sequence
+from types import FrameType
 
 import uvicorn
 
 from ssefw.serve.app import application
 from ssefw.serve.board import Board
+from ssefw.serve.events import Watcher
 from ssefw.serve.guard import Keys
 from ssefw.settings import Settings
 from ssefw.store import Connection
 
 __all__ = ["serve"]
 
-SECONDS_TO_END = 1
-"""Browsers that follow never hang up by themselves."""
+SECONDS_TO_END = 2
+"""For answers that are under way."""
 
 
 def serve(
@@ -41,4 +43,17 @@ def serve(
         lifespan="on",
     )
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvicorn.Server(config).run(sockets=[heard])
+    _Server(config, watcher=app.state.watcher).run(sockets=[heard])
+
+
+class _Server(uvicorn.Server):
+    """A server that lets those go who follow when it is asked to end."""
+
+    def __init__(self, config: uvicorn.Config, *, watcher: Watcher) -> None:
+        super().__init__(config)
+        self._watcher = watcher
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end."""
+        self._watcher.end()
+        super().handle_exit(sig, frame)

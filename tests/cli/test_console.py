@@ -12,6 +12,7 @@ from rich.table import Table
 from ssefw.campaigns.running.watch import latest_record, snapshot
 from ssefw.cli import console
 from ssefw.cli.campaign.progress import view
+from ssefw.cli.say import say
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN
 from tests.outcomes import outcome
@@ -34,6 +35,17 @@ def test_a_text_in_brackets_is_shown_as_it_is(screen, text):
     screen.print(table)
     screen.print(text)
     assert screen.file.getvalue().count(text) == 5
+
+
+def test_no_line_commands_the_terminal(capsys):
+    say("Li\x1b]0;owned\x07\x9b2J\tCl\nnext")
+    assert capsys.readouterr().out == "Li\\x1b]0;owned\\x07\\x9b2J\tCl\nnext\n"
+
+
+def test_all_lines_go_where_they_are_made_harmless():
+    for path in SOURCES:
+        if path.name != "say.py":
+            assert not re.search(r"click\.s?echo\(|(?<![.\w])print\(", path.read_text()), path
 
 
 def test_no_text_commands_the_terminal(screen):

@@ -27,15 +27,34 @@ LEAVES = {
 }
 SILENT = {
     "completion install", "completion show", "log", "plan", "results export", "results find",
-    "schema", "work",
+    "schema", "serve", "work",
 }  # fmt: skip
 """Commands whose answer is a file, a text, or has forms of its own."""
 WRITES = {
-    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause", "priority",
-    "rerun", "resume", "run", "submit",
+    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause",
+    "potential add", "priority", "rerun", "resume", "run", "store delete", "submit",
 }  # fmt: skip
+"""Commands that change a campaign, a store or what is installed: they can say first what they would
+do."""
+ADDS = {
+    "feedback check", "feedback ingest", "feedback next", "feedback rerank", "results build",
+    "store archive", "store backup", "store check", "store copy", "work",
+}  # fmt: skip
+"""Commands that add records or write a file that was named, and can be given again. Of these
+`feedback rerank` re-orders a queue unless it gets ``--no-queue``, and `store check` mends only with
+``--repair``."""
+READS = {
+    "analyze", "bvse", "completion show", "config check", "config show", "converge",
+    "feedback history", "jobs", "labels export", "labels import", "labels show", "labels split",
+    "labels stats", "log", "plan", "pool check", "pool order", "pool show", "potential export",
+    "potential list", "potential show", "potential train", "report", "results",
+    "results export", "results find", "results show", "schema", "screen descriptors",
+    "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
+    "screen systems", "screen train", "screen votes", "serve", "status",
+}  # fmt: skip
+"""Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "submit"}
-ASKS = {"cancel", "submit"}
+ASKS = {"cancel", "store delete", "submit"}
 OPENS_A_STORE = {
     "cancel", "config check", "config show", "feedback check", "feedback history",
     "feedback ingest", "feedback next", "feedback rerank", "init-site", "jobs", "launch", "log",
@@ -93,6 +112,21 @@ def test_every_answer_is_there_for_programs(name):
 def test_commands_that_need_an_option_have_it(names, option):
     for name in names:
         assert option in options(ALL[name]), name
+
+
+def test_of_every_command_it_is_said_whether_it_writes():
+    assert sorted([*WRITES, *ADDS, *READS]) == sorted(LEAVES)
+
+
+def test_who_asks_or_shows_progress_can_be_told_not_to():
+    for name, command in LEAVES.items():
+        source = inspect.getsource(command.callback)
+        if "click.confirm(" in source:
+            assert "--yes" in options(command), name
+            assert name in ASKS, name
+        if "waiting(" in source:
+            assert "--quiet" in options(command), name
+            assert name in SHOWS_PROGRESS, name
 
 
 def test_no_command_opens_a_store_that_cannot_be_named():

@@ -34,8 +34,6 @@ Cl1 0 0 0
         ("_space_group_name_H-M_alt", "P 42/n m c", 11.0, 90),
         ("_symmetry_space_group_name_H-M", "F-43m", 11.0, 90),
         ("_symmetry_space_group_name_H-M", "R -3 m", 11.0, 120),
-        ("_symmetry_space_group_name_H-M", "R -3 m :H", 5.0, 120),
-        ("_symmetry_space_group_name_H-M", "no group", 5.0, 90),
     ],
 )
 def test_atoms_are_those_of_pymatgen_in_its_order(name, group, a, gamma):

@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
+import ssefw
+from ssefw.engines.espresso.pseudopotentials import find_pseudopotentials
+from ssefw.engines.students import find_potential
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.files import expand_user, open_input, read_bytes, read_text
+from ssefw.files import expand_user, open_input, read_bytes, read_text, reading
 from ssefw.files.reading import LONGEST_LINE
+from ssefw.settings import Settings
 
 
 @pytest.fixture
@@ -128,3 +132,19 @@ def test_lines_longer_than_a_block_are_joined(tmp_path):
     (tmp_path / "f").write_bytes(long + b"\nshort\n")
     with open_input(tmp_path / "f") as file:
         assert list(file.lines()) == [long, b"short"]
+
+
+def test_every_home_folder_is_looked_up_where_a_user_may_be_missing():
+    for path in Path(ssefw.__file__).parent.rglob("*.py"):
+        if path != Path(reading.__file__):
+            assert ".expanduser(" not in path.read_text(), path
+
+
+def test_a_home_of_nobody_is_one_line(monkeypatch):
+    for call in (
+        lambda: find_potential("~nosuchuser/student.nep"),
+        lambda: Settings(potentials="~nosuchuser/shelf").potentials_folder(),
+        lambda: find_pseudopotentials(Path("~nosuchuser"), ["Li"]),
+    ):
+        with pytest.raises(ConfigurationError, match="there is no such user"):
+            call()

@@ -173,6 +173,7 @@ def test_results_are_found_as_on_the_command_line_and_downloaded(browser, folder
     assert "Cu3Au" in line
     (record,) = browser.get("/results.jsonl?kind=candidates&without=Au").text.splitlines()
     assert '"formula": "Cu"' in record
+    assert browser.get("/results.exe").status_code == 404
 
 
 def test_the_site_is_shown_as_config_check_finds_it(browser):

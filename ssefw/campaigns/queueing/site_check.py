@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ssefw.errors import SsefwError, StoreError
+from ssefw.errors import DataError, SsefwError, StoreError
 from ssefw.files import expand_user
 from ssefw.settings import LoadedSettings, Settings
 from ssefw.store import Address, connect
@@ -111,9 +111,13 @@ def _program(name: str, command: str, purpose: str, *, is_default: bool) -> Chec
 def _folder(name: str, folder: Path | None, purpose: str, *, pattern: str) -> Check:
     if folder is None:
         return Check(name, "missing", f"not set: set SSEFW_{name.upper()}; {purpose} needs it")
-    if not folder.expanduser().is_dir():
+    try:
+        is_there = (folder := expand_user(folder)).is_dir()
+    except DataError as error:
+        return Check(name, "error", f"{error} Correct SSEFW_{name.upper()}")
+    if not is_there:
         return Check(name, "error", f"{folder} is not a folder: correct SSEFW_{name.upper()}")
-    files = sum(1 for _ in folder.expanduser().glob(pattern))
+    files = sum(1 for _ in folder.glob(pattern))
     if not files:
         return Check(name, "error", f"{folder} holds no {pattern} files")
     return Check(name, "ok", f"{folder}, {files} entries")

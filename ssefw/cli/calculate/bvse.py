@@ -156,7 +156,7 @@ def _json_lines(
 
             def write(record: dict[str, Any]) -> None:
                 show(record)
-                click.echo(json.dumps(record), file=file)
+                file.write(f"{json.dumps(record)}\n")
 
             yield write
 

@@ -6,6 +6,7 @@ import click
 
 from ssefw.cli.numbers import CUTOFF, SPACING, TOLERANCE
 from ssefw.cli.options import OUTPUT, configured, json_option, print_json, set_option
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw converge Li2S.cif --tolerance 1")
@@ -56,13 +57,13 @@ def command(
         from ssefw.report.style import save_figure
 
         for path in save_figure(convergence_figure(found), figure.with_suffix("")):
-            click.echo(f"Wrote {path}", err=True)
+            say(f"Wrote {path}", err=True)
     if as_json:
         print_json(found.model_dump(mode="json"))
         return
     for name, points in (("ecutwfc (Ry)", found.cutoffs), ("kspacing (1/A)", found.spacings)):
         for point in points:
             away = 1e3 * (point.energy_per_atom - points[-1].energy_per_atom)
-            click.echo(f"{name} {point.setting:g}: {away:+.2f} meV/atom", err=True)
+            say(f"{name} {point.setting:g}: {away:+.2f} meV/atom", err=True)
     chosen = {"ecutwfc": found.ecutwfc, "ecutrho": found.ecutrho, "kspacing": found.kspacing}
-    click.echo(f"options: {yaml.safe_dump(chosen, default_flow_style=True).strip()}")
+    say(f"options: {yaml.safe_dump(chosen, default_flow_style=True).strip()}")

@@ -15,6 +15,7 @@ from ssefw.cli.options import (
     settings,
     store_option,
 )
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -137,7 +138,7 @@ def command(
     folder = out or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
     if relax:
-        click.echo(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
+        say(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
         crystal = relaxed_crystal(engine, crystal, n_images=images)
         folder = folder / content_id(crystal)
     bands: dict[HopClass, NebPath] = {}
@@ -146,7 +147,7 @@ def command(
     def on_band(kind: "HopClass", band: "NebPath") -> None:
         bands[kind] = band
         watch.look()
-        click.echo(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
+        say(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
         name = f"hop-{kind.hop.length:.3f}-{len(bands)}"
         if band.energies and not no_figure:
             _draw(band, (figure or folder) / name)
@@ -183,7 +184,7 @@ def _show_hops(crystal: "Structure", search: "HopSearch", how: "MigrationSetting
     structure = prepared_for(how.mechanism, crystal, specie=search.specie)
     for kind in find_hops(structure, search, how).chosen:
         cell = hop_cell(structure, kind.hop, min_length=how.min_length)
-        click.echo(
+        say(
             f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
             f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
         )
@@ -208,7 +209,7 @@ def _doubt_small(cell: "Structure") -> None:
     lattice = cell.lattice
     apart = min(lattice.d_hkl(face) for face in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
     if apart < CROWDED:
-        click.echo(
+        say(
             f"Warning: the defect is {apart:.1f} A from its own images, and the barrier will be "
             "that of defects so close together. --min-length 10 is usual.",
             err=True,
@@ -221,7 +222,7 @@ def _silence(name: str, latest: "NebIterationRecord") -> None:
 
 def _progress(name: str, latest: "NebIterationRecord") -> None:
     stage = "climbing" if latest.climbing else "plain"
-    click.echo(
+    say(
         f"{name}: iteration {latest.iteration}, {stage}, force {latest.max_force:.3f} eV/A, "
         f"highest image {latest.highest:.3f} eV",
         err=True,
@@ -234,7 +235,7 @@ def _draw(band: "NebPath", stem: Path) -> None:
 
     stem.parent.mkdir(parents=True, exist_ok=True)
     for path in save_figure(band_figure(band), stem):
-        click.echo(f"Wrote {path}", err=True)
+        say(f"Wrote {path}", err=True)
 
 
 def _write_vasp(band: "NebPath", folder: Path, how: "NebSettings") -> None:
@@ -246,7 +247,7 @@ def _write_vasp(band: "NebPath", folder: Path, how: "NebSettings") -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    click.echo(
+    say(
         f"Wrote inputs for VASP with VTST to {folder}: relax both ends first; the cell is neutral.",
         err=True,
     )
@@ -300,4 +301,4 @@ def _show(bands: "dict[HopClass, NebPath]", barrier: "Barrier | None", *, as_jso
         ):
             console().print(f"to cross in {name}: {show_estimate(estimate)} eV")
         for warning in barrier.warnings:
-            click.echo(f"Warning: {warning}", err=True)
+            say(f"Warning: {warning}", err=True)

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
-from ssefw.cli.options import OUTPUT, answer, json_option, print_json, settings, values_of
+from ssefw.cli.options import (
+    OUTPUT,
+    answer,
+    dry_run_option,
+    json_option,
+    print_json,
+    settings,
+    values_of,
+)
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.engines.students import Check, Learned, LearnSettings
@@ -88,7 +97,7 @@ def train(
         done = engine.relax(
             cell, fmax=0.03, max_steps=300, relax_cell=True, directory=place, stop=stop
         )
-        click.echo(
+        say(
             f"relaxed {cell.composition.reduced_formula}, {len(cell)} atoms: volume "
             f"{100 * done.volume_change:+.1f} %", err=True,
         )  # fmt: skip
@@ -99,7 +108,7 @@ def train(
         folder / "lesson",
         how,
         stop=stop,
-        say=lambda text: click.echo(text, err=True),
+        say=lambda text: say(text, err=True),
     )
     checks = _judge(learned, how, specie)
     path = add_potential(learned.student)
@@ -183,29 +192,21 @@ def _judge(learned: "Learned", how: "LearnSettings", specie: str) -> "list[Check
 
 def _print_card(card: dict[str, Any]) -> None:
     last = card["rounds"][-1] if card["rounds"] else card["first_errors"]
-    click.echo(f"potential {card['potential'][:12]}")
-    click.echo(f"species   {' '.join(card['species'])}")
-    click.echo(
-        f"teacher   {card['teacher']}, {card['labels']} labels, {len(card['rounds'])} rounds"
-    )
-    click.echo(
+    say(f"potential {card['potential'][:12]}")
+    say(f"species   {' '.join(card['species'])}")
+    say(f"teacher   {card['teacher']}, {card['labels']} labels, {len(card['rounds'])} rounds")
+    say(
         f"errors    {1e3 * last['force_rmse_eV_per_A']:.0f} meV/A, "
         f"{1e3 * last['energy_rmse_eV_per_atom']:.1f} meV/atom on held-out frames"
     )
     for check in card["checks"]:
-        click.echo(
-            f"{'ok       ' if check['passed'] else 'FAILS    '} {check['name']}: {check['words']}"
-        )
+        say(f"{'ok       ' if check['passed'] else 'FAILS    '} {check['name']}: {check['words']}")
     if card["accepted"]:
-        click.echo(
-            f"accepted  engine: {{potential: {card['potential'][:12]}}} in a campaign uses it"
-        )
+        say(f"accepted  engine: {{potential: {card['potential'][:12]}}} in a campaign uses it")
     elif not card["stable"]:
-        click.echo("not accepted: a run of the last round was lost. Teach more: --set rounds=12")
+        say("not accepted: a run of the last round was lost. Teach more: --set rounds=12")
     else:
-        click.echo(
-            "not accepted: it moves otherwise than its teacher. Teach more: --set frames=400"
-        )
+        say("not accepted: it moves otherwise than its teacher. Teach more: --set frames=400")
 
 
 @command.command("list", epilog="Example: ssefw potential list")
@@ -223,7 +224,7 @@ def list_all(*, as_json: bool) -> None:
             continue
         accepted = {True: "accepted", False: "not accepted"}.get(card.get("accepted"), "no card")  # type: ignore[arg-type]
         formulas = ", ".join(card.get("structures", []))
-        click.echo(f"{digest[:12]}  {accepted:12}  {formulas}  by {card.get('teacher', '?')}")
+        say(f"{digest[:12]}  {accepted:12}  {formulas}  by {card.get('teacher', '?')}")
 
 
 @command.command("show", epilog="Example: ssefw potential show 3f2a91")
@@ -249,17 +250,20 @@ def show(potential: str, *, as_json: bool) -> None:
 
 @command.command("add", epilog="Example: ssefw potential add nep.txt")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@dry_run_option
 @json_option
-def add(file: Path, *, as_json: bool) -> None:
+def add(file: Path, *, dry_run: bool, as_json: bool) -> None:
     """Put a potential where campaigns find it: a .nep file of ssefw, or a nep.txt of GPUMD."""
     from ssefw.engines.students import add_potential, read_student
     from ssefw.nep import read_nep
 
     model = read_student(file) if file.suffix == ".nep" else read_nep(file)
-    add_potential(model)
-    answer({"potential": model.digest}, model.digest[:12], as_json=as_json)
+    if not dry_run:
+        add_potential(model)
+    record = {"potential": model.digest, "dry_run": dry_run}
+    answer(record, model.digest[:12], as_json=as_json)
     if not model.knows_its_range:
-        click.echo(
+        say(
             "It does not know what it was trained on: dynamics cannot tell when they leave it.",
             err=True,
         )

@@ -5,6 +5,7 @@ import click
 from ssefw.campaigns.steering.hold_words import release_of
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw cancel xrdmatch --candidate Li3YCl6 --yes")
@@ -47,7 +48,7 @@ def command(
         print_json(record | {"asked_to_stop": asked, "out_of_reach": missed})
         return
     away = f", {missed} cannot be reached from here" if missed else ""
-    click.echo(
+    say(
         f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}. "
         f"`{release_of(part.hold('cancel'))}` takes it back."
     )

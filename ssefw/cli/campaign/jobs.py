@@ -8,6 +8,7 @@ import click
 
 from ssefw.cli import complete
 from ssefw.cli.options import json_option, opened, pick_campaign, print_json, store_option
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.running.jobs import CampaignJob
@@ -73,7 +74,7 @@ def command(
             console().print(f"    {text}", soft_wrap=True)
     if not jobs:
         words = " or ".join(states)
-        click.echo(f"No job of this part of {name} is {words}." if words else "No jobs.", err=True)
+        say(f"No job of this part of {name} is {words}." if words else "No jobs.", err=True)
 
 
 def _lines(job: "CampaignJob") -> Iterator[str]:

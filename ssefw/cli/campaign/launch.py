@@ -10,6 +10,7 @@ import click
 from ssefw.cli import complete
 from ssefw.cli.numbers import COUNT, INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.queueing.feed import Feeder, Round
@@ -65,7 +66,7 @@ def command(
             record = latest_record(connection, name)
             for pool in pools(record) if dry_run else ():
                 resources, log = here.ask(pool.resources), folder / "NAME" / "job.log"
-                click.echo(
+                say(
                     here.script(
                         resources,
                         name="NAME",
@@ -90,7 +91,7 @@ def command(
         while not stop.is_set():
             line, told, is_done = _look(feeder, connection.address)
             if line != said:
-                click.echo(f"{time.strftime('%H:%M:%S')} {line}", err=True)
+                say(f"{time.strftime('%H:%M:%S')} {line}", err=True)
                 if as_json:
                     print_json(told)
                 said = line
@@ -124,7 +125,7 @@ def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
 
     for name in campaigns or campaigns_in(connection):
         for item in worth_saying(holds(connection, name), is_done=True):
-            click.echo(hold_line(item, latest_record(connection, name)), err=True)
+            say(hold_line(item, latest_record(connection, name)), err=True)
 
 
 def _look(feeder: "Feeder", address: "Address") -> tuple[str, dict[str, Any], bool]:

@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import opened, pick_campaign, store_option
+from ssefw.cli.say import say
 from ssefw.files import printable
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ def command(
     with opened(read_only=True) as connection:
         job = _job(connection, pick_campaign(connection, campaign), candidate, stage)
         folder = Path(job.run_folder) if job.run_folder else None
-        click.echo(f"{job.name} of {job.formula}, {job.state}: {folder or 'no folder'}", err=True)
+        say(f"{job.name} of {job.formula}, {job.state}: {folder or 'no folder'}", err=True)
         if is_traceback or (folder is None and job.traceback):
-            click.echo(printable(job.traceback.rstrip() or job.message))
+            say(printable(job.traceback.rstrip() or job.message))
             return
         if folder is None or not folder.is_dir():
             raise LaunchError(
@@ -62,14 +63,14 @@ def command(
             )
         path = main_output(folder, name=name)
         if is_path:
-            click.echo(path or folder)
+            say(path or folder)
             return
         if path is None:
             there = ", ".join(str(item.relative_to(folder)) for item in files_of(folder)[:20])
-            click.echo(f"It has no output for people, but {there or 'no files'}.", err=True)
+            say(f"It has no output for people, but {there or 'no files'}.", err=True)
         else:
-            click.echo(f"{path}:", err=True)
-            click.echo(printable(tail(path, lines)))
+            say(f"{path}:", err=True)
+            say(printable(tail(path, lines)))
         if is_followed:
             _follow(connection, job, folder, name)
 
@@ -88,7 +89,7 @@ def _job(connection: "Connection", campaign: str, candidate: str, stage: str) ->
             if job.state == state:
                 others = [f"{x.name} ({x.state})" for x in jobs if x is not job]
                 if others and not stage:
-                    click.echo(f"There are also {', '.join(others)}: give --stage.", err=True)
+                    say(f"There are also {', '.join(others)}: give --stage.", err=True)
                 return job
     of_stage = f"{stage} of " if stage else ""
     raise LaunchError(
@@ -113,4 +114,4 @@ def _follow(connection: "Connection", job: "CampaignJob", folder: Path, name: st
         is_running=is_running,
         stop=install_signal_handlers(),
     ):
-        click.echo(added, nl=False)
+        say(added, nl=False)

@@ -5,6 +5,7 @@ import click
 from ssefw.campaigns.steering.hold_words import release_of
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw pause xrdmatch --candidate Li6PS5Cl --now")
@@ -47,4 +48,4 @@ def command(
     if as_json:
         print_json(record)
         return
-    click.echo(f"{said}. `{release_of(part.hold('pause'))} --no-work` lets them go on.")
+    say(f"{said}. `{release_of(part.hold('pause'))} --no-work` lets them go on.")

@@ -13,6 +13,7 @@ from ssefw.cli.options import (
     store_option,
     warn_of_missing,
 )
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.planning.cost import Pace
@@ -52,7 +53,7 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     _print_table(plan, record)
     _print_basis(plan, pace)
     if change := changed(plan):
-        click.echo(str(change))
+        say(str(change))
 
 
 def _print_inputs(plan: "Plan") -> None:
@@ -69,7 +70,7 @@ def _print_inputs(plan: "Plan") -> None:
             f"{doubtful[plan.candidates[0].id]}."
         )
     for name, text in plan.input_files(chosen).items():
-        click.echo(f"==> {name} <==\n{text.rstrip()}\n")
+        say(f"==> {name} <==\n{text.rstrip()}\n")
 
 
 def _pace(plan: "Plan") -> "Pace | None":
@@ -99,12 +100,12 @@ def _print_basis(plan: "Plan", pace: "Pace | None") -> None:
             f"by a rough model of {engine.name}: a step may take {engine.doubt:g} times as long "
             "on your machine"
         )
-    click.echo(
+    say(
         f"Core-hours {said}. At most: all runs go to their longest, relaxations too. What gates "
         "and triage end early costs less."
     )
     for candidate, reason in perhaps_too_large(plan.maker, plan.candidates):
-        click.echo(f"  perhaps refused after relaxation: {candidate.formula} {reason}")
+        say(f"  perhaps refused after relaxation: {candidate.formula} {reason}")
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
@@ -18,6 +17,7 @@ from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
 from ssefw.cli.campaign.failures import failure_lines
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
+from ssefw.cli.say import say
 from ssefw.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def work_to_the_end(
 
     record = latest_record(connection, campaign)
     for item in worth_saying(holds(connection, campaign), is_done=True):
-        click.echo(hold_line(item, record), err=True)
+        say(hold_line(item, record), err=True)
     ending = drive(
         connection,
         record,
@@ -114,7 +114,7 @@ def work_to_the_end(
 
 
 def _say(text: str) -> None:
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def _silence(_: str) -> None:
@@ -168,7 +168,7 @@ class _Lines:
         if now.concluded != concluded or time.monotonic() - when > MINUTE:
             self._last = (now.concluded, time.monotonic())
             running = "; ".join(_line(run, self._record) for run in now.running)
-            click.echo(
+            say(
                 f"{now.concluded}/{now.n_candidates} concluded, "
                 f"{now.count('COMPLETED')} jobs done; {running}",
                 err=True,

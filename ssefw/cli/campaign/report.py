@@ -14,21 +14,25 @@ from ssefw.cli.options import (
     settings,
     store_option,
 )
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw report quickstart --store demo")
 @click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
 @click.option("-o", "--out", type=OUTPUT, help="Where to write the page.  [default: in the store]")
+@click.option("--open", "is_opened", is_flag=True, help="Open it in the browser of this machine.")
 @json_option
-def command(campaign: str | None, out: Path | None, *, as_json: bool) -> None:
+def command(campaign: str | None, out: Path | None, *, is_opened: bool, as_json: bool) -> None:
     """Write the report of a campaign, finished or not, as one self-contained page."""
     from ssefw.report.page import write_report
 
     with opened(read_only=True) as connection:
         name = pick_campaign(connection, campaign)
         path = write_report(connection, name, settings(), output=out)
+    if is_opened:
+        click.launch(str(path.resolve()))
     if as_json:
         print_json({"campaign": name, "report": str(path)})
     else:
-        click.echo(path)
+        say(path)

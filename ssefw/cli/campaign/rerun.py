@@ -4,6 +4,7 @@ import click
 
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import dry_run_option, json_option, opened, print_json, store_option
+from ssefw.cli.say import say
 from ssefw.files import printable
 
 
@@ -50,6 +51,6 @@ def command(
                 }
             )
         else:
-            click.echo(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
+            say(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
     verb = "would be" if dry_run else "are"
-    click.echo(f"{len(jobs)} jobs {verb} ready to run again.", err=True)
+    say(f"{len(jobs)} jobs {verb} ready to run again.", err=True)

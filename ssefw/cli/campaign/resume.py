@@ -17,6 +17,7 @@ from ssefw.cli.options import (
     store_option,
     workers_option,
 )
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.steering.holds import Hold
@@ -75,12 +76,12 @@ def command(
         lifted = _lift(connection, name, candidates, stage, is_all=is_all)
         lift_budget(connection, record)
         for item in lifted:
-            click.echo(f"Lifted: {hold_line(item, record)}", err=True)
+            say(f"Lifted: {hold_line(item, record)}", err=True)
         if no_work:
             from ssefw.campaigns.steering.holds import holds
 
             for item in worth_saying(holds(connection, name), is_done=False):
-                click.echo(f"Still: {hold_line(item, record)}", err=True)
+                say(f"Still: {hold_line(item, record)}", err=True)
             said = f"{name} goes on where workers or a launcher run."
             items = [hold_record(item, record) for item in lifted]
             answer({"campaign": name, "lifted": items}, said, as_json=as_json)
@@ -103,8 +104,8 @@ def _say_holds(connection: "Connection", campaign: str, *, as_json: bool) -> Non
         print_json({"campaign": campaign, "holds": items, "dry_run": True})
         return
     for item in found:
-        click.echo(hold_line(item, record))
-    click.echo(f"{campaign} would go on{'' if found else '; nothing holds it'}.")
+        say(hold_line(item, record))
+    say(f"{campaign} would go on{'' if found else '; nothing holds it'}.")
 
 
 def _lift(

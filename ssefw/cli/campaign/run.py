@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     store_option,
     workers_option,
 )
+from ssefw.cli.say import say
 
 EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 
@@ -54,7 +55,7 @@ def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_j
         with submitting(len(plan.candidates), quiet=quiet) as progress:
             done = submit(plan, connection, progress=progress)
         if not quiet:
-            click.echo(
+            say(
                 f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
                 f"{done.present} there before, {len(plan.excluded)} filtered out, "
                 f"{len(plan.rejects)} unreadable, {len(plan.merged)} duplicates merged.",

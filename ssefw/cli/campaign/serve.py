@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.numbers import PORT
 from ssefw.cli.options import opened, settings, store_option
+from ssefw.cli.say import say
 
 SHORTEST_TOKEN = 20
 """Characters; what cannot be guessed has at least a hundred bits."""
@@ -12,7 +14,7 @@ SHORTEST_TOKEN = 20
 
 @click.command(epilog="Example: ssefw serve --store demo")
 @store_option
-@click.option("--port", type=click.IntRange(0, 65535), default=8400, help="0 takes a free one.")
+@click.option("--port", type=PORT, default=8400, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--read-only", is_flag=True, help="Only show; refuse every change.")
 @click.option(
@@ -59,9 +61,9 @@ def command(
     heard = listening(host, port)
     address = address_of(heard, keys.token)
     with heard, opened(read_only=read_only) as connection:
-        click.echo(address)
+        say(address)
         if host not in {"127.0.0.1", "localhost", "::1"}:
-            click.echo(
+            say(
                 "Warning: others can listen in between here and a browser elsewhere. Leave --host "
                 "out and use ssh -L, or put a proxy with https before it.",
                 err=True,

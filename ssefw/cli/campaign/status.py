@@ -11,6 +11,7 @@ from ssefw.cli import complete
 from ssefw.cli.campaign.failures import failure_lines, failure_record
 from ssefw.cli.numbers import INTERVAL
 from ssefw.cli.options import json_option, opened, print_json, settings, store_option
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.queueing.fleet import Fleet
@@ -99,7 +100,7 @@ def _looks(
         except StoreError as error:
             if not (watch and has_looked):
                 raise
-            click.echo(f"{error} Looking again.", err=True)
+            say(f"{error} Looking again.", err=True)
         else:
             yield now, fleets
             has_looked = True

@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     quiet_option,
     store_option,
 )
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw submit workflows/quickstart.yaml --dry-run")
@@ -40,7 +41,7 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
     warn_of_missing(plan)
     if dry_run:
         if change := changed(plan):
-            click.echo(str(change), err=as_json)
+            say(str(change), err=as_json)
         record = {"campaign": plan.spec.campaign, "candidates": len(plan.candidates)}
         said = f"{len(plan.candidates)} candidates would be submitted, less those there."
         answer(record | {"dry_run": True}, said, as_json=as_json)
@@ -48,7 +49,7 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
     with opened(create=True) as connection:
         change = change_of(plan, connection)
         if change is not None:
-            click.echo(str(change), err=True)
+            say(str(change), err=True)
             if not yes and not sys.stdin.isatty():
                 change = None  # refused by what follows, which says how to go on
             elif not yes:
@@ -66,7 +67,7 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
             }
         )
         return
-    click.echo(
+    say(
         f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
         f"{done.present} there before."
     )

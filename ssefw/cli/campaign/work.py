@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import SECONDS
 from ssefw.cli.options import opened, settings, store_option
+from ssefw.cli.say import say
 
 
 @click.command(epilog="Example: ssefw work --campaign quickstart --store demo")
@@ -55,7 +56,7 @@ def command(
         from ssefw.campaigns.queueing.offline import work_parcels
 
         count = work_parcels(offline, stop=stop, patience=patience)
-        click.echo(f"{count} jobs run.", err=True)
+        say(f"{count} jobs run.", err=True)
         return
     if category is not None:
         ours = ours.model_copy(update={"category": category})
@@ -64,6 +65,6 @@ def command(
         done = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
         left = holds(connection, campaign)
     failed = f", {done.failed} failed: see `ssefw jobs --failed`" if done.failed else ""
-    click.echo(f"{done.jobs} jobs run{failed}.", err=True)
+    say(f"{done.jobs} jobs run{failed}.", err=True)
     if left and not done.jobs:
-        click.echo("Some are held: `ssefw status` says which and how to go on.", err=True)
+        say("Some are held: `ssefw status` says which and how to go on.", err=True)

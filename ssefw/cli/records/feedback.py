@@ -18,6 +18,7 @@ from ssefw.cli.options import (
     store_option,
 )
 from ssefw.cli.records.labels_table import print_labels
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.documents import KindOffset, Reranking
@@ -68,15 +69,15 @@ def ingest(
         if outcomes is not None:
             done = import_outcomes(connection, outcomes)
             for source, reason in done.refused:
-                click.echo(f"refused {source}: {reason}", err=True)
-            click.echo(f"{done.added} outcomes added, {done.present} there before.", err=True)
+                say(f"refused {source}: {reason}", err=True)
+            say(f"{done.added} outcomes added, {done.present} there before.", err=True)
         found = make_labels(
             connection, campaigns=campaigns, specie=specie, methods=_methods(methods)
         )
     if out is not None:
         save_label_set(found.labels, out)
     for source, reason in found.labels.rejects:
-        click.echo(f"refused {source}: {reason}", err=True)
+        say(f"refused {source}: {reason}", err=True)
     record = {
         "label_set": found.labels.name,
         "version": found.labels.version,
@@ -89,7 +90,7 @@ def ingest(
         print_json(record)
         return
     print_labels(found.labels.labels)
-    click.echo(
+    say(
         f"{record['labels']} labels, version {record['version']}"
         f"{'' if found.is_new else ' (there before)'}; {record['refused']} outcomes refused.",
         err=True,
@@ -140,9 +141,7 @@ def rerank(
     else:
         print_reranking(done.record)
     if choices:
-        click.echo(
-            f"{len(choices)} waiting candidates re-ordered, first {choices[0].formula}.", err=True
-        )
+        say(f"{len(choices)} waiting candidates re-ordered, first {choices[0].formula}.", err=True)
 
 
 @command.command("next", epilog="Example: ssefw feedback next closed --store demo")
@@ -170,7 +169,7 @@ def next_(*, campaign: str | None, as_json: bool) -> None:
             }
         )
     else:
-        click.echo(turn.reason)
+        say(turn.reason)
 
 
 @command.command("history", epilog="Example: ssefw feedback history quickstart --store demo")
@@ -201,12 +200,12 @@ def history(*, campaign: str | None, as_json: bool) -> None:
         if as_json:
             print_json(row)
         else:
-            click.echo(
+            say(
                 f"{key}  {row['system']} model {row['model']} from {row['labels']}: "
                 f"{row['candidates']} candidates, first {first}"
             )
     if not rankings:
-        click.echo(f"Campaign {name} has not been re-ranked yet.", err=True)
+        say(f"Campaign {name} has not been re-ranked yet.", err=True)
 
 
 @command.command("check", epilog="Example: ssefw feedback check record-1f0c2d --store demo")
@@ -253,7 +252,7 @@ def print_reranking(record: "Reranking") -> None:
         )
     console().print(table)
     for conflict in record.conflicts:
-        click.echo(
+        say(
             f"conflict {conflict.formula}: {conflict.kept_kind} "
             f"{show_estimate(conflict.kept_conductivity)} ({conflict.kept}), "
             f"{conflict.other_kind} {show_estimate(conflict.other_conductivity)} "
@@ -261,10 +260,10 @@ def print_reranking(record: "Reranking") -> None:
             err=True,
         )
     for offset in record.offsets:
-        click.echo(_of_kind(offset), err=True)
+        say(_of_kind(offset), err=True)
     for source, reason in record.refused:
-        click.echo(f"refused {source}: {reason}", err=True)
-    click.echo(
+        say(f"refused {source}: {reason}", err=True)
+    say(
         f"{len(record.new_labels)} new labels, {len(record.refused)} outcomes refused, "
         f"{len(record.conflicts)} conflicts.",
         err=True,

@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, FOLDS, SEED
 from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.say import say
 
 PATH = click.Path(path_type=Path)
 
@@ -67,7 +68,7 @@ def import_(
     labels = labels.model_copy(update={"labels": tuple(merged), "rejects": tuple(rejects)})
     save_label_set(labels, out)
     for source, reason in labels.rejects:
-        click.echo(f"rejected {source}: {reason}", err=True)
+        say(f"rejected {source}: {reason}", err=True)
     _print_statistics(label_statistics(labels), as_json=as_json)
 
 
@@ -79,14 +80,14 @@ def show(*, label_set: str, top: int, as_json: bool) -> None:
     """List labels, the most conductive first."""
     from ssefw.data.label_sources import find_label_set
     from ssefw.data.labels import log_conductivities
+    from ssefw.report.rows import label_record
 
     found = find_label_set(label_set)
     order = sorted(zip(-log_conductivities(found.labels), range(len(found.labels)), strict=True))
     rows = [found.labels[index] for _, index in order[:top]]
     if as_json:
         for label in rows:
-            record = label.model_dump(mode="json", exclude={"structure"})
-            print_json(record | {"has_structure": label.structure is not None})
+            print_json(label_record(label))
         return
 
     from rich.table import Table
@@ -106,7 +107,7 @@ def show(*, label_set: str, top: int, as_json: bool) -> None:
             label.reference[:60],
         )
     console().print(table)
-    click.echo(f"{len(rows)} of {len(found.labels)} labels, version {found.version}", err=True)
+    say(f"{len(rows)} of {len(found.labels)} labels, version {found.version}", err=True)
 
 
 @command.command("stats", epilog="Example: ssefw labels stats obelix_train.csv")
@@ -138,7 +139,7 @@ def export(*, label_set: str, out: Path, as_json: bool) -> None:
 
     found = find_label_set(label_set)
     write_label_table(found, out)
-    click.echo(f"{len(found.labels)} labels written to {out}", err=True)
+    say(f"{len(found.labels)} labels written to {out}", err=True)
     if as_json:
         print_json({"file": str(out), "labels": len(found.labels)})
 
@@ -195,7 +196,7 @@ def split(
         if as_json:
             print_json(record)
         else:
-            click.echo(
+            say(
                 f"{file}: {item.name}, {record['train']} to learn from, {record['test']} to test "
                 f"({record['test_superionic']} superionic)"
             )

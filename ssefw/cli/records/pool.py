@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import COUNT, LENGTH, SEED
 from ssefw.cli.options import json_option, print_json
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.documents import Candidate, Orderings, OrderingSettings
@@ -80,13 +81,13 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
             print_json({"source": candidate.source, "disordered": True, **_order_record(found)})
     else:
         for reject in pool.rejects:
-            click.echo(f"unreadable: {reject.reason}")
+            say(f"unreadable: {reject.reason}")
         for source, kept in pool.merged:
-            click.echo(f"duplicate: {source} is {kept}")
+            say(f"duplicate: {source} is {kept}")
         for candidate, found in orders:
             told = _order_line(found) if isinstance(found, Orderings) else found
-            click.echo(f"disordered: {candidate.source}: {told}")
-        click.echo(
+            say(f"disordered: {candidate.source}: {told}")
+        say(
             f"{len(pool.candidates)} candidates, {len(pool.rejects)} unreadable, "
             f"{len(pool.merged)} duplicates, {len(disordered)} disordered",
             err=True,
@@ -150,21 +151,21 @@ def order(  # one argument for each option
         for candidate in read_pool(path).candidates:
             orderings = _order(candidate, wanted)
             if isinstance(orderings, str):
-                click.echo(f"{candidate.source}: {orderings}", err=True)
+                say(f"{candidate.source}: {orderings}", err=True)
                 refused += 1
                 continue
             found.append((candidate, orderings))
             if as_json:
                 print_json({"source": candidate.source, **_order_record(orderings)})
             else:
-                click.echo(f"{candidate.source}: {_order_line(orderings)}")
+                say(f"{candidate.source}: {_order_line(orderings)}")
                 for ordering in orderings.orderings:
-                    click.echo(f"  {ordering.index}: {1000 * ordering.above_lowest:8.2f} meV/atom")
+                    say(f"  {ordering.index}: {1000 * ordering.above_lowest:8.2f} meV/atom")
             for warning in orderings.warnings:
-                click.echo(f"{candidate.source}: {warning}", err=True)
+                say(f"{candidate.source}: {warning}", err=True)
     if out is not None:
         n_files = write_orderings(found, out)
-        click.echo(f"{n_files} cells and orderings.csv in {out}", err=True)
+        say(f"{n_files} cells and orderings.csv in {out}", err=True)
     return int(bool(refused))
 
 

@@ -9,6 +9,7 @@ import click
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import json_option, opened, print_json, store_option
 from ssefw.cli.records.labels_table import print_labels
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.documents import Barrier, FoundConductivity, Outcome, Trajectory
@@ -84,7 +85,7 @@ def command(
     elif ranked:
         _print_table(ranked)
     if nothing:
-        click.echo(nothing, err=True)
+        say(nothing, err=True)
 
 
 def _print_table(outcomes: "list[Outcome]") -> None:
@@ -147,7 +148,7 @@ def show(candidate: str, *, as_json: bool) -> None:
             if as_json:
                 print_json(story)
             else:
-                click.echo("\n".join(story_lines(story)))
+                say("\n".join(story_lines(story)))
 
 
 @command.command(
@@ -235,20 +236,20 @@ def find(
             )
             found = iter(shown.documents)
             if shown.last is not None:
-                click.echo(f"For more: --after {shown.last}", err=True)
+                say(f"For more: --after {shown.last}", err=True)
         else:
             found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
         if parquet is not None:
             count = write_parquet(found, parquet)
-            click.echo(f"{count} {kind} written to {parquet}", err=True)
+            say(f"{count} {kind} written to {parquet}", err=True)
         elif as_json:
             write_json_lines(found, sys.stdout)
         elif as_csv:
             write_csv(found, sys.stdout, kind=ANSWERS[kind])
         elif not (rows := list(found)) and page > 1:
-            click.echo(f"Page {page} is empty: fewer {kind} fit.", err=True)
+            say(f"Page {page} is empty: fewer {kind} fit.", err=True)
         elif not rows:
-            click.echo(why_nothing(connection, kind, ask), err=True)
+            say(why_nothing(connection, kind, ask), err=True)
         else:
             _print_rows(kind, rows)
 
@@ -392,13 +393,13 @@ def export(
                                            committee=members, level=level)  # fmt: skip
                 if count < frames:
                     said = f"{outcome.formula} has {count} decorrelated frames, not {frames}."
-                    click.echo(said, err=True)
+                    say(said, err=True)
                 written.append(path)
             else:
                 step = None if decorrelated else stride or 1
                 written += write_runs(outcome, runs, store, out, stride=step, level=level)
     for path in written:
-        click.echo(path)
+        say(path)
 
 
 def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
@@ -428,4 +429,4 @@ def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
             if as_json:
                 print_json(vars(item))
             else:
-                click.echo(f"{item.what}: {item.computed} computed, {item.present} up to date")
+                say(f"{item.what}: {item.computed} computed, {item.present} up to date")

@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     settings,
     store_option,
 )
+from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,9 +58,9 @@ def _shown(findings: "Iterable[Finding]", place: str, *, as_json: bool) -> int:
             continue
         state = "mended" if finding.mended else "wrong"
         remedy = f" ({finding.remedy})" if finding.remedy else ""
-        click.echo(f"{state:7} {finding.kind:8} {finding.where}: {finding.what}{remedy}")
+        say(f"{state:7} {finding.kind:8} {finding.where}: {finding.what}{remedy}")
     said = "all is sound" if n_found == 0 else f"{n_found} found, {n_found - n_left} mended"
-    click.echo(f"{place}: {said}.", err=True)
+    say(f"{place}: {said}.", err=True)
     return int(n_left > 0)
 
 
@@ -116,7 +117,7 @@ def copy(source: str, target: str, campaign: str | None, *, as_json: bool) -> No
     if as_json:
         print_json({"records": records, "blobs": copied["blobs"], "collections": copied})
         return
-    click.echo(f"{records} records and {copied['blobs']} blobs copied to {Address(target)}.")
+    say(f"{records} records and {copied['blobs']} blobs copied to {Address(target)}.")
 
 
 @command.command("delete", epilog="Example: ssefw store delete quickstart --dry-run")
@@ -147,7 +148,7 @@ def delete(campaign: str, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({**about, "deleted": not dry_run})
     else:
-        click.echo(f"{told}: {'would be deleted' if dry_run else 'deleted'}.")
+        say(f"{told}: {'would be deleted' if dry_run else 'deleted'}.")
 
 
 def _told(note: "dict[str, Any]", file: Path, *, as_json: bool) -> None:
@@ -155,4 +156,4 @@ def _told(note: "dict[str, Any]", file: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"file": str(file), **note})
     else:
-        click.echo(f"{file}: {note['blobs']} blobs, {note['bytes'] / 1e6:.1f} MB.")
+        say(f"{file}: {note['blobs']} blobs, {note['bytes'] / 1e6:.1f} MB.")

@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import CLUSTERS, CONDUCTIVITY, COUNT, SEED
 from ssefw.cli.options import OUTPUT, core_count, json_option, print_json, workers_option
+from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import readable_rows
 from ssefw.errors import DataError
 
@@ -115,7 +116,7 @@ def descriptors_command(
         from ssefw.report.figures.clustering import draw_study
 
         draw_study(found, figure)
-    click.echo(
+    say(
         f"{len(found.rows)} rows and {len(found.labels)} labels that every representation takes; "
         f"random clusters have W {found.mean(found.control):.1f}",
         err=True,
@@ -139,14 +140,14 @@ def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, 
             parts = grouped_folds(found.values, groups, k=folds, seed=seed)
         except DataError as error:
             # The table stands without a choice.
-            click.echo(f"no representation is chosen: {error}", err=True)
+            say(f"no representation is chosen: {error}", err=True)
             return
         told = f"{len(set(groups.tolist()))} groups of related materials, each on one side"
     else:
         parts = random_folds(len(found.labels), k=folds, seed=seed)
         told = "at random, so that related materials are on both sides"
     choice = choose(found, parts)
-    click.echo(
+    say(
         f"chosen on {folds - 1} of {folds} parts of the labels ({told}): "
         f"{', '.join(choice.picked)}; held-out labels are {choice.chosen:.2f} decades from their "
         f"cluster (best in hindsight, {choice.best_name}: {choice.best:.2f}; mean of all labels: "
@@ -213,7 +214,7 @@ def shortlist_command(
         workers=workers or core_count(),
     )[chosen]
     if features.problems:
-        click.echo(f"{len(features.problems)} materials have no {chosen}", err=True)
+        say(f"{len(features.problems)} materials have no {chosen}", err=True)
     kept = np.flatnonzero(features.usable)
     place = np.cumsum(features.usable) - 1
     known = features.usable[labeled.rows]
@@ -222,7 +223,7 @@ def shortlist_command(
     limit = math.log10(high)
     depth = min(depth, len(kept))
     found = shortlist(tree, features.values[kept], rows, values, depth=depth, threshold=limit)
-    click.echo(
+    say(
         f"{len(found.rows)} of {len(kept)} materials lie in {len(found.holding)} clusters with a "
         f"label of {high:g} S/cm or more, or in {len(found.nearest)} nearest to those",
         err=True,
@@ -252,7 +253,7 @@ def shortlist_command(
         if as_json:
             print_json(line)
         else:
-            click.echo(f"{line['name']}\t{line['formula']}\t{line['cluster']}")
+            say(f"{line['name']}\t{line['formula']}\t{line['cluster']}")
 
 
 def _say_enrichment(tree: "Tree", rows: Any, values: Any, limit: float) -> None:
@@ -262,7 +263,7 @@ def _say_enrichment(tree: "Tree", rows: Any, values: Any, limit: float) -> None:
     if not depths or not 0 < (values >= limit).sum() < len(values):
         return
     for one in enrichment(tree, rows, values, depths=depths, threshold=limit):
-        click.echo(
+        say(
             f"at {one.depth} clusters one with {one.share_of_rows:.1%} of materials holds "
             f"{one.share_of_high:.0%} of the high labels (chance: p = {one.p_value:.3f})",
             err=True,
@@ -276,7 +277,7 @@ def _filtered(materials: "list[Material]", preset: str | None) -> "list[Material
 
     outcome = preset_filters(preset).run(materials)
     for step in outcome.steps:
-        click.echo(
+        say(
             f"{step.name}: {step.n_in} -> {step.n_passed} ({step.n_undetermined} undetermined)",
             err=True,
         )
@@ -306,7 +307,7 @@ def _labeled(pool: Path, sets: tuple[str, ...], structures: Path | None) -> "Lab
     for name in sets:
         found = find_label_set(name, structures=structures)
         labels += found.labels
-        click.echo(
+        say(
             f"{len(found.labels)} labels of {found.name}, {len(found.rejects)} rows rejected",
             err=True,
         )
@@ -315,7 +316,7 @@ def _labeled(pool: Path, sets: tuple[str, ...], structures: Path | None) -> "Lab
         raise DataError(f"No row of {pool} has a structure. Give a pool with structures.")
     labeled = label_pool(materials, labels)
     for how, number in sorted(labeled.counts.items()):
-        click.echo(f"labels {how}: {number}", err=True)
+        say(f"labels {how}: {number}", err=True)
     return labeled
 
 

@@ -8,6 +8,7 @@ import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, SEED
 from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
 from ssefw.files import replacing
 
@@ -59,12 +60,12 @@ def evaluate_command(
     data = dataset_of(labels, threshold=limit)
     left_out = len(labels.labels) - len(data)
     if left_out:
-        click.echo(f"{left_out} bounds do not decide the class and are left out", err=True)
+        say(f"{left_out} bounds do not decide the class and are left out", err=True)
     data, left_out = usable_rows(screener, data)
     result = evaluate_model(screener, data, seed=seed)
     if left_out:
         share = len(data) / (len(data) + left_out)
-        click.echo(
+        say(
             f"{left_out} labels have no structure and are left out: the measures are of "
             f"{share:.0%} of the labels",
             err=True,
@@ -105,7 +106,7 @@ def _say_one_sided(result: "Evaluation") -> None:
     if 0 < yes < result.n:
         return
     side, answer = ("at or above", "yes") if yes else ("below", "no")
-    click.echo(
+    say(
         f"All {result.n} scores lie {side} {CUT:g} ({record['lowest_score']:.2f} to "
         f"{record['highest_score']:.2f}), so that every material is answered {answer!r}: mcc is "
         "then 0 by definition and says nothing of the order of the scores, which auc_pr measures. "
@@ -144,7 +145,7 @@ def _print_evaluation(result: "Evaluation") -> None:
     seen = result.record.get("similar_to_training", 0)
     if seen:
         unseen = result.record.get("without_similar", {}).get("mcc")
-        click.echo(
+        say(
             f"{seen} of {result.n} labels are within 5 % of a composition the model was trained on"
             + (f"; without them mcc is {unseen:.3f}" if unseen is not None else ""),
             err=True,

@@ -16,6 +16,7 @@ from ssefw.cli.options import (
     values_of,
     workers_option,
 )
+from ssefw.cli.say import say
 from ssefw.cli.screen.clusters import descriptors_command, shortlist_command
 from ssefw.cli.screen.evaluate import evaluate_command
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
@@ -101,7 +102,7 @@ def train(
     screener = make_screener(system, settings)
     data, left_out = usable_rows(screener, data)
     if left_out:
-        click.echo(f"{left_out} labels have no structure and are left out", err=True)
+        say(f"{left_out} labels have no structure and are left out", err=True)
     if tune:
         screener = screener.tuned_on(data, trials=tune)
     screener.fit(data, pool=unlabeled)
@@ -118,7 +119,7 @@ def train(
     if as_json:
         print_json(record)
     else:
-        click.echo(
+        say(
             f"{system} learned from {record['labels']} labels of {data.name} "
             f"({record['superionic']} superionic), written to {out}"
         )
@@ -148,7 +149,7 @@ def explain(
             if as_json:
                 print_json({"feature": name, "importance": weight})
             else:
-                click.echo(f"{weight:.4f}  {name}")
+                say(f"{weight:.4f}  {name}")
         return
     material = _asked(formula, structure)
     scores = screener.score([material])
@@ -195,4 +196,4 @@ def systems(*, as_json: bool) -> None:
         if as_json:
             print_json({"system": name, "needs": screener_class(name).needs})
         else:
-            click.echo(name)
+            say(name)

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.say import say
+
 if TYPE_CHECKING:
     from ssefw.data.materials import Material
     from ssefw.documents import LabelSet
@@ -25,7 +27,7 @@ def asked_labels(
 
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:
-        click.echo(f"rejected {source}: {reason}", err=True)
+        say(f"rejected {source}: {reason}", err=True)
     materials = readable_rows(pool) if pool else []
     if materials:
         from ssefw.screening.clustering.matching import with_structures
@@ -42,5 +44,5 @@ def readable_rows(pool: Path) -> "list[Material]":
     rows = list(read_materials(pool))
     rejected = sum(isinstance(row, Reject) for row in rows)
     if rejected:
-        click.echo(f"{rejected} rows of the pool cannot be read", err=True)
+        say(f"{rejected} rows of the pool cannot be read", err=True)
     return merge_materials(row for row in rows if not isinstance(row, Reject))[0]

@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
 from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH, readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
@@ -47,7 +48,7 @@ def patterns(
     materials = readable_rows(pool)
     scores = screener.score(materials)
     if scores.problems:
-        click.echo(f"{len(scores.problems)} materials have no powder pattern", err=True)
+        say(f"{len(scores.problems)} materials have no powder pattern", err=True)
     votes = scores.votes
     if votes is None:
         raise ConfigurationError(f"The model {model} does not vote.")
@@ -81,7 +82,7 @@ def patterns(
         write_table(out, lines)
     if figure:
         _draw_panels(screener, [materials[row] for row in order[:top]], lines[:top], figure)
-    click.echo(f"{len(order)} of {len(materials)} materials have {fewest} votes or more", err=True)
+    say(f"{len(order)} of {len(materials)} materials have {fewest} votes or more", err=True)
     if as_json:
         for line in lines[:top]:
             print_json(line)
@@ -121,13 +122,13 @@ def votes_command(
     data = dataset_of(labels, threshold=screener.trained_on["threshold"])
     data, left_out = usable_rows(screener, data)
     if left_out:
-        click.echo(f"{left_out} labels have no structure and are left out", err=True)
+        say(f"{left_out} labels have no structure and are left out", err=True)
     scores = screener.score(data.materials)
     if scores.votes is None or scores.n_votes is None:
         raise ConfigurationError(f"The system {screener.name!r} does not vote.")
     good = [row for row in range(len(data)) if row not in scores.problems]
     if scores.problems:
-        click.echo(f"{len(scores.problems)} labels cannot be scored and are left out", err=True)
+        say(f"{len(scores.problems)} labels cannot be scored and are left out", err=True)
     draw_votes(data.y[good], scores.votes[good], n_votes=scores.n_votes, path=figure)
     if as_json:
         for row in good:
@@ -139,7 +140,7 @@ def votes_command(
                     "n_votes": scores.n_votes,
                 }
             )
-    click.echo(f"votes on {len(good)} labels drawn to {figure}", err=as_json)
+    say(f"votes on {len(good)} labels drawn to {figure}", err=as_json)
 
 
 def _xrdmatch(model: Path) -> "XRDMatchScreener":

@@ -9,6 +9,7 @@ import click
 from ssefw.cli import complete
 from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
@@ -118,13 +119,13 @@ def _write_trails(result: "RankingResult", path: Path) -> None:
 
 def _say_counts(result: "RankingResult") -> None:
     if result.rejects:
-        click.echo(f"{len(result.rejects)} rows of the pool cannot be read", err=True)
+        say(f"{len(result.rejects)} rows of the pool cannot be read", err=True)
     if result.repeated:
-        click.echo(
+        say(
             f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
         )
     for step in result.ranking.cascade:
-        click.echo(
+        say(
             f"{step.name}: {step.n_in} -> {step.n_passed}"
             + (f" ({step.n_undetermined} undetermined)" if step.n_undetermined else ""),
             err=True,

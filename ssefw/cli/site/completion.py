@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from ssefw.cli.say import say
+
 SHELLS = ("bash", "zsh", "fish")
 SHELL = click.option(
     "--shell", type=click.Choice(SHELLS), help="Which shell.  [default: yours, by $SHELL]"
@@ -23,7 +25,7 @@ def show(shell: str | None) -> None:
     from ssefw.cli import ssefw
     from ssefw.cli.complete import completion_script
 
-    click.echo(completion_script(ssefw, shell or _own_shell()))
+    say(completion_script(ssefw, shell or _own_shell()))
 
 
 @command.command("install", epilog="Example: ssefw completion install")
@@ -38,14 +40,14 @@ def install(shell: str | None, *, dry_run: bool) -> None:
     shell = shell or _own_shell()
     path = _place(shell)
     if dry_run:
-        click.echo(f"{path} would be written.")
+        say(f"{path} would be written.")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as draft:
         draft.write_text(completion_script(ssefw, shell) + "\n")
-    click.echo(f"Wrote {path}. Open a new shell.")
+    say(f"Wrote {path}. Open a new shell.")
     if shell == "zsh":
-        click.echo(f"If it does not complete, put into ~/.zshrc, first: fpath+=({path.parent})")
+        say(f"If it does not complete, put into ~/.zshrc, first: fpath+=({path.parent})")
 
 
 def _own_shell() -> str:

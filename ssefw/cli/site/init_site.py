@@ -6,6 +6,8 @@ import click
 
 from ssefw.cli.numbers import COUNT, COUNT_OR_NONE
 from ssefw.cli.options import answer, asked_address, json_option, settings
+from ssefw.cli.say import say
+from ssefw.files import expand_user
 from ssefw.masking import masked
 
 EXAMPLE = (
@@ -60,7 +62,7 @@ def command(
 
     address = asked_address(store) if store else str.__str__(settings().store)
     if "://" not in address:
-        address = str(Path(address).expanduser().absolute())
+        address = str(expand_user(address).absolute())
     given = SiteAnswers(
         scheduler=scheduler,
         store=address,
@@ -81,4 +83,4 @@ def command(
     for path in write_site(folder, files, overwrite=overwrite):
         answer({"file": str(path)}, f"wrote {path}", as_json=as_json)
     if to and not as_json:
-        click.echo(f"Use them with: export SSEFW_SETTINGS={folder.absolute() / 'settings.yaml'}")
+        say(f"Use them with: export SSEFW_SETTINGS={folder.absolute() / 'settings.yaml'}")

@@ -4,6 +4,8 @@ import json
 
 import click
 
+from ssefw.cli.say import say
+
 
 @click.command(epilog="Example: ssefw schema > campaign.schema.json")
 @click.argument("of", type=click.Choice(["campaign", "estimate"]), default="campaign")
@@ -16,11 +18,11 @@ def command(of: str) -> None:
     if of == "estimate":
         from ssefw.documents import ESTIMATE_SCHEMA
 
-        click.echo(json.dumps(ESTIMATE_SCHEMA, indent=2))
+        say(json.dumps(ESTIMATE_SCHEMA, indent=2))
         return
     from ssefw.campaigns.file import CampaignSpec
 
     schema = CampaignSpec.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "ssefw campaign"
-    click.echo(json.dumps(schema, indent=2))
+    say(json.dumps(schema, indent=2))

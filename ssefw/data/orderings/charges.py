@@ -56,6 +56,11 @@ class OxidationStates:
         """The element of mixed valence."""
         return next((e for e, low in self.lowest.items() if low != self.highest[e]), None)
 
+    def including(self, mobile: str) -> "OxidationStates":
+        """Return the states with that of the mobile ion, which a file may not list."""
+        own = {mobile: mobile_charge(mobile)}
+        return OxidationStates({**own, **self.lowest}, {**own, **self.highest})
+
 
 def mobile_charge(symbol: str) -> int:
     """Return the charge of an element as a mobile ion, such as 1 for Li and -2 for O.

@@ -2,7 +2,7 @@
 
 An integer program: the composition nearest to the reported one that is neutral and fits the sites.
 The framework is rounded first and the mobile ion takes up the charge; only where that would change
-the crystal too much are all elements alike, and the atomic fractions as near as can be.
+the crystal too much does the framework change as well, as little as will do.
 """
 
 from collections.abc import Mapping
@@ -24,6 +24,9 @@ FRAMEWORK_FIRST = 100.0
 
 KIND_WEIGHT = 0.01
 """Weight of an atom on another kind of site: it decides only among equal compositions."""
+
+UNLISTED_WEIGHT = 0.5
+"""Weight of an atom on a site that the file does not list: listed sites are filled first."""
 
 SOLVER_SECONDS = 2.0
 """A few milliseconds are usual; what takes this long is no nearer for waiting."""
@@ -71,35 +74,38 @@ def round_composition(
 ) -> WholeAtoms | None:
     """Return the neutral composition of `n_cells` cells; None where there is none.
 
-    `limit` is the error beyond which the framework may change as freely as the mobile ion.
+    Where the mobile ion alone would change the crystal by more than `limit`, the framework changes
+    as little as keeps it within. Where nothing does, the error is larger.
     """
     program = _Program(cell, states, n_cells=n_cells, mobile=mobile)
-    found = program.atoms(framework_first=True)
-    if found is not None and found.error <= limit:
+    found = program.atoms()
+    if found is None or found.error <= limit:
         return found
-    freer = program.atoms(framework_first=False)
-    return freer if freer is not None and (found is None or freer.error < found.error) else found
+    return program.atoms(limit=limit) or found
 
 
 def least_error(
     cell: DisorderedCell, states: OxidationStates, *, mobile: str, limit: float
 ) -> float:
-    """Return the error that neutrality alone asks for, however large the cell; infinite if none."""
+    """Return the error that neutrality alone asks for, however large the cell; infinite if none.
+
+    That is of the mobile ion alone where it is within `limit`, and otherwise the least there is.
+    """
     program = _Program(cell, states, n_cells=1, mobile=mobile)
-    errors = []
-    for framework_first in (True, False):
-        solved = program.solve(framework_first=framework_first, whole=False)
-        errors.append(np.inf if solved is None else program.error(solved))
-        if errors[-1] <= limit:
-            break
-    return float(min(errors))
+    solved = program.solve(whole=False)
+    if solved is None:
+        return float("inf")
+    if program.error(solved) > limit:
+        solved = program.solve(whole=False, nearest=True)
+    return float("inf") if solved is None else program.error(solved)
 
 
 class _Program:
     """The unknowns are atoms of each element on each kind of site.
 
-    After them come their deviations, those of each element, and the electrons that the atoms of
-    mixed valence lack beyond their lowest state.
+    After them come their deviations from what is reported, those of the atoms of each element and
+    of its share of all atoms, and the electrons that the atoms of mixed valence lack beyond their
+    lowest state.
     """
 
     def __init__(
@@ -110,9 +116,10 @@ class _Program:
         self.elements = sorted(cell.amounts)
         self.pairs = [(k, e) for k, shares in enumerate(cell.occupancies) for e in sorted(shares)]
         sites = cell.counts * n_cells
-        self.fixed = np.array([cell.is_fixed(kind) for kind, _ in self.pairs])
         self.most = np.array([float(sites[kind]) for kind, _ in self.pairs])
+        self.least = np.array([cell.least_filled(k) * sites[k] for k, _ in self.pairs])
         self.reported = np.array([cell.occupancies[k][e] * sites[k] for k, e in self.pairs])
+        self.unlisted = self.reported == 0.0
         self.totals = np.array([cell.amounts[e] * n_cells for e in self.elements])
         in_kind = [[float(k == kind) for k, _ in self.pairs] for kind in range(self.n_kinds)]
         self.of_kind, self.sites = np.array(in_kind), sites.astype(float)
@@ -120,71 +127,70 @@ class _Program:
             [[float(e == name) for _, e in self.pairs] for name in self.elements]
         )
 
-    def solve(self, *, framework_first: bool, whole: bool) -> FloatArray | None:
+    def solve(
+        self, *, whole: bool, nearest: bool = False, limit: float | None = None
+    ) -> FloatArray | None:
+        """Return the unknowns, or None.
+
+        Parameters
+        ----------
+        whole
+            Whole atoms, not fractions of them.
+        nearest
+            The shares of the elements as near as can be; else the framework first.
+        limit
+            The largest error.
+        """
         n_pairs, n_elements, mixed = len(self.pairs), len(self.elements), self.states.mixed
-        size = 2 * n_pairs + n_elements + 1
-        framework = FRAMEWORK_FIRST if framework_first else 1.0
-        weights = [1.0 if e == self.mobile else framework for e in self.elements]
-        cost = np.concatenate([np.zeros(n_pairs), np.full(n_pairs, KIND_WEIGHT), weights, [0.0]])
+        size = 2 * n_pairs + 2 * n_elements + 1
+        first = np.array([1.0 if e == self.mobile else FRAMEWORK_FIRST for e in self.elements])
+        weights = np.concatenate([(1.0 - nearest) * first, np.full(n_elements, float(nearest))])
+        kinds = np.where(self.unlisted, UNLISTED_WEIGHT, KIND_WEIGHT)
+        cost = np.concatenate([np.zeros(n_pairs), kinds, weights, [0.0]])
         lower, upper = np.zeros(size), np.full(size, np.inf)
-        lower[:n_pairs] = np.where(self.fixed, self.most, 0.0)
-        upper[:n_pairs] = self.most
+        lower[:n_pairs], upper[:n_pairs] = self.least, self.most
         upper[-1] = 0.0 if mixed is None else np.inf
         integrality = np.zeros(size)
         integrality[:n_pairs] = integrality[-1] = float(whole)
 
         eye, ones = np.eye(n_pairs), np.eye(n_elements)
-        of_element, totals = self.of_element, self.totals
-        if not framework_first:
-            # Deviations from the reported share of all atoms that there are, as `error` has it.
-            of_element = of_element - np.outer(totals / totals.sum(), np.ones(n_pairs))
-            totals = np.zeros(n_elements)
+        # Deviations from the reported share of all atoms that there are, as `error` has it.
+        shares = self.of_element - np.outer(self.totals / self.totals.sum(), np.ones(n_pairs))
+        most_error = 0.5 if limit is None else limit
         charge = [float(self.states.lowest[e]) for _, e in self.pairs]
         span = [-float(self.states.highest[e] - self.states.lowest[e]) for _, e in self.pairs]
-        rows = scipy.optimize.LinearConstraint(
-            np.vstack(
-                [
-                    self._row(self.of_kind),
-                    self._row(eye, pairs=-eye),
-                    self._row(eye, pairs=eye),
-                    self._row(of_element, elements=-ones),
-                    self._row(of_element, elements=ones),
-                    self._row(np.array([span]), last=1.0),
-                    self._row(np.array([charge]), last=1.0),
-                ]
+        nothing, anything = np.full(n_elements, -np.inf), np.full(n_elements, np.inf)
+        rows = [
+            (self._row(self.of_kind), np.zeros(self.n_kinds), self.sites),
+            (self._row(eye, pairs=-eye), np.full(n_pairs, -np.inf), self.reported),
+            (self._row(eye, pairs=eye), self.reported, np.full(n_pairs, np.inf)),
+            (self._row(self.of_element, elements=-ones), nothing, self.totals),
+            (self._row(self.of_element, elements=ones), self.totals, anything),
+            (self._row(shares, shares=-ones), nothing, np.zeros(n_elements)),
+            (self._row(shares, shares=ones), np.zeros(n_elements), anything),
+            (
+                self._row(np.full((1, n_pairs), -2.0 * most_error), shares=ones.sum(0)[None, :]),
+                np.array([-np.inf]),
+                np.array([np.inf if limit is None else 0.0]),
             ),
-            np.concatenate(
-                [
-                    np.zeros(self.n_kinds),
-                    np.full(n_pairs, -np.inf),
-                    self.reported,
-                    np.full(n_elements, -np.inf),
-                    totals,
-                    [-np.inf, 0.0],
-                ]
-            ),
-            np.concatenate(
-                [
-                    self.sites,
-                    self.reported,
-                    np.full(n_pairs, np.inf),
-                    totals,
-                    np.full(n_elements, np.inf),
-                    [0.0, 0.0],
-                ]
-            ),
-        )
+            (self._row(np.array([span]), last=1.0), np.array([-np.inf]), np.zeros(1)),
+            (self._row(np.array([charge]), last=1.0), np.zeros(1), np.zeros(1)),
+        ]
         solved = scipy.optimize.milp(
             cost,
             integrality=integrality,
             bounds=scipy.optimize.Bounds(lower, upper),
-            constraints=rows,
+            constraints=scipy.optimize.LinearConstraint(
+                np.vstack([row for row, _, _ in rows]),
+                np.concatenate([least for _, least, _ in rows]),
+                np.concatenate([most for _, _, most in rows]),
+            ),
             options={"time_limit": SOLVER_SECONDS},
         )
         return None if solved.x is None else np.asarray(solved.x)
 
-    def atoms(self, *, framework_first: bool) -> WholeAtoms | None:
-        solved = self.solve(framework_first=framework_first, whole=True)
+    def atoms(self, *, limit: float | None = None) -> WholeAtoms | None:
+        solved = self.solve(whole=True, limit=limit)
         if solved is None:
             return None
         numbers = np.rint(solved)
@@ -210,6 +216,7 @@ class _Program:
         *,
         pairs: FloatArray | None = None,
         elements: FloatArray | None = None,
+        shares: FloatArray | None = None,
         last: float = 0.0,
     ) -> FloatArray:
         n_rows, n_pairs, n_elements = len(atoms), len(self.pairs), len(self.elements)
@@ -218,6 +225,7 @@ class _Program:
                 atoms,
                 np.zeros((n_rows, n_pairs)) if pairs is None else pairs,
                 np.zeros((n_rows, n_elements)) if elements is None else elements,
+                np.zeros((n_rows, n_elements)) if shares is None else shares,
                 np.full((n_rows, 1), last),
             ]
         )

@@ -1,5 +1,6 @@
 """From a disordered crystal to ordered cells."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,6 +12,8 @@ from ssefw.data.orderings.annealing import anneal, place
 from ssefw.data.orderings.arrangements import Arrangements
 from ssefw.data.orderings.cells import WholeCell, choose_cell
 from ssefw.data.orderings.charges import OxidationStates, assign_states, is_unlikely
+from ssefw.data.orderings.completion import completions, what_was_added
+from ssefw.data.orderings.composition import least_error
 from ssefw.data.orderings.listing import Listed, count_arrangements, list_arrangements
 from ssefw.data.orderings.radii import CLOSEST, STRICTNESS
 from ssefw.data.orderings.sites import DisorderedCell, read_sites
@@ -33,6 +36,9 @@ LARGER_CELLS = 3
 
 MOST_DRAWS = 4
 """Draws for each ordering wanted, before those found are all there are."""
+
+WORTH_A_HINT = 0.15
+"""Where the mobile ion would have to change more of the atoms, the file lacks more than it."""
 
 SAME_ENERGY = 1e-6
 """Arrangements of one energy (eV/atom) are taken as one: symmetry makes them equal."""
@@ -87,7 +93,7 @@ def _sites(
 def _order(structure: Structure, settings: OrderingSettings) -> Orderings:
     whole, problem = _problem(*_sites(structure, settings))
     found, n_distinct = _choose(problem, settings)
-    warnings = [*_unlikely(whole)]
+    warnings = [*_unlikely(whole), *what_was_added(whole.cell, whole.atoms)]
     if len(found) < settings.number:
         warnings.append(f"only {len(found)} different arrangements were found")
     energies = np.array([problem.energy(state) for state in found]) / whole.atoms.n_atoms
@@ -121,6 +127,7 @@ def _problem(
     sites: DisorderedCell, states: OxidationStates, settings: OrderingSettings
 ) -> tuple[WholeCell, Arrangements]:
     """Return the supercell, and its arrangements with the strictest distances that they allow."""
+    sites, states = _complete(sites, states, settings)
     n_cells = 0
     for _ in range(LARGER_CELLS):
         whole = choose_cell(sites, states, settings, more_than=n_cells)
@@ -139,6 +146,30 @@ def _problem(
         f"{whole.atoms.n_cells} cells without two of them nearer than {CLOSEST:.0%} of the sum of "
         "their radii; check coordinates and occupancies"
     )
+
+
+def _complete(
+    sites: DisorderedCell, states: OxidationStates, settings: OrderingSettings
+) -> tuple[DisorderedCell, OxidationStates]:
+    """Return the sites with no more freedom than a neutral cell asks for."""
+    refusals = []
+    by_mobile = np.inf
+    for freed, known in completions(sites, states, mobile=settings.mobile):
+        try:
+            choose_cell(freed, known, settings)
+        except DataError as error:
+            refusals.append(str(error))
+        else:
+            return freed, known
+        needed = least_error(freed, known, mobile=settings.mobile, limit=1.0)
+        by_mobile = min(by_mobile, needed)
+    hint = ""
+    if settings.limit < by_mobile < WORTH_A_HINT:
+        hint = (
+            f"; if only the {settings.mobile} of the file is wrong, "
+            f"limit = {math.ceil(1000.0 * by_mobile) / 1000.0:g} lets it take up the charge"
+        )
+    raise DataError(refusals[0] + hint)
 
 
 def _choose(problem: Arrangements, settings: OrderingSettings) -> tuple[list[IntArray], int | None]:

@@ -11,11 +11,14 @@ import numpy as np
 from ase.data import atomic_numbers, covalent_radii
 from pymatgen.core import Element
 
-__all__ = ["CLOSEST", "STRICTNESS", "closest_distance"]
+__all__ = ["CLOSEST", "STRICTNESS", "bond_length", "closest_distance"]
 
 CLOSEST = 0.6
 """Two atoms are never nearer than this share of the sum of their radii. Bonds have 0.8 and more of
 it, and refined split sites mostly less than 0.5."""
+
+SHORTEST_BOND = 0.8
+"""Share of the sum of ionic radii that a bond has at least."""
 
 STRICTNESS = ("largest", "middle", "smallest")
 """Which of the three sums of radii counts."""
@@ -27,6 +30,12 @@ def closest_distance(
     """Return the least distance (angstrom) at which two elements are atoms side by side."""
     sums = np.sort(_radii(one, charges[one]) + _radii(other, charges[other]))[::-1]
     return CLOSEST * float(sums[STRICTNESS.index(strictness)])
+
+
+def bond_length(one: str, other: str, *, charges: Mapping[str, float]) -> float:
+    """Return the least length (angstrom) of a bond between a cation and an anion."""
+    ionic = _radii(one, charges[one])[2] + _radii(other, charges[other])[2]
+    return SHORTEST_BOND * float(ionic)
 
 
 def _radii(symbol: str, charge: float) -> np.ndarray:

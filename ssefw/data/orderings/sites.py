@@ -3,7 +3,7 @@
 import itertools
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -44,12 +44,15 @@ class DisorderedCell:
         For each site the index of its occupancies.
     occupancies
         Element to share for each kind; what is missing to one is empty.
+    vacant
+        For kinds of full occupancy whose sites may be empty all the same: the share that may.
     """
 
     matrix: FloatArray
     frac_coords: FloatArray
     kinds: IntArray
     occupancies: tuple[Occupancies, ...]
+    vacant: Mapping[int, float] = field(default_factory=dict)
 
     @cached_property
     def amounts(self) -> dict[str, float]:
@@ -67,8 +70,16 @@ class DisorderedCell:
 
     def is_fixed(self, kind: int) -> bool:
         """Whether every site of a kind holds one atom of one element."""
+        return self.is_full(kind) and kind not in self.vacant
+
+    def is_full(self, kind: int) -> bool:
+        """Whether every site of a kind is reported to hold one atom of one element."""
         shares = list(self.occupancies[kind].values())
         return len(shares) == 1 and shares[0] > 1.0 - FULL
+
+    def least_filled(self, kind: int) -> float:
+        """Return the least share of the sites of a kind that hold the atom reported on them."""
+        return 1.0 - self.vacant.get(kind, 0.0) if self.is_full(kind) else 0.0
 
     def repeated(self, transformation: IntArray) -> "DisorderedCell":
         """Return the supercell of a transformation, whose rows are its vectors in those of this."""
@@ -83,11 +94,11 @@ class DisorderedCell:
         if len(cells) != n_cells:
             raise AssertionError(f"{len(cells)} lattice points in a supercell of {n_cells}")
         frac = (self.frac_coords[:, None, :] + cells[None, :, :]).reshape(-1, 3) @ inverse
-        return DisorderedCell(
+        return replace(
+            self,
             matrix=transformation @ self.matrix,
             frac_coords=frac % 1.0,
             kinds=np.repeat(self.kinds, n_cells),
-            occupancies=self.occupancies,
         )
 
     def primitive(self) -> "DisorderedCell":
@@ -102,11 +113,11 @@ class DisorderedCell:
         if found is None or len(found[2]) >= len(self.kinds):
             return self
         matrix, frac, kinds = found
-        return DisorderedCell(
-            np.asarray(matrix, dtype=float),
-            np.asarray(frac, dtype=float) % 1.0,
-            np.asarray(kinds, dtype=np.int64),
-            self.occupancies,
+        return replace(
+            self,
+            matrix=np.asarray(matrix, dtype=float),
+            frac_coords=np.asarray(frac, dtype=float) % 1.0,
+            kinds=np.asarray(kinds, dtype=np.int64),
         )
 
     def permutations(self) -> IntArray:

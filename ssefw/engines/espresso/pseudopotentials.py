@@ -17,6 +17,7 @@ from xml.etree import ElementTree as ET
 from pymatgen.core import Structure
 
 from ssefw.errors import ConfigurationError, EngineError
+from ssefw.files import expand_user
 
 __all__ = [
     "FAMILIES",
@@ -99,7 +100,7 @@ def find_pseudopotentials(
             f"Unknown family {family!r} of pseudopotentials. Known: {', '.join(sorted(FAMILIES))}."
         )
         raise ConfigurationError(msg)
-    folder = folder.expanduser().resolve()
+    folder = expand_user(folder, error=ConfigurationError).resolve()
     found = _by_element(folder, FAMILIES[family])
     chosen = {}
     for element in sorted(set(elements)):

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from ssefw.engines.potentials.sevennet_convert import convert
 from ssefw.errors import EngineError
-from ssefw.files import replacing
+from ssefw.files import expand_user, replacing
 
 __all__ = ["MODELS", "SPACING", "checkpoint_hash", "checkpoint_path", "load_arrays"]
 
@@ -59,7 +59,7 @@ def checkpoint_path(model: str) -> Path:
         If there is no such model or file.
     """
     if model not in MODELS:
-        path = Path(model).expanduser()
+        path = expand_user(model, error=EngineError)
         if path.is_file():
             return path.resolve()
         raise EngineError(
@@ -132,7 +132,7 @@ def _cache_folder() -> Path:
     """Return a folder that can be written: the user's cache, or one of theirs for a while."""
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     spare = Path(tempfile.gettempdir()) / f"ssefw-cache-{os.getuid()}"
-    for folder in (Path(base).expanduser() / "ssefw", spare):
+    for folder in (expand_user(base, error=EngineError) / "ssefw", spare):
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             mine = folder.stat().st_uid == os.getuid()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ssefw.engines.students.lessons import read_student, write_student
 from ssefw.errors import ConfigurationError
+from ssefw.files import expand_user
 from ssefw.nep import NEP
 from ssefw.settings import load_settings
 
@@ -66,7 +67,7 @@ def find_potential(name: str, *, add: bool = False) -> NEP:
     ConfigurationError
         If there is none, or several.
     """
-    path = Path(name).expanduser()
+    path = expand_user(name, error=ConfigurationError)
     if path.suffix == SUFFIX and path.is_file():
         model = read_student(path)
         if add:

@@ -15,7 +15,8 @@ from pymatgen.io.vasp.sets import VaspInputSet
 
 from ssefw.engines.needs import complaint_of, missing_program, words_of
 from ssefw.engines.ranks import rank_count
-from ssefw.errors import EngineError
+from ssefw.errors import ConfigurationError, EngineError
+from ssefw.files import expand_user
 from ssefw.settings import Settings, load_settings
 
 __all__ = [
@@ -109,7 +110,9 @@ def electron_count(
     """
     if settings.potcar_dir is not None:
         # Where pymatgen looks is its own global setting.
-        pymatgen.core.SETTINGS["PMG_VASP_PSP_DIR"] = str(settings.potcar_dir.expanduser())
+        pymatgen.core.SETTINGS["PMG_VASP_PSP_DIR"] = str(
+            expand_user(settings.potcar_dir, error=ConfigurationError)
+        )
     total = 0.0
     for symbol, count in zip(symbols, counts, strict=True):
         try:

@@ -4,6 +4,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 58, right: 16, top: 12, bottom: 40 };
+const LABEL = 48; // pixels behind the lines for what they are called
 const NEAR = 30; // pixels within which a point is meant
 
 function make(name, attributes, parent, text) {
@@ -37,7 +38,7 @@ class Axis {
 
   fit() {
     const [low, high] = Number.isFinite(this.whole[0]) ? this.whole : [0, 1];
-    const room = 0.06 * (high - low) || 0.5;
+    const room = 0.08 * (high - low) || 0.5;
     [this.low, this.high] = [low - room, high + room];
   }
 
@@ -72,6 +73,7 @@ export class Plot {
     this.place = place;
     this.labels = { x: x.label, y: y.label };
     this.series = series;
+    this.right = MARGIN.right + (series.some((one) => one.label) ? LABEL : 0);
     this.x = new Axis(x.log);
     this.y = new Axis(y.log);
     for (const one of series) {
@@ -103,7 +105,7 @@ export class Plot {
   draw() {
     const width = Math.max(260, this.place.clientWidth);
     const height = Math.round(Math.min(380, Math.max(240, 0.66 * width)));
-    this.inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
+    this.inner = { width: width - MARGIN.left - this.right, height: height - MARGIN.top - MARGIN.bottom };
     const root = make("svg", { viewBox: `0 0 ${width} ${height}`, width, height, class: "plot", role: "img" });
     make("title", {}, root, `${this.labels.y} against ${this.labels.x}`);
     const clip = `clip-${Math.random().toString(36).slice(2)}`;
@@ -127,7 +129,7 @@ export class Plot {
     }
     for (const [value, text] of this.y.ticks()) {
       const y = MARGIN.top + (1 - this.y.share(value)) * this.inner.height;
-      make("line", { class: "grid", x1: left, x2: width - MARGIN.right, y1: y, y2: y }, root);
+      make("line", { class: "grid", x1: left, x2: width - this.right, y1: y, y2: y }, root);
       make("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, root, text);
     }
     make("text", { class: "label", x: left + this.inner.width / 2, y: height - 6, "text-anchor": "middle" }, root, this.labels.x);
@@ -172,7 +174,7 @@ export class Plot {
     for (const [one, x, y] of ends) {
       const place = Math.max(y, last + 13);
       last = place;
-      make("text", { class: "end", x: Math.min(x - 4, MARGIN.left + this.inner.width), y: place - 5, "text-anchor": "end", fill: one.color }, root, one.label);
+      make("text", { class: "end", x: Math.min(x, MARGIN.left + this.inner.width) + 5, y: place + 4, fill: one.color }, root, one.label);
     }
   }
 
