@@ -92,7 +92,9 @@ class Follower:
 
     def work(self, *options):
         """Do what a supervisor has its workers do."""
-        store = options[options.index("--store") + 1] if "--store" in options else "st"
+        store = self.env.get("SSEFW_STORE", "st")
+        if "--store" in options:
+            store = options[options.index("--store") + 1]
         work_here(folder=self.folder, store=store, env=self.env)
 
 

@@ -5,6 +5,7 @@ import pytest
 
 import ssefw as python_api
 from ssefw.analysis.synthetic import LatticeWalk
+from ssefw.documents import PlannedCandidate
 from ssefw.store import connect
 from tests.campaigns.test_disordered import OXIDE
 from tests.campaigns.test_vasp_campaign import potcars
@@ -99,10 +100,13 @@ def test_ranking_to_campaign(tmp_path, capsys):
     """The campaign is planned; what its dynamics would give is put into the store."""
 
     def computed():
+        follower.call("submit", "best.yaml", "--store", "best")
         with connect(tmp_path / "best") as connection:
-            for formula, sigma in {"LiBr": 1e-9, "LiCl": 1e-10, "Li2S": 1e-8}.items():
-                item = outcome(formula, sigma)
-                connection.results.add(item, candidate=item.candidate_id, campaign="x")
+            for planned in list(connection.results.find(PlannedCandidate)):
+                item = outcome(
+                    planned.formula, 1e-9, candidate_id=planned.candidate_id, campaign="best"
+                )
+                connection.results.add(item, candidate=item.candidate_id, campaign="best")
 
     follower = Follower(
         tmp_path,
