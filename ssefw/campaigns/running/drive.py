@@ -167,5 +167,7 @@ def _last_words(log: Path, start: int) -> str:
     with contextlib.suppress(OSError):
         lines = log.read_bytes()[start:].decode(errors="replace").strip().splitlines()
         if lines:
-            return f": {lines[-1].strip()[:LAST_WORDS]}"
+            # On a full disk a line may be cut, and the error follows it without a line end.
+            _, error, last = lines[-1].strip().rpartition("Error: ")
+            return f": {(error + last)[:LAST_WORDS]}"
     return ""
