@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -44,6 +45,16 @@ def pytest_collection_modifyitems(items):
         if any(item.get_closest_marker(name) for name in ("slow", "slurm", "qe"))
     }
     items.sort(key=lambda item: item.path not in slow)
+
+
+BEGAN = time.monotonic()
+
+
+def pytest_runtest_setup(item):
+    """Where slow tests have so many minutes only, leave out those that would begin later."""
+    minutes = float(os.environ.get("SSEFW_TEST_SLOW_MINUTES", "inf"))
+    if item.get_closest_marker("slow") and time.monotonic() - BEGAN > 60.0 * minutes:
+        pytest.skip(f"the {minutes:g} minutes for slow tests are over")
 
 
 @pytest.fixture(autouse=True)
