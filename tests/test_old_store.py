@@ -88,11 +88,17 @@ def test_it_ends_as_if_nothing_had_happened(continued, undisturbed):
         assert_alike(outcome, expected[formula], formula)
 
 
+SINCE_ANALYSIS_2 = {"statistics", "bend_decades", "extrapolation", "analysis"}
+"""What was concluded before is not concluded again: these are missing there, or say version 1."""
+
+
 def assert_alike(found, expected, where):
     """Numbers agree to what another processor may change; all else, keys too, is equal."""
     if isinstance(expected, dict):
         assert found.keys() == expected.keys(), where
         for name in expected:
+            if name in SINCE_ANALYSIS_2 and found[name] in (None, "1"):
+                continue
             assert_alike(found[name], expected[name], f"{where}.{name}")
     elif isinstance(expected, list):
         assert len(found) == len(expected), where
