@@ -6,12 +6,13 @@ an extrapolation from them takes the barrier as constant. Here the change is tak
 mean zero and a stated spread, linear in 1/kT. It enters the interval beside the statistics, in
 quadrature, and leaves the value as it is. It does not shrink with longer runs but with colder ones.
 
-Leaving out the hottest or the coldest temperature and fitting again does not do this: a bend of
-0.1 eV within 600-1200 K lay outside of intervals widened so in half of the synthetic runs.
+Leaving out the hottest or the coldest temperature and fitting again does not do this:
+`benchmarks/intervals.py --line 400` compares both.
 
 References
 ----------
-.. [1] Qi et al., Mater. Today Phys. 21, 100463 (2021): halides and sulfides, 300-1200 K
+.. [1] https://doi.org/10.1016/j.mtphys.2021.100463: two quasi-linear regimes in
+   Li0.33La0.56TiO3, Li3YCl6 and Li7P3S11
 """
 
 from typing import Literal
@@ -26,9 +27,8 @@ from ssefw.units import BOLTZMANN_EV_PER_K
 __all__ = ["ENERGY_CHANGE", "bend_spread", "extrapolation", "remark", "widened"]
 
 ENERGY_CHANGE = 0.1
-"""Standard deviation of the change of an activation energy between 1000 K and 300 K, in eV. Changes
-of 0.05 to 0.2 eV are published for sulfides and halides; a student of CHGNet simulated on LGPS from
-900 K to 300 K gave 1.4 times this one."""
+"""Standard deviation of the change of an activation energy between 1000 K and 300 K, in eV. A
+guess, not a measurement: the size of what is known of single compounds."""
 
 _PER_X = ENERGY_CHANGE * BOLTZMANN_EV_PER_K / (1.0 / 300.0 - 1.0 / 1000.0)
 """The same for a change of 1/kT by 1/eV."""

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 MAX_REPLACED = 10
 """How many killed workers are replaced; a machine without memory would kill for ever."""
 KILLERS = {-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGABRT}
+"""Exit codes of workers that did not end by themselves; SIGTERM is how they are asked to."""
 SET_PARENT_DEATH_SIGNAL = 1
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
