@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from ssefw.analysis.bend import remark
+from ssefw.analysis.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     CampaignRecord,
@@ -93,6 +93,7 @@ def render_report(
         level=_level(outcomes),
         has_bands=any(outcome.barrier for outcome in outcomes),
         longest=max((d.duration for o in outcomes for d in o.diffusivities), default=0.0),
+        energy_change=ENERGY_CHANGE,
         cost=_total_cost(outcomes),
         learned=feedback_section(learned),
         saving=_Saving.of(outcomes),

@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
@@ -25,7 +26,7 @@ STYLE: dict[Any, Any] = BASE_STYLE | {
     "ytick.color": "#667085",
     "svg.hashsalt": "ssefw",
 }
-COLD, HOT = 600.0, 1500.0
+COLD, HOT = 300.0, 1500.0
 FEW_DECADES = 50.0
 
 
@@ -45,10 +46,16 @@ def svg_text(figure: Figure) -> str:
     return text.getvalue()[text.getvalue().index("<svg") :]
 
 
+_BLUE_TO_RED = LinearSegmentedColormap.from_list(
+    "blue to red", ["#17419c", "#2b8fce", "#7e57b0", "#d0466b", "#a50f15"]
+)
+"""Dark enough on white throughout; neighbors of 300 K differ."""
+
+
 def temperature_color(temperature: float) -> tuple[float, ...]:
     """Return the color of a temperature (K)."""
     share = np.clip((temperature - COLD) / (HOT - COLD), 0.0, 1.0)
-    return tuple(mpl.colormaps["plasma"](0.1 + 0.75 * float(share)))
+    return tuple(_BLUE_TO_RED(float(share)))
 
 
 def msd_svg(diffusivities: Sequence[Diffusivity]) -> str:
