@@ -21,7 +21,7 @@ from ssefw.serve import actions, campaign_pages, data_pages, job_pages, result_p
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
 from ssefw.serve.guard import Guard, Keys, form_of
-from ssefw.serve.render import page
+from ssefw.serve.render import SharedPages, page
 
 __all__ = ["application"]
 
@@ -118,6 +118,7 @@ def application(
     app.state.keys = keys
     app.state.watcher = watcher
     app.state.sayings = Sayings()
+    app.state.pages = SharedPages()
     return app
 
 

@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -14,7 +16,7 @@ from ssefw.campaigns.steering.holds import Hold
 from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
 from ssefw.serve.data_pages import CandidateRecords
-from ssefw.serve.render import board_of, page, path_of, view_of
+from ssefw.serve.render import SharedPages, board_of, page, path_of, view_of
 from ssefw.serve.selection import Selection, page_count, state_counts
 from ssefw.store import Connection
 
@@ -37,8 +39,17 @@ def home(request: Request) -> Response:
 
 
 def campaign_page(request: Request) -> Response:
-    """Show a campaign: how far it is, what failed and what to do, and its candidates."""
+    """Show a campaign: how far it is, what failed and what to do, and its candidates.
+
+    Those who look at the same page of it are shown what was made for the first of them.
+    """
     view = view_of(request)
+    pages: SharedPages = request.app.state.pages
+    key = f"{view.campaign} {view.version} {request.url.query}"
+    return pages.get(key, lambda: _campaign_page(request, view))
+
+
+def _campaign_page(request: Request, view: CampaignView) -> Response:
     connection = board_of(request).connection
     selection = Selection.of(request.query_params)
     chosen = selection.choose(view.lines.values())
@@ -133,6 +144,16 @@ class _Cell:
     name: str
     state: str
     count: int
+
+    @property
+    def query(self) -> str:
+        """The end of the address of its jobs."""
+        return _quoted(self.name)
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _cells(connection: Connection, campaign: str, line: CandidateLine) -> list[_Cell]:

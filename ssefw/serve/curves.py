@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ssefw.analysis import predict_conductivity
+from ssefw import analysis
 from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.wording import estimate_words
 
@@ -66,7 +66,7 @@ def _line(fit: Conductivity) -> list[list[float]]:
     if not used:
         return []
     inverse = np.linspace(1.0 / max(used), 1.0 / min(fit.temperature, *used), LINE_POINTS)
-    predicted = predict_conductivity(fit, [float(1.0 / x) for x in inverse])
+    predicted = analysis.predict_conductivity(fit, [float(1.0 / x) for x in inverse])
     return [
         [1000.0 * float(x), float(e.value), float(e.lower), float(e.upper)]
         for x, e in zip(inverse, predicted, strict=False)

@@ -1,16 +1,18 @@
 """From a template and values to an answer; everything that is not markup of ours is escaped."""
 
 import math
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from ssefw.report.wording import (
     estimate_words,
@@ -21,9 +23,27 @@ from ssefw.report.wording import (
 )
 from ssefw.serve.board import Board, CampaignView
 
-__all__ = ["board_of", "duration_words", "page", "path_of", "view_of"]
+__all__ = ["SharedPages", "board_of", "duration_words", "page", "path_of", "view_of"]
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+PAGES_KEPT = 8
+
+
+class SharedPages:
+    """Pages that several people look at, made once for all of them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], Response]) -> Response:
+        """Return a page; of all that ask for the same key at once, the first makes it."""
+        with self._lock:
+            if key not in self._made:
+                while len(self._made) >= PAGES_KEPT:
+                    del self._made[next(iter(self._made))]
+                self._made[key] = bytes(make().body)
+            return HTMLResponse(self._made[key])
 
 
 def board_of(request: Request) -> Board:
@@ -73,6 +93,7 @@ def _learns(request: Request) -> bool:
     return view is not None and bool(view.record.spec.get("feedback"))
 
 
+@lru_cache(maxsize=4096)
 def path_of(*parts: str) -> str:
     """Return the path of a page; names may hold anything."""
     return "/" + "/".join(quote(part, safe="") for part in parts)

@@ -164,8 +164,22 @@ def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
     return max(reversed(records), key=lambda record: len(record.candidates))
 
 
-def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
-    """Return how far a campaign is."""
+def snapshot(
+    connection: Connection,
+    record: CampaignRecord,
+    scratch: Path,
+    *,
+    concluded: int | None = None,
+) -> Snapshot:
+    """Return how far a campaign is.
+
+    Parameters
+    ----------
+    scratch
+        Where runs leave notes of their progress.
+    concluded
+        Candidates that have an outcome, by whoever has counted them already.
+    """
     fireworks = connection.launchpad.fireworks
     ours = {"spec.campaign": record.campaign}
     stages: Counter[tuple[str, str]] = Counter()
@@ -190,7 +204,7 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),
-        concluded=_concluded(connection, record.campaign),
+        concluded=_concluded(connection, record.campaign) if concluded is None else concluded,
         stages=dict(sorted(stages.items(), key=lambda item: _rank(item[0][0]))),
         failed=tuple(failed),
         running=tuple(run for run in _running(scratch) if run.candidate_id in moving),
