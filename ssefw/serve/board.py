@@ -192,14 +192,11 @@ class Board:
             shown = before and (before.record, before.now, before.queued)
             if shown == (record, now, queued) and not has_new:
                 continue
-            # Progress of runs is news for a page and none for its candidates.
-            is_same = before is not None and not has_new and before.record is record
-            is_same = is_same and (before.now.failed, before.now.busy) == (now.failed, now.busy)
             self._views[name] = CampaignView(
                 record=record,
                 now=now,
                 queued=queued,
-                lines=before.lines if is_same else self._lines(record, now),
+                lines=self._lines(record, now, has_new=has_new),
                 version=before.version + 1 if before else 1,
             )
 
@@ -210,11 +207,20 @@ class Board:
         found = self.connection.database[JOBS].aggregate([{"$match": match}, {"$group": group}])
         return {item["_id"]: item["count"] for item in found}
 
-    def _lines(self, record: CampaignRecord, now: Snapshot) -> dict[str, CandidateLine]:
+    def _lines(
+        self, record: CampaignRecord, now: Snapshot, *, has_new: bool
+    ) -> Mapping[str, CandidateLine]:
+        """Return the candidates, those that are as they were unchanged."""
+        before = self._views.get(record.campaign)
+        is_same = before is not None and before.record is record
+        known = before.lines if before is not None and is_same else {}
+        if before is not None and is_same and not has_new:
+            # Progress of runs is news for a page and none for its candidates.
+            was = before.now
+            if (was.failed, was.busy) == (now.failed, now.busy):
+                return known
         outcomes = self._outcomes.of(record.campaign)
         failed = {candidate for candidate, _ in now.failed}
-        before = self._views.get(record.campaign)
-        known = before.lines if before is not None and before.record is record else {}
         lines = {}
         for place, item in enumerate(record.candidates, start=1):
             key = item.candidate_id

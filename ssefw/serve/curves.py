@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from ssefw import analysis
+from ssefw.campaigns.running.watch import RunningMD
 from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.wording import estimate_words
+from ssefw.serve.growing import Growing
 
-__all__ = ["arrhenius_curves", "msd_curves"]
+__all__ = ["arrhenius_curves", "growth_curve", "msd_curves"]
 
 LINE_POINTS = 40
 
@@ -28,6 +30,35 @@ def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
         }
         for run in sorted(runs, key=lambda item: item.temperature)
     ]
+
+
+def growth_curve(
+    run: Growing, estimates: Sequence[Diffusivity], now: RunningMD | None
+) -> dict[str, Any]:
+    """Return the diffusivity of a run over simulated time; of one that goes on also its curve."""
+    label = f"{run.about.temperature:g} K"
+    points = [point for found in estimates if (point := _grown(found)) is not None]
+    curve: dict[str, Any] = {"label": label, "temperature": run.about.temperature, "points": points}
+    if now is not None:
+        curve["now"] = f"{now.done:.3g} of {now.total:.3g} ps"
+        curve["target"] = now.total
+        (curve["msd"],) = msd_curves(estimates[-1:]) or (None,)
+    return curve
+
+
+def _grown(found: Diffusivity) -> dict[str, Any] | None:
+    estimate = found.tracer
+    if estimate.kind == "undetermined":
+        return None
+    return {
+        "x": found.duration,
+        "kind": estimate.kind,
+        "y": estimate.value if estimate.kind == "value" else estimate.upper or estimate.lower,
+        "lower": estimate.lower,
+        "upper": estimate.upper,
+        "said": f"{found.temperature:g} K after {found.duration:.3g} ps: {found.regime}, "
+        f"D* {estimate_words(estimate)} cm²/s from {found.n_hops:.2g} hops",
+    }
 
 
 def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:

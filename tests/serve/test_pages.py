@@ -5,6 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from ssefw.documents import Outcome
 from ssefw.serve.app import application
 from ssefw.serve.board import Board
 from ssefw.serve.guard import Keys
@@ -195,6 +196,13 @@ def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_pat
             curves = browser.get(f"{path}/curves.json").json()
             assert [run["temperature"] for run in curves["msd"]] == [300.0, 600.0]
             assert all(len(run["x"]) == len(run["y"]) > 3 for run in curves["msd"])
+            grown = browser.get(f"{path}/growth.json").json()
+            assert [run["label"] for run in grown] == ["300 K", "600 K"]
+            # The last point of a run is what its analysis has stored.
+            (stored,) = connection.results.find(Outcome, candidate=path.rpartition("/")[2])
+            for run, found in zip(grown, stored.diffusivities, strict=True):
+                last = run["points"][-1]
+                assert (last["x"], last["upper"]) == (found.duration, found.tracer.upper)
             cell = browser.get(f"{path}/crystal.json").json()
             assert len(cell["positions"]) == len(cell["atoms"]) > 0
             runs = re.findall(rf"{path}/runs/\w+\.json", text)

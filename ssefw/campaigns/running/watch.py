@@ -51,6 +51,10 @@ class RunningMD:
 
     Attributes
     ----------
+    key
+        Of its trajectory, and the name of its folder.
+    done, total
+        ps of simulated time.
     speed
         ps of simulated time an hour.
     seconds_left
@@ -63,6 +67,7 @@ class RunningMD:
     total: float
     speed: float
     seconds_left: float
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,4 +263,5 @@ def _running(scratch: Path) -> Iterator[RunningMD]:
             total=note["until"] * step_ps,
             speed=rate * step_ps * 3600.0,
             seconds_left=(note["until"] - note["step"]) / rate if rate else float("inf"),
+            key=note.get("key", ""),
         )

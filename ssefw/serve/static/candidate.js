@@ -20,6 +20,24 @@ function msd(place, runs) {
   return true;
 }
 
+function growth(place, runs) {
+  // Values with their intervals, joined; bounds as arrows. Dashed, the length that is aimed at.
+  const series = runs
+    .filter((run) => run.points.length)
+    .map((run) => ({
+      points: run.points,
+      line: run.points.filter((point) => point.kind === "value").map(({ x, y }) => [x, y]),
+      color: temperatureColor(run.temperature),
+      label: run.label,
+      radius: 3.5,
+    }));
+  if (!series.length) return false;
+  const targets = [...new Set(runs.map((run) => run.target).filter(Boolean))];
+  place.replaceChildren();
+  new Plot(place, { x: { label: "simulated time (ps)", log: true }, y: { label: "D* (cm²/s)", log: true }, series, marks: targets });
+  return true;
+}
+
 function arrhenius(place, found) {
   if (!found || !(found.points.length || found.target)) return false;
   const color = "#2e90fa";
@@ -32,15 +50,29 @@ function arrhenius(place, found) {
 
 let last = "";
 
+async function asked(name) {
+  const answer = await fetch(`${places.dataset.source}/${name}.json`);
+  return answer.ok ? answer.text() : "null";
+}
+
 async function draw() {
-  const answer = await fetch(places.dataset.source);
-  if (!answer.ok) return;
-  const text = await answer.text();
+  // Curves of what is stored come at once, those of runs that go on when they are computed.
+  const curves = await asked("curves");
+  show(curves, last ? last.split("\n")[1] : "null");
+  show(curves, await asked("growth"));
+}
+
+function show(curves, grown) {
+  const text = `${curves}\n${grown}`;
   if (text === last) return;
   last = text;
-  const found = JSON.parse(text);
+  const [found, runs] = [JSON.parse(curves), JSON.parse(grown) ?? []];
+  if (!found) return;
+  const live = runs.filter((run) => run.msd).map((run) => ({ ...run.msd, label: `${run.label}…`, said: `${run.now}; ${run.msd.said}` }));
+  const stored = found.msd.filter((one) => !live.some((run) => run.temperature === one.temperature));
   const shown = [
-    ["msd", msd(document.getElementById("msd"), found.msd)],
+    ["msd", msd(document.getElementById("msd"), [...stored, ...live])],
+    ["growth", growth(document.getElementById("growth"), runs)],
     ["arrhenius", arrhenius(document.getElementById("arrhenius"), found.arrhenius)],
   ];
   for (const [name, isShown] of shown) document.getElementById(name).closest("figure").hidden = !isShown;

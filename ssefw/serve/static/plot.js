@@ -68,9 +68,10 @@ class Axis {
 
 export class Plot {
   // series: {points: [{x, y, lower, upper, kind, said, href, used}], line: [[x, y]], band, color, dash,
-  // width, label}; axes: {label, log}.
-  constructor(place, { x, y, series }) {
+  // width, label}; axes: {label, log}; marks: values of x with a dashed line.
+  constructor(place, { x, y, series, marks = [] }) {
     this.place = place;
+    this.marks = marks;
     this.labels = { x: x.label, y: y.label };
     this.series = series;
     this.right = MARGIN.right + (series.some((one) => one.label) ? LABEL : 0);
@@ -80,6 +81,7 @@ export class Plot {
       for (const [a, b] of one.line ?? []) this.cover(a, b);
       for (const point of one.points ?? []) this.cover(point.x, point.y, point.lower, point.upper);
     }
+    for (const mark of marks) this.x.cover(mark);
     this.x.fit();
     this.y.fit();
     this.tip = document.createElement("div");
@@ -112,6 +114,10 @@ export class Plot {
     make("rect", { x: MARGIN.left, y: MARGIN.top, ...this.inner }, make("clipPath", { id: clip }, root));
     this.drawAxes(root, width, height);
     const inside = make("g", { "clip-path": `url(#${clip})` }, root);
+    for (const mark of this.marks) {
+      const x = MARGIN.left + this.x.share(mark) * this.inner.width;
+      make("line", { class: "mark", x1: x, x2: x, y1: MARGIN.top, y2: MARGIN.top + this.inner.height }, inside);
+    }
     this.shown = [];
     for (const one of this.series) this.drawSeries(inside, one);
     this.drawLabels(root);
