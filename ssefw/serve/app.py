@@ -17,7 +17,15 @@ from starlette.staticfiles import StaticFiles
 
 from ssefw.errors import SsefwError, StoreError
 from ssefw.masking import masked
-from ssefw.serve import actions, campaign_pages, data_pages, job_pages, result_pages, site_pages
+from ssefw.serve import (
+    actions,
+    campaign_pages,
+    data_pages,
+    job_pages,
+    result_pages,
+    screening_pages,
+    site_pages,
+)
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
 from ssefw.serve.growing import GrowingRuns
@@ -90,7 +98,8 @@ def application(
             Route("/results/points.json", result_pages.results_points),
             Route("/results.{form}", result_pages.results_download),
             Route("/site", site_pages.site_page),
-            Route(f"{campaign}/learning", site_pages.learning_page),
+            Route(f"{campaign}/screening", screening_pages.screening_page),
+            Route(f"{campaign}/screening/points.json", screening_pages.screening_points),
             Route(campaign, campaign_pages.campaign_page),
             Route(candidate, campaign_pages.candidate_page),
             Route(f"{candidate}/curves.json", data_pages.curves_of),

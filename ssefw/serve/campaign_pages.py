@@ -17,7 +17,7 @@ from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
 from ssefw.serve.data_pages import CandidateRecords
 from ssefw.serve.render import SharedPages, board_of, page, path_of, view_of
-from ssefw.serve.selection import Selection, page_count, state_counts
+from ssefw.serve.selection import COLUMNS, Selection, page_count, state_counts
 from ssefw.store import Connection
 
 __all__ = ["campaign_page", "candidate_page", "home"]
@@ -51,7 +51,7 @@ def campaign_page(request: Request) -> Response:
 
 def _campaign_page(request: Request, view: CampaignView) -> Response:
     connection = board_of(request).connection
-    selection = Selection.of(request.query_params)
+    selection = Selection.of(request.query_params, request.query_params.getlist("column"))
     chosen = selection.choose(view.lines.values())
     rows = selection.rows(chosen)
     outcomes = [line.outcome for line in view.lines.values() if line.outcome]
@@ -67,7 +67,12 @@ def _campaign_page(request: Request, view: CampaignView) -> Response:
         stages=_stages(view),
         selection=selection,
         rows=rows,
-        cells={line.candidate_id: _cells(connection, view.campaign, line) for line in rows},
+        columns=COLUMNS,
+        cells={
+            line.candidate_id: _cells(connection, view.campaign, line)
+            for line in rows
+            if "jobs" in selection.columns
+        },
         count=len(chosen),
         pages=page_count(len(chosen)),
         states=state_counts(view.lines.values()),

@@ -11,7 +11,7 @@ from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.wording import estimate_words
 from ssefw.serve.growing import Growing
 
-__all__ = ["arrhenius_curves", "growth_curve", "msd_curves"]
+__all__ = ["arrhenius_curves", "growth_curve", "msd_curves", "plain_point"]
 
 LINE_POINTS = 40
 
@@ -48,14 +48,10 @@ def growth_curve(
 
 def _grown(found: Diffusivity) -> dict[str, Any] | None:
     estimate = found.tracer
-    if estimate.kind == "undetermined":
+    point = plain_point(found.duration, estimate)
+    if point is None:
         return None
-    return {
-        "x": found.duration,
-        "kind": estimate.kind,
-        "y": estimate.value if estimate.kind == "value" else estimate.upper or estimate.lower,
-        "lower": estimate.lower,
-        "upper": estimate.upper,
+    return point | {
         "said": f"{found.temperature:g} K after {found.duration:.3g} ps: {found.regime}, "
         f"D* {estimate_words(estimate)} cm²/s from {found.n_hops:.2g} hops",
     }
@@ -77,18 +73,25 @@ def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
     }
 
 
-def _point(temperature: float, estimate: Estimate, *, is_used: bool) -> dict[str, Any] | None:
-    if estimate.kind == "undetermined":
+def plain_point(x: float, estimate: Estimate | None) -> dict[str, Any] | None:
+    """Return an estimate at a place as figures draw it; None where nothing is known of it."""
+    if estimate is None or estimate.kind == "undetermined":
         return None
     return {
-        "x": 1000.0 / temperature,
+        "x": x,
         "kind": estimate.kind,
         "y": estimate.value if estimate.kind == "value" else estimate.upper or estimate.lower,
         "lower": estimate.lower,
         "upper": estimate.upper,
-        "used": is_used,
-        "said": f"{temperature:g} K: {estimate_words(estimate)} S/cm",
     }
+
+
+def _point(temperature: float, estimate: Estimate, *, is_used: bool) -> dict[str, Any] | None:
+    point = plain_point(1000.0 / temperature, estimate)
+    if point is None:
+        return None
+    said = f"{temperature:g} K: {estimate_words(estimate)} S/cm"
+    return point | {"used": is_used, "said": said}
 
 
 def _line(fit: Conductivity) -> list[list[float]]:

@@ -99,7 +99,8 @@ def growth_of(request: Request) -> Response:
     for key in dict.fromkeys([*going_on, *ledgers]):
         look = growing.look(key, ledgers.get(key), specie=specie, level=level)
         if look is not None:
-            found.append(growth_curve(*look, going_on.get(key)))
+            run, estimates = look
+            found.append(growth_curve(run, estimates, going_on.get(key)))
     return JSONResponse(sorted(found, key=lambda one: float(one["temperature"])))
 
 

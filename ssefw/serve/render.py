@@ -79,18 +79,21 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
             word=state.keys.word,
             said=state.sayings.get(request.query_params.get("said", ""), ""),
             path=request.url.path,
-            learns=_learns(request),
+            screens=_screens(request),
             **values,
         ),
         status_code=status,
     )
 
 
-def _learns(request: Request) -> bool:
-    """Whether the campaign of an address learns from its outcomes, or screens its pool."""
+def _screens(request: Request) -> bool:
+    """Whether the campaign of an address was chosen from a pool, or learns from its outcomes."""
     name = request.path_params.get("campaign")
     view = board_of(request).shown(name) if name else None
-    return view is not None and bool(view.record.spec.get("feedback"))
+    if view is None:
+        return False
+    spec = view.record.spec
+    return bool(spec.get("feedback") or spec.get("screen") or view.record.excluded)
 
 
 @lru_cache(maxsize=4096)
@@ -116,6 +119,7 @@ def _environment() -> jinja2.Environment:
         "remarks": remarks_words,
         "duration": duration_words,
         "ago": _ago,
+        "moment": _moment,
         "where": lambda parts: path_of(*parts),
     }
     environment.globals |= {"path_of": path_of, "title_words": title_words, "log10": _log10}
@@ -142,6 +146,11 @@ def _ago(moment: str | None) -> str:
     when = datetime.fromisoformat(str(moment))
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return f"{duration_words(max(0.0, time.time() - when.timestamp()))} ago"
+
+
+def _moment(seconds: float) -> str:
+    """Return a time as people write it down, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else ""
 
 
 def _log10(number: float | None) -> float | None:
