@@ -35,14 +35,14 @@ def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
 def growth_curve(
     run: Growing, estimates: Sequence[Diffusivity], now: RunningMD | None
 ) -> dict[str, Any]:
-    """Return the diffusivity of a run over simulated time; of one that goes on also its curve."""
+    """Return the diffusivity of a run over simulated time, and its displacements so far."""
     label = f"{run.about.temperature:g} K"
     points = [point for found in estimates if (point := _grown(found)) is not None]
     curve: dict[str, Any] = {"label": label, "temperature": run.about.temperature, "points": points}
+    (curve["msd"],) = msd_curves(estimates[-1:]) or (None,)
     if now is not None:
         curve["now"] = f"{now.done:.3g} of {now.total:.3g} ps"
         curve["target"] = now.total
-        (curve["msd"],) = msd_curves(estimates[-1:]) or (None,)
     return curve
 
 

@@ -26,6 +26,8 @@ MOST_FRAMES = 800
 """Of a run, evenly spaced: an estimate from them takes some hundredths of a second."""
 STEP = 1.4
 """From one simulated time to the next."""
+CLOSE = 1.15
+"""A mark so close to now would stand upon it."""
 RUNS_KEPT = 24
 SHORTEST_SHARE = 0.02
 """Of a run, before which nothing is estimated."""
@@ -136,7 +138,7 @@ class Growing:
         """Return the diffusivity at simulated times up to now, the last being now."""
         n = len(self._positions)
         ends = {n * self.stride}
-        wanted = float(n * self.stride)
+        wanted = n * self.stride / CLOSE
         while wanted >= SHORTEST_SHARE * n * self.stride:
             # On marks that stay where they are as the run grows, so that each is estimated once.
             mark = round(STEP ** np.floor(np.log(wanted) / np.log(STEP)))
@@ -198,6 +200,8 @@ class GrowingRuns:
         """
         folder = self._folder / key
         with self._lock:
+            if folder.is_dir():
+                ledger = self._newest(key) or ledger  # of a run that was interrupted
             run = self._kept.get(key) or self._begin(folder, ledger, specie, level)
             if run is None:
                 return None
@@ -212,6 +216,12 @@ class GrowingRuns:
             while len(self._kept) > RUNS_KEPT:
                 self._kept.popitem(last=False)
             return (run, run.estimate()) if run.is_known else None
+
+    def _newest(self, key: str) -> Trajectory | None:
+        try:
+            return self._store.ledger(key)
+        except StoreError:
+            return None
 
     def _begin(
         self, folder: Path, ledger: Trajectory | None, specie: str, level: float

@@ -9,6 +9,8 @@ from ssefw.data import Chunk
 from ssefw.engines import RunDirectory
 from ssefw.serve import growing
 from ssefw.serve.growing import GrowingRuns
+from ssefw.store.frames.blobs import FileBlobs
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 N_MOBILE, N_FRAMEWORK, TIMESTEP, PER_FRAME, SKIPPED = 20, 20, 2.0, 10, 5
 STEP = 0.3  # of a walk, angstrom, in each direction and frame
@@ -53,12 +55,16 @@ def write(run, positions, first):
     )
 
 
+@pytest.fixture
+def runs(tmp_path):
+    return GrowingRuns(TrajectoryStore(FileBlobs(tmp_path / "blobs")), tmp_path / "runs")
+
+
 def look(runs):
     return runs.look("k", None, specie="Li", level=0.95)
 
 
-def test_a_run_is_analyzed_as_it_grows(run, walk, tmp_path, monkeypatch):
-    runs = GrowingRuns(None, tmp_path / "runs")
+def test_a_run_is_analyzed_as_it_grows(run, runs, walk, monkeypatch):
     assert look(runs) is None
     write(run, walk[:400], 0)
     _, first = look(runs)
@@ -80,11 +86,11 @@ def test_a_run_is_analyzed_as_it_grows(run, walk, tmp_path, monkeypatch):
     assert widths[-1] < widths[0]
 
 
-def test_a_long_run_is_thinned_and_says_the_same(run, walk, tmp_path, monkeypatch):
+def test_a_long_run_is_thinned_and_says_the_same(run, runs, walk, monkeypatch):
     monkeypatch.setattr(growing, "MOST_FRAMES", 300)
     for first in range(0, 3000, 250):
         write(run, walk[first : first + 250], first)
-    found, estimates = look(GrowingRuns(None, tmp_path / "runs"))
+    found, estimates = look(runs)
     assert found.stride == 8
     assert len(found._positions) <= 600
     span = (3000 - SKIPPED) * PER_FRAME * TIMESTEP / 1000.0
@@ -92,9 +98,9 @@ def test_a_long_run_is_thinned_and_says_the_same(run, walk, tmp_path, monkeypatc
     assert estimates[-1].tracer.lower < D < estimates[-1].tracer.upper
 
 
-def test_a_folder_that_says_too_little_has_no_curve(run, walk, tmp_path):
+def test_a_folder_that_says_too_little_has_no_curve(run, runs, walk):
     about = json.loads((run.path / "run.json").read_text())
     del about["symbols"]
     (run.path / "run.json").write_text(json.dumps(about))
     write(run, walk[:400], 0)
-    assert look(GrowingRuns(None, tmp_path / "runs")) is None
+    assert look(runs) is None

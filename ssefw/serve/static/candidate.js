@@ -15,7 +15,6 @@ function msd(place, runs) {
     if (run.fit) series.push({ line: line.filter(([x]) => x >= run.fit[0] && x <= run.fit[1]), color, width: 4 });
   }
   if (!series.length) return false;
-  place.replaceChildren();
   new Plot(place, { x: { label: "time lag (ps)", log: true }, y: { label: "mean squared displacement (Å²)", log: true }, series });
   return true;
 }
@@ -33,7 +32,6 @@ function growth(place, runs) {
     }));
   if (!series.length) return false;
   const targets = [...new Set(runs.map((run) => run.target).filter(Boolean))];
-  place.replaceChildren();
   new Plot(place, { x: { label: "simulated time (ps)", log: true }, y: { label: "D* (cm²/s)", log: true }, series, marks: targets });
   return true;
 }
@@ -43,7 +41,6 @@ function arrhenius(place, found) {
   const color = "#2e90fa";
   const series = [{ points: found.points, color, line: found.line.map(([x, y]) => [x, y]), band: found.line.map(([x, , low, high]) => [x, low, high]) }];
   if (found.target) series.push({ points: [found.target], color: "#f79009", radius: 6 });
-  place.replaceChildren();
   new Plot(place, { x: { label: "1000 K / T" }, y: { label: "conductivity (S/cm)", log: true }, series });
   return true;
 }
@@ -68,7 +65,11 @@ function show(curves, grown) {
   last = text;
   const [found, runs] = [JSON.parse(curves), JSON.parse(grown) ?? []];
   if (!found) return;
-  const live = runs.filter((run) => run.msd).map((run) => ({ ...run.msd, label: `${run.label}…`, said: `${run.now}; ${run.msd.said}` }));
+  // Of runs that go on, and of those that nobody has analyzed yet.
+  const isKnown = (run) => found.msd.some((one) => one.temperature === run.temperature);
+  const live = runs
+    .filter((run) => run.msd && (run.now || !isKnown(run)))
+    .map((run) => ({ ...run.msd, label: `${run.label}…`, said: [run.now, run.msd.said].filter(Boolean).join("; ") }));
   const stored = found.msd.filter((one) => !live.some((run) => run.temperature === one.temperature));
   const shown = [
     ["msd", msd(document.getElementById("msd"), [...stored, ...live])],

@@ -19,10 +19,10 @@ async function draw() {
   const answer = await fetch(asked, { headers: { accept: "application/json" } });
   const points = answer.ok ? await answer.json() : [];
   const place = document.getElementById("points");
-  place.replaceChildren();
   // Who has chosen sees that there is nothing; who has not is shown no empty figure.
   if (few) few.hidden = points.length > 0;
   map.hidden = points.length < 1 && map.hidden;
+  place.hidden = !points.length;
   if (!points.length) return;
   map.hidden = false;
   const many = points.length > MANY;
