@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ssefw.report.wording import (
+    decades_words,
     estimate_words,
     formula_words,
     number_words,
@@ -115,6 +116,7 @@ def _environment() -> jinja2.Environment:
         "number": number_words,
         "estimate": estimate_words,
         "formula": formula_words,
+        "decades": decades_words,
         "percent": lambda share: f"{share:.0%}",
         "remarks": remarks_words,
         "duration": duration_words,
