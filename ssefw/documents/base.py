@@ -186,7 +186,7 @@ class Provenance(Document):
     Attributes
     ----------
     engine
-        Name of the engine and its model or code, for example ``ase:chgnet-0.3.0``.
+        Name of the engine and its model or code, for example ``sevennet-l3i5``.
     settings_hash
         Hash of every setting that changes the numbers.
     versions
