@@ -24,8 +24,9 @@ RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 ID_SHOWN = 8
 """Characters of an id that tell candidates apart, and that `show` takes."""
+STATUSES = ("determined", "indicative", "bound", "undetermined", "rejected", "failed")
+"""`OUTCOME_STATUSES` of `ssefw.documents`, which takes too long to import for a page of help."""
 POSSIBLE = "Also those that may lie in the range: what the interval or bound does not exclude."
-STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
 
 @click.group(
