@@ -93,7 +93,7 @@ def test_a_setting_of_a_lesson_that_cannot_be(ssefw, tmp_path, copper, setting, 
 def test_an_empty_calculator_is_not_the_default_one(ssefw, tmp_path, copper):
     copper.to(tmp_path / "cu.cif")
     done = ssefw("potential", "train", "cu.cif", "--calculator", "", "--specie", "Cu", check=False)
-    fails(done, "'' is no import path")
+    fails(done, "--calculator is empty")
 
 
 def test_a_calculator_that_does_not_know_an_element(ssefw, tmp_path, lif):

@@ -84,7 +84,9 @@ def train(
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
-    engine = AseEngine.named(DEFAULT_POTENTIAL if calculator is None else calculator)
+    if calculator is not None and not calculator.strip():
+        raise click.UsageError("--calculator is empty: leave it out, or name one.")
+    engine = AseEngine.named(calculator or DEFAULT_POTENTIAL)
     engine.check()
     found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
     crystals = [candidate.structure for candidate in found]
