@@ -95,12 +95,11 @@ def growth_of(request: Request) -> Response:
     specie = str(spec.get("specie", "Li"))
     level = float((spec.get("conductivity") or {}).get("level", DEFAULT_LEVEL))
     growing = request.app.state.growing
-    found = []
-    for key in dict.fromkeys([*going_on, *ledgers]):
-        look = growing.look(key, ledgers.get(key), specie=specie, level=level)
-        if look is not None:
-            run, estimates = look
-            found.append(growth_curve(run, estimates, going_on.get(key)))
+    found = [
+        growth_curve(estimates, going_on.get(key))
+        for key in dict.fromkeys([*going_on, *ledgers])
+        if (estimates := growing.look(key, ledgers.get(key), specie=specie, level=level))
+    ]
     return JSONResponse(sorted(found, key=lambda one: float(one["temperature"])))
 
 

@@ -4,7 +4,9 @@ Whoever looks at a run every morning asks whether its diffusivity has settled. I
 simulated times that lie evenly on a logarithmic scale, each once.
 """
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from ssefw.data import Chunk, decode_chunk
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.engines import read_progress
 from ssefw.errors import AnalysisError, DataError, StoreError
+from ssefw.serve.pace import rest_after
 from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["Growing", "GrowingRuns"]
@@ -90,6 +93,8 @@ class Growing:
     _temperatures: list[float] = field(default_factory=list)
     _cell: FloatArray | None = None
     _files: set[str] = field(default_factory=set)
+    _estimated: float = -math.inf
+    _rest: float = 0.0
 
     def add_stored(self, ledger: Trajectory, store: TrajectoryStore) -> None:
         """Take in what is stored of the run."""
@@ -135,7 +140,18 @@ class Growing:
         return len(self._positions) > 1
 
     def estimate(self) -> list[Diffusivity]:
-        """Return the diffusivity at simulated times up to now, the last being now."""
+        """Return the diffusivity at simulated times up to now, the last being now.
+
+        What was estimated so lately that more would cost too much is returned again.
+        """
+        if time.monotonic() >= self._estimated + self._rest:
+            began = time.process_time()
+            self._estimate_all()
+            self._rest = rest_after(time.process_time() - began)
+            self._estimated = time.monotonic()
+        return list(self.estimates.values())
+
+    def _estimate_all(self) -> None:
         n = len(self._positions)
         ends = {n * self.stride}
         wanted = n * self.stride / CLOSE
@@ -149,7 +165,6 @@ class Growing:
             for end in sorted(ends)
         }
         self.estimates = {end: known for end, known in found.items() if known is not None}
-        return list(self.estimates.values())
 
     def _estimate(self, n: int) -> Diffusivity | None:
         """Return the diffusivity of the first frames; None where they are too few."""
@@ -184,8 +199,8 @@ class GrowingRuns:
 
     def look(
         self, key: str, ledger: Trajectory | None, *, specie: str, level: float
-    ) -> tuple[Growing, list[Diffusivity]] | None:
-        """Return a run and its diffusivity at simulated times; None where nothing can be said.
+    ) -> list[Diffusivity]:
+        """Return the diffusivity of a run at simulated times; none where nothing can be said.
 
         Parameters
         ----------
@@ -204,18 +219,18 @@ class GrowingRuns:
                 ledger = self._newest(key) or ledger  # of a run that was interrupted
             run = self._kept.get(key) or self._begin(folder, ledger, specie, level)
             if run is None:
-                return None
+                return []
             if ledger is not None and ledger.n_frames > run.next_frame:
                 try:
                     run.add_stored(ledger, self._store)
                 except StoreError:
-                    return None  # it is being continued, or damaged, which its own page says
+                    return []  # it is being continued, or damaged, which its own page says
             run.add_folder(folder)
             self._kept[key] = run
             self._kept.move_to_end(key)
             while len(self._kept) > RUNS_KEPT:
                 self._kept.popitem(last=False)
-            return (run, run.estimate()) if run.is_known else None
+            return run.estimate() if run.is_known else []
 
     def _newest(self, key: str) -> Trajectory | None:
         try:
