@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import PurePath
 
 from ssefw.documents import Diffusivity, Estimate
 
@@ -96,7 +95,7 @@ def title_words(formula: str, source: str) -> str:
     """
     if re.fullmatch(r"[^/()]+ \([^/()]+\)", source):
         return source
-    stem = PurePath(source).name.partition(".")[0]
+    stem = source.rstrip("/").rpartition("/")[2].partition(".")[0]
     is_name = re.fullmatch(r"\w[\w -]*[A-Za-z][\w -]*|mp-\d+", stem)
     is_entry = ":" in source or "#" in source
     if not is_name or is_entry or stem.casefold() == formula.casefold():
