@@ -19,6 +19,7 @@ from ssefw.cli.options import (
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
+    from ssefw.engines.ase import AseEngine
     from ssefw.engines.students import Check, Learned, LearnSettings
 
 
@@ -29,7 +30,10 @@ def command() -> None:
 
 @command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--calculator", help="The teacher: import path of an ASE calculator.")
+@click.option(
+    "--teacher",
+    help="Short name of an ML potential, or import path of an ASE calculator.  [default: chgnet]",
+)
 @click.option(
     "--temperature", "temperatures", type=TEMPERATURE, multiple=True,
     help="Of the teacher's runs, several times.  [default: 1000, 700, 400 K]",
@@ -54,7 +58,7 @@ def command() -> None:
 def train(
     files: tuple[Path, ...],
     *,
-    calculator: str | None,
+    teacher: str | None,
     temperatures: tuple[float, ...],
     specie: str,
     min_length: float,
@@ -72,14 +76,12 @@ def train(
     that it was not accepted. Interrupted or killed, the same command goes on.
     """
     from ssefw.data import content_id, expand_to_length, read_pool
-    from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.engines.students import add_potential, learn, make_card, write_card
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
-    engine = AseEngine(calculator=calculator or DEFAULT_CALCULATOR)
-    engine.check()
+    engine = _teacher(teacher)
     found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
     crystals = [candidate.structure for candidate in found]
     if specie not in {symbol for crystal in crystals for symbol in crystal.symbol_set}:
@@ -128,6 +130,19 @@ def train(
     else:
         _print_card(card)
     return int(not card["accepted"])
+
+
+def _teacher(name: str | None) -> "AseEngine":
+    from ssefw.engines.ase import AseEngine
+
+    if name is None:
+        engine = AseEngine()
+    elif "." in name:
+        engine = AseEngine(calculator=name)
+    else:
+        engine = AseEngine.of(name)
+    engine.check()
+    return engine
 
 
 def _lesson(
