@@ -38,6 +38,13 @@ from ssefw.documents.materials import (
     LabelSet,
 )
 from ssefw.documents.orderings import Arrangement, Ordering, Orderings, OrderingSettings
+from ssefw.documents.potentials import (
+    FitError,
+    LearnedPotential,
+    Lesson,
+    LessonRound,
+    PhysicsCheck,
+)
 from ssefw.documents.rankings import (
     CascadeStep,
     Evaluation,
@@ -79,6 +86,7 @@ __all__ = [
     "Evaluation",
     "ExcludedCandidate",
     "Failure",
+    "FitError",
     "FoundConductivity",
     "Gate",
     "HopRecord",
@@ -86,6 +94,9 @@ __all__ = [
     "Label",
     "LabelKind",
     "LabelSet",
+    "LearnedPotential",
+    "Lesson",
+    "LessonRound",
     "NebIterationRecord",
     "NebPath",
     "NebStatus",
@@ -94,6 +105,7 @@ __all__ = [
     "Orderings",
     "Outcome",
     "OutcomeStatus",
+    "PhysicsCheck",
     "PlannedCandidate",
     "Provenance",
     "RankChange",

@@ -12,6 +12,7 @@ from ssefw.documents import (
     Diffusivity,
     Failure,
     Gate,
+    Lesson,
     Outcome,
     OutcomeStatus,
     Provenance,
@@ -44,6 +45,7 @@ def conclude_candidate(
     goal: Literal["conductivity", "barrier"] = "conductivity",
     threads: int = 1,
     conductivity: Conductivity | None = None,
+    lesson: Lesson | None = None,
 ) -> Outcome:
     """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
 
@@ -55,6 +57,8 @@ def conclude_candidate(
         What the campaign asks for; a barrier answers the question only where it is the goal.
     conductivity
         In the place of a fit to `diffusivities`, where these are not of one cell.
+    lesson
+        Of the potential that ran the dynamics.
     """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
     if conductivity is None and found:
@@ -63,6 +67,8 @@ def conclude_candidate(
         status, reason = _judge_barrier(barrier, gates, failures)
     else:
         status, reason = _judge(conductivity, gates, failures)
+        if status == "bound" and found:
+            reason = f"{reason}; {_where_hops_were_seen(found)}"
     return Outcome(
         candidate_id=candidate.id,
         formula=candidate.formula,
@@ -76,7 +82,8 @@ def conclude_candidate(
         failures=tuple(failures),
         relaxed=relaxed,
         trajectory_keys=tuple(trajectory.key for trajectory in trajectories),
-        cost=_cost(relaxed, trajectories, barrier, threads=threads),
+        lesson=lesson,
+        cost=_with_lesson(_cost(relaxed, trajectories, barrier, threads=threads), lesson),
         provenance=_analyzed(relaxed.provenance if relaxed else Provenance()),
     )
 
@@ -104,6 +111,15 @@ def _judge(
     return "bound", gate.message if gate else sigma.reason
 
 
+def _where_hops_were_seen(diffusivities: Sequence[Diffusivity]) -> str:
+    """Return down to which temperature ions hopped often enough for a value; in order of T."""
+    values = [d.temperature for d in diffusivities if d.tracer.kind == "value"]
+    if values:
+        return f"hops were seen down to {min(values):g} K"
+    solid = [d.temperature for d in diffusivities if d.regime != "melted"]
+    return f"no diffusion was seen up to {max(solid):g} K" if solid else "it melted"
+
+
 def _judge_barrier(
     barrier: Barrier | None, gates: Sequence[Gate], failures: Sequence[Failure]
 ) -> tuple[OutcomeStatus, str]:
@@ -124,6 +140,17 @@ def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
     """
     segments = [segment for run in trajectories for segment in run.segments]
     return sum(s.wall_time * (s.cores or threads) for s in segments) / SECONDS_PER_HOUR
+
+
+def _with_lesson(cost: Cost, lesson: Lesson | None) -> Cost:
+    if lesson is None:
+        return cost
+    return cost.model_copy(
+        update={
+            "wall_time": cost.wall_time + lesson.wall_time,
+            "core_hours": cost.core_hours + lesson.core_hours,
+        }
+    )
 
 
 def _cost(

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from monty.json import MSONable
 
 from ssefw.errors import DataError, EngineError
 from ssefw.nep.angular import N_INVARIANTS
@@ -23,7 +24,7 @@ Report = Callable[[int, "FitErrors"], None]
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(MSONable):
     """The form of a potential and how it is fitted.
 
     Attributes

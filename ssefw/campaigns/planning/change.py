@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ssefw.campaigns.file import CampaignSpec, EngineSpec
+from ssefw.campaigns.planning.lesson_cost import lesson_of
 from ssefw.campaigns.planning.plan import Plan, candidate_maker
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import CampaignRecord, Outcome
@@ -144,13 +145,22 @@ def maker_of(record: CampaignRecord) -> CandidateMaker | None:
     """Return the maker of a record, if this version still understands its settings."""
     try:
         # An engine's block may name only what belongs to its code; a record has all with defaults.
-        default = EngineSpec().model_dump(mode="json")
-        engine = {k: v for k, v in record.spec["engine"].items() if v != default.get(k)}
+        engine = _without_defaults(record.spec["engine"])
         # The structures of a pool are not part of the record, and none is needed.
-        own = {"engine": engine, "pool": {"path": "none"}}
+        own: dict[str, Any] = {"engine": engine, "pool": {"path": "none"}}
+        if lesson := record.spec.get("learn"):
+            teacher = lesson["teacher"] and _without_defaults(lesson["teacher"])
+            own["learn"] = lesson | {"teacher": teacher}
+            if teacher:
+                own["engine"] = teacher  # the campaign had none of its own
         return candidate_maker(CampaignSpec.model_validate({**record.spec, **own}))
     except (ConfigurationError, ValidationError, KeyError):
         return None
+
+
+def _without_defaults(engine: Mapping[str, Any]) -> dict[str, Any]:
+    default = EngineSpec().model_dump(mode="json")
+    return {k: v for k, v in engine.items() if v != default.get(k)}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
@@ -194,7 +204,7 @@ def _stages(
 ) -> Iterator[str]:
     """Yield what becomes of each stage."""
     before, after = (_keys(old) if old else {}), _keys(new)
-    for stage in ("bvse", "relax"):
+    for stage in ("bvse", "relax", "learn"):
         if stage in after:
             yield f"{stage}: {_verdict(before.get(stage), after[stage], done.get(stage, 0))}"
     if "neb" in after:
@@ -231,6 +241,9 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
         dynamics = ladder.md.settings.model_dump(exclude={"temperature"})
         cell = (ladder.min_length, ladder.max_atoms)
         keys["md"] = settings_hash(relax, ladder.md.engine, dynamics, *cell)
+        if (lesson := lesson_of(ladder)) is not None:
+            keys["learn"] = settings_hash(relax, lesson)
+            keys["md"] = settings_hash(keys["md"], keys["learn"])
     if maker.neb is not None:
         keys["neb"] = settings_hash(relax, maker.neb)
     if maker.bvse is not None:

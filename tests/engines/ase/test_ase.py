@@ -50,7 +50,7 @@ def test_relaxation_that_does_not_converge_says_so(copper):
 def test_relaxation_of_a_sheared_cell_of_fifty_atoms_is_quiet(copper):
     """A warning, which is an error here, of a logarithm that is exact to 4e-13."""
     cell = copper.get_primitive_structure() * (5, 5, 2)
-    shear = np.eye(3) + [[0, 0.01, 0], [0.01, 0, 0.005], [0, 0.005, 0]]
+    shear = np.array([[1, 0.01, 0], [0.01, 1, 0.005], [0, 0.005, 1]])
     cell.lattice = cell.lattice.matrix @ shear
     EMT.relax(cell, fmax=0.01, max_steps=2, relax_cell=True)
 
