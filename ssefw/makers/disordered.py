@@ -17,6 +17,7 @@ from pymatgen.core import Structure
 
 from ssefw import analysis
 from ssefw.documents import (
+    DETERMINED_WITHIN,
     Arrangement,
     Barrier,
     Candidate,
@@ -276,6 +277,7 @@ class DisorderedMaker(Maker):
             threads=threads,
             conductivity=pooled,
             lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
+            determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.
         seconds = sum(result.wall_time for result in there if result is not lowest)

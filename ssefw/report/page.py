@@ -12,6 +12,7 @@ import jinja2
 from ssefw.analysis.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
+    OUTCOME_STATUSES,
     CampaignRecord,
     Conductivity,
     Diffusivity,
@@ -103,7 +104,7 @@ def render_report(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         counts={
             status: sum(outcome.status == status for outcome in outcomes)
-            for status in ("determined", "bound", "undetermined", "rejected", "failed")
+            for status in OUTCOME_STATUSES
         },
     )
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ssefw.documents import Outcome
+from ssefw.documents import OUTCOME_STATUSES, Outcome
 from ssefw.errors import DataError
 from ssefw.report.tables import row, write_csv, write_json_lines
 from ssefw.report.wording import estimate_words
@@ -29,7 +29,6 @@ from ssefw.units import (
 
 __all__ = ["results_download", "results_page", "results_points"]
 
-STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 WORDS = ("formula", "system", "campaign", "candidate", "status", "engine", "gate")
 LISTS = ("elements", "without")
 NUMBERS: dict[str, Any] = {
@@ -134,7 +133,7 @@ def results_page(request: Request) -> Response:
         is_more=len(found) > PAGE_ROWS,
         kinds=tuple(ANSWERS),
         sorts=tuple(SORTS.get(question.kind, {})),
-        statuses=STATUSES,
+        statuses=OUTCOME_STATUSES,
         campaigns=board_of(request).names(),
     )
 

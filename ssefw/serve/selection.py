@@ -16,9 +16,13 @@ from ssefw.serve.board import CandidateLine
 __all__ = ["PAGE_ROWS", "SORTS", "STATES", "Selection", "page_count"]
 
 PAGE_ROWS = 50
-STATES = ("running", "waiting", "failed", "determined", "bound", "undetermined", "rejected")
+STATES = (
+    "running", "waiting", "failed", "determined", "indicative", "bound", "undetermined", "rejected",
+)  # fmt: skip
 """Of candidates, in the order of a candidate's life."""
-ORDER_OF_WORTH = ("determined", "bound", "undetermined", "running", "failed", "waiting", "rejected")
+ORDER_OF_WORTH = (
+    "determined", "indicative", "bound", "undetermined", "running", "failed", "waiting", "rejected",
+)  # fmt: skip
 """Without a number to sort by: what has an answer first, then what is to come."""
 
 

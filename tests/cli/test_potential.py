@@ -11,7 +11,7 @@ from tests.engines.students.test_students import CRYSTAL, EMT
 
 QUICK = [
     *("--temperature", "800", "--temperature", "500"),
-    *("--specie", "Ag", "--teacher", EMT, "--min-length", "7"),
+    *("--specie", "Ag", "--calculator", EMT, "--min-length", "7"),
     *("--set", "teacher_time=0.4", "--set", "frames=30", "--set", "rattled=6"),
     *("--set", "explore_time=1", "--set", "labels=6", "--set", "rounds=1"),
     *("--set", "fit.radial_cutoff=4.5", "--set", "fit.angular_cutoff=3.8"),
@@ -59,8 +59,8 @@ def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
         (["train", "alloy.cif", "--set", "nosuch=1"], "no setting 'nosuch'"),
         (["train", "alloy.cif", "--set", "rounds=abc"], "must be like"),
         (["train", "alloy.cif", "--set", "explore_time=-1"], "out of range"),
-        (["train", "alloy.cif", "--teacher", EMT], "None of the structures holds Li"),
-        (["train", "alloy.cif", "--teacher", "nosuch"], "Known potentials: "),
+        (["train", "alloy.cif", "--calculator", EMT], "None of the structures holds Li"),
+        (["train", "alloy.cif", "--calculator", "nosuch"], "Known potentials: "),
         (["show", "ffffffff"], "no potential"),
         (["export", "ffffffff", "-o", "x.txt"], "no potential"),
         (["add", "alloy.cif"], "no nep.txt"),

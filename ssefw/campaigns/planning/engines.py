@@ -2,7 +2,7 @@
 
 from ssefw.campaigns.file import CampaignSpec, EngineSpec
 from ssefw.engines import Engine
-from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.names import POTENTIALS
 from ssefw.errors import ConfigurationError
 from ssefw.mistakes import check_settings
@@ -44,4 +44,4 @@ def engine_of(engine: EngineSpec) -> Engine:
         from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
 
         return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
-    return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
+    return AseEngine(calculator=engine.calculator or "", options=engine.options)

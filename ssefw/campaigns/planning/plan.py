@@ -365,5 +365,6 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         triage=Triage(**md.triage.model_dump()) if md.triage else None,
         max_volume_change=spec.relax.max_volume_change,
         conductivity_temperature=spec.conductivity.temperature,
+        determined_within=spec.conductivity.determined_within,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

@@ -20,7 +20,6 @@ from ssefw.cli.say import say
 
 if TYPE_CHECKING:
     from ssefw.documents import LearnedPotential
-    from ssefw.engines.ase import AseEngine
     from ssefw.engines.students import LearnSettings
 
 
@@ -32,9 +31,10 @@ def command() -> None:
 @command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option(
-    "--teacher",
-    help="Short name of an ML potential, or import path of an ASE calculator.  [default: chgnet]",
-)
+    "--calculator", metavar="NAME",
+    help="The teacher: short name of a potential, or import path of an ASE calculator.  "
+    "[sevennet-l3i5]",
+)  # fmt: skip
 @click.option(
     "--temperature", "temperatures", type=TEMPERATURE, multiple=True,
     help="Of the teacher's runs, several times.  [default: 1000, 700, 400 K]",
@@ -59,7 +59,7 @@ def command() -> None:
 def train(
     files: tuple[Path, ...],
     *,
-    teacher: str | None,
+    calculator: str | None,
     temperatures: tuple[float, ...],
     specie: str,
     min_length: float,
@@ -77,12 +77,15 @@ def train(
     that it was not accepted. Interrupted or killed, the same command goes on.
     """
     from ssefw.data import content_id, expand_to_length, read_pool
+    from ssefw.engines.ase import AseEngine
+    from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.engines.students import add_potential, teach, write_card
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
-    engine = _teacher(teacher)
+    engine = AseEngine.named(calculator or DEFAULT_POTENTIAL)
+    engine.check()
     found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
     crystals = [candidate.structure for candidate in found]
     if specie not in {symbol for crystal in crystals for symbol in crystal.symbol_set}:
@@ -123,19 +126,6 @@ def train(
     else:
         _print_card(card)
     return int(not card.accepted)
-
-
-def _teacher(name: str | None) -> "AseEngine":
-    from ssefw.engines.ase import AseEngine
-
-    if name is None:
-        engine = AseEngine()
-    elif "." in name:
-        engine = AseEngine(calculator=name)
-    else:
-        engine = AseEngine.of(name)
-    engine.check()
-    return engine
 
 
 def _lesson(
