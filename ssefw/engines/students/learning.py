@@ -139,6 +139,7 @@ class _Lesson:
                 self._tell(f"the {settings.budget} evaluations of the teacher are spent")
                 break
             survived, asked = self._explore(number, students, starts)
+            was_stable = stable
             stable = all(duration > 0 for duration in survived)
             new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
             evaluations += self._asked(number)
@@ -151,8 +152,9 @@ class _Lesson:
                 f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
                 f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
             )
-            # Stable, and with nothing to learn but stray frames.
-            if stable and len(new) <= len(survived):
+            # With nothing to learn but stray frames; or twice in a row, since of rare surroundings
+            # in hot dynamics there are always more.
+            if stable and (len(new) <= len(survived) or was_stable):
                 break
         return Learned(
             student=students[0],
