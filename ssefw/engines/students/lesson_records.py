@@ -1,16 +1,28 @@
 """How a student is taught, and what the loop that teaches it ended with."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from monty.json import MSONable
+from pydantic import Field
 
 from ssefw.engines.students.acceptance import TeacherRun
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings
+from ssefw.units import (
+    AskedCount,
+    AskedCountOrNone,
+    AskedMembers,
+    AskedSeed,
+    AskedTemperature,
+    AskedTimePs,
+)
 
 __all__ = ["TIMESTEP", "LearnSettings", "Learned", "Round"]
 
 TIMESTEP = 2.0
 """fs, of the teacher's runs."""
+
+Temperatures = Annotated[tuple[AskedTemperature, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -47,18 +59,18 @@ class LearnSettings(MSONable):
         loop ends with what it has.
     """
 
-    temperatures: tuple[float, ...] = (1000.0, 700.0, 400.0)
-    teacher_time: float = 2.0
-    frames: int = 150
-    rattled: int = 30
-    explore_temperatures: tuple[float, ...] = (1100.0, 700.0, 350.0)
-    explore_time: float = 20.0
-    labels: int = 32
-    rounds: int = 8
+    temperatures: Temperatures = (1000.0, 700.0, 400.0)
+    teacher_time: AskedTimePs = 2.0
+    frames: AskedMembers = 150
+    rattled: AskedCountOrNone = 30
+    explore_temperatures: Temperatures = (1100.0, 700.0, 350.0)
+    explore_time: AskedTimePs = 20.0
+    labels: AskedMembers = 32
+    rounds: AskedMembers = 8
     fit: TrainingSettings = field(default_factory=TrainingSettings)
-    refit_steps: int = 2500
-    seed: int = 0
-    budget: int | None = None
+    refit_steps: AskedCount = 2500
+    seed: AskedSeed = 0
+    budget: AskedCount | None = None
 
     @property
     def first_evaluations(self) -> int:
