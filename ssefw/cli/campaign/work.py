@@ -56,6 +56,7 @@ def command(
     from ssefw.campaigns.steering.holds import holds
     from ssefw.engines.stopping import install_signal_handlers
     from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
+    from ssefw.store.lookup import check_campaign
 
     if click.get_current_context().find_root().obj.is_own:
         drop_what_cannot_be_written()
@@ -76,6 +77,8 @@ def command(
         only = replace(only, category=category) if only else None
         ours = ours.model_copy(update={"category": category})
     with opened(stop=stop, at_once=False) as connection:
+        if campaign is not None:
+            check_campaign(connection, campaign)
         release_lost(connection)
         done = work(connection, ours, stop=stop, campaign=campaign, patience=patience, only=only)
         left = holds(connection, campaign)

@@ -14,7 +14,7 @@ from ase.calculators.calculator import Calculator
 from pymatgen.core import PeriodicSite, Structure
 
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
-from ssefw.engines.ase.calculators import check_calculator, make_calculator
+from ssefw.engines.ase.calculators import BREAKDOWNS, check_calculator, make_calculator
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
@@ -173,7 +173,7 @@ class AseEngine(Engine):
             )
             energy = self._finite(atoms.get_potential_energy(), "relaxation")
             forces = atoms.get_forces()
-        except (ValueError, ArithmeticError, np.linalg.LinAlgError) as error:
+        except BREAKDOWNS as error:
             raise EngineError(f"Relaxation with {self.name} broke down: {error}") from error
         final: Structure = _adaptor().get_structure(atoms)
         return RelaxResult(
@@ -192,12 +192,16 @@ class AseEngine(Engine):
         """Return the energy and the largest force."""
         start = time.monotonic()
         atoms = self._atoms(structure)
-        energy = self._finite(atoms.get_potential_energy(), "evaluation")
+        try:
+            energy = self._finite(atoms.get_potential_energy(), "evaluation")
+            forces = atoms.get_forces()
+        except BREAKDOWNS as error:
+            raise EngineError(f"Evaluation with {self.name} broke down: {error}") from error
         return StaticResult(
             structure=structure,
             energy=energy,
             energy_per_atom=energy / len(atoms),
-            max_force=float(np.linalg.norm(atoms.get_forces(), axis=1).max()),
+            max_force=float(np.linalg.norm(forces, axis=1).max()),
             wall_time=time.monotonic() - start,
             provenance=self.provenance(),
         )
