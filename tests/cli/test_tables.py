@@ -106,7 +106,10 @@ def test_a_table_is_written_as_its_file_is_called(called, tmp_path, name):
     called("results", "find", "--sort", "formula", "-o", name)
     path = tmp_path / name
     if name.endswith("csv"):
-        assert path.read_bytes().decode() == called("results", "find", "--sort", "formula", "--csv").stdout
+        assert (
+            path.read_bytes().decode()
+            == called("results", "find", "--sort", "formula", "--csv").stdout
+        )
     elif name.endswith("jsonl"):
         assert [json.loads(x)["name"] for x in path.read_text().splitlines()] == [
             "copper", "copper-gold"]  # fmt: skip
