@@ -19,6 +19,7 @@ from ssefw.documents import (
     Arrangement,
     Barrier,
     Candidate,
+    Conductivity,
     Diffusivity,
     Gate,
     Ordering,
@@ -29,11 +30,12 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.makers.adaptive_arrangements import ArrangementChoice, Climber, choose_runs
 from ssefw.makers.candidate import CandidateMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.ladder import LadderMaker, as_stored, longest
-from ssefw.makers.outcome import conclude_candidate
+from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.settings import load_settings
 from ssefw.store import ResultStore
@@ -141,11 +143,15 @@ class DisorderedMaker(Maker):
             gates = list(gates)
             if stage == "triage" and ladder.triage is not None and alive:
                 gates.append(_triage_of(known, ladder, alive))
-            wanted: list[tuple[float, ...]] = [() for _ in orderings]
+            wanted: dict[int, tuple[float, ...]] = {}
             if not failed(gates):
-                for i in alive:
-                    wanted[i] = self._next(ladder, stage, done[i], known[i], runs[i])
-            if not any(wanted):
+                if ladder.adaptive is not None and (stage != "relaxed" or ladder.triage is None):
+                    choice = self._choose(ladder, alive, done, known, runs)
+                    wanted = choice.temperatures
+                    gates.append(_choice_gate(choice))
+                else:
+                    wanted = {i: self._next(ladder, stage, done[i], known[i]) for i in alive}
+            if not any(wanted.values()):
                 arrangements = _arrangements(
                     orderings,
                     relaxed,
@@ -162,7 +168,7 @@ class DisorderedMaker(Maker):
             jobs: list[Job] = []
             points: list[list[Any]] = [list(found) for found in known]
             ledgers: list[list[Any]] = [list(found) for found in runs]
-            for i, temperatures in enumerate(wanted):
+            for i, temperatures in wanted.items():
                 result = relaxed[i]
                 for temperature in sorted(temperatures, reverse=True):
                     assert result is not None
@@ -215,15 +221,43 @@ class DisorderedMaker(Maker):
         stage: Stage,
         tried: Sequence[float],
         known: Sequence[Diffusivity],
-        runs: Sequence[Trajectory],
     ) -> tuple[float, ...]:
         """Return the temperatures that an arrangement runs next."""
         if stage == "relaxed" and ladder.triage is not None:
             return (ladder.triage.temperature,)
-        if ladder.adaptive is not None:
-            return ladder.choice(tried=tried, diffusivities=known, trajectories=runs).temperatures
         melted = min((d.temperature for d in known if d.regime == "melted"), default=math.inf)
         return tuple(t for t in ladder.temperatures if t < melted) if not tried else ()
+
+    def _choose(
+        self,
+        ladder: LadderMaker,
+        alive: Sequence[int],
+        tried: Sequence[Sequence[float]],
+        known: Sequence[Sequence[Diffusivity]],
+        runs: Sequence[Sequence[Trajectory]],
+    ) -> ArrangementChoice:
+        """Return what an adaptive ladder runs next: more of an arrangement, or another one."""
+        assert ladder.adaptive is not None
+        # Each would go on for ever: how narrow is narrow enough is asked of them together.
+        endless = ladder.adaptive.model_copy(
+            update={"interval_decades": 0.0, "max_core_hours": None}
+        )
+        threads = load_settings().settings.threads
+        climbers = []
+        for i in alive:
+            fit = None
+            if known[i]:
+                fit = analysis.fit_conductivity(
+                    known[i], temperature=ladder.conductivity_temperature
+                )
+            choice = ladder.choice(
+                tried=tried[i], diffusivities=known[i], trajectories=runs[i], policy=endless
+            )
+            hours = core_hours(runs[i], threads=threads)
+            n_values = len({d.temperature for d in known[i] if d.tracer.kind == "value"})
+            climbers.append(Climber(bool(tried[i]), fit, n_values, choice, hours))
+        choice = choose_runs(climbers, ladder.adaptive, scale=_usual_spread())
+        return replace(choice, temperatures={alive[i]: t for i, t in choice.temperatures.items()})
 
     def _conclude(
         self,
@@ -291,6 +325,16 @@ def _ordering_gate(found: Orderings) -> Gate:
     )
 
 
+def _choice_gate(choice: ArrangementChoice) -> Gate:
+    return Gate(
+        name="ladder",
+        passed=True,
+        code=choice.code,
+        message=choice.reason,
+        numbers=choice.numbers,
+    )
+
+
 def _triage_of(
     known: Sequence[Sequence[Diffusivity]], ladder: LadderMaker, alive: Sequence[int]
 ) -> Gate:
@@ -327,7 +371,7 @@ def _arrangements(
         made.append(
             Arrangement(
                 ordering=ordering,
-                reason=reason or ("" if fit else "no temperature gave a diffusivity"),
+                reason=reason or _why_unfit(fit, own),
                 relaxed=result,
                 above_lowest=result.energy_per_atom - min(energies) if result else None,
                 conductivity=fit,
@@ -336,6 +380,12 @@ def _arrangements(
             )
         )
     return made
+
+
+def _why_unfit(fit: Conductivity | None, runs: Sequence[Trajectory]) -> str:
+    if fit is not None:
+        return ""
+    return "no temperature gave a diffusivity" if runs else "not simulated: the ladder ended before"
 
 
 def _usual_spread() -> float:

@@ -10,7 +10,7 @@ from ssefw.documents import Trajectory as Ledger
 from ssefw.errors import SsefwError
 from ssefw.store import connect
 from tests.campaigns.killing import kill_9
-from tests.conftest import run_ssefw, start_ssefw
+from tests.conftest import run_ssefw, start_ssefw, work_here
 
 OXIDE = """\
 data_x
@@ -125,6 +125,21 @@ def test_more_arrangements_later_keep_the_first(tmp_path, finished):
         assert one.ordering.structure == two.ordering.structure
         assert one.trajectory_keys == two.trajectory_keys
         assert one.relaxed == two.relaxed
+
+
+@pytest.mark.slow
+def test_an_adaptive_ladder_runs_a_third_arrangement_where_two_have_no_value(tmp_path):
+    prepare(tmp_path)
+    (tmp_path / "pool" / "unbalanced.cif").unlink()
+    ladder = "ladder: adaptive\n  temperatures: [900, 1200, 1500]"
+    text = CAMPAIGN.replace("temperatures: [300, 600]", ladder).replace("number: 2", "number: 4")
+    (tmp_path / "mixed.yaml").write_text(text)
+    work_here(folder=tmp_path, submit="mixed.yaml")
+    outcome = only_outcome(tmp_path)
+    gates = [gate for gate in outcome.gates if gate.name == "ladder"]
+    assert [gate.code for gate in gates][:3] == ["first_lines", "first_lines", "no_value_yet"]
+    n_runs = [len(arrangement.trajectory_keys) for arrangement in outcome.arrangements]
+    assert n_runs[:3] == [3, 3, 3]
 
 
 @pytest.mark.slow
