@@ -119,9 +119,10 @@ def _of_ordered(structure: Structure, symbol: str, charge: int) -> ChargedStruct
 
 
 def _has_uncommon_anions(structure: Structure) -> bool:
+    states = {specie.symbol: float(specie.oxi_state or 0.0) for specie in structure.composition}
     return any(
-        specie.oxi_state < 0 and specie.oxi_state not in specie.element.common_oxidation_states
-        for specie in structure.composition
+        state < 0 and state not in Element(symbol).common_oxidation_states
+        for symbol, state in states.items()
     )
 
 
