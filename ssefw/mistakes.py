@@ -67,7 +67,7 @@ def mistakes_in(error: ValidationError, model: type[BaseModel]) -> list[Mistake]
             key = _key_of(location)
             unknown.append((location, f"unknown key {key!r}{unknown_word(location[-1], known)}"))
             meant |= {(*location[:-1], word) for word in close_to(location[-1], known)}
-        else:
+        elif item["type"] != "default_factory_not_called":  # it depends on a key that is wrong
             others.append((location, item))
     # A list of which no entry is right is too short as well; that is said once.
     inside = {location[:-1] for location, _ in others}

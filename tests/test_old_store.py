@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from monty.json import MontyDecoder
 
+from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.planning.change import change_of
+from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.engines import MDSettings, NebSettings, settings_hash
@@ -15,18 +19,19 @@ from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.migration import MigrationSettings
 from ssefw.engines.vasp import VaspEngine
 from ssefw.makers import BandMaker, BarrierMaker, EndMaker, MDMaker, NebMaker, RelaxMaker
+from ssefw.report.methods import methods_of
 from ssefw.store import connect, open_blobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 from tests.campaigns.killing import results
 from tests.conftest import work_here
 
-ARCHIVE = Path(__file__).parent / "data/old_store/campaign.tar.xz"
+STORES = Path(__file__).parent / "data/old_store"
 INTERRUPTED = "3b8411f2c8904ec6"
 """The trajectory that was stopped, by what it is known by."""
 
 
-def unpacked(folder):
-    with tarfile.open(ARCHIVE) as archive:
+def unpacked(folder, name="campaign"):
+    with tarfile.open(STORES / f"{name}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder
 
@@ -110,6 +115,41 @@ def assert_alike(found, expected, where):
         assert found == expected, where
 
 
+def test_a_campaign_goes_on_with_the_default_potential_it_was_begun_with(tmp_path, caplog):
+    """Its file names none, nor does its record, and the default is another one now."""
+    folder = unpacked(tmp_path / "default", "default_engine")
+    with connect(folder / "st", read_only=True) as connection:
+        before = latest_record(connection, "default")
+    assert "potential" not in before.spec["engine"]
+    work_here(submit="default.yaml", folder=folder)
+    assert "goes on with it. To change that" in caplog.text
+    with connect(folder / "st", read_only=True) as connection:
+        assert connection.launchpad.workflows.count_documents({}) == 1
+        after = latest_record(connection, "default")
+        (outcome,) = connection.results.find(Outcome)
+        ledgers = list(connection.results.find(Ledger))
+    assert after.plan_key == before.plan_key
+    assert after.spec["engine"]["potential"] == "chgnet"
+    assert any("CHGNet" in method.used_for for method in methods_of(after))
+    assert outcome.status != "failed"
+    last = max(ledgers, key=lambda ledger: ledger.n_steps)
+    assert [segment.end_reason for segment in last.segments] == ["preempted", "complete"]
+    assert {ledger.key for ledger in ledgers} == {last.key}
+    assert {ledger.provenance.engine for ledger in ledgers} == {"chgnet-0.3.0"}
+
+
+def test_a_campaign_may_leave_the_default_it_was_begun_with(tmp_path):
+    folder = unpacked(tmp_path / "default", "default_engine")
+    text = (folder / "default.yaml").read_text()
+    with connect(folder / "st", read_only=True) as connection:
+        for named in ("sevennet-l3i5", "chgnet"):
+            (folder / "named.yaml").write_text(f"{text}engine: {{potential: {named}}}\n")
+            change = change_of(make_plan(read_campaign(folder / "named.yaml")), connection)
+            said = change and change.settings
+            changed = ("engine.potential: chgnet -> sevennet-l3i5",)
+            assert said == (changed if named != "chgnet" else None)
+
+
 def test_stored_structures_and_settings_have_the_keys_they_had(old):
     with connect(old / "st", read_only=True) as connection:
         ledgers = list(connection.results.find(Ledger))
@@ -124,7 +164,7 @@ def test_stored_structures_and_settings_have_the_keys_they_had(old):
     assert {ledger.key for ledger in ledgers} <= keys
 
 
-ENGINE = AseEngine()
+ENGINE = AseEngine.of("chgnet")
 AT_600_K = MDSettings(temperature=600.0)
 
 KEYS = {

@@ -250,7 +250,7 @@ def test_a_store_that_is_written_to_is_read_as_it_is_now(tmp_path):
         ({"min_sigma": "much"}, ConfigurationError, "min_sigma must be a number above 0"),
         ({"elements": "S"}, ConfigurationError, "elements must be a list"),
         ({"elements": ["Xx"]}, DataError, "'Xx' is no element"),
-        ({"status": "good"}, ConfigurationError, "status must be 'determined', 'bound'"),
+        ({"status": "good"}, ConfigurationError, "status must be 'determined', 'indicative'"),
         ({"sort": "beauty"}, DataError, "cannot be sorted by 'beauty'"),
         ({"candidate": "Na3PS4"}, StoreError, "Na3PS4"),
     ],

@@ -52,7 +52,7 @@ def neb(
     structure
         The crystal, or a file with it.
     engine
-        What computes; the ML potential CHGNet if None.
+        What computes; the ML potential SevenNet-l3i5 if None.
     specie, mechanism
         The ion that moves, and whether it hops into a vacancy (``vacancy``), is an interstitial ion
         (``interstitial``) or pushes an ion on (``concerted``).

@@ -51,7 +51,7 @@ class Filters(TypedDict, total=False):
     status
         determined, bound, undetermined, rejected or failed.
     engine
-        Such as ``"chgnet-0.3.0"``.
+        Such as ``"sevennet-l3i5"``.
     temperature
         K.
     min_sigma, max_sigma

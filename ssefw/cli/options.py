@@ -223,6 +223,18 @@ def changed(plan: "Plan") -> "Change | None":
         return None
 
 
+def continued(plan: "Plan") -> "Plan":
+    """Return a plan as it goes on in the store of the settings, with what it was begun with."""
+    from ssefw.campaigns.planning.change import as_begun
+    from ssefw.errors import StoreError
+
+    try:
+        with opened(read_only=True) as connection:
+            return as_begun(plan, connection)
+    except StoreError:
+        return plan
+
+
 def warn_of_missing(plan: "Plan") -> None:
     """Say what jobs of a plan would lack if they ran on this machine."""
     from ssefw.campaigns.planning.needs import missing_for

@@ -102,7 +102,7 @@ def label_from_outcome(
     fit = outcome.conductivity
     if fit is None and outcome.barrier is not None and outcome.status == "determined":
         return _from_bands(outcome, outcome.barrier, methods)
-    if outcome.status not in {"determined", "bound"} or fit is None:
+    if outcome.status not in {"determined", "indicative", "bound"} or fit is None:
         why = f": {outcome.reason}" if outcome.reason else ""
         raise DataError(f"{outcome.status}{why}. That is no statement about the conductivity.")
     sigma = fit.conductivity

@@ -21,6 +21,8 @@ from ssefw.documents.bands import (
 )
 from ssefw.documents.base import ESTIMATE_SCHEMA, Document, Estimate, Provenance
 from ssefw.documents.campaigns import (
+    DETERMINED_WITHIN,
+    OUTCOME_STATUSES,
     CampaignRecord,
     ExcludedCandidate,
     FoundConductivity,
@@ -59,7 +61,9 @@ from ssefw.documents.runs import (
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
 
 __all__ = [
+    "DETERMINED_WITHIN",
     "ESTIMATE_SCHEMA",
+    "OUTCOME_STATUSES",
     "Arrangement",
     "ArrheniusPoint",
     "Barrier",

@@ -1,5 +1,6 @@
 """What every record is: frozen, closed, typed; and the two that most others hold."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from types import MethodType
@@ -135,6 +136,13 @@ class Estimate(Document):
         """Return the statement that the quantity could not be determined, and why."""
         return cls(kind="undetermined", unit=unit, reason=reason)
 
+    @property
+    def decades(self) -> float | None:
+        """Width of the interval of a positive quantity in powers of ten, where there is one."""
+        if self.lower is None or self.upper is None:
+            return None
+        return math.log10(self.upper / self.lower) if self.lower > 0 else math.inf
+
     def plain(self) -> dict[str, Any]:
         """Return the one form that programs get; the key that holds it names the unit."""
         wanted = {"kind", "value", "lower", "upper", "level", "reason"}
@@ -178,7 +186,7 @@ class Provenance(Document):
     Attributes
     ----------
     engine
-        Name of the engine and its model or code, for example ``ase:chgnet-0.3.0``.
+        Name of the engine and its model or code, for example ``sevennet-l3i5``.
     settings_hash
         Hash of every setting that changes the numbers.
     versions

@@ -1,6 +1,6 @@
 """A campaign as it was submitted, and what became of its candidates."""
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
@@ -12,7 +12,13 @@ from ssefw.documents.runs import Cost, Failure, RelaxResult
 from ssefw.documents.transport import Conductivity, Diffusivity
 from ssefw.units import CoreHours, Temperature
 
-OutcomeStatus = Literal["determined", "bound", "undetermined", "rejected", "failed"]
+OutcomeStatus = Literal["determined", "indicative", "bound", "undetermined", "rejected", "failed"]
+OUTCOME_STATUSES: tuple[OutcomeStatus, ...] = get_args(OutcomeStatus)
+"""From the most that can be said of a candidate to the least."""
+
+DETERMINED_WITHIN = 2.0
+"""Decades that the interval of a conductivity may be wide, for it to count as determined: known to
+a factor of ten either way, which tells a superionic conductor from an insulator."""
 
 
 class Outcome(Document):
@@ -21,10 +27,11 @@ class Outcome(Document):
     Attributes
     ----------
     status
-        ``determined`` has a conductivity with an interval, or the barrier where the campaign asked
-        for nothing else; ``bound`` has only a bound on the conductivity,
+        ``determined`` has a conductivity whose interval is narrow enough (`DETERMINED_WITHIN`, or
+        what the campaign says), or the barrier where the campaign asked for nothing else;
+        ``indicative`` has a conductivity with a wider interval; ``bound`` has only a bound on it;
         ``undetermined`` ran but the data do not say; ``rejected`` by a gate; ``failed`` to compute.
-        Only the first two may become labels: neither a rejection nor a failure is a negative.
+        Only the first three may become labels: neither a rejection nor a failure is a negative.
     barrier
         From NEB, where the campaign asks for it.
     arrangements

@@ -16,6 +16,7 @@ from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
 
 from ssefw import analysis
 from ssefw.documents import (
+    DETERMINED_WITHIN,
     Arrangement,
     Barrier,
     Candidate,
@@ -313,6 +314,7 @@ class DisorderedMaker(Maker):
             failures=recorded_failures(candidate=candidate.id, campaign=campaign),
             threads=threads,
             conductivity=pooled,
+            determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.
         seconds = sum(result.wall_time for result in there if result is not lowest)

@@ -10,6 +10,7 @@ from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
 from ssefw.documents import (
+    DETERMINED_WITHIN,
     Candidate,
     Diffusivity,
     Document,
@@ -67,6 +68,8 @@ class LadderMaker(Maker):
         The supercell: least distance between opposite faces (angstrom) and most atoms.
     conductivity_temperature
         Where the conductivity is wanted, K.
+    determined_within
+        Decades that its interval may be wide to count as determined.
     """
 
     md: MDMaker
@@ -81,6 +84,7 @@ class LadderMaker(Maker):
     max_volume_change: float = 0.3
     max_force: float = 0.5
     conductivity_temperature: float = 300.0
+    determined_within: float = DETERMINED_WITHIN
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -396,6 +400,7 @@ class LadderMaker(Maker):
             failures=failures,
             barrier=recorded_barrier(candidate=candidate.id, campaign=campaign),
             threads=load_settings().settings.threads,
+            determined_within=self.determined_within,
         )
 
 

@@ -116,6 +116,10 @@ class MDMaker(Maker):
             "candidate": new.candidate_id,
             "temperature": new.temperature,
             "timestep": new.timestep,
+            # For those who analyze the run while it goes on.
+            "steps_per_frame": new.steps_per_frame,
+            "equilibration_steps": new.equilibration_steps,
+            "symbols": [site.specie.symbol for site in structure],
         }
         run = RunDirectory(run_folder(new.key), key=new.key, about=about)
         # The folder is held until its frames are stored: who comes next finds them there.

@@ -5,6 +5,7 @@ from typing import Literal
 
 from ssefw import analysis
 from ssefw.documents import (
+    DETERMINED_WITHIN,
     Barrier,
     Candidate,
     Conductivity,
@@ -19,7 +20,7 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.makers.gates import failed
-from ssefw.store.results.reanalysis import ANALYSIS
+from ssefw.store.results.reanalysis import ANALYSIS, judged_value
 
 __all__ = ["conclude_candidate", "core_hours"]
 
@@ -44,6 +45,7 @@ def conclude_candidate(
     goal: Literal["conductivity", "barrier"] = "conductivity",
     threads: int = 1,
     conductivity: Conductivity | None = None,
+    determined_within: float = DETERMINED_WITHIN,
 ) -> Outcome:
     """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
 
@@ -55,6 +57,8 @@ def conclude_candidate(
         What the campaign asks for; a barrier answers the question only where it is the goal.
     conductivity
         In the place of a fit to `diffusivities`, where these are not of one cell.
+    determined_within
+        Decades that its interval may be wide to count as determined.
     """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
     if conductivity is None and found:
@@ -62,7 +66,7 @@ def conclude_candidate(
     if goal == "barrier":
         status, reason = _judge_barrier(barrier, gates, failures)
     else:
-        status, reason = _judge(conductivity, gates, failures)
+        status, reason = _judge(conductivity, gates, failures, within=determined_within)
     return Outcome(
         candidate_id=candidate.id,
         formula=candidate.formula,
@@ -87,7 +91,11 @@ def _analyzed(provenance: Provenance) -> Provenance:
 
 
 def _judge(
-    conductivity: Conductivity | None, gates: Sequence[Gate], failures: Sequence[Failure]
+    conductivity: Conductivity | None,
+    gates: Sequence[Gate],
+    failures: Sequence[Failure],
+    *,
+    within: float,
 ) -> tuple[OutcomeStatus, str]:
     gate = failed(gates)
     if conductivity is None:
@@ -98,7 +106,7 @@ def _judge(
         return "undetermined", "no temperature gave a diffusivity"
     sigma = conductivity.conductivity
     if sigma.kind == "value":
-        return "determined", ""
+        return judged_value(sigma, within)
     if sigma.kind == "undetermined":
         return "undetermined", sigma.reason
     return "bound", gate.message if gate else sigma.reason

@@ -19,7 +19,7 @@ class FeedbackSection:
     rounds
         How often it was re-ranked with new labels.
     rows
-        Candidates in their last order, at most the first 50.
+        Candidates in their last order, at most as many as are shown.
     hidden
         How many more there are.
     """
@@ -37,7 +37,9 @@ class FeedbackSection:
     offsets: tuple[KindOffset, ...]
 
 
-def feedback_section(learned: Sequence[Reranking]) -> FeedbackSection | None:
+def feedback_section(
+    learned: Sequence[Reranking], *, shown: int | None = SHOWN
+) -> FeedbackSection | None:
     """Return the section, or None if the campaign was not re-ranked."""
     if not learned:
         return None
@@ -63,8 +65,8 @@ def feedback_section(learned: Sequence[Reranking]) -> FeedbackSection | None:
         labels_before=chain[0].labels_before,
         labels_after=last.labels_after,
         n_new=len({name for item in chain for name, _ in item.new_labels}),
-        rows=rows[:SHOWN],
-        hidden=max(0, len(rows) - SHOWN),
+        rows=rows[:shown],
+        hidden=0 if shown is None else max(0, len(rows) - shown),
         refused=last.refused,
         conflicts=last.conflicts,
         offsets=last.offsets,

@@ -22,6 +22,11 @@ CHGNET = Reference(
     "potential CHGNet", "B. Deng et al., Nat. Mach. Intell. 5, 1031 (2023)",
     "10.1038/s42256-023-00716-3",
 )  # fmt: skip
+SEVENNET = Reference(
+    "potential SevenNet",
+    "Y. Park et al., J. Chem. Theory Comput. 20, 4857 (2024)",
+    "10.1021/acs.jctc.4c00190",
+)
 ASE = Reference(
     "dynamics and relaxation with ASE",
     "A. H. Larsen et al., J. Phys.: Condens. Matter 29, 273002 (2017)",
@@ -69,6 +74,10 @@ ALWAYS = (
 )  # fmt: skip
 
 
+POTENTIALS = {"chgnet": CHGNET, "sevenn": SEVENNET}
+"""By a part of the name of the potential, or of the path of the calculator."""
+
+
 def methods_of(record: CampaignRecord) -> list[Reference]:
     """Return what a campaign used, as its file says, the engine first; each once."""
     return list(dict.fromkeys([*_used(record.spec), *ALWAYS]))
@@ -93,6 +102,7 @@ def _of_engine(engine: dict[str, Any]) -> Iterator[Reference]:
     elif code == "espresso":
         yield from ESPRESSO
     elif code == "ase":
-        if engine.get("calculator") is None or "chgnet" in str(engine["calculator"]).lower():
-            yield CHGNET
+        # Campaigns that name nothing are of the time when CHGNet was the default.
+        named = str(engine.get("potential") or engine.get("calculator") or "chgnet").lower()
+        yield from (reference for word, reference in POTENTIALS.items() if word in named)
         yield ASE

@@ -12,6 +12,7 @@ import jinja2
 from ssefw.analysis.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
+    OUTCOME_STATUSES,
     CampaignRecord,
     Conductivity,
     Diffusivity,
@@ -20,6 +21,7 @@ from ssefw.documents import (
     Reranking,
 )
 from ssefw.files import expand_user, replacing
+from ssefw.report.attachments import Attachment, campaign_file, relaxed_cell, table_of
 from ssefw.report.axis import SigmaAxis
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.arrangements import arrangements_svg
@@ -28,6 +30,7 @@ from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.report.wording import (
+    decades_words,
     estimate_words,
     formula_words,
     number_words,
@@ -40,6 +43,13 @@ from ssefw.store import Connection
 __all__ = ["render_report", "write_report"]
 
 DEFAULT_LEVEL = 0.95
+GROUPS = {
+    "bound": "Bounds: what the runs could not resolve, highest first",
+    "undetermined": "Undetermined",
+    "rejected": "Rejected by a gate",
+    "failed": "Failed",
+}
+"""What follows the determined candidates in the ranking, which alone have a place in it."""
 
 
 def write_report(
@@ -50,7 +60,8 @@ def write_report(
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
     now = snapshot(connection, record, settings.scratch_folder())
     learned = list(connection.results.find(Reranking, campaign=campaign))
-    page = render_report(record, outcomes, now, learned=learned)
+    store = connection.address.masked
+    page = render_report(record, outcomes, now, learned=learned, store=store)
     if output is None:
         base = Path() if settings.store.startswith("mongodb") else expand_user(settings.store)
         output = base / campaign / "report.html"
@@ -66,8 +77,19 @@ def render_report(
     now: Snapshot,
     *,
     learned: Sequence[Reranking] = (),
+    store: str = "",
 ) -> str:
-    """Return the page; `learned` are the re-rankings of the campaign in order."""
+    """Return the page.
+
+    Parameters
+    ----------
+    outcomes
+        In the order of the ranking.
+    learned
+        Re-rankings of the campaign in order.
+    store
+        Address of the store, for the commands that the page names.
+    """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -76,6 +98,7 @@ def render_report(
         "estimate": estimate_words,
         "formula": formula_words,
         "remarks": remarks_words,
+        "decades": decades_words,
         "percent": lambda share: f"{share:.0%}",
     }
     folder = resources.files("ssefw.report")
@@ -85,6 +108,11 @@ def render_report(
     concluded = {outcome.candidate_id for outcome in outcomes}
     return template.render(
         style=(folder / "page.css").read_text(encoding="utf-8"),
+        script=(folder / "page.js").read_text(encoding="utf-8"),
+        table=table_of(record.campaign, outcomes),
+        file=campaign_file(record),
+        store=store,
+        groups=GROUPS,
         record=record,
         now=now,
         sections=sections,
@@ -103,7 +131,7 @@ def render_report(
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         counts={
             status: sum(outcome.status == status for outcome in outcomes)
-            for status in ("determined", "bound", "undetermined", "rejected", "failed")
+            for status in OUTCOME_STATUSES
         },
     )
 
@@ -123,6 +151,7 @@ class _Section:
     arrhenius: str
     bands: str
     spread: str
+    cell: Attachment | None
 
     @classmethod
     def of(cls, outcome: Outcome, planned: Any) -> "_Section":
@@ -134,11 +163,21 @@ class _Section:
             planned=planned,
             title=title_words(outcome.formula, planned.source if planned else ""),
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
-            msd=msd_svg(outcome.diffusivities) if outcome.diffusivities else "",
-            arrhenius=arrhenius_svg(outcome.conductivity) if outcome.conductivity else "",
+            msd=msd_svg(outcome.diffusivities)
+            if any(run.msd for run in outcome.diffusivities)
+            else "",
+            arrhenius=arrhenius_svg(outcome.conductivity)
+            if outcome.conductivity and _has_points(outcome.conductivity)
+            else "",
             bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
             spread=arrangements_svg(outcome) if outcome.arrangements else "",
+            cell=relaxed_cell(outcome),
         )
+
+
+def _has_points(fit: Conductivity) -> bool:
+    """Whether there is anything to draw of a fit: an empty figure says nothing."""
+    return any(point.conductivity.kind != "undetermined" for point in fit.points)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ssefw.documents import Barrier, Estimate, Label, Outcome
+from ssefw.documents import OUTCOME_STATUSES, Barrier, Estimate, Label, Outcome
 
 __all__ = ["CSV_COLUMNS", "flat", "label_record", "levels", "rank_outcomes", "summary"]
 
@@ -28,8 +28,6 @@ CSV_COLUMNS = (
     "reason",
 )
 
-STATUS_ORDER = ("determined", "bound", "undetermined", "rejected", "failed")
-
 
 def sigma(outcome: Outcome) -> Estimate | None:
     """Return the conductivity of an outcome, if it came to one."""
@@ -44,7 +42,7 @@ def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
         number = 0.0
         if estimate is not None:
             number = next((x for x in (estimate.value, estimate.upper, estimate.lower) if x), 0.0)
-        return STATUS_ORDER.index(outcome.status), -number, outcome.formula
+        return OUTCOME_STATUSES.index(outcome.status), -number, outcome.formula
 
     return sorted(outcomes, key=key)
 

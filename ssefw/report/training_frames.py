@@ -2,7 +2,7 @@
 
 Of the runs of a candidate the frames behind equilibration that have forgotten each other are the
 pool. ``uncertain`` takes those on whose forces a committee of potentials disagrees most;
-``diverse`` takes each farthest from those before it, by what CHGNet sees around the atoms.
+``diverse`` takes each farthest from those before it, by what SevenNet sees around the atoms.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,11 +11,11 @@ from typing import Any, Literal, TextIO
 
 import numpy as np
 import numpy.typing as npt
-from pymatgen.core import Structure
 
 from ssefw.analysis.frame_choice import correlation_stride, farthest_points, force_deviation
 from ssefw.documents import Trajectory
 from ssefw.engines.potentials.committee import Member
+from ssefw.engines.potentials.names import POTENTIALS
 from ssefw.errors import DataError
 from ssefw.store.frames.trajectories import TrajectoryStore
 
@@ -31,8 +31,9 @@ __all__ = [
 
 Select = Literal["uncertain", "diverse"]
 Floats = npt.NDArray[np.float64]
-LAYER = 3
-"""Convolutions of CHGNet after which its atom features are taken."""
+N_LAYERS = 2
+"""Interactions of SevenNet-l3i5 after which its features are taken: those of an atom then
+tell of what lies within 10 A."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +162,13 @@ def _atoms(frame: Frame, calculator: Any) -> Any:
 
 def _seen(frame: Frame) -> Floats:
     """Return mean and standard deviation of the atom features of each element in turn."""
-    # Seconds of import that only this choice pays.
-    from ssefw.screening.atomsets.sources import make_source  # noqa: PLC0415
-    from ssefw.screening.features.sites import structure_sites  # noqa: PLC0415
+    # Compiled kernels, which only this choice needs.
+    from ssefw.engines.potentials.sevennet import FastSevenNet  # noqa: PLC0415
 
-    structure = Structure(
-        frame.cell, frame.symbols, frame.positions, coords_are_cartesian=True, to_unit_cell=True
+    atoms, known = _atoms(frame, None), POTENTIALS["sevennet-l3i5"].options
+    features = FastSevenNet(**known).site_features(
+        atoms.positions, atoms.numbers, atoms.cell.array, n_layers=N_LAYERS
     )
-    features = make_source("chgnet").vectors(structure_sites(structure), layer=LAYER)
     symbols = np.array(frame.symbols)
     parts = []
     for symbol in sorted(set(frame.symbols)):

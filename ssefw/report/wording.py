@@ -1,11 +1,19 @@
 """Numbers, estimates and formulas as people write them, for pages."""
 
+import math
 import re
 from pathlib import PurePath
 
 from ssefw.documents import Diffusivity, Estimate
 
-__all__ = ["estimate_words", "formula_words", "number_words", "remarks_words", "title_words"]
+__all__ = [
+    "decades_words",
+    "estimate_words",
+    "formula_words",
+    "number_words",
+    "remarks_words",
+    "title_words",
+]
 
 
 PLAIN_FROM, PLAIN_TO = 1e-2, 1e5
@@ -31,9 +39,21 @@ def estimate_words(estimate: Estimate | None) -> str:
     if estimate.kind == "lower_bound":
         return f"> {number_words(estimate.lower)}"
     numbers = [x for x in (estimate.value, estimate.lower, estimate.upper) if x is not None]
-    write = _plain if all(map(_is_plain, numbers)) else _power
+    write = _even if all(map(_is_plain, numbers)) else _power
     value, lower, upper = (write(number, 2) for number in numbers)
     return f"{value} ({lower} … {upper})"
+
+
+def decades_words(estimate: Estimate | None) -> str:
+    """Say how wide the interval of a value is, in powers of ten; nothing of what has none.
+
+    It is the grade of a result: 0.3 decades are a factor of two from end to end.
+    """
+    if estimate is None or estimate.kind != "value":
+        return ""
+    if not estimate.lower or not estimate.upper or estimate.lower <= 0:
+        return ""
+    return f"{math.log10(estimate.upper / estimate.lower):.1f} decades"
 
 
 def _is_plain(value: float) -> bool:
@@ -42,6 +62,11 @@ def _is_plain(value: float) -> bool:
 
 def _plain(value: float, digits: int) -> str:
     return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+
+
+def _even(value: float, digits: int) -> str:
+    """Write a number with all its digits: 0.50 beside 0.45."""
+    return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:.0f}"
 
 
 def _power(value: float, digits: int) -> str:

@@ -93,6 +93,11 @@ class Scores:
         More numbers of a system, each of shape (n,), for example the votes of one kind of member.
     meaning
         What the probability rests on, in a sentence.
+    log_sigma
+        Of systems that predict the number: median log10 of the conductivity in S/cm, shape (n,).
+    quantiles
+        Of log10 of the conductivity at the shares `ssefw.screening.conductivity.SHARES`, shape
+        (n, len(SHARES)): any interval, and the probability of any threshold, follow from them.
     """
 
     names: tuple[str, ...]
@@ -106,6 +111,8 @@ class Scores:
     distance: npt.NDArray[np.float64] | None = None
     problems: Mapping[int, str] = field(default_factory=dict)
     details: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    log_sigma: npt.NDArray[np.float64] | None = None
+    quantiles: npt.NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ protocol behind published leave-one-cluster-out numbers).
 """
 
 import platform
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -18,33 +18,47 @@ import numpy.typing as npt
 from ssefw.data.compositions import fractions, parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.splits import Split
-from ssefw.documents import Evaluation, Provenance
+from ssefw.documents import Estimate, Evaluation, Provenance
 from ssefw.errors import DataError
-from ssefw.screening.base import Screener
+from ssefw.screening.base import Scores, Screener
+from ssefw.screening.conductivity import interval
 from ssefw.screening.metrics import (
     CUT,
+    METRICS,
+    N_BOOTSTRAP,
+    best_cut,
     chance,
+    estimate_of,
     measure,
     measure_with_intervals,
     reliability_curve,
+    resampled_rows,
 )
+from ssefw.screening.regression_metrics import Numbers, measure_numbers, numbers_of
 
 __all__ = [
     "Predictions",
     "cross_validate",
     "cross_validate_oracle",
+    "cuts_from_other_splits",
     "evaluate_model",
     "evaluate_predictions",
+    "evaluation_of",
+    "hold_out",
+    "joined_predictions",
+    "numbers_in",
+    "predictions_of",
     "shuffled_labels",
     "similar_to",
 ]
 
-Make = Callable[[], Screener]
+Make = Callable[[], Any]
+"""Makes a fresh screener, or a baseline: what has `fit` and `score`."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of held-out rows; a row may be held out more than once.
+    """What was said of held-out rows; a row may be held out more than once.
 
     Attributes
     ----------
@@ -54,21 +68,57 @@ class Predictions:
         Shape (m,).
     split
         Number of the split it was held out in, shape (m,).
+    log_sigma, lower, upper
+        Of systems that predict the number: its log10 (S/cm) and the interval, shape (m,).
     """
 
     rows: npt.NDArray[np.int64]
     probability: npt.NDArray[np.float64]
     split: npt.NDArray[np.int64]
+    log_sigma: npt.NDArray[np.float64] | None = None
+    lower: npt.NDArray[np.float64] | None = None
+    upper: npt.NDArray[np.float64] | None = None
 
 
 def cross_validate(make: Make, data: Dataset, splits: Sequence[Split]) -> Predictions:
     """Fit a fresh screener on each split's training side and score its test side."""
-    parts = [_held_out_scores(make, data, split) for split in splits]
-    return Predictions(
-        rows=np.concatenate([split.test for split in splits]),
-        probability=np.concatenate(parts),
-        split=np.repeat(np.arange(len(splits)), [len(split.test) for split in splits]),
+    return joined_predictions(
+        [hold_out(make, data, split, number) for number, split in enumerate(splits)]
     )
+
+
+def hold_out(make: Make, data: Dataset, split: Split, number: int = 0) -> Predictions:
+    """Fit a fresh screener on the training side of one split and score its test side.
+
+    Raises
+    ------
+    DataError
+        If a row of the test side cannot be scored.
+    """
+    return predictions_of(_held_out_scores(make, data, split), rows=split.test, number=number)
+
+
+def predictions_of(scores: Scores, *, rows: npt.NDArray[np.int64], number: int = 0) -> Predictions:
+    """Return the scores of rows of a dataset as predictions of one split."""
+    low, high = (None, None) if scores.quantiles is None else interval(scores.quantiles)
+    return Predictions(
+        rows=rows,
+        probability=scores.probability,
+        split=np.full(len(rows), number, dtype=np.int64),
+        log_sigma=scores.log_sigma,
+        lower=low,
+        upper=high,
+    )
+
+
+def joined_predictions(parts: Sequence[Predictions]) -> Predictions:
+    """Return the predictions of several splits as one."""
+
+    def joined(name: str) -> Any:
+        arrays = [getattr(part, name) for part in parts]
+        return None if any(array is None for array in arrays) else np.concatenate(arrays)
+
+    return Predictions(**{one.name: joined(one.name) for one in fields(Predictions)})
 
 
 def cross_validate_oracle(
@@ -82,7 +132,7 @@ def cross_validate_oracle(
     """
     kept = []
     for split in splits:
-        trials = [_held_out_scores(make, data, split) for make in makers]
+        trials = [_held_out_scores(make, data, split).probability for make in makers]
         y = data.y[split.test]
         quality = [measure(y, p) for p in trials]
         key = "auc_pr" if np.isfinite(quality[0]["auc_pr"]) else "brier"
@@ -95,11 +145,11 @@ def cross_validate_oracle(
     )
 
 
-def _held_out_scores(make: Make, data: Dataset, split: Split) -> npt.NDArray[np.float64]:
+def _held_out_scores(make: Make, data: Dataset, split: Split) -> Scores:
     train, test = data.take(split.train), data.take(split.test)
-    scores = make().fit(train).score(test.materials)
+    scores: Scores = make().fit(train).score(test.materials)
     _refuse_problems(scores.problems, test)
-    return scores.probability
+    return scores
 
 
 def _refuse_problems(problems: Any, data: Dataset) -> None:
@@ -137,11 +187,7 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
     scores = screener.score(data.materials)
     _refuse_problems(scores.problems, data)
     seen = similar_to(data, trained["formulas"])
-    predictions = Predictions(
-        rows=np.arange(len(data)),
-        probability=scores.probability,
-        split=np.zeros(len(data), dtype=np.int64),
-    )
+    predictions = predictions_of(scores, rows=np.arange(len(data)))
     result = evaluate_predictions(
         predictions, data, screener=screener, protocol="a trained model on labels", seed=seed
     )
@@ -184,34 +230,75 @@ def similar_to(data: Dataset, formulas: Sequence[str]) -> npt.NDArray[np.bool_]:
 def evaluate_predictions(
     predictions: Predictions, data: Dataset, *, screener: Screener, protocol: str, seed: int = 0
 ) -> Evaluation:
-    """Measure held-out probabilities, with intervals, controls and the reliability curve.
+    """Measure held-out predictions of a screener; see `evaluation_of`."""
+    return evaluation_of(
+        predictions,
+        data,
+        name=screener.name,
+        settings=screener.settings(),
+        protocol=protocol,
+        seed=seed,
+    )
 
-    A row that was held out more than once counts with its mean probability; the record keeps mean
-    and standard deviation of each measure over the splits, as the papers state them.
+
+def evaluation_of(
+    predictions: Predictions,
+    data: Dataset,
+    *,
+    name: str,
+    settings: Mapping[str, Any],
+    protocol: str,
+    seed: int = 0,
+    draws: int = N_BOOTSTRAP,
+) -> Evaluation:
+    """Measure held-out predictions, with intervals, controls and the reliability curve.
+
+    A row that was held out more than once counts each time: the mean of what several models say of
+    it would be an ensemble that nobody has. Its group is drawn with all of them, so that intervals
+    do not narrow by repeating. The record keeps mean and standard deviation of each measure over
+    the splits, as the papers state them.
+
+    Parameters
+    ----------
+    name, settings
+        Of the system that made the predictions.
+    protocol
+        How the rows were chosen, in words.
+    draws
+        Of groups, for the intervals.
     """
-    rows = np.unique(predictions.rows)
-    total = np.bincount(predictions.rows, weights=predictions.probability, minlength=len(data))
-    probability = total[rows] / np.bincount(predictions.rows, minlength=len(data))[rows]
-    y = data.y[rows]
+    rows = predictions.rows
+    y, probability, groups = data.y[rows], predictions.probability, data.groups[rows]
+    metrics = measure_with_intervals(y, probability, groups=groups, seed=seed, n=draws)
+    cuts = cuts_from_other_splits(predictions, data)
+    if cuts is not None:
+        metrics["mcc_best_cut"] = _mcc_at(
+            y, probability, cuts, draws=resampled_rows(groups, seed=seed, n=draws)
+        )
+    if predictions.log_sigma is not None:
+        numbers = numbers_in(predictions, data)
+        metrics |= measure_numbers(numbers, groups=groups, seed=seed, n=draws)
+    held_out = np.unique(rows)
     return Evaluation(
-        screener=screener.name,
+        screener=name,
         label_set=data.name,
         label_version=data.version,
         protocol=protocol,
         threshold=data.threshold,
-        n=len(rows),
-        n_positive=int(y.sum()),
-        metrics=measure_with_intervals(y, probability, groups=data.groups[rows], seed=seed),
+        n=len(held_out),
+        n_positive=int(data.y[held_out].sum()),
+        metrics=metrics,
         controls=chance(y, probability, seed=seed),
         reliability=tuple(reliability_curve(y, probability)),
         record={
-            "settings": screener.settings(),
+            "settings": dict(settings),
             "seed": seed,
-            "groups": len(set(data.groups[rows].tolist())),
+            "groups": len(set(groups.tolist())),
             "splits": _over_splits(predictions, data),
+            "best_cut": None if cuts is None else float(np.median(cuts)),
         },
         provenance=Provenance(
-            engine=f"screen:{screener.name}",
+            engine=f"screen:{name}",
             versions={
                 "ssefw": version("ssefw"),
                 "scikit-learn": version("scikit-learn"),
@@ -220,6 +307,46 @@ def evaluate_predictions(
             },
         ),
     )
+
+
+def numbers_in(predictions: Predictions, data: Dataset) -> Numbers:
+    """Return what the labels state of log10 of sigma beside what was predicted of it."""
+    if predictions.log_sigma is None:
+        raise ValueError("these predictions are of classes only")
+    labels = [data.labels[row] for row in predictions.rows]
+    return numbers_of(labels, predictions.log_sigma, predictions.lower, predictions.upper)
+
+
+def cuts_from_other_splits(
+    predictions: Predictions, data: Dataset
+) -> npt.NDArray[np.float64] | None:
+    """Return for each prediction the cut that is best on rows its model has learned from.
+
+    Of these rows the predictions are taken that were made when they were held out themselves, in
+    other splits. None with a single split, where there are no such predictions.
+    """
+    numbers = np.unique(predictions.split)
+    if len(numbers) < 2:
+        return None
+    cuts = np.empty(len(predictions.rows))
+    for number in numbers:
+        here = predictions.split == number
+        learned = ~here & ~np.isin(predictions.rows, predictions.rows[here])
+        cuts[here] = best_cut(data.y[predictions.rows[learned]], predictions.probability[learned])
+    return cuts
+
+
+def _mcc_at(
+    y: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float64],
+    cuts: npt.NDArray[np.float64],
+    *,
+    draws: Iterable[npt.NDArray[np.int64]],
+) -> Estimate:
+    said = (probability >= cuts).astype(float)
+    drawn = [METRICS["mcc"](y[rows], said[rows]) for rows in draws]
+    method = f"cut of each split chosen on the rows learned from; {len(drawn)} draws of groups"
+    return estimate_of(METRICS["mcc"](y, said), np.array(drawn), method)
 
 
 def _over_splits(predictions: Predictions, data: Dataset) -> dict[str, Any]:

@@ -15,12 +15,17 @@ from ssefw.documents import Estimate
 __all__ = [
     "CUT",
     "METRICS",
+    "N_BOOTSTRAP",
+    "best_cut",
     "chance",
     "difference_with_intervals",
+    "estimate_of",
     "expected_calibration_error",
     "measure",
     "measure_with_intervals",
+    "number_of_groups",
     "reliability_curve",
+    "resampled_rows",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -28,6 +33,7 @@ Ints = npt.NDArray[np.int64]
 TOP_SHARE = 0.1
 N_BINS = 10
 N_BOOTSTRAP = 1000
+"""Draws of an interval: its ends are then those of the 25th of each side, good to a tenth of it."""
 
 CUT = 0.5
 """Score from which a material is answered superionic, for measures of classes."""
@@ -157,6 +163,27 @@ METRICS: dict[str, Callable[[Ints, Floats], float]] = {
 """Measures by name; each takes classes (n,) and probabilities (n,) and may be NaN."""
 
 
+def best_cut(y: Ints, p: Floats) -> float:
+    """Return the score from which answering superionic gives the largest MCC on these labels.
+
+    Midway between two scores; of equally good cuts the one nearest to `CUT`. With one class only
+    there is nothing to choose by, and `CUT` stays.
+    """
+    levels = np.unique(p)
+    middles = (levels[1:] + levels[:-1]) / 2
+    if len(set(y.tolist())) < 2 or not len(middles):
+        return CUT
+    said = p[None] >= middles[:, None]
+    is_one = y == 1
+    tp, fp = (said & is_one).sum(axis=1), (said & ~is_one).sum(axis=1)
+    n, ones = len(y), is_one.sum()
+    fn, tn = ones - tp, n - ones - fp
+    scale = np.sqrt((tp + fp).astype(float) * (tp + fn) * (tn + fp) * (tn + fn))
+    quality = (tp * tn - fp * fn) / scale
+    best = middles[quality >= quality.max() - 1e-12]
+    return float(best[np.argmin(np.abs(best - CUT))])
+
+
 def measure(y: Ints, p: Floats) -> dict[str, float]:
     """Return every measure; NaN where it has no meaning (one class, nothing predicted positive)."""
     return {name: function(y, p) for name, function in METRICS.items()}
@@ -167,12 +194,12 @@ def measure_with_intervals(
 ) -> dict[str, Estimate]:
     """Return every measure with its 95 % interval over resampled groups of rows."""
     drawn: dict[str, list[float]] = {name: [] for name in METRICS}
-    for rows in _resampled(groups, seed=seed, n=n):
+    for rows in resampled_rows(groups, seed=seed, n=n):
         for name, value in measure(y[rows], p[rows]).items():
             drawn[name].append(value)
-    method = f"bootstrap of {_number(groups)} groups of near-duplicates, {n} draws"
+    method = f"bootstrap of {number_of_groups(groups)} groups of near-duplicates, {n} draws"
     return {
-        name: _estimate(value, np.array(drawn[name]), method)
+        name: estimate_of(value, np.array(drawn[name]), method)
         for name, value in measure(y, p).items()
     }
 
@@ -198,21 +225,23 @@ def difference_with_intervals(
         Probabilities of the same rows by another model, shape (n,).
     """
     drawn: dict[str, list[float]] = {name: [] for name in names}
-    for rows in _resampled(groups, seed=seed, n=n):
+    for rows in resampled_rows(groups, seed=seed, n=n):
         for name in names:
             drawn[name].append(
                 METRICS[name](y[rows], p[rows]) - METRICS[name](y[rows], other[rows])
             )
-    method = f"paired bootstrap of {_number(groups)} groups, {n} draws"
+    method = f"paired bootstrap of {number_of_groups(groups)} groups, {n} draws"
     return {
-        name: _estimate(
+        name: estimate_of(
             METRICS[name](y, p) - METRICS[name](y, other), np.array(drawn[name]), method
         )
         for name in names
     }
 
 
-def _resampled(groups: Sequence[int] | Ints, *, seed: int, n: int) -> Iterator[Ints]:
+def resampled_rows(
+    groups: Sequence[int] | Ints, *, seed: int, n: int = N_BOOTSTRAP
+) -> Iterator[Ints]:
     """Yield the rows of as many groups as there are, drawn with replacement."""
     rng = np.random.default_rng(seed)
     _, group = np.unique(np.asarray(groups), return_inverse=True)
@@ -221,20 +250,22 @@ def _resampled(groups: Sequence[int] | Ints, *, seed: int, n: int) -> Iterator[I
         yield np.concatenate([members[k] for k in rng.integers(0, len(members), len(members))])
 
 
-def _number(groups: Sequence[int] | Ints) -> int:
+def number_of_groups(groups: Sequence[int] | Ints) -> int:
+    """Return how many groups of near-duplicates there are."""
     return len(np.unique(np.asarray(groups)))
 
 
-def _estimate(value: float, drawn: Floats, method: str) -> Estimate:
+def estimate_of(value: float, drawn: Floats, method: str, *, unit: str = "") -> Estimate:
+    """Return a measure with the middle 95 % of its draws as the interval."""
     known = drawn[np.isfinite(drawn)]
     if not np.isfinite(value):
-        return Estimate.undetermined("one class only, or nothing predicted positive", unit="")
+        return Estimate.undetermined("one class only, or nothing predicted positive", unit=unit)
     if len(known) < len(drawn) / 2:
         known = np.array([value])
         method += "; too few draws have a value for an interval"
     low, high = np.quantile(known, [0.025, 0.975])
     return Estimate(
-        value=value, lower=min(low, value), upper=max(high, value), unit="", method=method
+        value=value, lower=min(low, value), upper=max(high, value), unit=unit, method=method
     )
 
 
@@ -247,7 +278,7 @@ def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict
     rng = np.random.default_rng(seed)
     drawn = [measure(y, rng.permutation(p)) for _ in range(n)]
     shuffled = {
-        name: _estimate(
+        name: estimate_of(
             _mean_of_known([d[name] for d in drawn]) if np.isfinite(p).all() else float("nan"),
             np.array([d[name] for d in drawn]),
             f"{n} random orders of the scores",
@@ -257,7 +288,7 @@ def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict
     constant = measure(y, np.full(len(y), y.mean()))
     return {
         "mean": {
-            name: _estimate(value, np.array([value]), "a constant score")
+            name: estimate_of(value, np.array([value]), "a constant score")
             for name, value in constant.items()
         },
         "shuffled": shuffled,

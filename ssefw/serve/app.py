@@ -17,11 +17,21 @@ from starlette.staticfiles import StaticFiles
 
 from ssefw.errors import SsefwError, StoreError
 from ssefw.masking import masked
-from ssefw.serve import actions, campaign_pages, data_pages, job_pages, result_pages, site_pages
+from ssefw.serve import (
+    actions,
+    campaign_pages,
+    data_pages,
+    job_pages,
+    result_pages,
+    screening_pages,
+    site_pages,
+)
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
+from ssefw.serve.growing import GrowingRuns
 from ssefw.serve.guard import Guard, Keys, form_of
-from ssefw.serve.render import page
+from ssefw.serve.render import SharedPages, page
+from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["application"]
 
@@ -88,10 +98,12 @@ def application(
             Route("/results/points.json", result_pages.results_points),
             Route("/results.{form}", result_pages.results_download),
             Route("/site", site_pages.site_page),
-            Route(f"{campaign}/learning", site_pages.learning_page),
+            Route(f"{campaign}/screening", screening_pages.screening_page),
+            Route(f"{campaign}/screening/points.json", screening_pages.screening_points),
             Route(campaign, campaign_pages.campaign_page),
             Route(candidate, campaign_pages.candidate_page),
             Route(f"{candidate}/curves.json", data_pages.curves_of),
+            Route(f"{candidate}/growth.json", data_pages.growth_of),
             Route(f"{candidate}/crystal.json", data_pages.crystal_of),
             Route(f"{candidate}/crystal.cif", data_pages.cif_of),
             Route(candidate + "/runs/{key}.json", data_pages.moves_of),
@@ -118,6 +130,10 @@ def application(
     app.state.keys = keys
     app.state.watcher = watcher
     app.state.sayings = Sayings()
+    app.state.pages = SharedPages()
+    app.state.growing = GrowingRuns(
+        TrajectoryStore(board.connection.blobs), board.settings.scratch_folder() / "runs"
+    )
     return app
 
 

@@ -4,6 +4,7 @@ A candidate is a line of a few words and numbers: thousands of them are sorted, 
 searched in memory, and only what one page shows in full is read from the store.
 """
 
+import math
 import threading
 import time
 from collections.abc import Mapping
@@ -19,13 +20,22 @@ from ssefw.settings import Settings
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Board", "CampaignView", "CandidateLine"]
+__all__ = ["Board", "CampaignView", "CandidateLine", "rest_after"]
 
+TRIED_SECONDS = 0.2
+"""How often a folder is asked whether anything was written to it, which takes no time."""
 FRESH_SECONDS = 1.0
-"""What was looked at so lately is shown without another look."""
-LOOKING_SHARE = 9.0
-"""A look that took a second is repeated after nine, so that no more than a tenth of the time of a
-core goes into looking, however large the campaign."""
+"""How often it is looked at what tells nothing of that: a server, and runs that go on."""
+WATCHING_SHARE = 49.0
+"""After a second of processor time it is waited for 49: two percent of a core go into looking, and
+as much into the pages that follow, however many watch and however large the campaign."""
+LONGEST_REST = 15.0
+"""Seconds that a page may lag behind, whatever it costs."""
+
+
+def rest_after(used: float) -> float:
+    """Return how many seconds to wait after so many of processor time, before more are used."""
+    return min(WATCHING_SHARE * used, LONGEST_REST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +115,12 @@ class Board:
         self._records: dict[str, tuple[int, CampaignRecord]] = {}
         self._views: dict[str, CampaignView] = {}
         self._writes: int | None = None
-        self._looked, self._took = 0.0, 0.0
+        self._tried, self._looked, self._took = -math.inf, -math.inf, 0.0
 
     @property
     def pause(self) -> float:
-        """Seconds to wait until the next look."""
-        return max(FRESH_SECONDS, LOOKING_SHARE * self._took)
+        """Seconds to wait until it is worth a try whether there is news."""
+        return max(TRIED_SECONDS, rest_after(self._took) + self._looked - time.monotonic())
 
     def names(self) -> list[str]:
         """Return the campaigns, in the order of their names."""
@@ -145,19 +155,24 @@ class Board:
             However short ago the last look was: something was changed from here.
         """
         with self._lock:
-            if not at_once and self._views and time.monotonic() < self._looked + self.pause:
+            moment, is_first = time.monotonic(), math.isinf(self._looked)
+            since = moment - self._looked
+            is_early = moment < self._tried + TRIED_SECONDS or since < rest_after(self._took)
+            if is_early and not at_once:
+                return
+            self._tried = moment
+            writes = self.connection.writes()
+            # What a run says of itself lies in its folder: with runs there is always news.
+            is_silent = writes is None or any(view.now.running for view in self._views.values())
+            is_due = is_silent and since >= FRESH_SECONDS
+            if not (at_once or is_due or (writes is not None and writes != self._writes)):
                 return
             # Of this thread alone: a machine that is busy otherwise makes no look dearer. The first
             # reads everything, and no other does.
-            is_first, began = not self._views, time.thread_time()
-            writes = self.connection.writes()
-            # What a run says of itself lies in its folder: with runs there is always news.
-            is_moving = any(view.now.running for view in self._views.values())
-            if at_once or writes is None or writes != self._writes or is_moving:
-                self._look()
-                self._writes = writes
-                self._took = 0.0 if is_first else time.thread_time() - began
-            self._looked = time.monotonic()
+            began = time.thread_time()
+            self._look()
+            self._took = 0.0 if is_first else time.thread_time() - began
+            self._writes, self._looked = writes, time.monotonic()
 
     def _look(self) -> None:
         has_new = self._outcomes.look(self.connection)
@@ -170,7 +185,9 @@ class Board:
                 record = latest_record(self.connection, name)
                 self._records[name] = count, record
             before = self._views.get(name)
-            now = snapshot(self.connection, record, self._scratch)
+            now = snapshot(
+                self.connection, record, self._scratch, concluded=self._outcomes.count(name)
+            )
             queued = fleet(self.connection, name)
             shown = before and (before.record, before.now, before.queued)
             if shown == (record, now, queued) and not has_new:
@@ -179,7 +196,7 @@ class Board:
                 record=record,
                 now=now,
                 queued=queued,
-                lines=self._lines(record, now),
+                lines=self._lines(record, now, has_new=has_new),
                 version=before.version + 1 if before else 1,
             )
 
@@ -190,11 +207,20 @@ class Board:
         found = self.connection.database[JOBS].aggregate([{"$match": match}, {"$group": group}])
         return {item["_id"]: item["count"] for item in found}
 
-    def _lines(self, record: CampaignRecord, now: Snapshot) -> dict[str, CandidateLine]:
+    def _lines(
+        self, record: CampaignRecord, now: Snapshot, *, has_new: bool
+    ) -> Mapping[str, CandidateLine]:
+        """Return the candidates, those that are as they were unchanged."""
+        before = self._views.get(record.campaign)
+        is_same = before is not None and before.record is record
+        known = before.lines if before is not None and is_same else {}
+        if before is not None and is_same and not has_new:
+            # Progress of runs is news for a page and none for its candidates.
+            was = before.now
+            if (was.failed, was.busy) == (now.failed, now.busy):
+                return known
         outcomes = self._outcomes.of(record.campaign)
         failed = {candidate for candidate, _ in now.failed}
-        before = self._views.get(record.campaign)
-        known = before.lines if before is not None and before.record is record else {}
         lines = {}
         for place, item in enumerate(record.candidates, start=1):
             key = item.candidate_id

@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -14,8 +16,8 @@ from ssefw.campaigns.steering.holds import Hold
 from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
 from ssefw.serve.data_pages import CandidateRecords
-from ssefw.serve.render import board_of, page, path_of, view_of
-from ssefw.serve.selection import Selection, page_count, state_counts
+from ssefw.serve.render import SharedPages, board_of, page, path_of, view_of
+from ssefw.serve.selection import COLUMNS, Selection, page_count, state_counts
 from ssefw.store import Connection
 
 __all__ = ["campaign_page", "candidate_page", "home"]
@@ -37,10 +39,19 @@ def home(request: Request) -> Response:
 
 
 def campaign_page(request: Request) -> Response:
-    """Show a campaign: how far it is, what failed and what to do, and its candidates."""
+    """Show a campaign: how far it is, what failed and what to do, and its candidates.
+
+    Those who look at the same page of it are shown what was made for the first of them.
+    """
     view = view_of(request)
+    pages: SharedPages = request.app.state.pages
+    key = f"{view.campaign} {view.version} {request.url.query}"
+    return pages.get(key, lambda: _campaign_page(request, view))
+
+
+def _campaign_page(request: Request, view: CampaignView) -> Response:
     connection = board_of(request).connection
-    selection = Selection.of(request.query_params)
+    selection = Selection.of(request.query_params, request.query_params.getlist("column"))
     chosen = selection.choose(view.lines.values())
     rows = selection.rows(chosen)
     outcomes = [line.outcome for line in view.lines.values() if line.outcome]
@@ -56,7 +67,12 @@ def campaign_page(request: Request) -> Response:
         stages=_stages(view),
         selection=selection,
         rows=rows,
-        cells={line.candidate_id: _cells(connection, view.campaign, line) for line in rows},
+        columns=COLUMNS,
+        cells={
+            line.candidate_id: _cells(connection, view.campaign, line)
+            for line in rows
+            if "jobs" in selection.columns
+        },
         count=len(chosen),
         pages=page_count(len(chosen)),
         states=state_counts(view.lines.values()),
@@ -133,6 +149,16 @@ class _Cell:
     name: str
     state: str
     count: int
+
+    @property
+    def query(self) -> str:
+        """The end of the address of its jobs."""
+        return _quoted(self.name)
+
+
+@lru_cache(maxsize=256)
+def _quoted(name: str) -> str:
+    return quote(name, safe="")
 
 
 def _cells(connection: Connection, campaign: str, line: CandidateLine) -> list[_Cell]:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from ssefw.analysis import predict_conductivity
+from ssefw import analysis
+from ssefw.campaigns.running.watch import RunningMD
 from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.wording import estimate_words
+from ssefw.serve.growing import Growing
 
-__all__ = ["arrhenius_curves", "msd_curves"]
+__all__ = ["arrhenius_curves", "growth_curve", "msd_curves", "plain_point"]
 
 LINE_POINTS = 40
 
@@ -30,6 +32,31 @@ def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
     ]
 
 
+def growth_curve(
+    run: Growing, estimates: Sequence[Diffusivity], now: RunningMD | None
+) -> dict[str, Any]:
+    """Return the diffusivity of a run over simulated time, and its displacements so far."""
+    label = f"{run.about.temperature:g} K"
+    points = [point for found in estimates if (point := _grown(found)) is not None]
+    curve: dict[str, Any] = {"label": label, "temperature": run.about.temperature, "points": points}
+    (curve["msd"],) = msd_curves(estimates[-1:]) or (None,)
+    if now is not None:
+        curve["now"] = f"{now.done:.3g} of {now.total:.3g} ps"
+        curve["target"] = now.total
+    return curve
+
+
+def _grown(found: Diffusivity) -> dict[str, Any] | None:
+    estimate = found.tracer
+    point = plain_point(found.duration, estimate)
+    if point is None:
+        return None
+    return point | {
+        "said": f"{found.temperature:g} K after {found.duration:.3g} ps: {found.regime}, "
+        f"D* {estimate_words(estimate)} cm²/s from {found.n_hops:.2g} hops",
+    }
+
+
 def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
     """Return conductivities over 1000/T with the fitted line and its band; None without a fit."""
     fit = outcome.conductivity if outcome else None
@@ -46,18 +73,25 @@ def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
     }
 
 
-def _point(temperature: float, estimate: Estimate, *, is_used: bool) -> dict[str, Any] | None:
-    if estimate.kind == "undetermined":
+def plain_point(x: float, estimate: Estimate | None) -> dict[str, Any] | None:
+    """Return an estimate at a place as figures draw it; None where nothing is known of it."""
+    if estimate is None or estimate.kind == "undetermined":
         return None
     return {
-        "x": 1000.0 / temperature,
+        "x": x,
         "kind": estimate.kind,
         "y": estimate.value if estimate.kind == "value" else estimate.upper or estimate.lower,
         "lower": estimate.lower,
         "upper": estimate.upper,
-        "used": is_used,
-        "said": f"{temperature:g} K: {estimate_words(estimate)} S/cm",
     }
+
+
+def _point(temperature: float, estimate: Estimate, *, is_used: bool) -> dict[str, Any] | None:
+    point = plain_point(1000.0 / temperature, estimate)
+    if point is None:
+        return None
+    said = f"{temperature:g} K: {estimate_words(estimate)} S/cm"
+    return point | {"used": is_used, "said": said}
 
 
 def _line(fit: Conductivity) -> list[list[float]]:
@@ -66,7 +100,7 @@ def _line(fit: Conductivity) -> list[list[float]]:
     if not used:
         return []
     inverse = np.linspace(1.0 / max(used), 1.0 / min(fit.temperature, *used), LINE_POINTS)
-    predicted = predict_conductivity(fit, [float(1.0 / x) for x in inverse])
+    predicted = analysis.predict_conductivity(fit, [float(1.0 / x) for x in inverse])
     return [
         [1000.0 * float(x), float(e.value), float(e.lower), float(e.upper)]
         for x, e in zip(inverse, predicted, strict=False)

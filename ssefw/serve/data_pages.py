@@ -9,13 +9,16 @@ from starlette.responses import JSONResponse, Response
 
 from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
-from ssefw.serve.curves import arrhenius_curves, msd_curves
+from ssefw.serve.curves import arrhenius_curves, growth_curve, msd_curves
 from ssefw.serve.render import board_of, view_of
 from ssefw.store.frames.trajectories import TrajectoryStore
 
-__all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "moves_of"]
+__all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "growth_of", "moves_of"]
 
 D = TypeVar("D", bound=Document)
+
+DEFAULT_LEVEL = 0.95
+"""Of campaigns without conductivities."""
 
 
 class CandidateRecords:
@@ -74,6 +77,31 @@ def curves_of(request: Request) -> Response:
     return JSONResponse(
         {"msd": msd_curves(records.runs), "arrhenius": arrhenius_curves(records.outcome)}
     )
+
+
+def growth_of(request: Request) -> Response:
+    """Return the diffusivities of a candidate's runs over simulated time, and the curves of now.
+
+    Runs that go on are taken from their folders; the others from the store.
+    """
+    records = CandidateRecords(request)
+    going_on = {
+        run.key: run
+        for run in records.view.now.running
+        if run.candidate_id == records.line.candidate_id
+    }
+    ledgers = records.ledgers
+    spec = records.view.record.spec
+    specie = str(spec.get("specie", "Li"))
+    level = float((spec.get("conductivity") or {}).get("level", DEFAULT_LEVEL))
+    growing = request.app.state.growing
+    found = []
+    for key in dict.fromkeys([*going_on, *ledgers]):
+        look = growing.look(key, ledgers.get(key), specie=specie, level=level)
+        if look is not None:
+            run, estimates = look
+            found.append(growth_curve(run, estimates, going_on.get(key)))
+    return JSONResponse(sorted(found, key=lambda one: float(one["temperature"])))
 
 
 def crystal_of(request: Request) -> Response:

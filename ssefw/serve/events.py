@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import threading
+import time
 from collections.abc import AsyncIterator
 
 from starlette.requests import Request
@@ -15,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 
 from ssefw.campaigns.running.notices import is_wanted
 from ssefw.errors import StoreError
-from ssefw.serve.board import Board
+from ssefw.serve.board import Board, rest_after
 
 __all__ = ["Watcher", "events"]
 
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 15.0
 """How often a connection on which nothing happens is tried, so that one that is gone is noticed."""
+
+ANSWERED_SECONDS = 3.0
+"""By then browsers have asked for their pages."""
 
 UNWATCHED_SECONDS = 60.0
 """How often it is looked for notices that are due while nobody watches."""
@@ -78,6 +83,7 @@ class Watcher:
     def _watch(self) -> None:
         """Look again and again; a store that does not answer is asked again later."""
         last: dict[str, int] = {}
+        rung, used, cost = -math.inf, 0.0, 0.0
         while not self._stop.is_set():
             try:
                 self._board.look()
@@ -85,8 +91,12 @@ class Watcher:
             except StoreError as error:
                 logger.warning("%s", error)
             versions = self._board.versions()
-            if versions != last and self._loop is not None:
-                last = versions
+            # Browsers that are told ask for their pages, which costs more than the look.
+            since = time.monotonic() - rung
+            if since < ANSWERED_SECONDS:
+                cost = time.process_time() - used
+            if versions != last and since >= rest_after(cost) and self._loop is not None:
+                last, rung, used = versions, time.monotonic(), time.process_time()
                 with contextlib.suppress(RuntimeError):  # the server has ended
                     self._loop.call_soon_threadsafe(self._ring)
             self._stop.wait(self._board.pause)

@@ -21,6 +21,8 @@ __all__ = ["job_page", "jobs_page", "log_part"]
 STATES = tuple(dict.fromkeys(STATE_WORDS.values()))
 USUAL = ("failed", "running")
 """What is looked for in most cases, and shown first."""
+SEARCHED = 2000
+"""Jobs, the latest of those asked for, in which a worker or a folder is looked for."""
 TAIL_LINES = 200
 SHOWN_FILES = 40
 LARGEST_PART = 2**18
@@ -42,17 +44,29 @@ def jobs_page(request: Request) -> Response:
     )
     query = query_of_jobs(view.campaign, states=states, query=part)
     count = int(connection.launchpad.fireworks.count_documents(query))
-    jobs = list(
-        campaign_jobs(
-            connection,
-            view.campaign,
-            states=states,
-            query=part,
-            names=_titles(view),
-            skip=(at - 1) * PAGE_ROWS,
-            limit=PAGE_ROWS,
+    where = asked.get("where", "").strip()[:200]
+
+    def found(skip: int, limit: int) -> list[CampaignJob]:
+        return list(
+            campaign_jobs(
+                connection,
+                view.campaign,
+                states=states,
+                query=part,
+                names=_titles(view),
+                skip=skip,
+                limit=limit,
+            )
         )
-    )
+
+    start = (at - 1) * PAGE_ROWS
+    is_part = bool(where) and count > SEARCHED
+    if where:
+        # Where a job runs is known to its launch and to its folder, which no index can tell.
+        jobs = [job for job in found(0, SEARCHED) if _is_at(job, where)]
+        count, jobs = len(jobs), jobs[start : start + PAGE_ROWS]
+    else:
+        jobs = found(start, PAGE_ROWS)
     return page(
         request,
         "jobs.html",
@@ -66,9 +80,16 @@ def jobs_page(request: Request) -> Response:
         state=state if state == "all" or state in STATES else "",
         stage=stage,
         candidate=candidate if candidate in view.lines else "",
+        where=where,
+        searched=SEARCHED if is_part else None,
         states=STATES,
         stages=STAGES,
     )
+
+
+def _is_at(job: CampaignJob, where: str) -> bool:
+    """Whether a job runs or ran at a worker, in a queue job or in a folder that a text names."""
+    return any(where in text for text in (job.worker, job.queue_job, job.run_folder or ""))
 
 
 def job_page(request: Request) -> Response:

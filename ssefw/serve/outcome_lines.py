@@ -1,5 +1,8 @@
 """The outcomes of a store in a line each: read once, told by their keys whether they are new."""
 
+import math
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +26,9 @@ WANTED = (
     "output.cost.core_hours",
     "output.provenance.created",
 )
-KEYS_AT_A_TIME = 500
+KEYS_AT_A_TIME = 50
+"""A folder's store goes through the whole list for each record that it finds."""
+COMPARED_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,11 @@ class OutcomeLines:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], int] = {}
         self._lines: dict[str, dict[str, tuple[str, int, OutcomeLine]]] = {}
+        self._count, self._compared = 0, -math.inf
+
+    def count(self, campaign: str) -> int:
+        """Return how many candidates of a campaign have an outcome."""
+        return len(self._lines.get(campaign, {}))
 
     def of(self, campaign: str) -> dict[str, OutcomeLine]:
         """Return the lines of a campaign by candidate."""
@@ -59,10 +69,18 @@ class OutcomeLines:
     def look(self, connection: Connection) -> bool:
         """Read what is new; return whether anything is.
 
-        Keys and states of all outcomes are read off an index: thousands in milliseconds.
+        What is new changes their number: keys and states of all are compared only then, and now and
+        then, as some may be gone for as many that have come.
         """
         jobs = connection.database[JOBS]
         ours = {"output.@class": Outcome.__name__}
+        count, moment = int(jobs.count_documents(ours)), time.monotonic()
+        if count == self._count and moment < self._compared + COMPARED_SECONDS:
+            return False
+        self._count, self._compared = count, moment
+        return self._compare(jobs, ours)
+
+    def _compare(self, jobs: Any, ours: dict[str, str]) -> bool:
         group = {"_id": {"uuid": "$uuid", "status": "$output.status"}, "count": {"$sum": 1}}
         now = {
             (item["_id"]["uuid"], item["_id"]["status"]): item["count"]
@@ -76,10 +94,8 @@ class OutcomeLines:
         for lines in self._lines.values():
             for candidate in [key for key, (uuid, _, _) in lines.items() if uuid not in left]:
                 del lines[candidate]
-        wanted = dict.fromkeys(WANTED, True)
-        for start in range(0, len(new), KEYS_AT_A_TIME):
-            some = new[start : start + KEYS_AT_A_TIME]
-            for record in jobs.find({**ours, "uuid": {"$in": some}}, wanted):
+        for part in _parts(new, is_all=not self._known):
+            for record in jobs.find({**ours, **part}, dict.fromkeys(WANTED, True)):
                 self._keep(record)
         self._known = now
         return True
@@ -105,6 +121,15 @@ class OutcomeLines:
                 ended=_seconds(output.get("provenance") or {}),
             ),
         )
+
+
+def _parts(uuids: list[str], *, is_all: bool) -> Iterator[dict[str, Any]]:
+    """Yield filters of what is to be read: all without a list of it, or some at a time."""
+    if is_all:
+        yield {}
+        return
+    for start in range(0, len(uuids), KEYS_AT_A_TIME):
+        yield {"uuid": {"$in": uuids[start : start + KEYS_AT_A_TIME]}}
 
 
 def _estimate(stored: dict[str, Any] | None) -> Estimate | None:

@@ -1,18 +1,21 @@
 """From a template and values to an answer; everything that is not markup of ours is escaped."""
 
 import math
+import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 
 from ssefw.report.wording import (
+    decades_words,
     estimate_words,
     formula_words,
     number_words,
@@ -21,9 +24,27 @@ from ssefw.report.wording import (
 )
 from ssefw.serve.board import Board, CampaignView
 
-__all__ = ["board_of", "duration_words", "page", "path_of", "view_of"]
+__all__ = ["SharedPages", "board_of", "duration_words", "page", "path_of", "view_of"]
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+PAGES_KEPT = 8
+
+
+class SharedPages:
+    """Pages that several people look at, made once for all of them."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: str, make: Callable[[], Response]) -> Response:
+        """Return a page; of all that ask for the same key at once, the first makes it."""
+        with self._lock:
+            if key not in self._made:
+                while len(self._made) >= PAGES_KEPT:
+                    del self._made[next(iter(self._made))]
+                self._made[key] = bytes(make().body)
+            return HTMLResponse(self._made[key])
 
 
 def board_of(request: Request) -> Board:
@@ -59,20 +80,24 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
             word=state.keys.word,
             said=state.sayings.get(request.query_params.get("said", ""), ""),
             path=request.url.path,
-            learns=_learns(request),
+            screens=_screens(request),
             **values,
         ),
         status_code=status,
     )
 
 
-def _learns(request: Request) -> bool:
-    """Whether the campaign of an address learns from its outcomes, or screens its pool."""
+def _screens(request: Request) -> bool:
+    """Whether the campaign of an address was chosen from a pool, or learns from its outcomes."""
     name = request.path_params.get("campaign")
     view = board_of(request).shown(name) if name else None
-    return view is not None and bool(view.record.spec.get("feedback"))
+    if view is None:
+        return False
+    spec = view.record.spec
+    return bool(spec.get("feedback") or spec.get("screen") or view.record.excluded)
 
 
+@lru_cache(maxsize=4096)
 def path_of(*parts: str) -> str:
     """Return the path of a page; names may hold anything."""
     return "/" + "/".join(quote(part, safe="") for part in parts)
@@ -91,10 +116,12 @@ def _environment() -> jinja2.Environment:
         "number": number_words,
         "estimate": estimate_words,
         "formula": formula_words,
+        "decades": decades_words,
         "percent": lambda share: f"{share:.0%}",
         "remarks": remarks_words,
         "duration": duration_words,
         "ago": _ago,
+        "moment": _moment,
         "where": lambda parts: path_of(*parts),
     }
     environment.globals |= {"path_of": path_of, "title_words": title_words, "log10": _log10}
@@ -121,6 +148,11 @@ def _ago(moment: str | None) -> str:
     when = datetime.fromisoformat(str(moment))
     when = when if when.tzinfo else when.replace(tzinfo=UTC)
     return f"{duration_words(max(0.0, time.time() - when.timestamp()))} ago"
+
+
+def _moment(seconds: float) -> str:
+    """Return a time as people write it down, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M") if seconds else ""
 
 
 def _log10(number: float | None) -> float | None:

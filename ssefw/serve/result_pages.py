@@ -1,23 +1,29 @@
 """The results of a store, asked for as by `ssefw results find`: as a table, a figure and files."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
+from pymatgen.core import Composition, Element
 from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ssefw.documents import Outcome
+from ssefw.documents import OUTCOME_STATUSES, Outcome
 from ssefw.errors import DataError
-from ssefw.report.tables import row, write_csv, write_json_lines
+from ssefw.report.tables import row, write_csv, write_json_lines, write_parquet
 from ssefw.report.wording import estimate_words
+from ssefw.serve.curves import plain_point
 from ssefw.serve.render import board_of, page, path_of
+from ssefw.serve.screening_pages import first_scores
 from ssefw.serve.selection import PAGE_ROWS
+from ssefw.store import Connection
 from ssefw.store.asking import understood
 from ssefw.store.results.query import ANSWERS, SORTS, Ask
 from ssefw.units import (
@@ -29,7 +35,6 @@ from ssefw.units import (
 
 __all__ = ["results_download", "results_page", "results_points"]
 
-STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 WORDS = ("formula", "system", "campaign", "candidate", "status", "engine", "gate")
 LISTS = ("elements", "without")
 NUMBERS: dict[str, Any] = {
@@ -134,54 +139,103 @@ def results_page(request: Request) -> Response:
         is_more=len(found) > PAGE_ROWS,
         kinds=tuple(ANSWERS),
         sorts=tuple(SORTS.get(question.kind, {})),
-        statuses=STATUSES,
+        statuses=OUTCOME_STATUSES,
         campaigns=board_of(request).names(),
     )
 
 
 def results_points(request: Request) -> Response:
-    """Return conductivities over activation energies of the outcomes that are asked for."""
+    """Return conductivities of the outcomes that are asked for, over what the address names.
+
+    That is ``ea``, the activation energy; ``share``, the atomic fraction of an element; or
+    ``score``, what the screening of their campaign had predicted.
+    """
     question = _Question(request.query_params)
     if question.kind != "outcomes":
         return JSONResponse([])
+    x = _AcrossOf(board_of(request).connection, request.query_params)
     found = islice(_found(request, question), MOST_POINTS)
-    return JSONResponse([point for item in found if (point := _point(item)) is not None])
+    return JSONResponse([point for item in found if (point := _point(item, x)) is not None])
 
 
-def _point(outcome: Outcome) -> dict[str, Any] | None:
+class _AcrossOf:
+    """What the conductivities are drawn over.
+
+    Raises
+    ------
+    DataError
+        If the address names an element that there is not.
+    """
+
+    def __init__(self, connection: Connection, query: QueryParams) -> None:
+        self._connection = connection
+        self._which = query.get("x", "")
+        self._element = query.get("element", "").strip() or "Li"
+        if not Element.is_valid_symbol(self._element):
+            raise DataError(f"{self._element[:20]!r} is no element.")
+        self._scores: dict[str, Mapping[str, float]] = {}
+
+    def __call__(self, outcome: Outcome) -> float | None:
+        """Return the number of an outcome; None where it has none."""
+        if self._which == "share":
+            return float(Composition(outcome.formula).get_atomic_fraction(self._element))
+        if self._which == "score":
+            name = outcome.campaign
+            if name not in self._scores:
+                self._scores[name] = first_scores(self._connection, name)
+            return self._scores[name].get(outcome.candidate_id)
+        return outcome.conductivity.activation_energy.value if outcome.conductivity else None
+
+
+def _point(outcome: Outcome, x: "_AcrossOf") -> dict[str, Any] | None:
     fit = outcome.conductivity
-    if fit is None or fit.conductivity.kind != "value" or fit.activation_energy.value is None:
+    at = x(outcome)
+    point = plain_point(at, fit.conductivity) if fit is not None and at is not None else None
+    if fit is None or point is None:
         return None
-    sigma = fit.conductivity
-    return {
-        "x": fit.activation_energy.value,
-        "y": sigma.value,
-        "lower": sigma.lower,
-        "upper": sigma.upper,
-        "kind": "value",
-        "said": f"{outcome.formula}: {estimate_words(sigma)} S/cm at {fit.temperature:g} K, "
-        f"{estimate_words(fit.activation_energy)} eV",
+    return point | {
+        "said": f"{outcome.formula}: {estimate_words(fit.conductivity)} S/cm at "
+        f"{fit.temperature:g} K, {estimate_words(fit.activation_energy)} eV",
         "href": _path(outcome),
     }
 
 
+FORMS = {
+    "csv": "text/csv",
+    "jsonl": "application/x-ndjson",
+    "parquet": "application/vnd.apache.parquet",
+}
+"""What results are downloaded as."""
+
+
 def results_download(request: Request) -> Response:
-    """Return all that is asked for as CSV, or as JSON with one object a line."""
+    """Return all that is asked for as CSV, as JSON with one object a line, or as parquet."""
     question = _Question(request.query_params)
     form = request.path_params["form"]
-    if form not in {"csv", "jsonl"}:
-        raise HTTPException(404, "Results come as .csv and as .jsonl.")
-    text = io.StringIO()
+    if form not in FORMS:
+        raise HTTPException(404, "Results come as .csv, as .jsonl and as .parquet.")
     found = _found(request, question)
+    return Response(
+        _parquet(found) if form == "parquet" else _text(found, question, form),
+        media_type=FORMS[form],
+        headers={"content-disposition": f'attachment; filename="{question.kind}.{form}"'},
+    )
+
+
+def _text(found: Iterator[Any], question: _Question, form: str) -> str:
+    text = io.StringIO()
     if form == "csv":
         write_csv(found, text, kind=ANSWERS[question.kind])
     else:
         write_json_lines(found, text)
-    return Response(
-        text.getvalue(),
-        media_type="text/csv" if form == "csv" else "application/x-ndjson",
-        headers={"content-disposition": f'attachment; filename="{question.kind}.{form}"'},
-    )
+    return text.getvalue()
+
+
+def _parquet(found: Iterator[Any]) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "results.parquet"
+        write_parquet(found, path)
+        return path.read_bytes()
 
 
 def _path(item: Any) -> str:

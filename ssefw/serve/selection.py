@@ -13,12 +13,16 @@ from urllib.parse import urlencode
 from ssefw.documents import Estimate
 from ssefw.serve.board import CandidateLine
 
-__all__ = ["PAGE_ROWS", "SORTS", "STATES", "Selection", "page_count"]
+__all__ = ["COLUMNS", "PAGE_ROWS", "SORTS", "STATES", "Selection", "page_count", "state_counts"]
 
 PAGE_ROWS = 50
-STATES = ("running", "waiting", "failed", "determined", "bound", "undetermined", "rejected")
+STATES = (
+    "running", "waiting", "failed", "determined", "indicative", "bound", "undetermined", "rejected",
+)  # fmt: skip
 """Of candidates, in the order of a candidate's life."""
-ORDER_OF_WORTH = ("determined", "bound", "undetermined", "running", "failed", "waiting", "rejected")
+ORDER_OF_WORTH = (
+    "determined", "indicative", "bound", "undetermined", "running", "failed", "waiting", "rejected",
+)  # fmt: skip
 """Without a number to sort by: what has an answer first, then what is to come."""
 
 
@@ -34,6 +38,23 @@ def _worth(line: CandidateLine) -> tuple[Any, ...]:
     return ORDER_OF_WORTH.index(line.state), -(sigma or 0.0), line.place
 
 
+COLUMNS = {
+    "place": "place",
+    "state": "state",
+    "axis": "σ on an axis",
+    "sigma": "σ and interval",
+    "ea": "activation energy",
+    "jobs": "jobs",
+    "atoms": "atoms",
+    "cost": "core-hours",
+    "predicted": "predicted core-hours",
+    "ended": "concluded",
+    "source": "source",
+    "why": "why",
+}
+"""What a table may show of a candidate beside its name."""
+USUAL_COLUMNS = ("place", "state", "axis", "sigma", "ea", "jobs", "atoms", "cost", "why")
+
 Key = Callable[[CandidateLine], Any]
 
 SORTS: dict[str, tuple[Key, bool]] = {
@@ -45,6 +66,9 @@ SORTS: dict[str, tuple[Key, bool]] = {
     "ea": (lambda line: _number(line.outcome.energy) if line.outcome else None, False),
     "atoms": (lambda line: line.planned.n_atoms, False),
     "cost": (lambda line: line.outcome.core_hours if line.outcome else None, True),
+    "predicted": (lambda line: line.planned.core_hours, True),
+    "ended": (lambda line: line.outcome.ended if line.outcome else None, True),
+    "source": (lambda line: line.planned.source.casefold() or None, False),
 }
 """By name: what is compared, and whether the largest comes first."""
 
@@ -57,6 +81,8 @@ class Selection:
     ----------
     search
         Text in the formula, name, id, source or reference.
+    columns
+        What is shown beside the name, of `COLUMNS`.
     page
         The first is 1.
     """
@@ -66,10 +92,12 @@ class Selection:
     state: str = ""
     search: str = ""
     page: int = 1
+    columns: tuple[str, ...] = USUAL_COLUMNS
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "Selection":
+    def of(cls, query: Mapping[str, str], columns: Iterable[str] = ()) -> "Selection":
         """Return what the query of an address asks for; what makes no sense is left out."""
+        chosen = set(columns)
         sort, state, page = query.get("sort", ""), query.get("state", ""), query.get("page", "")
         return cls(
             sort=sort if sort in SORTS else "best",
@@ -77,6 +105,7 @@ class Selection:
             state=state if state in STATES else "",
             search=query.get("q", "").strip()[:200],
             page=max(1, int(page)) if page.isdecimal() and len(page) < 10 else 1,
+            columns=tuple(name for name in COLUMNS if name in chosen) or USUAL_COLUMNS,
         )
 
     def query(self, **changes: Any) -> str:
@@ -89,7 +118,10 @@ class Selection:
             "q": other.search,
             "page": other.page if other.page > 1 else "",
         }
-        return "?" + urlencode({name: value for name, value in given.items() if value})
+        pairs = [(name, value) for name, value in given.items() if value]
+        if other.columns != USUAL_COLUMNS:
+            pairs += [("column", name) for name in other.columns]
+        return "?" + urlencode(pairs)
 
     def sorted_by(self, sort: str) -> str:
         """Return the query that sorts by something, and the other way round the second time."""

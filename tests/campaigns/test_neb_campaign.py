@@ -26,9 +26,9 @@ def test_bands_without_dynamics_have_no_ladder(tmp_path):
 
 
 def test_bands_are_predicted_from_their_images_and_hops(tmp_path):
-    chgnet = BARRIERS.replace("{calculator: ase.calculators.emt.EMT}", "{code: ase}")
+    default = BARRIERS.replace("{calculator: ase.calculators.emt.EMT}", "{code: ase}")
 
-    def hours(block, text=chgnet):
+    def hours(block, text=default):
         plan = make_plan(spec_of(tmp_path, text + f"neb: {{{block}}}\n"))
         return plan.estimate(plan.candidates[0]).core_hours
 
@@ -52,7 +52,7 @@ def test_another_engine_for_bands_relaxes_the_crystal_anew(tmp_path):
     assert maker.neb.engine.kspacing == 0.4
     assert maker.neb.relax.engine == maker.neb.engine
     assert maker.neb.relax.fmax == maker.neb.settings.end_fmax == 0.0003
-    assert maker.neb.first.name.startswith("chgnet")
+    assert maker.neb.first.name == "sevennet-l3i5"
 
 
 def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
@@ -61,7 +61,7 @@ def test_the_switch_of_the_published_protocol_is_valid(tmp_path):
     switched = [*lines[:at], *(line.replace("  # ", "  ", 1) for line in lines[at:])]
     maker = make_plan(spec_of(tmp_path, "\n".join(switched) + "\n")).maker
     assert maker.neb.engine.name == "espresso"
-    assert maker.neb.first.name.startswith("chgnet")
+    assert maker.neb.first.name == "sevennet-l3i5"
 
 
 @pytest.mark.parametrize(

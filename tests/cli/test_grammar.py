@@ -50,10 +50,10 @@ READS = {
     "potential list", "potential show", "potential train", "report", "results",
     "results export", "results find", "results show", "schema", "screen descriptors",
     "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
-    "screen systems", "screen train", "screen votes", "serve", "status",
+    "screen systems", "screen train", "screen validate", "screen votes", "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
-SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "submit"}
+SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "screen validate", "submit"}
 ASKS = {"cancel", "store delete", "submit"}
 OPENS_A_STORE = {
     "cancel", "config check", "config show", "feedback check", "feedback history",

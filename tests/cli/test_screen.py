@@ -224,3 +224,22 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
     assert "mcc is then 0 by definition" in said(0)
     assert "answered 'yes'" in said(4)
     assert said(1) == ""
+
+
+def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
+    monkeypatch.setattr("ssefw.screening.baselines.TREES", 10)
+    out, figure = tmp_path / "v.json", tmp_path / "v.svg"
+    labels_ = ("--labels", "starter", "-k", 2, "--workers", 1)
+    where = ("--out", out, "--figure", figure)
+    result = run(screen, "validate", *labels_, "--member", "dt", "--set", "n_splits=2", *where)
+    records = {record["contestant"]: record for record in json.loads(out.read_text())}
+    assert set(records) > {"composition: dt", "plain extra trees", "constant"}
+    assert records["composition: dt"]["differences"]["auc_pr"]["lower"] < 1
+    assert 0 < records["plain extra trees"]["mae"]["value"] < 10
+    assert "nearest composition" in result.stdout
+    assert figure.read_text().count("AUC-PR") == 1
+
+
+def test_a_kind_of_split_that_is_none_is_said():
+    with pytest.raises(DataError, match=r"no protocol 'faimly'.*groups, families"):
+        run(screen, "validate", "--labels", "starter", "--kind", "faimly", "--no-baselines")

@@ -214,6 +214,7 @@ def test_the_graph_grows_until_enough_is_known(tmp_path, monkeypatch, copper):
         equilibration=0.02,
         min_length=3.0,
         adaptive=AdaptivePolicy(interval_decades=2.0),
+        determined_within=10.0,
         diffusivity=KnownMaterial(),
     )
     relaxed = relaxation(copper)

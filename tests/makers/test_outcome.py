@@ -2,7 +2,15 @@
 
 import pytest
 
-from ssefw.documents import Candidate, Segment, Trajectory
+from ssefw.cli.records.results import STATUSES
+from ssefw.documents import (
+    OUTCOME_STATUSES,
+    Candidate,
+    Conductivity,
+    Estimate,
+    Segment,
+    Trajectory,
+)
 from ssefw.engines.vasp import load_preset
 from ssefw.makers.outcome import PROTOCOL_PICOSECONDS, conclude_candidate
 from tests.outcomes import relaxation
@@ -84,3 +92,32 @@ def test_nothing_is_said_where_no_dynamics_ran(lif, relaxed):
     cost = conclude(lif, relaxed=relaxed).cost
     assert cost.protocol_core_hours is None
     assert cost.saved_core_hours is None
+
+
+def sigma(lower, upper, *, lif, relaxed, **settings):
+    value = Estimate(value=(lower * upper) ** 0.5, lower=lower, upper=upper, unit="S/cm")
+    energy = Estimate.undetermined("of no interest", unit="eV")
+    fit = Conductivity(
+        specie="Li",
+        conductivity=value,
+        activation_energy=energy,
+        prefactor=Estimate.undetermined("of no interest", unit="cm^2/s"),
+        points=(),
+        carrier_charge=1.0,
+        n_mobile=4,
+        volume=70.0,
+    )
+    return conclude(lif, relaxed=relaxed, conductivity=fit, **settings)
+
+
+def test_only_a_narrow_interval_is_called_determined(lif, relaxed):
+    within = {"lif": lif, "relaxed": relaxed}
+    assert sigma(1e-4, 0.99e-2, **within).status == "determined"
+    wide = sigma(1e-5, 1e-2, **within)
+    assert wide.status == "indicative"
+    assert wide.reason == "the interval is 3 decades wide, more than 2"
+    assert sigma(1e-5, 1e-2, **within, determined_within=3.0).status == "determined"
+
+
+def test_the_command_line_knows_every_status():
+    assert STATUSES == OUTCOME_STATUSES

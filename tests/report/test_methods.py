@@ -8,13 +8,18 @@ from ssefw.documents import CampaignRecord
 from ssefw.report.methods import methods_of
 
 MD = {"thermostat": "nose-hoover"}
-CHGNET = {"code": "ase", "calculator": None}
+OLD_DEFAULT = {"code": "ase", "calculator": None}
+SEVENNET = OLD_DEFAULT | {"potential": "sevennet-l3i5"}
+CHGNET = OLD_DEFAULT | {"potential": "chgnet"}
+STUDENT = OLD_DEFAULT | {"potential": "a1b2c3d4e5f6"}
 
 
 @pytest.mark.parametrize(
     ("spec", "there", "not_there"),
     [
-        ({"engine": CHGNET, "md": MD}, {"CHGNet", "Hoover"}, {"VASP", "elastic"}),
+        ({"engine": OLD_DEFAULT, "md": MD}, {"CHGNet", "Hoover"}, {"VASP", "elastic", "SevenNet"}),
+        ({"engine": SEVENNET, "md": MD}, {"SevenNet", "Hoover"}, {"VASP", "elastic", "CHGNet"}),
+        ({"engine": STUDENT, "md": MD}, {"Hoover"}, {"CHGNet", "SevenNet"}),
         ({"engine": {"code": "vasp"}, "md": {"thermostat": "langevin"}},
          {"VASP", "PBE", "atomate2"}, {"CHGNet", "Hoover"}),
         ({"engine": CHGNET, "neb": {"engine": {"code": "espresso"}}, "bvse": {}},

@@ -5,6 +5,7 @@ import re
 import pytest
 from starlette.testclient import TestClient
 
+from ssefw.documents import Outcome
 from ssefw.serve.app import application
 from ssefw.serve.board import Board
 from ssefw.serve.guard import Keys
@@ -76,6 +77,13 @@ def test_a_failed_job_shows_its_error_its_folder_and_its_output(browser, folder)
     assert added["place"] == (folder / "runs/one/OUTCAR").stat().st_size
 
 
+def test_jobs_are_found_by_where_they_run(browser, folder):
+    found = browser.get(f"{PAGE}/jobs", params={"state": "all", "where": "runs/one"}).text
+    assert str(folder / "runs/one") in found
+    nothing = browser.get(f"{PAGE}/jobs", params={"state": "all", "where": "runs/two"}).text
+    assert "No job of this kind" in nothing
+
+
 @pytest.mark.parametrize("name", ["../../c.yaml", "/etc/passwd", "..", "run.json/.."])
 def test_no_file_outside_of_the_run_folder_is_shown(browser, folder, name):
     (job,) = set(re.findall(rf"{PAGE}/jobs/\d+", browser.get(f"{PAGE}/jobs?state=failed").text))
@@ -98,6 +106,16 @@ def test_a_table_is_searched_sorted_and_paged(browser):
     up = candidate_paths(browser.get(f"{PAGE}?sort=place").text)
     down = candidate_paths(browser.get(f"{PAGE}?sort=place&reverse=1").text)
     assert up == down[::-1]
+
+
+def test_columns_are_chosen_and_stay_chosen(browser):
+    usual = browser.get(PAGE).text
+    assert "value and interval</a>" in usual
+    assert "concluded (UTC)" not in usual
+    text = browser.get(f"{PAGE}?column=source&column=ended&column=nothing").text
+    assert "value and interval</a>" not in text
+    assert "concluded (UTC)" in text
+    assert "?sort=compound&amp;column=ended&amp;column=source" in text
 
 
 def test_a_second_page_goes_on_where_the_first_ended():
@@ -195,6 +213,13 @@ def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_pat
             curves = browser.get(f"{path}/curves.json").json()
             assert [run["temperature"] for run in curves["msd"]] == [300.0, 600.0]
             assert all(len(run["x"]) == len(run["y"]) > 3 for run in curves["msd"])
+            grown = browser.get(f"{path}/growth.json").json()
+            assert [run["label"] for run in grown] == ["300 K", "600 K"]
+            # The last point of a run is what its analysis has stored.
+            (stored,) = connection.results.find(Outcome, candidate=path.rpartition("/")[2])
+            for run, found in zip(grown, stored.diffusivities, strict=True):
+                last = run["points"][-1]
+                assert (last["x"], last["upper"]) == (found.duration, found.tracer.upper)
             cell = browser.get(f"{path}/crystal.json").json()
             assert len(cell["positions"]) == len(cell["atoms"]) > 0
             runs = re.findall(rf"{path}/runs/\w+\.json", text)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ssefw.campaigns.file.block import Block
+from ssefw.documents import DETERMINED_WITHIN
 from ssefw.units import (
     AskedAmount,
     AskedCoreHours,
@@ -143,3 +144,4 @@ class ConductivitySpec(Block):
 
     temperature: AskedTemperature = 300.0
     level: AskedLevel = 0.95
+    determined_within: Annotated[Pure, Limits("decades", above=0, most=100)] = DETERMINED_WITHIN

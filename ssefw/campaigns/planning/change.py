@@ -6,8 +6,9 @@ and settings are as before finds its result there. What the earlier settings gav
 as a campaign of another name.
 """
 
+import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,14 +18,18 @@ from ssefw.campaigns.planning.plan import Plan, candidate_maker
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.engines import settings_hash
+from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
 from ssefw.errors import ConfigurationError, LaunchError
 from ssefw.makers import CandidateMaker
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Change", "change_of", "maker_of", "retire"]
+__all__ = ["Change", "as_begun", "change_of", "maker_of", "retire"]
+
+logger = logging.getLogger(__name__)
 
 BUSY = ("RUNNING", "RESERVED")
+BAND_ENGINES = ("engine", "first")
 NO_NUMBER = ("campaign", "pool", "filters", "screen", "resources", "budget")
 """Parts of a campaign file that change no number of a candidate."""
 
@@ -66,19 +71,55 @@ class Change:
         )
 
 
+def as_begun(plan: Plan, connection: Connection) -> Plan:
+    """Return a plan with the potential that its campaign was begun with, if its file names none.
+
+    What the default is changes from one version to another; what a campaign computes with does not.
+    """
+    begun = _as_begun(plan, connection)
+    if begun is not plan:
+        logger.warning(
+            "Campaign %s was begun with the default of an earlier version, %s, and goes on with "
+            "it. To change that, name another: engine: {potential: %s}.",
+            plan.spec.campaign, begun.spec.engine.potential, DEFAULT_POTENTIAL,
+        )  # fmt: skip
+    return begun
+
+
+def _as_begun(plan: Plan, connection: Connection) -> Plan:
+    name, spec = plan.spec.campaign, plan.spec
+    if connection.launchpad.workflows.find_one({"metadata.campaign": name}, {"_id": True}) is None:
+        return plan
+    record = latest_record(connection, name).spec
+    engine, neb = spec.engine.as_begun(record["engine"]), spec.neb
+    if neb is not None:
+        bands = record.get("neb") or {}
+        engines = {key: getattr(neb, key) for key in BAND_ENGINES}
+        neb = neb.model_copy(
+            update={key: own and own.as_begun(bands.get(key)) for key, own in engines.items()}
+        )
+    begun = spec.model_copy(update={"engine": engine, "neb": neb})
+    return plan if begun == spec else replace(plan, spec=begun, maker=candidate_maker(begun))
+
+
 def change_of(plan: Plan, connection: Connection) -> Change | None:
     """Return how a plan differs from the campaign of its name, or None if nothing has to change."""
-    name = plan.spec.campaign
+    name, plan = plan.spec.campaign, _as_begun(plan, connection)
     there = connection.launchpad.workflows.find_one({"metadata.campaign": name}, {"metadata": True})
     key = there["metadata"].get("plan", "") if there else plan.key
     if key == plan.key:
         return None
     record = latest_record(connection, name)
-    done = _done(connection, name)
+    done, before = _done(connection, name), _file_of(record)
     return Change(
         campaign=name,
         key=key,
-        settings=tuple(_differences(record.spec, plan.spec.model_dump(mode="json"))),
+        settings=tuple(
+            _differences(
+                before.model_dump(mode="json") if before else record.spec,
+                plan.spec.model_dump(mode="json"),
+            )
+        ),
         stages=tuple(_stages(maker_of(record), plan.maker, done)),
     )
 
@@ -142,14 +183,26 @@ def _rename(connection: Connection, campaign: str, name: str | None) -> None:
 
 def maker_of(record: CampaignRecord) -> CandidateMaker | None:
     """Return the maker of a record, if this version still understands its settings."""
+    spec = _file_of(record)
     try:
-        # An engine's block may name only what belongs to its code; a record has all with defaults.
-        default = EngineSpec().model_dump(mode="json")
-        engine = {k: v for k, v in record.spec["engine"].items() if v != default.get(k)}
-        # The structures of a pool are not part of the record, and none is needed.
-        own = {"engine": engine, "pool": {"path": "none"}}
-        return candidate_maker(CampaignSpec.model_validate({**record.spec, **own}))
-    except (ConfigurationError, ValidationError, KeyError):
+        return candidate_maker(spec) if spec else None
+    except ConfigurationError:
+        return None
+
+
+def _file_of(record: CampaignRecord) -> CampaignSpec | None:
+    """Return the campaign file of a record, if this version still understands it.
+
+    The structures of a pool are not part of the record, and none is needed.
+    """
+    spec, bands = {**record.spec, "pool": {"path": "none"}}, record.spec.get("neb")
+    try:
+        spec["engine"] = EngineSpec.of_record(spec["engine"])
+        if bands:
+            engines = {k: EngineSpec.of_record(bands[k]) for k in BAND_ENGINES if bands.get(k)}
+            spec["neb"] = {**bands, **engines}
+        return CampaignSpec.model_validate(spec)
+    except (ValidationError, KeyError):
         return None
 
 

@@ -25,7 +25,7 @@ from ssefw.data.label_sources import find_label_set
 from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
-from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings
 from ssefw.engines.potentials.names import POTENTIALS
 from ssefw.errors import ConfigurationError, DataError, LaunchError
@@ -290,7 +290,7 @@ def _engine(engine: EngineSpec) -> Engine:
         from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
 
         return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
-    return AseEngine(calculator=engine.calculator or DEFAULT_CALCULATOR, options=engine.options)
+    return AseEngine(calculator=engine.calculator or "", options=engine.options)
 
 
 def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
@@ -381,5 +381,6 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         triage=Triage(**md.triage.model_dump()) if md.triage else None,
         max_volume_change=spec.relax.max_volume_change,
         conductivity_temperature=spec.conductivity.temperature,
+        determined_within=spec.conductivity.determined_within,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

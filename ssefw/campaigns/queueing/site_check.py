@@ -83,7 +83,7 @@ def _scratch(settings: Settings) -> Check:
 
 
 def _potential() -> Check:
-    from ssefw.engines.ase import AseEngine  # noqa: PLC0415 - torch takes seconds to import
+    from ssefw.engines.ase import AseEngine  # noqa: PLC0415 - slow to import
 
     engine = AseEngine()
     try:
@@ -91,8 +91,7 @@ def _potential() -> Check:
         engine.calculator_instance()
     except (SsefwError, ImportError, OSError) as error:
         return Check("engine ase", "error", str(error))
-    package = ", ".join(f"{name} {versions[name]}" for name in ("chgnet", "torch"))
-    return Check("engine ase", "ok", f"{engine.name} loads ({package})")
+    return Check("engine ase", "ok", f"{engine.name} loads (sevenn {versions['sevenn']})")
 
 
 def _program(name: str, command: str, purpose: str, *, is_default: bool) -> Check:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from ssefw.campaigns.learning.loop import begin_loop
-from ssefw.campaigns.planning.change import Change, retire
+from ssefw.campaigns.planning.change import Change, as_begun, retire
 from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import Entry, entries
@@ -84,6 +84,8 @@ def submit(
 ) -> Submitted:
     """Add the candidates of a plan that are not on the launch pad yet.
 
+    A campaign whose file names no potential goes on with the one it was begun with.
+
     Parameters
     ----------
     change
@@ -97,7 +99,7 @@ def submit(
     LaunchError
         If a campaign of this name exists with other settings; nothing is added.
     """
-    name = plan.spec.campaign
+    name, plan = plan.spec.campaign, as_begun(plan, connection)
     if change is not None:
         retire(connection, change, plan)
     known = _known(connection, plan)

@@ -51,6 +51,10 @@ class RunningMD:
 
     Attributes
     ----------
+    key
+        Of its trajectory, and the name of its folder.
+    done, total
+        ps of simulated time.
     speed
         ps of simulated time an hour.
     seconds_left
@@ -63,6 +67,7 @@ class RunningMD:
     total: float
     speed: float
     seconds_left: float
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -164,8 +169,22 @@ def latest_record(connection: Connection, campaign: str) -> CampaignRecord:
     return max(reversed(records), key=lambda record: len(record.candidates))
 
 
-def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> Snapshot:
-    """Return how far a campaign is."""
+def snapshot(
+    connection: Connection,
+    record: CampaignRecord,
+    scratch: Path,
+    *,
+    concluded: int | None = None,
+) -> Snapshot:
+    """Return how far a campaign is.
+
+    Parameters
+    ----------
+    scratch
+        Where runs leave notes of their progress.
+    concluded
+        Candidates that have an outcome, by whoever has counted them already.
+    """
     fireworks = connection.launchpad.fireworks
     ours = {"spec.campaign": record.campaign}
     stages: Counter[tuple[str, str]] = Counter()
@@ -190,7 +209,7 @@ def snapshot(connection: Connection, record: CampaignRecord, scratch: Path) -> S
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),
-        concluded=_concluded(connection, record.campaign),
+        concluded=_concluded(connection, record.campaign) if concluded is None else concluded,
         stages=dict(sorted(stages.items(), key=lambda item: _rank(item[0][0]))),
         failed=tuple(failed),
         running=tuple(run for run in _running(scratch) if run.candidate_id in moving),
@@ -244,4 +263,5 @@ def _running(scratch: Path) -> Iterator[RunningMD]:
             total=note["until"] * step_ps,
             speed=rate * step_ps * 3600.0,
             seconds_left=(note["until"] - note["step"]) / rate if rate else float("inf"),
+            key=note.get("key", ""),
         )

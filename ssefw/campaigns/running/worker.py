@@ -17,6 +17,7 @@ import jobflow
 from fireworks import FWorker
 from fireworks.core.rocket_launcher import launch_rocket
 
+from ssefw.campaigns.running.fireworker import FireWorker
 from ssefw.campaigns.running.heartbeat import beating
 from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.upkeep import LAUNCHES, Upkeep
@@ -62,6 +63,7 @@ def work(
     stop: threading.Event,
     campaign: str | None = None,
     patience: float = math.inf,
+    only: FireWorker | None = None,
 ) -> Worked:
     """Run what is ready, until nothing is or `stop` is set.
 
@@ -78,6 +80,8 @@ def work(
     patience
         Seconds to stay without a job while other workers run some, since these may bring forth
         new ones.
+    only
+        What the worker takes, in FireWorks' terms; its category goes before that of the settings.
 
     Raises
     ------
@@ -90,7 +94,11 @@ def work(
     os.environ["SSEFW_SCRATCH"] = str(settings.scratch_folder())
     me = this_worker()
     base = settings.scratch_folder() / LAUNCHES / me.name
+    only = only or FireWorker()
     ours: dict[str, Any] = {"spec.campaign": campaign} if campaign else {}
+    if only.query:
+        ours["$and"] = [dict(only.query)]
+    record = {**me.record, "fworker": only.name} if only.name else me.record
     budgets, pauses = _Budgets(connection), _Pauses()
     # Hundreds of workers that ask would be a load for a queue: that is for launchers.
     upkeep = Upkeep(connection, settings.scratch_folder(), ask_queue=False)
@@ -104,9 +112,9 @@ def work(
                     query = without_held(connection, ours)
                     fireworker = FWorker(
                         name=me.name,
-                        category=_categories(settings.category),
+                        category=_categories(only.category or settings.category),
                         query=pauses.leave_out(query),
-                        env=me.record,
+                        env=record,
                     )
                     is_ready = connection.launchpad.run_exists(fireworker)
                     is_active = is_ready or _is_active(connection, query)

@@ -105,7 +105,7 @@ class _Study:
 @click.argument("structure", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--engine", "engine_name", type=click.Choice(["ase", "espresso", "vasp"]), default="ase",
-    help="ase is the ML potential CHGNet; vasp must be built with VTST.",
+    help="ase is the ML potential SevenNet-l3i5; vasp must be built with VTST.",
 )  # fmt: skip
 @click.option(
     "--mechanism", type=click.Choice(["vacancy", "interstitial", "concerted"]), default="vacancy",

@@ -29,7 +29,11 @@ def command() -> None:
 
 @command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--calculator", help="The teacher: import path of an ASE calculator.")
+@click.option(
+    "--calculator", metavar="NAME",
+    help="The teacher: short name of a potential, or import path of an ASE calculator.  "
+    "[sevennet-l3i5]",
+)  # fmt: skip
 @click.option(
     "--temperature", "temperatures", type=TEMPERATURE, multiple=True,
     help="Of the teacher's runs, several times.  [default: 1000, 700, 400 K]",
@@ -72,13 +76,14 @@ def train(
     that it was not accepted. Interrupted or killed, the same command goes on.
     """
     from ssefw.data import content_id, expand_to_length, read_pool
-    from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+    from ssefw.engines.ase import AseEngine
+    from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.engines.students import add_potential, learn, make_card, write_card
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
-    engine = AseEngine(calculator=calculator or DEFAULT_CALCULATOR)
+    engine = AseEngine.named(calculator or DEFAULT_POTENTIAL)
     engine.check()
     found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
     crystals = [candidate.structure for candidate in found]

@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.options import (
     changed,
+    continued,
     json_option,
     opened,
     print_json,
@@ -38,7 +39,7 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     from ssefw.campaigns.planning.plan import make_plan
     from ssefw.campaigns.running.launch import campaign_record
 
-    plan = make_plan(read_campaign(file))
+    plan = continued(make_plan(read_campaign(file)))
     if inputs:
         _print_inputs(plan)
         return

@@ -1,6 +1,7 @@
 """``ssefw work``: one worker process."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,6 +14,11 @@ from ssefw.cli.say import say
 @click.command(epilog="Example: ssefw work --campaign quickstart --store demo")
 @click.option("--campaign", help="Work for this campaign only.")
 @click.option("--category", help="Take jobs of these: light, heavy, relax, md.")
+@click.option(
+    "--fworker",
+    type=click.Path(path_type=Path),
+    help="FireWorks' file of what this worker takes: category, query and a name.",
+)
 @click.option("--no-wait", is_flag=True, help="Do not wait for jobs that other workers may bring.")
 @click.option(
     "--idle",
@@ -30,6 +36,7 @@ def command(
     category: str | None,
     idle: float | None,
     offline: Path | None,
+    fworker: Path | None,
     *,
     no_wait: bool,
 ) -> None:
@@ -40,6 +47,7 @@ def command(
 
     The exit code is 0 also where jobs have failed: these are on record and no fault of the worker.
     """
+    from ssefw.campaigns.running.fireworker import read_fireworker
     from ssefw.campaigns.running.lost import release_lost
     from ssefw.campaigns.running.worker import work
     from ssefw.campaigns.steering.holds import holds
@@ -58,11 +66,13 @@ def command(
         count = work_parcels(offline, stop=stop, patience=patience)
         say(f"{count} jobs run.", err=True)
         return
+    only = read_fireworker(fworker) if fworker else None
     if category is not None:
+        only = replace(only, category=category) if only else None
         ours = ours.model_copy(update={"category": category})
     with opened(stop=stop, at_once=False) as connection:
         release_lost(connection)
-        done = work(connection, ours, stop=stop, campaign=campaign, patience=patience)
+        done = work(connection, ours, stop=stop, campaign=campaign, patience=patience, only=only)
         left = holds(connection, campaign)
     failed = f", {done.failed} failed: see `ssefw jobs --failed`" if done.failed else ""
     say(f"{done.jobs} jobs run{failed}.", err=True)

@@ -24,8 +24,9 @@ RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
 ID_SHOWN = 8
 """Characters of an id that tell candidates apart, and that `show` takes."""
+STATUSES = ("determined", "indicative", "bound", "undetermined", "rejected", "failed")
+"""`OUTCOME_STATUSES` of `ssefw.documents`, which takes too long to import for a page of help."""
 POSSIBLE = "Also those that may lie in the range: what the interval or bound does not exclude."
-STATUSES = ("determined", "bound", "undetermined", "rejected", "failed")
 
 
 @click.group(
@@ -168,7 +169,7 @@ def show(candidate: str, *, as_json: bool) -> None:
     help="Of this candidate: id or its beginning, formula, or name.",
 )
 @click.option("--status", type=click.Choice(STATUSES), help="Outcomes of this status.")
-@click.option("--engine", help="By this engine, such as chgnet-0.3.0.")
+@click.option("--engine", help="By this engine, such as sevennet-l3i5.")
 @click.option("--temperature", type=TEMPERATURE, help="At this temperature (K).")
 @click.option("--min-sigma", type=CONDUCTIVITY, help="At least so conductive (S/cm).")
 @click.option("--max-sigma", type=CONDUCTIVITY, help="At most so conductive (S/cm).")
@@ -337,11 +338,14 @@ class _HowMany(click.ParamType):  # type: ignore[type-arg]
     help="Of the decorrelated frames those that a potential would learn most from.  [uncertain]",
 )  # fmt: skip
 @click.option(
-    "--committee", multiple=True, metavar="PATH",
-    help="ASE calculators that disagree where they are uncertain.  [CHGNet 0.3.0 and 0.2.0]",
+    "--committee", multiple=True, metavar="NAME",
+    help="Potentials by short name, or calculators by import path, that disagree where they are "
+    "uncertain.  [sevennet-l3i5 and sevennet-0]",
 )  # fmt: skip
 @click.option(
-    "--calculator", metavar="PATH", help="ASE calculator for forces and stress, by import path."
+    "--calculator",
+    metavar="NAME",
+    help="For forces and stress: short name of a potential, or import path of an ASE calculator.",
 )
 def export(
     *,
@@ -362,7 +366,7 @@ def export(
     potential on. With a number of frames, energies, forces and stress are always there: of the
     calculator, else of the first of the committee.
     """
-    from ssefw.engines.potentials.committee import load_calculator, load_committee
+    from ssefw.engines.potentials.committee import COMMITTEE, load_calculator, load_committee
     from ssefw.report.export import write_chosen, write_runs, write_structures
     from ssefw.report.story import find_outcomes
     from ssefw.store.frames.trajectories import TrajectoryStore
@@ -382,7 +386,8 @@ def export(
         out.mkdir(parents=True, exist_ok=True)
         written = write_structures(outcomes, out) if structures else []
         store = TrajectoryStore(connection.blobs)
-        members = load_committee(committee) if is_choice and how == "uncertain" else []
+        is_asked = is_choice and how == "uncertain"
+        members = load_committee(committee or COMMITTEE) if is_asked else []
         level = load_calculator(calculator) if calculator else next(iter(members), None)
         if is_choice and level is None:
             level = load_calculator()

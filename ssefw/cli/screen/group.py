@@ -22,6 +22,7 @@ from ssefw.cli.screen.evaluate import evaluate_command
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
 from ssefw.cli.screen.patterns import patterns, votes_command
 from ssefw.cli.screen.rank import rank_command
+from ssefw.cli.screen.validate import validate_command
 from ssefw.errors import DataError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def command() -> None:
 
 command.add_command(rank_command)
 command.add_command(evaluate_command)
+command.add_command(validate_command)
 command.add_command(descriptors_command)
 command.add_command(shortlist_command)
 command.add_command(patterns)

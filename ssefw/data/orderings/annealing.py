@@ -185,7 +185,9 @@ def _anneal(  # noqa: C901  one loop, whose parts have no meaning of their own
             if a == b or not sites.allowed[i, b] or not sites.allowed[j, a]:
                 continue
             change = _change(i, j, q, potential, interaction)
-            if change > 0.0 and rng.random() >= math.exp(-change / temperature):
+            # Drawn also for a change downhill: among equal sites changes are zero to within
+            # rounding, whose sign depends on the machine, and so would all later draws.
+            if rng.random() >= math.exp(min(0.0, -change / temperature)):
                 continue
             state[i], state[j] = 0, 0
             blocked = _conflicts(state, i, b, sites)

@@ -10,10 +10,14 @@ import numpy.typing as npt
 
 from ssefw.data.orderings.arrangements import Arrangements
 
-__all__ = ["Listed", "canonical", "count_arrangements", "list_arrangements"]
+__all__ = ["EQUAL_DIGITS", "Listed", "canonical", "count_arrangements", "list_arrangements"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
+
+EQUAL_DIGITS = 6
+"""Digits of energies (eV) by which arrangements are put in order: what is equal by symmetry differs
+by rounding, which is another on another machine."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def list_arrangements(problem: Arrangements, permutations: IntArray) -> Listed:
         return Listed(empty, np.zeros(0), np.zeros(0, dtype=np.int64))
     energies = np.array([problem.energy(state) for state in states])
     weights = np.array([count for _, count in seen.values()])
-    order = np.argsort(energies, kind="stable")
+    order = np.argsort(np.round(energies, EQUAL_DIGITS), kind="stable")
     return Listed(np.array(states)[order], energies[order], weights[order])
 
 

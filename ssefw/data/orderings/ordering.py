@@ -14,7 +14,7 @@ from ssefw.data.orderings.cells import WholeCell, choose_cell
 from ssefw.data.orderings.charges import OxidationStates, assign_states, is_unlikely
 from ssefw.data.orderings.completion import completions, what_was_added
 from ssefw.data.orderings.composition import least_error
-from ssefw.data.orderings.listing import Listed, count_arrangements, list_arrangements
+from ssefw.data.orderings.listing import EQUAL_DIGITS, Listed, count_arrangements, list_arrangements
 from ssefw.data.orderings.radii import CLOSEST, STRICTNESS
 from ssefw.data.orderings.sites import DisorderedCell, read_sites
 from ssefw.documents import Ordering, Orderings, OrderingSettings
@@ -231,7 +231,7 @@ def _descents(problem: Arrangements, settings: OrderingSettings) -> Iterator[Int
             if state is None:
                 return
             states.append(anneal(problem, state, temperature=0.0, seed=seed))
-        yield from sorted(states, key=problem.energy)
+        yield from sorted(states, key=lambda state: round(problem.energy(state), EQUAL_DIGITS))
 
 
 def _seeds(settings: OrderingSettings, n: int) -> list[int]:

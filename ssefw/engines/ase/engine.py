@@ -18,14 +18,15 @@ from ssefw.engines.ase.calculators import check_calculator, make_calculator
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
-from ssefw.engines.potentials.names import POTENTIALS, name_of
+from ssefw.engines.potentials.names import DEFAULT_POTENTIAL, POTENTIALS, name_of
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import ConfigurationError, DataError, EngineError
 
-__all__ = ["DEFAULT_CALCULATOR", "AseEngine"]
+__all__ = ["AseEngine"]
 
-DEFAULT_CALCULATOR = "ssefw.engines.chgnet.FastCHGNet"
+CHGNET = POTENTIALS["chgnet"].calculator
+"""Its records hold no model, and say CHGNet's 0.3.0 in their name."""
 
 
 @cache
@@ -38,12 +39,13 @@ def _distributions_with(package: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class AseEngine(Engine):
-    """Run an ASE calculator, by default the ML potential CHGNet.
+    """Run an ASE calculator, by default the ML potential SevenNet-l3i5.
 
     Attributes
     ----------
     calculator
-        Import path of the calculator class.
+        Import path of the calculator class. If empty that of the default potential, which the
+        engine then says, as records of it do.
     options
         Keyword arguments for it.
 
@@ -57,8 +59,15 @@ class AseEngine(Engine):
     3.59
     """
 
-    calculator: str = DEFAULT_CALCULATOR
+    calculator: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Write down what the default is, which another version may change."""
+        if not self.calculator:
+            default = POTENTIALS[DEFAULT_POTENTIAL]
+            object.__setattr__(self, "calculator", default.calculator)
+            object.__setattr__(self, "options", default.with_options(self.options))
 
     @classmethod
     def of(cls, potential: str, **options: Any) -> Self:
@@ -67,31 +76,34 @@ class AseEngine(Engine):
         Raises
         ------
         ConfigurationError
-            If there is no potential of this name.
+            If there is no potential of this name, or an option would make it another one.
         """
         if potential not in POTENTIALS:
             raise ConfigurationError(
                 f"Unknown potential {potential!r}. Known potentials: {', '.join(POTENTIALS)}."
             )
         known = POTENTIALS[potential]
-        return cls(calculator=known.calculator, options={**known.options, **options})
+        return cls(calculator=known.calculator, options=known.with_options(options))
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """Return the engine of a potential by its short name, or of a calculator by its path."""
+        return cls.of(name) if name in POTENTIALS else cls(calculator=name)
 
     @property
     def name(self) -> str:
         """Short name with the model."""
-        known = name_of(self.calculator, self.options)
-        if known is not None and self.calculator != DEFAULT_CALCULATOR:
+        if self.calculator == CHGNET:
+            return f"chgnet-{self.options.get('model', '0.3.0')}"
+        if known := name_of(self.calculator, self.options):
             return known
-        model = self.options.get("model", "0.3.0" if self.calculator == DEFAULT_CALCULATOR else "")
-        short = (
-            "chgnet" if self.calculator == DEFAULT_CALCULATOR else self.calculator.split(".")[-1]
-        )
+        short, model = self.calculator.split(".")[-1], self.options.get("model", "")
         return f"{short}-{model}" if model else short
 
     @property
     def nominal_speed(self) -> float | None:
         """What is known of the potentials that have a short name."""
-        if self.calculator == DEFAULT_CALCULATOR:
+        if self.calculator == CHGNET:
             return POTENTIALS["chgnet"].speed
         known = name_of(self.calculator, self.options)
         return POTENTIALS[known].speed if known else None
@@ -99,15 +111,17 @@ class AseEngine(Engine):
     def check(self) -> None:
         """Import the calculator's class and check the options against it; it is not made.
 
-        The default takes seconds to import and is there: it is imported for its options only.
+        A potential with a short name takes seconds to import and is there: it is imported for
+        further options only.
         """
-        if self.calculator != DEFAULT_CALCULATOR or self.options:
+        known = name_of(self.calculator, self.options)
+        if known is None or self.options != POTENTIALS[known].options:
             check_calculator(self.calculator, self.options)
 
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
         names = {"ase", "ssefw", *_distributions_with(self.calculator.partition(".")[0])}
-        known = "chgnet" if self.calculator == DEFAULT_CALCULATOR else None
+        known = "chgnet" if self.calculator == CHGNET else None
         if known := known or name_of(self.calculator, self.options):
             names |= set(POTENTIALS[known].packages)
         found = {}

@@ -1,19 +1,18 @@
 """Several potentials that say how sure they are by how far they agree."""
 
-import contextlib
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-from ase import Atoms
-from ase.calculators.calculator import Calculator, all_changes
+from ase.calculators.calculator import Calculator
 
-from ssefw.engines.ase import DEFAULT_CALCULATOR, AseEngine
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
 from ssefw.errors import ConfigurationError
 
-__all__ = ["Member", "load_calculator", "load_committee"]
+__all__ = ["COMMITTEE", "Member", "load_calculator", "load_committee"]
+
+COMMITTEE = (DEFAULT_POTENTIAL, "sevennet-0")
+"""Potentials that were trained on the same data, with messages of other degrees."""
 
 
 @dataclass(frozen=True)
@@ -24,69 +23,36 @@ class Member:
     calculator: Calculator
 
 
-def load_calculator(path: str = DEFAULT_CALCULATOR) -> Member:
-    """Return a calculator by its import path, by default CHGNet.
+def load_calculator(name: str = DEFAULT_POTENTIAL) -> Member:
+    """Return a potential by its short name, or a calculator by its import path.
 
     Raises
     ------
     ConfigurationError
-        If the path is that of no calculator.
+        If there is none of this name.
     """
-    engine = AseEngine(calculator=path)
+    engine = AseEngine.named(name)
     return Member(engine.name, engine.calculator_instance())
 
 
-def load_committee(paths: Sequence[str] = ()) -> list[Member]:
-    """Return calculators by their import paths, by default two versions of CHGNet.
+def load_committee(names: Sequence[str] = COMMITTEE) -> list[Member]:
+    """Return potentials that agree on what they have learned alike.
 
-    The checkpoints 0.3.0 and 0.2.0 of its wheel were trained on the same data with other cutoffs
-    and other settings; what both have learned they agree on. The r2SCAN checkpoint is another level
-    of theory, and differs for another reason than want of data.
+    Those of other data or another level of theory differ for other reasons than want of data.
+
+    Parameters
+    ----------
+    names
+        Short names or import paths, two or more.
 
     Raises
     ------
     ConfigurationError
-        If one is named alone, or a path is that of no calculator.
+        If one is named alone, or there is none of a name.
     """
-    if len(paths) == 1:
+    if len(names) < 2:
         raise ConfigurationError(
-            f"{paths[0]} alone cannot disagree; name two potentials for a committee, or none for "
-            "two versions of CHGNet."
+            f"{names[0]} alone cannot disagree; name two potentials for a committee, or none for "
+            f"{' and '.join(COMMITTEE)}."
         )
-    if paths:
-        return [load_calculator(path) for path in paths]
-    return [load_calculator(), _packaged_chgnet("0.2.0")]
-
-
-def _packaged_chgnet(model: str) -> Member:
-    # Seconds of import that only a committee pays.
-    from chgnet.model.dynamics import CHGNetCalculator  # noqa: PLC0415
-    from chgnet.model.model import CHGNet  # noqa: PLC0415
-
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints its number of parameters
-        network = CHGNet.load(model_name=model, use_device="cpu", verbose=False)
-        calculator = CHGNetCalculator(model=network, use_device="cpu")
-    return Member(f"chgnet-{model}", _Quiet(calculator))
-
-
-class _Quiet(Calculator):
-    """A calculator without the warnings that it gives in each evaluation."""
-
-    implemented_properties: ClassVar[list[str]] = ["energy", "forces", "stress"]  # type: ignore[misc]
-
-    def __init__(self, original: Calculator) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._original = original
-
-    def calculate(
-        self,
-        atoms: Atoms | None = None,
-        properties: Sequence[str] | None = None,
-        system_changes: Sequence[str] = tuple(all_changes),
-    ) -> None:
-        """Let the other one calculate."""
-        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._original.calculate(self.atoms, properties, system_changes)
-        self.results = dict(self._original.results)
+    return [load_calculator(name) for name in names]

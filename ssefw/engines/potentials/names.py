@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["POTENTIALS", "Potential", "name_of"]
+from ssefw.errors import ConfigurationError
+
+__all__ = ["DEFAULT_POTENTIAL", "POTENTIALS", "Potential", "name_of"]
+
+DEFAULT_POTENTIAL = "sevennet-l3i5"
+"""What computes where no engine is named: its barriers are the nearest to those of DFT."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,22 @@ class Potential:
     options: Mapping[str, Any]
     speed: float
     packages: tuple[str, ...]
+
+    def with_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all options of the calculator, those of the model and further ones.
+
+        Raises
+        ------
+        ConfigurationError
+            If one of these would make it another model.
+        """
+        for option, value in options.items():
+            if self.options.get(option, value) != value:
+                raise ConfigurationError(
+                    f"The option {option!r} of this potential is {self.options[option]!r}, not "
+                    f"{value!r}. Leave it out, or name the calculator {self.calculator} instead."
+                )
+        return {**self.options, **options}
 
 
 _SEVENNET = "ssefw.engines.potentials.sevennet.FastSevenNet"

@@ -170,26 +170,62 @@ class FastSevenNet(Calculator):
             found.append(virials / _volume(cell, directions))
         return tuple(found) if positions.ndim == 3 else tuple(value[0] for value in found)
 
-    def _run(
-        self, positions: FloatArray, numbers: IntArray, cell: FloatArray, pbc: BoolArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return energies, forces and derivatives by strain of replicas."""
-        network, (n_replicas, n, _) = self.network, positions.shape
-        species = np.tile(self._species(numbers), n_replicas)
+    def site_features(
+        self,
+        positions: FloatArray,
+        numbers: IntArray,
+        cell: FloatArray,
+        *,
+        n_layers: int,
+        pbc: bool | Sequence[bool] = True,
+    ) -> FloatArray:
+        """Return what the network knows of each atom, the same for every orientation.
+
+        Parameters
+        ----------
+        positions, numbers, cell, pbc
+            Of one structure, as for `evaluate`.
+        n_layers
+            After how many interactions.
+        """
+        directions = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
+        replica = np.asarray(positions, dtype=np.float64)[None]
+        species, edges = self._species(numbers), self._edges(replica, cell, directions)
+        with BLAS.limit(limits=1):
+            return self.network.scalars(
+                species,
+                *edges,
+                n_layers=n_layers,
+                blocks=_blocks(len(numbers)),
+                run=self._do_blocks,
+            )
+
+    def _edges(
+        self, positions: FloatArray, cell: FloatArray, pbc: BoolArray
+    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+        """Return the edges of replicas; see `directed_edges`."""
         _check(positions, cell, pbc)
-        searches = self._search(positions, cell, pbc)
-        starts, others, vectors, lengths = directed_edges(positions, searches, network.cutoff)
-        if len(lengths) and lengths.min() < network.closest:
+        searches, n = self._search(positions, cell, pbc), positions.shape[1]
+        edges = directed_edges(positions, searches, self.network.cutoff)
+        starts, others, _, lengths = edges
+        if len(lengths) and lengths.min() < self.network.closest:
             worst = int(lengths.argmin())
             first = int(np.searchsorted(starts, worst, side="right")) - 1
             raise EngineError(
                 f"Atoms {first % n} and {others[worst] % n} are {lengths[worst]:.2g} A apart, "
                 "which no potential can describe. Check the structure, or use a shorter time step."
             )
+        return edges
+
+    def _run(
+        self, positions: FloatArray, numbers: IntArray, cell: FloatArray, pbc: BoolArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return energies, forces and derivatives by strain of replicas."""
+        network, (n_replicas, n, _) = self.network, positions.shape
+        species = np.tile(self._species(numbers), n_replicas)
+        starts, others, vectors, lengths = self._edges(positions, cell, pbc)
         n_atoms = n_replicas * n
-        n_blocks = min(BLOCKS, n_atoms)
-        bounds = [k * n_atoms // n_blocks for k in range(n_blocks + 1)]
-        blocks = list(itertools.pairwise(bounds))
+        blocks = _blocks(n_atoms)
         # Matrices are small: BLAS would wake threads for longer than they compute.
         with BLAS.limit(limits=1):
             sites, by_vector = network(
@@ -237,6 +273,12 @@ class FastSevenNet(Calculator):
             for replica, search in zip(positions, known, strict=False)
         ]
         return self._searches
+
+
+def _blocks(n_atoms: int) -> list[tuple[int, int]]:
+    """Return first and last but one atom of the parts that may be done at the same time."""
+    n_blocks = min(BLOCKS, n_atoms)
+    return list(itertools.pairwise(k * n_atoms // n_blocks for k in range(n_blocks + 1)))
 
 
 @functools.cache

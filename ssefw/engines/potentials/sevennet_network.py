@@ -144,11 +144,7 @@ class Network:
             Does the blocks.
         """
         n = len(species)
-        frames, rotations = rotations_to_pole(vectors, self._degree)
-        rows, factors = locate(lengths, self._axis)
-        edges = Edges(
-            starts, senders, rotations.astype(self.dtype), rows, factors.astype(self.dtype)
-        )
+        frames, edges = self._edges(starts, senders, vectors, lengths)
         x: Features = {0: self._embedding[species][:, None, :]}
         passes = []
         for layer in self._layers:
@@ -179,6 +175,42 @@ class Network:
         along = by_edge[:, :1] * frames[:, 1]
         across = tilts[:, :1] * frames[:, 0] + tilts[:, 1:] * frames[:, 2]
         return energies, along + across
+
+    def scalars(
+        self,
+        species: IntArray,
+        starts: IntArray,
+        senders: IntArray,
+        vectors: FloatArray,
+        lengths: FloatArray,
+        *,
+        n_layers: int,
+        blocks: list[tuple[int, int]],
+        run: Run,
+    ) -> FloatArray:
+        """Return features of each atom that no rotation changes, shape (n_atoms, channels).
+
+        Parameters
+        ----------
+        species, starts, senders, vectors, lengths, blocks, run
+            As for energies.
+        n_layers
+            After how many interactions; each lets an atom see farther by the cut-off.
+        """
+        _, edges = self._edges(starts, senders, vectors, lengths)
+        x: Features = {0: self._embedding[species][:, None, :]}
+        for layer in self._layers[:n_layers]:
+            x, _ = self._forward(layer, edges, x, blocks=blocks, run=run)
+        return x[0][:, 0].astype(np.float64)
+
+    def _edges(
+        self, starts: IntArray, senders: IntArray, vectors: FloatArray, lengths: FloatArray
+    ) -> tuple[FloatArray, Edges]:
+        """Return the frame of each edge, and what convolutions need of the edges."""
+        frames, rotations = rotations_to_pole(vectors, self._degree)
+        rows, factors = locate(lengths, self._axis)
+        kinds = rotations.astype(self.dtype), rows, factors.astype(self.dtype)
+        return frames, Edges(starts, senders, *kinds)
 
     def _forward(
         self, layer: Layer, edges: Edges, x: Features, *, blocks: list[tuple[int, int]], run: Run

@@ -28,6 +28,8 @@ STYLE: dict[Any, Any] = BASE_STYLE | {
 }
 COLD, HOT = 300.0, 1500.0
 FEW_DECADES = 50.0
+LABEL_POINTS = 9.5
+"""Between two labels, for a font of 8 points."""
 
 
 @contextmanager
@@ -71,13 +73,15 @@ def draw_msds(axes: Axes, diffusivities: Sequence[Diffusivity]) -> None:
     Thick where the slope was fitted; the framework is dotted. Both axes are logarithmic, so that a
     diffusing ion is a line of slope one, and a vibrating one is flat.
     """
+    ends = []
     for run in sorted(diffusivities, key=lambda d: -d.temperature):
         lags, msd = np.array(run.lag_times), np.array(run.msd)
         seen = (lags > 0) & (msd > 0)
         if not seen.any():
             continue
         color = temperature_color(run.temperature)
-        axes.plot(lags[seen], msd[seen], color=color, lw=1.1, label=f"{run.temperature:g} K")
+        axes.plot(lags[seen], msd[seen], color=color, lw=1.1)
+        ends.append((f"{run.temperature:g} K", lags[seen][-1], msd[seen][-1], color))
         if run.fit_window is not None and run.tracer.kind == "value":
             first, last = run.fit_window
             fitted = seen & (lags >= first) & (lags <= last)
@@ -93,8 +97,23 @@ def draw_msds(axes: Axes, diffusivities: Sequence[Diffusivity]) -> None:
     _label_ticks(axes.yaxis, *axes.get_ylim())
     axes.set_xlabel("time lag (ps)")
     axes.set_ylabel("mean squared displacement (Å²)")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", handlelength=1.2)
+    _label_ends(axes, ends)
+
+
+def _label_ends(axes: Axes, ends: Sequence[tuple[str, float, float, tuple[float, ...]]]) -> None:
+    """Write what lines are called at their ends, from the lowest up, none upon another."""
+    low, high = np.log10(axes.get_ylim())
+    height = axes.get_window_extent().height / axes.figure.dpi * 72.0
+    apart = LABEL_POINTS / max(height, 1.0) * (high - low)
+    last = -np.inf
+    # Of several runs at a temperature the highest is labeled.
+    highest = {end[0]: end for end in sorted(ends, key=lambda end: end[2])}
+    for text, x, y, color in sorted(highest.values(), key=lambda end: end[2]):
+        last = max(float(np.log10(y)), last + apart)
+        axes.annotate(
+            text, (x, 10.0**last), (4, 0), textcoords="offset points", color=color, va="center",
+            fontsize=8, annotation_clip=False,
+        )  # fmt: skip
 
 
 def _slope_one(axes: Axes) -> None:

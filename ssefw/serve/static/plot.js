@@ -68,9 +68,14 @@ class Axis {
 
 export class Plot {
   // series: {points: [{x, y, lower, upper, kind, said, href, used}], line: [[x, y]], band, color, dash,
-  // width, label}; axes: {label, log}.
-  constructor(place, { x, y, series }) {
+  // width, label}; axes: {label, log}; marks: values of x with a dashed line.
+  constructor(place, { x, y, series, marks = [] }) {
+    // What was drawn here before looks at nothing any more, or it would draw itself again.
+    place.plot?.end();
+    place.plot = this;
+    place.replaceChildren();
     this.place = place;
+    this.marks = marks;
     this.labels = { x: x.label, y: y.label };
     this.series = series;
     this.right = MARGIN.right + (series.some((one) => one.label) ? LABEL : 0);
@@ -80,6 +85,7 @@ export class Plot {
       for (const [a, b] of one.line ?? []) this.cover(a, b);
       for (const point of one.points ?? []) this.cover(point.x, point.y, point.lower, point.upper);
     }
+    for (const mark of marks) this.x.cover(mark);
     this.x.fit();
     this.y.fit();
     this.tip = document.createElement("div");
@@ -87,7 +93,13 @@ export class Plot {
     this.tip.hidden = true;
     this.draw();
     this.watch();
-    new ResizeObserver(() => this.draw()).observe(place);
+    this.sizes = new ResizeObserver(() => this.draw());
+    this.sizes.observe(place);
+  }
+
+  end() {
+    this.sizes.disconnect();
+    this.events.abort();
   }
 
   cover(x, ...ys) {
@@ -112,6 +124,10 @@ export class Plot {
     make("rect", { x: MARGIN.left, y: MARGIN.top, ...this.inner }, make("clipPath", { id: clip }, root));
     this.drawAxes(root, width, height);
     const inside = make("g", { "clip-path": `url(#${clip})` }, root);
+    for (const mark of this.marks) {
+      const x = MARGIN.left + this.x.share(mark) * this.inner.width;
+      make("line", { class: "mark", x1: x, x2: x, y1: MARGIN.top, y2: MARGIN.top + this.inner.height }, inside);
+    }
     this.shown = [];
     for (const one of this.series) this.drawSeries(inside, one);
     this.drawLabels(root);
@@ -167,8 +183,11 @@ export class Plot {
   drawLabels(root) {
     // At the ends of the lines, from the top down, none upon another.
     const ends = this.series
-      .filter((one) => one.label && one.line?.length)
-      .map((one) => [one, ...this.at(...one.line[one.line.length - 1])])
+      .filter((one) => one.label && (one.line?.length || one.points?.length))
+      .map((one) => {
+        const { x, y } = one.points?.[one.points.length - 1] ?? {};
+        return [one, ...(one.line?.length ? this.at(...one.line[one.line.length - 1]) : this.at(x, y))];
+      })
       .sort((a, b) => a[2] - b[2]);
     let last = -Infinity;
     for (const [one, x, y] of ends) {
@@ -179,6 +198,8 @@ export class Plot {
   }
 
   watch() {
+    this.events = new AbortController();
+    const { signal } = this.events;
     const where = (event) => {
       const box = this.root.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
@@ -187,22 +208,22 @@ export class Plot {
       const [x, y] = where(event);
       if (this.grip) return this.drag(x, y);
       this.point(x, y);
-    });
-    this.place.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    }, { signal });
+    this.place.addEventListener("pointerleave", () => (this.tip.hidden = true), { signal });
     this.place.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "touch") return;
       this.grip = { from: where(event), x: [this.x.low, this.x.high], y: [this.y.low, this.y.high] };
-    });
-    addEventListener("pointerup", () => (this.grip = null));
+    }, { signal });
+    addEventListener("pointerup", () => (this.grip = null), { signal });
     this.place.addEventListener("click", () => {
       if (this.meant?.href && !this.moved) location.href = this.meant.href;
       this.moved = false;
-    });
+    }, { signal });
     this.place.addEventListener("dblclick", () => {
       this.x.fit();
       this.y.fit();
       this.draw();
-    });
+    }, { signal });
     this.place.addEventListener(
       "wheel",
       (event) => {
@@ -218,7 +239,7 @@ export class Plot {
         zoom(this.y, 1 - (y - MARGIN.top) / this.inner.height);
         this.draw();
       },
-      { passive: false },
+      { passive: false, signal },
     );
   }
 
@@ -251,8 +272,16 @@ export class Plot {
   }
 }
 
+const BLUE_TO_RED = [[23, 65, 156], [43, 143, 206], [126, 87, 176], [208, 70, 107], [165, 15, 21]]; // as in reports
+const [COLD, HOT] = [300, 1500]; // K
+
 export function temperatureColor(kelvin) {
-  // From blue, cold, to red, hot, between 300 and 1500 K.
-  const share = Math.min(1, Math.max(0, (kelvin - 300) / 1200));
-  return `hsl(${Math.round(225 * (1 - share) + 5)} 70% 50%)`;
+  const share = Math.min(1, Math.max(0, (kelvin - COLD) / (HOT - COLD))) * (BLUE_TO_RED.length - 1);
+  const k = Math.min(BLUE_TO_RED.length - 2, Math.floor(share));
+  const light = matchMedia("(prefers-color-scheme: dark)").matches ? 0.35 : 0;
+  const parts = BLUE_TO_RED[k].map((low, i) => {
+    const value = low + (share - k) * (BLUE_TO_RED[k + 1][i] - low);
+    return Math.round(value + light * (255 - value));
+  });
+  return `rgb(${parts.join(" ")})`;
 }

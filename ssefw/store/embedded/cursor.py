@@ -8,6 +8,8 @@ from mongomock import collection as rules
 from mongomock import helpers
 from mongomock.filtering import filter_applies
 
+from ssefw.store.embedded.projection import included, wanted_fields
+
 __all__ = ["EmbeddedCursor", "own_projection", "sort_list"]
 
 _Cursor: Any = rules.Cursor
@@ -70,9 +72,12 @@ class EmbeddedCursor(_Cursor):  # type: ignore[misc]
 
     def _documents(self, skip: int, limit: int | None) -> Iterator[dict[str, Any]]:
         projection = own_projection(self._projection)
+        wanted = wanted_fields(projection)
         for document in self._at_once(skip, abs(limit)) if limit else self._in_batches(skip):
             if projection is None:
                 yield document
+            elif wanted is not None:
+                yield included(document, wanted)
             else:
                 yield self.collection._copy_only_fields(document, projection, dict)  # noqa: SLF001
 

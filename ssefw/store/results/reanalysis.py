@@ -7,10 +7,26 @@ campaign concluded; whoever learns from conductivities takes the newer one.
 from collections.abc import Mapping
 from typing import Any
 
-from ssefw.documents import Barrier, Conductivity, Diffusivity, Outcome, OutcomeStatus
+from ssefw.documents import (
+    DETERMINED_WITHIN,
+    Barrier,
+    Conductivity,
+    Diffusivity,
+    Estimate,
+    Outcome,
+    OutcomeStatus,
+)
 from ssefw.store.decoding import decoded_record
 
-__all__ = ["ANALYSIS", "BARRIERS", "CONDUCTIVITIES", "newer_analyses", "reanalyzed", "version_of"]
+__all__ = [
+    "ANALYSIS",
+    "BARRIERS",
+    "CONDUCTIVITIES",
+    "judged_value",
+    "newer_analyses",
+    "reanalyzed",
+    "version_of",
+]
 
 CONDUCTIVITIES, BARRIERS = "conductivities", "barriers"
 ANALYSIS = "analysis"
@@ -19,12 +35,22 @@ ANALYSIS = "analysis"
 FIRST = "1"
 """The version of outcomes that say none."""
 
-STATUS: dict[str, OutcomeStatus] = {
-    "value": "determined",
+BELOW_VALUES: dict[str, OutcomeStatus] = {
     "upper_bound": "bound",
     "lower_bound": "bound",
     "undetermined": "undetermined",
 }
+
+
+def judged_value(sigma: Estimate, within: float = DETERMINED_WITHIN) -> tuple[OutcomeStatus, str]:
+    """Return whether a conductivity counts as determined, and why it does not.
+
+    Its interval may be `within` decades wide.
+    """
+    width = sigma.decades
+    if width is None or width <= within:
+        return "determined", ""
+    return "indicative", f"the interval is {width:.2g} decades wide, more than {within:g}"
 
 
 def version_of(outcome: Outcome) -> str:
@@ -60,7 +86,11 @@ def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
     points = decoded_record(record["diffusivities"])
     reasons = [problem["reason"] for problem in record["problems"]]
     if fit is not None:
-        status, reason = STATUS[fit.conductivity.kind], fit.conductivity.reason
+        sigma = fit.conductivity
+        if sigma.kind == "value":
+            status, reason = judged_value(sigma)
+        else:
+            status, reason = BELOW_VALUES[sigma.kind], sigma.reason
     else:
         status, reason = "undetermined", reasons[0] if reasons else "no temperature could be used"
     versions = {**outcome.provenance.versions, ANALYSIS: record["analysis_version"]}

@@ -176,7 +176,7 @@ def test_the_frames_that_potentials_disagree_on_are_exported(finished_loop, ssef
         assert deviation == pytest.approx(half, rel=1e-4)
 
 
-def test_diverse_frames_have_forces_of_chgnet(finished_loop, ssefw, tmp_path):
+def test_diverse_frames_have_forces_of_the_default_potential(finished_loop, ssefw, tmp_path):
     import ase.io
 
     folder, _ = finished_loop
@@ -187,7 +187,7 @@ def test_diverse_frames_have_forces_of_chgnet(finished_loop, ssefw, tmp_path):
     frames = ase.io.read(done.stdout.split()[0], ":")
     assert frames[0].info["distance"] == 0.0
     assert len({frame.info["frame"] for frame in frames}) == len(frames)
-    assert all(frame.info["level_of_theory"] == "chgnet-0.3.0" for frame in frames)
+    assert all(frame.info["level_of_theory"] == "sevennet-l3i5" for frame in frames)
     assert all(frame.get_forces().shape == (len(frame), 3) for frame in frames)
 
 

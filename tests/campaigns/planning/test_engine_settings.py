@@ -48,7 +48,9 @@ def plan(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("engine: {options: {nosuch: 1}}", "FastCHGNet has no option 'nosuch'"),
+        ("engine: {options: {nosuch: 1}}", "FastSevenNet has no option 'nosuch'"),
+        ("engine: {options: {model: '0'}}", "'model' of this potential is 'l3i5', not '0'"),
+        ("engine: {potential: chgnet, options: {nosuch: 1}}", "FastCHGNet has no option 'nosuch'"),
         ("engine: {code: vasp, kpoints: {nosuch: 1}}", "kpoints has no setting 'nosuch'"),
         ("engine: {code: vasp, kpoints: {length: -1}}", "kpoints.length must be a number above 0"),
         ("engine: {code: vasp, incar: {ENCUT: .nan}}", "INCAR tag ENCUT must be a number, got nan"),

@@ -195,7 +195,7 @@ def test_results_do_not_depend_on_the_steps_before():
 
 
 def test_stopped_dynamics_continue_bit_by_bit(li2o, tmp_path):
-    engine = AseEngine()
+    engine = AseEngine.of("chgnet")
     settings = MDSettings(temperature=900.0, steps_per_frame=2, frames_per_chunk=5, seed=1)
     whole, parts = (RunDirectory(tmp_path / name, key="k") for name in ("whole", "parts"))
     engine.md(li2o, settings, whole, until=30)

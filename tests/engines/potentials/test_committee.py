@@ -1,4 +1,4 @@
-"""Two versions of CHGNet agree where they have learned the same."""
+"""Two potentials agree where they have learned the same."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from ssefw.errors import ConfigurationError
 
 def test_the_default_disagrees_more_about_a_crystal_that_is_torn_than_about_one_at_rest(li2o):
     members = load_committee()
-    assert [member.name for member in members] == ["chgnet-0.3.0", "chgnet-0.2.0"]
+    assert [member.name for member in members] == ["sevennet-l3i5", "sevennet-0"]
 
     def deviation(structure):
         forces = []

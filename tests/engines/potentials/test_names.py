@@ -8,7 +8,7 @@ from ssefw.campaigns.file import CampaignSpec, EngineSpec
 from ssefw.campaigns.planning.plan import candidate_maker
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
-from ssefw.engines.potentials.names import POTENTIALS
+from ssefw.engines.potentials.names import DEFAULT_POTENTIAL, POTENTIALS
 from ssefw.engines.potentials.sevennet import FastSevenNet
 from ssefw.engines.potentials.sevennet_weights import checkpoint_hash, checkpoint_path
 from ssefw.errors import ConfigurationError, EngineError
@@ -45,6 +45,41 @@ def test_results_of_different_potentials_have_different_keys():
 def test_chgnet_by_its_short_name_continues_what_was_made_without_one():
     by_path = AseEngine(calculator="ssefw.engines.chgnet.FastCHGNet")
     assert settings_hash(AseEngine.of("chgnet")) == settings_hash(by_path)
+
+
+def test_what_is_default_says_so_and_by_which_weights():
+    engine = AseEngine(options={"threads": 2})
+    assert AseEngine() == AseEngine.of(DEFAULT_POTENTIAL)
+    assert engine == AseEngine.of(DEFAULT_POTENTIAL, threads=2)
+    assert {"model", "checkpoint"} <= AseEngine().as_dict()["options"].keys()
+    block = EngineSpec.model_validate({"options": {"threads": 2}}).model_dump(mode="json")
+    assert block["potential"] == DEFAULT_POTENTIAL
+    named = EngineSpec(potential=DEFAULT_POTENTIAL, options={"threads": 2})
+    assert EngineSpec.of_record(block) == named
+
+
+def test_another_model_is_no_option_of_a_potential():
+    with pytest.raises(ConfigurationError, match="'model' of this potential is 'l3i5', not '0'"):
+        AseEngine(options={"model": "0"})
+
+
+@pytest.mark.parametrize("block", [{}, {"potential": None, "calculator": None, "options": {}}])
+def test_a_record_without_a_potential_is_of_the_time_of_chgnet(block):
+    assert EngineSpec.of_record({"code": "ase", "incar": {}} | block).potential == "chgnet"
+
+
+def test_only_what_names_nothing_goes_on_with_an_earlier_default():
+    nothing, emt = {"code": "ase"}, {"code": "ase", "calculator": "ase.calculators.emt.EMT"}
+    assert EngineSpec().as_begun(nothing).potential == "chgnet"
+    assert EngineSpec(options={"threads": 2}).as_begun(nothing).potential == "chgnet"
+    for spec in (
+        EngineSpec(potential=DEFAULT_POTENTIAL),
+        EngineSpec(**emt),
+        EngineSpec(code="vasp"),
+    ):
+        assert spec.as_begun(nothing) is spec
+    for block in (None, emt, {"code": "vasp"}, {"code": "ase", "potential": "sevennet-0"}):
+        assert EngineSpec().as_begun(block).potential == DEFAULT_POTENTIAL
 
 
 def test_an_unknown_potential_is_refused_with_those_that_there_are():

@@ -236,6 +236,25 @@ def test_dynamics_keep_their_energy_as_in_double_precision():
     assert np.abs(np.subtract(total["single"], total["double"])).max() < 2e-6
 
 
+def test_what_is_known_of_an_atom_is_the_same_for_every_orientation_and_grows_with_layers():
+    atoms = shaken(antifluorite(), np.random.default_rng(4), displacement=0.1)
+    turned, far = atoms.copy(), atoms.copy()
+    turned.rotate(37.0, (1, 2, 3), rotate_cell=True)
+    sulfur = int(np.argmax(atoms.numbers))
+    far.positions[sulfur] += [0.3, 0.0, 0.0]
+
+    def features(a, n_layers):
+        return fast().site_features(a.positions, a.numbers, a.cell.array, n_layers=n_layers)
+
+    known = features(atoms, 2)
+    assert known.shape == (len(atoms), 128)
+    assert np.allclose(known, features(turned, 2), atol=1e-4)
+    assert not np.allclose(known, features(far, 2), atol=1e-2)
+    # The element alone, before any interaction.
+    assert np.array_equal(features(atoms, 0), features(far, 0))
+    assert len(np.unique(features(atoms, 0), axis=0)) == 2
+
+
 def test_replicas_in_one_pass_equal_replicas_one_by_one():
     rng = np.random.default_rng(10)
     atoms = antifluorite()

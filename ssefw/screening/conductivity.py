@@ -1,0 +1,53 @@
+"""A conductivity as it is predicted: quantiles of its logarithm, and what follows from them."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["INTERVAL", "SHARES", "chance_above", "interval"]
+
+Floats = npt.NDArray[np.float64]
+
+SHARES: Floats = np.array(
+    [0.01, 0.025, 0.05, *np.arange(0.1, 0.91, 0.05).round(2).tolist(), 0.95, 0.975, 0.99]
+)
+"""Shares of the predictive distribution below each quantile that is kept."""
+
+INTERVAL = 0.9
+"""Share of the truth that a stated interval shall hold."""
+
+
+def interval(quantiles: Floats, *, level: float = INTERVAL) -> tuple[Floats, Floats]:
+    """Return the central interval of each row, shape (n,) twice; decades of S/cm."""
+    sides = ((1 - level) / 2, (1 + level) / 2)
+    low, high = (_at_shares(quantiles, side) for side in sides)
+    return low, high
+
+
+def _at_shares(quantiles: Floats, share: float) -> Floats:
+    right = int(np.clip(np.searchsorted(SHARES, share), 1, len(SHARES) - 1))
+    left = right - 1
+    part = (share - SHARES[left]) / (SHARES[right] - SHARES[left])
+    return np.asarray(quantiles[:, left] * (1 - part) + quantiles[:, right] * part)
+
+
+def chance_above(quantiles: Floats, threshold: float) -> Floats:
+    """Return the probability that each conductivity is at least `threshold` (S/cm), shape (n,).
+
+    Between two quantiles the distribution is linear; beyond the outermost it falls off as fast as
+    the outermost two say, so that no answer is quite certain.
+    """
+    cut = float(np.log10(threshold))
+    below = np.array([_share_below(row, cut) for row in quantiles])
+    return np.asarray(1.0 - below)
+
+
+def _share_below(row: Floats, cut: float) -> float:
+    if cut < row[0]:
+        width = max(row[1] - row[0], 1e-6)
+        slope = np.log(SHARES[1] / SHARES[0]) / width
+        return float(SHARES[0] * np.exp(slope * (cut - row[0])))
+    if cut > row[-1]:
+        width = max(row[-1] - row[-2], 1e-6)
+        slope = np.log((1 - SHARES[-2]) / (1 - SHARES[-1])) / width
+        return float(1 - (1 - SHARES[-1]) * np.exp(-slope * (cut - row[-1])))
+    return float(np.interp(cut, row, SHARES))
