@@ -273,12 +273,12 @@ class DisorderedMaker(Maker):
                 fit = analysis.fit_conductivity(
                     known[i], temperature=ladder.conductivity_temperature
                 )
-            choice = ladder.choice(
+            following = ladder.choice(
                 tried=tried[i], diffusivities=known[i], trajectories=runs[i], policy=endless
             )
             hours = core_hours(runs[i], threads=threads)
             n_values = len({d.temperature for d in known[i] if d.tracer.kind == "value"})
-            climbers.append(Climber(bool(tried[i]), fit, n_values, choice, hours))
+            climbers.append(Climber(bool(tried[i]), fit, n_values, following, hours))
         choice = choose_runs(climbers, ladder.adaptive, scale=usual_spread())
         return replace(choice, temperatures={alive[i]: t for i, t in choice.temperatures.items()})
 

@@ -255,7 +255,7 @@ def _crystals(
         f"{cells[0].composition.formula}, {len(cells[0])} atoms.",
         err=True,
     )
-    return {**cells}
+    return dict(cells.items())
 
 
 def _show_hops(

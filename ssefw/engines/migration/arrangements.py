@@ -77,12 +77,14 @@ def over_arrangements(
             if stop() is not None:
                 raise
             failed[index] = str(error)
-    own = [f"arrangement {index}: {_said(barrier)}" for index, barrier in found.items()]
+    own: list[str] = [f"arrangement {index}: {_said(barrier)}" for index, barrier in found.items()]
     own += [f"arrangement {index} has no barrier: {reason}" for index, reason in failed.items()]
     if not found:
         raise AnalysisError(f"None of {len(crystals)} arrangements of {formula}: {'; '.join(own)}")
     barriers = list(found.values())
-    shared = dict.fromkeys(warning for barrier in barriers for warning in barrier.warnings)
+    shared: dict[str, None] = dict.fromkeys(
+        warning for barrier in barriers for warning in barrier.warnings
+    )
     return barriers[0].model_copy(
         update={
             "candidate_id": candidate_id,
