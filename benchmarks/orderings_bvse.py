@@ -96,7 +96,8 @@ def summary(rows):
     spread = np.array([r["highest"] - r["lowest"] for r in both])
     print(
         f"lowest minus average: median {np.median(difference):+.3f} eV, "
-        f"middle 80 % {np.quantile(difference, 0.1):+.3f} to {np.quantile(difference, 0.9):+.3f} eV; "
+        f"middle 80 % {np.quantile(difference, 0.1):+.3f} to "
+        f"{np.quantile(difference, 0.9):+.3f} eV; "
         f"equal within 0.01 eV in {np.sum(abs(difference) < 0.01)} of {len(both)}"
     )
     print(f"between arrangements: median {np.median(spread):.3f} eV, most {spread.max():.3f} eV")
@@ -106,12 +107,14 @@ def summary(rows):
         good = sum(r["sigma"] >= 1e-4 for r in both)
         kept = sum(sigma >= 1e-4 for sigma in passed)
         print(
-            f"{name}: rank correlation with conductivity {rank.statistic:+.2f} (p {rank.pvalue:.2g}); "
-            f"0.6 eV keeps {len(passed)} of {len(both)}, and {kept} of {good} above 1e-4 S/cm"
+            f"{name}: rank correlation with conductivity {rank.statistic:+.2f} "
+            f"(p {rank.pvalue:.2g}); 0.6 eV keeps {len(passed)} of {len(both)}, and {kept} of "
+            f"{good} above 1e-4 S/cm"
         )
     of_average, of_cells = (np.array([r["seconds"][i] for r in rows]) for i in (0, 1))
     print(
-        f"seconds: average median {np.median(of_average):.2f}, arrangements {np.median(of_cells):.2f}"
+        f"seconds: average median {np.median(of_average):.2f}, "
+        f"arrangements {np.median(of_cells):.2f}"
     )
 
 
