@@ -3,11 +3,15 @@
 import contextlib
 import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 __all__ = ["disk_full", "replacing"]
 
+SYSTEM = (("/", "dev"), ("/", "proc"))
+"""Where no path is a file that may be replaced: /dev/stdout leads to whatever stdout is."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 FULL_DATABASE = "database or disk is full"
 """How SQLite says it."""
@@ -17,14 +21,35 @@ FULL_DATABASE = "database or disk is full"
 def replacing(path: Path) -> Iterator[Path]:
     """Give a draft to write; it takes the place of `path` when the block ends well.
 
-    A full disk or a killed process leaves what was there before.
+    A full disk or a killed process leaves what was there before. A link stays one, to the new file;
+    what is no regular file, such as a pipe or /dev/null, gets the content and stays what it is.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    if _takes_a_stream(path):
+        with tempfile.TemporaryDirectory() as folder:
+            draft = Path(folder) / path.name
+            yield draft
+            _pour(draft, path)
+        return
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         yield draft
-        draft.replace(path)
+        draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _takes_a_stream(path: Path) -> bool:
+    """Whether a path is that of a pipe, a device, or an open file of this process."""
+    return path.exists() and (path.parts[:2] in SYSTEM or not path.is_file())
+
+
+def _pour(source: Path, target: Path) -> None:
+    """Write a file into something that is no file; a pipe that nobody reads is an error."""
+    descriptor = os.open(target, os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    with source.open("rb") as given, os.fdopen(descriptor, "wb") as taken:
+        shutil.copyfileobj(given, taken)
 
 
 def disk_full(error: BaseException | None) -> bool:

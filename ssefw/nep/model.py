@@ -14,8 +14,11 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
+from ase.data import chemical_symbols
 
 from ssefw.errors import DataError
+from ssefw.files import read_text
+from ssefw.mistakes import shown
 from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
 
@@ -231,6 +234,10 @@ class NEP:
     def check(self) -> None:
         """Raise a DataError where shapes or numbers make no potential."""
         n, d = len(self.species), self.n_descriptors
+        if unknown := [one for one in self.species if one not in chemical_symbols[1:]]:
+            raise DataError(f"The potential is of {shown(unknown[0])}, which is no element.")
+        if self.radial.ndim != 3 or self.angular.ndim != 3:
+            raise DataError("The potential's weights of pairs are no arrays of three dimensions.")
         shapes = {
             "first": (n, self.n_neurons, d),
             "bias": (n, self.n_neurons),
@@ -269,16 +276,13 @@ def read_nep(path: Path) -> NEP:
     DataError
         If the file is something else.
     """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}: {error}") from error
+    lines = read_text(path).splitlines()
     head: dict[str, list[str]] = {}
     while lines and "ANN" not in head:
         word, *rest = lines.pop(0).split() or [""]
         head[word] = rest
     try:
-        species = tuple(head["nep4"][1:])
+        n_species, species = int(head["nep4"][0]), tuple(head["nep4"][1:])
         cutoffs = [float(value) for value in head["cutoff"]]
         n_radial, n_angular = (int(value) + 1 for value in head["n_max"])
         radial_size, angular_size = (int(value) + 1 for value in head["basis_size"])
@@ -286,9 +290,12 @@ def read_nep(path: Path) -> NEP:
         neurons = int(head["ANN"][0])
         numbers = np.array([float(line) for line in lines if line.strip()])
     except (KeyError, IndexError, ValueError) as error:
-        raise DataError(f"{path} is no nep.txt of a NEP4: {error}") from error
-    if l_max != [4, 2, 0] or len(cutoffs) not in {2, 4} or len(species) != int(head["nep4"][0]):
+        said = f"its head has no {error}" if isinstance(error, KeyError) else error
+        raise DataError(f"{path} is no nep.txt of a NEP4: {said}.") from error
+    if l_max != [4, 2, 0] or len(cutoffs) not in {2, 4} or len(species) != n_species:
         raise DataError(f"{path} is a NEP of another kind: ssefw reads l_max 4 2 0, two cut-offs.")
+    if min(n_species, n_radial, n_angular, radial_size, angular_size, neurons) < 1:
+        raise DataError(f"{path} has numbers below one in its head.")
     n, d = len(species), n_radial + N_INVARIANTS * n_angular
     layer = neurons * d + 2 * neurons
     sizes = [n * layer, 1, n * n * n_radial * radial_size, n * n * n_angular * angular_size, d]
@@ -310,7 +317,10 @@ def read_nep(path: Path) -> NEP:
         low=np.full((n, d), -np.inf),
         high=np.full((n, d), np.inf),
     )
-    model.check()
+    try:
+        model.check()
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     return model
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,29 @@ from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
 from ssefw.nep.frames import LabelledFrame, TrainingSet
 from ssefw.nep.gradient import batch_gradient, weight_gradient
 from ssefw.nep.model import NEP
+from ssefw.units import (
+    AskedCount,
+    AskedEnergy,
+    AskedForce,
+    AskedMembers,
+    AskedSeed,
+    Length,
+    Limits,
+    Pressure,
+    Pure,
+)
 
 __all__ = ["FitErrors", "TrainingSettings", "errors_on", "fit", "new_model"]
 
 FloatArray = npt.NDArray[np.float64]
 
 Report = Callable[[int, "FitErrors"], None]
+
+
+Cutoff = Annotated[Length, Limits("A", least=1, most=20)]
+"""Below, no atom has a neighbor; beyond, each has thousands."""
+Channels = Annotated[int, Limits("", least=1, most=100, whole=True)]
+Rate = Annotated[Pure, Limits("", above=0, most=1)]
 
 
 @dataclass(frozen=True)
@@ -46,20 +63,20 @@ class TrainingSettings:
         Of first weights and the order of frames.
     """
 
-    radial_cutoff: float = 6.0
-    angular_cutoff: float = 4.5
-    n_radial: int = 9
-    n_angular: int = 6
-    functions: int = 9
-    neurons: int = 30
-    steps: int = 6000
-    batch: int = 4
-    rate: float = 0.02
-    last_rate: float = 1e-5
-    width_energy: float = 0.02
-    width_force: float = 0.05
-    width_stress: float = 2e-3
-    seed: int = 0
+    radial_cutoff: Cutoff = 6.0
+    angular_cutoff: Cutoff = 4.5
+    n_radial: Channels = 9
+    n_angular: Channels = 6
+    functions: Channels = 9
+    neurons: Annotated[int, Limits("", least=1, most=1000, whole=True)] = 30
+    steps: AskedCount = 6000
+    batch: AskedMembers = 4
+    rate: Rate = 0.02
+    last_rate: Rate = 1e-5
+    width_energy: AskedEnergy = 0.02
+    width_force: AskedForce = 0.05
+    width_stress: Annotated[Pressure, Limits("eV/A^3", above=0, most=1e3)] = 2e-3
+    seed: AskedSeed = 0
 
     def refit(self, *, steps: int, seed: int) -> "TrainingSettings":
         """Return settings to go on from a fitted potential: fewer and shorter steps."""

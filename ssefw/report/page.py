@@ -44,6 +44,7 @@ __all__ = ["render_report", "write_report"]
 
 DEFAULT_LEVEL = 0.95
 GROUPS = {
+    "indicative": "Indicative: intervals wider than a value may have",
     "bound": "Bounds: what the runs could not resolve, highest first",
     "undetermined": "Undetermined",
     "rejected": "Rejected by a gate",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from ssefw.documents import LabelSet, Outcome
 from ssefw.errors import StoreError
+from ssefw.mistakes import shown
 from ssefw.store.connection import Connection
 from ssefw.store.lookup import (
     Named,
@@ -26,7 +27,8 @@ def understood(connection: Connection, kind: str, ask: Ask) -> Ask:
     StoreError
         If there is no such campaign or candidate; the message has what is near.
     """
-    if ask.campaign and kind != "labels":  # labels may come from a campaign of another store
+    # Labels may come from a campaign of another store.
+    if ask.campaign is not None and kind != "labels":
         check_campaign(connection, ask.campaign)
     if not isinstance(ask.candidate, str):
         return ask
@@ -54,7 +56,7 @@ def why_nothing(connection: Connection, kind: str, ask: Ask) -> str:
     """Return why no record is an answer, with what is near or still to come."""
     known = [] if kind == "labels" else list(known_candidates(connection, ask.campaign))
     if known and ask.formula and not pick(known, ask.formula):
-        return f"There is no candidate {ask.formula!r}{nearest(known, ask.formula)}"
+        return f"There is no candidate {shown(ask.formula)}{nearest(known, ask.formula)}"
     if kind != "outcomes":
         return f"No {kind} fit."
     there = connection.results.count(Outcome, campaign=ask.campaign)

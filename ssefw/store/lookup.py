@@ -10,6 +10,7 @@ from typing import Any
 from ssefw.data.compositions import composition_id, parse_formula, spellings
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.errors import DataError, StoreError
+from ssefw.mistakes import shown
 from ssefw.store.connection import JOBS, Connection
 
 __all__ = [
@@ -90,7 +91,7 @@ def candidate_ids(connection: Connection, word: str, *, campaign: str | None = N
         found = pick(known, word)
     if not found:
         place = f"campaign {campaign!r}" if campaign else f"the store {connection.address}"
-        raise StoreError(f"There is no candidate {word!r} in {place}{nearest(known, word)}")
+        raise StoreError(f"There is no candidate {shown(word)} in {place}{nearest(known, word)}")
     return list(dict.fromkeys(found))
 
 
@@ -117,7 +118,7 @@ def check_campaign(connection: Connection, campaign: str) -> None:
         said = f"Did you mean {close[0]!r}?"
     else:
         said = f"It holds {', '.join(there)}." if there else "It holds none yet."
-    raise StoreError(f"The store {connection.address} has no campaign {campaign!r}. {said}")
+    raise StoreError(f"The store {connection.address} has no campaign {shown(campaign)}. {said}")
 
 
 def nearest(known: Iterable[Named], word: str) -> str:

@@ -57,8 +57,8 @@ def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
     ("arguments", "why"),
     [
         (["train", "alloy.cif", "--set", "nosuch=1"], "no setting 'nosuch'"),
-        (["train", "alloy.cif", "--set", "rounds=abc"], "must be like"),
-        (["train", "alloy.cif", "--set", "explore_time=-1"], "out of range"),
+        (["train", "alloy.cif", "--set", "rounds=abc"], "must be a whole number"),
+        (["train", "alloy.cif", "--set", "explore_time=-1"], "a number above 0"),
         (["train", "alloy.cif", "--calculator", EMT], "None of the structures holds Li"),
         (["show", "ffffffff"], "no potential"),
         (["export", "ffffffff", "-o", "x.txt"], "no potential"),

@@ -11,6 +11,7 @@ import io
 import os
 import resource
 import signal
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -28,8 +29,12 @@ from ssefw.data.label_tables import read_label_table
 from ssefw.data.labels import load_label_set, save_label_set
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import read_pool
+from ssefw.engines.students.lessons import read_student
 from ssefw.errors import SsefwError
 from ssefw.files import printable
+from ssefw.nep import NEP
+from ssefw.nep.angular import N_INVARIANTS
+from ssefw.nep.model import read_nep
 from ssefw.screening.base import load_screener, make_screener, save_screener
 from ssefw.screening.phases import read_phases
 from ssefw.settings import load_settings
@@ -123,8 +128,6 @@ def folder(tmp_path_factory):
 
 def as_bytes(write, name):
     """Return what a function writes to a file of this name."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as place:
         write(Path(place) / name)
         return (Path(place) / name).read_bytes()
@@ -363,6 +366,40 @@ def test_saved_models(folder, model, toy, data):
     if screener is not None:
         with contextlib.suppress(SsefwError):
             assert np.isfinite(screener.score(toy.materials[:3]).probability).all()
+
+
+SMALL_NEP = NEP(
+    species=("F", "Li"),
+    radial_cutoff=5.0,
+    angular_cutoff=4.0,
+    first=np.ones((2, 3, 2 + N_INVARIANTS)),
+    bias=np.zeros((2, 3)),
+    last=np.ones((2, 3)),
+    offset=0.5,
+    radial=np.ones((4, 2, 3)),
+    angular=np.ones((4, 1, 3)),
+    scale=np.ones(2 + N_INVARIANTS),
+    low=np.zeros((2, 2 + N_INVARIANTS)),
+    high=np.ones((2, 2 + N_INVARIANTS)),
+)
+"""A fast potential of the least size."""
+
+
+def check_potential(read, path):
+    model = check(read, path)
+    if model is not None:
+        assert all(np.isfinite(array).all() for array in (model.first, model.radial, model.scale))
+        assert 0 < model.angular_cutoff <= model.radial_cutoff
+
+
+@fuzzed([SMALL_NEP.nep_txt().encode()], name="nep.txt")
+def test_potentials_of_gpumd(path):
+    check_potential(read_nep, path)
+
+
+@fuzzed([SMALL_NEP.to_bytes()], name="fuzz.nep")
+def test_fast_potentials(path):
+    check_potential(read_student, path)
 
 
 def test_every_token_alone_is_no_file(folder):

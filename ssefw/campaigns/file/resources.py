@@ -44,6 +44,8 @@ class ResourcesSpec(Block):
         # Without quotes YAML takes 24:00:00 for the number 86400.
         if walltime is not None and not re.match(WALLTIME, str(walltime)):
             raise ValueError('write it as "H:MM:SS" or "D-HH:MM:SS", with the quotes')
+        if walltime is not None and not re.search("[1-9]", str(walltime)):
+            raise ValueError("must be longer than nothing")
         return walltime
 
     @field_validator("queue", "account")

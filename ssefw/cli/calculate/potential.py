@@ -17,6 +17,7 @@ from ssefw.cli.options import (
     values_of,
 )
 from ssefw.cli.say import say
+from ssefw.mistakes import check_settings
 
 if TYPE_CHECKING:
     from ssefw.engines.students import Check, Learned, LearnSettings
@@ -83,6 +84,8 @@ def train(
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
+    if calculator is not None and not calculator.strip():
+        raise click.UsageError("--calculator is empty: leave it out, or name one.")
     engine = AseEngine.named(calculator or DEFAULT_POTENTIAL)
     engine.check()
     found = [candidate for file in files for candidate in read_pool(file, strict=True).candidates]
@@ -148,30 +151,22 @@ def _lesson(
             temperatures=ordered,
             explore_temperatures=(1.1 * ordered[0], *ordered[1:]),
         )
-    for key, value in values_of(changes).items():
-        name, _, part = key.partition(".")
-        target: Any = how.fit if part else how
-        known = {field.name: getattr(target, field.name) for field in fields(target)}
-        field = part or name
-        if (part and name != "fit") or field not in known or field == "fit":
-            raise click.UsageError(
-                f"There is no setting {key!r}; settings are {_settings_of(how)}."
-            )
-        old = known[field]
-        try:
-            new = tuple(float(v) for v in value) if isinstance(old, tuple) else type(old)(value)
-        except (TypeError, ValueError):
-            raise click.UsageError(f"{key} must be like {old!r}, got {value!r}.") from None
-        if any(not 0 <= v < 1e7 for v in (new if isinstance(new, tuple) else (new,))):
-            raise click.UsageError(f"{key} = {value!r} is out of range.")
-        change: dict[str, Any] = {field: new}
-        how = replace(how, fit=replace(how.fit, **change)) if part else replace(how, **change)
+    given = values_of(changes)
+    of_fit = {key.removeprefix(FIT): value for key, value in given.items() if key.startswith(FIT)}
+    own = {key: value for key, value in given.items() if not key.startswith(FIT)}
+    if "fit" in own:
+        raise click.UsageError("fit is a block: set a part of it, such as --set fit.neurons=40.")
+    names = [f"{FIT}{one.name}" for one in fields(how.fit)]
+    own = check_settings(LearnSettings, own, of="A lesson", also=names)
+    of_fit = check_settings(type(how.fit), of_fit, of="The fit of a lesson")
+    how = replace(how, **own, fit=replace(how.fit, **of_fit))
+    if how.fit.angular_cutoff > how.fit.radial_cutoff:
+        raise click.UsageError("fit.angular_cutoff must be at most fit.radial_cutoff.")
     return how
 
 
-def _settings_of(how: "LearnSettings") -> str:
-    names = [field.name for field in fields(how) if field.name != "fit"]
-    return ", ".join([*names, *(f"fit.{field.name}" for field in fields(how.fit))])
+FIT = "fit."
+"""Begins the name of a setting of the fit."""
 
 
 STABLE = 100.0

@@ -1,5 +1,6 @@
 """``ssefw serve``: the pages of a store in a browser."""
 
+import re
 from pathlib import Path
 
 import click
@@ -7,6 +8,7 @@ import click
 from ssefw.cli.numbers import PORT
 from ssefw.cli.options import opened, settings, store_option
 from ssefw.cli.say import say
+from ssefw.mistakes import shown
 
 SHORTEST_TOKEN = 20
 """Characters; what cannot be guessed has at least a hundred bits."""
@@ -57,6 +59,12 @@ def command(
     from ssefw.serve.guard import Keys
     from ssefw.serve.listening import address_of, listening
 
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]", name):
+            raise click.BadParameter(
+                f"is a name such as ssefw.example.org, without port, got {shown(name)}",
+                param_hint="--allow-host",
+            )
     keys = Keys(_token(token_file))
     heard = listening(host, port)
     address = address_of(heard, keys.token)
@@ -86,7 +94,7 @@ def _token(path: Path | None) -> str | None:
     token = lines[0].strip() if lines else ""
     if len(token) < SHORTEST_TOKEN or not token.isascii():
         raise ConfigurationError(
-            f"The first line of {path} is no token: it needs at least {SHORTEST_TOKEN} letters and "
+            f"{path} lets nobody in: its first line needs at least {SHORTEST_TOKEN} letters and "
             "digits. `openssl rand -hex 32` makes one."
         )
     return token

@@ -386,9 +386,10 @@ def export(
         out.mkdir(parents=True, exist_ok=True)
         written = write_structures(outcomes, out) if structures else []
         store = TrajectoryStore(connection.blobs)
+        level = load_calculator(calculator) if calculator is not None else None
         is_asked = is_choice and how == "uncertain"
         members = load_committee(committee or COMMITTEE) if is_asked else []
-        level = load_calculator(calculator) if calculator else next(iter(members), None)
+        level = level or next(iter(members), None)
         if is_choice and level is None:
             level = load_calculator()
         for outcome in outcomes if frames else ():

@@ -10,6 +10,8 @@ from ssefw.cli.say import say
 from ssefw.files import expand_user
 from ssefw.masking import masked
 
+PLACES = ("scratch", "potcar_dir", "pseudo_dir")
+"""Answers that are folders."""
 EXAMPLE = (
     "Example: ssefw init-site slurm --partition cpu --account p123 --tasks 32 "
     "--vasp-cmd 'srun vasp_std'"
@@ -59,13 +61,25 @@ def command(
     """
     from ssefw.campaigns.queueing.site import QUEUE_FILE, parse_site, site_folder
     from ssefw.campaigns.queueing.site_files import SiteAnswers, site_files, write_site
+    from ssefw.store import Address
 
-    address = asked_address(store) if store else str.__str__(settings().store)
-    if "://" not in address:
-        address = str(expand_user(address).absolute())
+    for option, value in {"store": store, "to": to, **answers}.items():
+        if value is not None and not str(value).strip():
+            raise click.BadParameter("is empty", param_hint=f"--{option.replace('_', '-')}")
+        if not str(value).isprintable():
+            name = option.replace("_", "-")
+            raise click.BadParameter("holds a control character", param_hint=f"--{name}")
+    # Jobs run in other folders than this one.
+    answers |= {
+        name: str(expand_user(str(answers[name])).absolute())
+        for name in PLACES
+        if answers[name] is not None
+    }
+    to = None if to is None else expand_user(to)
+    address = Address(asked_address(store) if store else settings().store)
     given = SiteAnswers(
         scheduler=scheduler,
-        store=address,
+        store=str.__str__(address),
         tasks_per_node=tasks,
         cpus_per_task=threads,
         gpus_per_node=gpus,

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, get_type_hints
 
+import numpy as np
 from ase.calculators.calculator import BaseCalculator, Calculator
 from ase.calculators.genericfileio import GenericFileIOCalculator
 
@@ -22,7 +23,7 @@ from ssefw.errors import ConfigurationError
 from ssefw.mistakes import check_settings, unknown_word
 from ssefw.settings import load_settings
 
-__all__ = ["KNOWN_PACKAGES", "check_calculator", "make_calculator"]
+__all__ = ["BREAKDOWNS", "KNOWN_PACKAGES", "check_calculator", "make_calculator"]
 
 KNOWN_PACKAGES = frozenset(
     {
@@ -37,6 +38,10 @@ KNOWN_PACKAGES = frozenset(
 EXAMPLE = "Give the import path of an ASE calculator, for example ase.calculators.emt.EMT."
 INTERFACE = ("get_potential_energy", "get_forces", "calculation_required")
 """What ASE asks of a calculator that derives from no class of its own."""
+
+BREAKDOWNS = (ValueError, ArithmeticError, np.linalg.LinAlgError, LookupError, NotImplementedError)
+"""What calculators raise of structures that they cannot compute: atoms that are too close, elements
+that they do not know, properties that they have not."""
 
 _made: dict[str, Calculator] = {}
 

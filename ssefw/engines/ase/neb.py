@@ -22,6 +22,7 @@ from pymatgen.core import Structure
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import NebIterationRecord, NebPath, NebStatus, Provenance
+from ssefw.engines.ase.calculators import BREAKDOWNS
 from ssefw.engines.band import band_document, path_lengths
 from ssefw.engines.base import NebSettings
 from ssefw.engines.run_directory import RunDirectory, write_atomically
@@ -139,7 +140,7 @@ class AseBand:
             converged = optimizer.run(fmax=self.settings.fmax, steps=self.settings.max_steps)
         except _Stopped:
             return "interrupted", f"asked to stop at iteration {len(self.history)}"
-        except (ArithmeticError, ValueError, np.linalg.LinAlgError) as error:
+        except BREAKDOWNS as error:
             msg = f"The band in {self.folder} broke down: {error}. Give images that are closer to "
             raise EngineError(f"{msg}the path, or more of them.", directory=self.folder) from error
         if converged:

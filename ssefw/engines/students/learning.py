@@ -15,8 +15,10 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 from pymatgen.core import Structure
 
 from ssefw.engines.ase import AseEngine
@@ -29,12 +31,23 @@ from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattl
 from ssefw.errors import DataError
 from ssefw.files import replacing
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
+from ssefw.units import (
+    AskedCount,
+    AskedCountOrNone,
+    AskedMembers,
+    AskedSeed,
+    AskedTemperature,
+    AskedTimePs,
+)
 
 __all__ = ["LearnSettings", "Learned", "Round", "learn"]
 
 logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
+
+
+Temperatures = Annotated[tuple[AskedTemperature, ...], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -68,17 +81,17 @@ class LearnSettings:
         Of everything drawn.
     """
 
-    temperatures: tuple[float, ...] = (1000.0, 700.0, 400.0)
-    teacher_time: float = 2.0
-    frames: int = 150
-    rattled: int = 30
-    explore_temperatures: tuple[float, ...] = (1100.0, 700.0, 350.0)
-    explore_time: float = 20.0
-    labels: int = 32
-    rounds: int = 8
+    temperatures: Temperatures = (1000.0, 700.0, 400.0)
+    teacher_time: AskedTimePs = 2.0
+    frames: AskedMembers = 150
+    rattled: AskedCountOrNone = 30
+    explore_temperatures: Temperatures = (1100.0, 700.0, 350.0)
+    explore_time: AskedTimePs = 20.0
+    labels: AskedMembers = 32
+    rounds: AskedMembers = 8
     fit: TrainingSettings = field(default_factory=TrainingSettings)
-    refit_steps: int = 2500
-    seed: int = 0
+    refit_steps: AskedCount = 2500
+    seed: AskedSeed = 0
 
 
 @dataclass(frozen=True)

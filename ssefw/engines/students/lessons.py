@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssefw.errors import DataError
-from ssefw.files import replacing
+from ssefw.files import read_bytes, replacing
 from ssefw.nep import NEP, LabelledFrame
 
 __all__ = ["read_frames", "read_student", "write_frames", "write_student"]
@@ -70,9 +70,8 @@ def read_student(path: Path) -> NEP:
     DataError
         If the file is no potential.
     """
+    content = read_bytes(path)
     try:
-        return NEP.from_bytes(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"Cannot read the potential {path}: {error.strerror}.") from error
+        return NEP.from_bytes(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

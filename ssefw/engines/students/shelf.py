@@ -6,6 +6,7 @@ from pathlib import Path
 from ssefw.engines.students.lessons import read_student, write_student
 from ssefw.errors import ConfigurationError
 from ssefw.files import expand_user
+from ssefw.mistakes import shown
 from ssefw.nep import NEP
 from ssefw.settings import load_settings
 
@@ -78,10 +79,12 @@ def find_potential(name: str, *, add: bool = False) -> NEP:
         return load_potential(known[0].name.removesuffix(SUFFIX))
     if len(known) > 1:
         names = ", ".join(file.name[:12] for file in known[:5])
-        raise ConfigurationError(f"{name!r} is the beginning of {names}. Write more of the hash.")
+        raise ConfigurationError(
+            f"{shown(name)} is the beginning of {names}. Write more of the hash."
+        )
     raise ConfigurationError(
-        f"There is no potential {name!r} in {_shelf()}. `ssefw potential list` shows those that "
-        "are there, `ssefw potential add FILE` puts one there."
+        f"There is no potential {shown(name)} in {_shelf()}. `ssefw potential list` shows those "
+        "that are there, `ssefw potential add FILE` puts one there."
     )
 
 

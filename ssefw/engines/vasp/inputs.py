@@ -150,6 +150,13 @@ def check_tags(tags: Mapping[str, Any], task: Task) -> None:
                 raise ConfigurationError(f"Unknown INCAR tag {tag}. Did you mean {near[0]}?")
 
 
+POSITIVE = {
+    "EDIFF", "ENAUG", "ENCUT", "KPAR", "KSPACING", "NBANDS", "NCORE", "NELM", "NELMIN", "NPAR",
+    "SIGMA",
+}  # fmt: skip
+"""Tags of which nothing and less are no values."""
+
+
 def check_values(tags: Mapping[str, Any]) -> None:
     """Refuse values that a tag of VASP cannot have: numbers that are none, words for numbers.
 
@@ -169,6 +176,11 @@ def check_values(tags: Mapping[str, Any]) -> None:
                     is_none = not np.isfinite(float(number))
                 except ValueError:
                     is_none = True
+            is_number = not is_none and isinstance(number, int | float | str)
+            if name.strip().upper() in POSITIVE and is_number and float(number) <= 0:
+                raise ConfigurationError(
+                    f"INCAR tag {name} must be a number above 0, got {shown(value)}."
+                )
             if is_none or (isinstance(number, dict) and name.strip().upper() not in PER_ELEMENT):
                 raise ConfigurationError(
                     f"INCAR tag {name} must be {'a number' if kind else 'a value'}, "

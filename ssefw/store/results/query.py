@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pymatgen.core import Element
 
-from ssefw.data.compositions import spellings
+from ssefw.data.compositions import parse_formula, spellings
 from ssefw.documents import (
     Barrier,
     Diffusivity,
@@ -146,6 +146,8 @@ class Ask:
         for symbol in named:
             if not Element.is_valid_symbol(symbol):
                 raise DataError(f"{symbol!r} is no element. Write symbols such as Li, and Li-P-S.")
+        if self.formula is not None:
+            parse_formula(self.formula)  # a mistyped one is no formula of which nothing is known
 
     @property
     def candidates(self) -> tuple[str, ...]:

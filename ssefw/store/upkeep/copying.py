@@ -32,8 +32,11 @@ def copy_between(source: Address, target: Address, *, campaign: str | None) -> d
     StoreError
         If there is no store at the source, or the target has what would be copied.
     """
-    if not source.is_server and not target.is_server and source.folder == target.folder:
-        raise StoreError("A store is not copied to itself: give another address.")
+    if not target.is_server:
+        if not source.is_server and source.folder.resolve() == target.folder.resolve():
+            raise StoreError("A store is not copied to itself: give another address.")
+        if target.folder.exists() and not target.folder.is_dir():
+            raise StoreError(f"{target} is no folder: give a new one, or that of a store.")
     is_new = not target.is_server and not target.file.exists()
     if is_new and target.folder.is_dir() and any(target.folder.iterdir()):
         raise StoreError(f"{target} is not empty and no store: give a new folder.")

@@ -4,6 +4,7 @@ The file is a zip, uncompressed, of the database file, the blobs as they are sto
 what it is. It is there whole or not at all.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -120,6 +121,13 @@ def is_pack(path: Path) -> bool:
     return path.is_file()
 
 
+DAMAGE = (
+    zipfile.BadZipFile, KeyError, IndexError, TypeError, ValueError, EOFError, RuntimeError,
+    OverflowError,
+)  # fmt: skip
+"""What reading a damaged zip raises, which may look encrypted or of another version."""
+
+
 def unpack(path: Path, folder: Path) -> dict[str, Any]:
     """Make a folder of a backup or archive, and return what that says of itself.
 
@@ -130,7 +138,10 @@ def unpack(path: Path, folder: Path) -> dict[str, Any]:
     """
     try:
         with zipfile.ZipFile(path) as pack:
-            note: dict[str, Any] = json.loads(pack.read(NOTE))
+            packed = [item for item in pack.infolist() if item.compress_type != zipfile.ZIP_STORED]
+            if packed:  # which could unpack to anything
+                raise StoreError(f"{path} is compressed, as no backup or archive of ssefw is.")
+            note: dict[str, Any] = dict(json.loads(pack.read(NOTE)))
             for member in pack.infolist():
                 name = PurePosixPath(member.filename)
                 is_ours = name.parts[0] in {DATABASE, BLOBS, NOTE} and ".." not in name.parts
@@ -142,7 +153,9 @@ def unpack(path: Path, folder: Path) -> dict[str, Any]:
                     with pack.open(member) as source, target.open("wb") as file:
                         shutil.copyfileobj(source, file)
                     target.chmod(file_mode(folder))
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+    except (*DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file
+            raise
         reason = " ".join(str(error).split())
         raise StoreError(
             f"{path} is no whole backup or archive of ssefw ({reason}): copy it again."

@@ -149,6 +149,13 @@ def test_tags_that_follow_from_the_campaign_are_refused(lif, tag, task):
         VaspEngine(incar={tag: 3}).input_files(lif, task, settings=HOT, steps=10)
 
 
+@pytest.mark.parametrize("tag", ["ENCUT", "EDIFF", "sigma", "NCORE"])
+@pytest.mark.parametrize("number", [-5, 0, "-1.0"])
+def test_tags_that_must_be_positive_are(tag, number):
+    with pytest.raises(ConfigurationError, match=f"{tag} must be a number above 0"):
+        VaspEngine(incar={tag: number}).check()
+
+
 def test_a_misspelled_tag_is_refused_with_the_right_one(lif):
     with pytest.raises(ConfigurationError, match="Did you mean ENCUT"):
         VaspEngine(incar={"ENCUTT": 450}).input_files(lif, "static")

@@ -1,5 +1,6 @@
 """Backups, copies, archives and deletions are whole or done again, whenever they are killed."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -182,6 +183,23 @@ def test_a_file_that_is_no_pack_or_not_whole_or_hostile_is_refused(store, tmp_pa
         copy_between(Address(tmp_path / "b"), Address(tmp_path / "new"), campaign=None)
     assert not (tmp_path / "outside").exists()
     assert not (tmp_path / "new").exists()
+
+
+def test_a_pack_that_is_damaged_in_its_table_is_one_line_and_no_store(store, tmp_path):
+    backed_up(store, tmp_path / "b")
+    whole, seed = (tmp_path / "b").read_bytes(), os.environ.get("SSEFW_TEST_SEED", "7")
+    chance = random.Random(seed)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(chance.randint(1, 4)):
+            damaged[-chance.randint(1, 400)] = chance.randrange(256)
+        (tmp_path / "damaged").write_bytes(damaged)
+        target = tmp_path / "target"
+        with contextlib.suppress(StoreError):
+            copy_between(Address(tmp_path / "damaged"), Address(target), campaign=None)
+            shutil.rmtree(target)
+        assert not target.exists(), f"SSEFW_TEST_SEED={seed}"
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_store_goes_to_a_server_and_a_campaign_of_it_back(mongo, store, tmp_path):
