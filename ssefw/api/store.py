@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, TypeVar, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
 from ssefw.api.found import FoundOutcome, FoundTrajectory
 from ssefw.api.records import Records, html_table
@@ -12,7 +12,6 @@ from ssefw.campaigns.running.watch import campaigns_in
 from ssefw.documents import (
     Barrier,
     Diffusivity,
-    Document,
     FoundConductivity,
     Label,
     LabelKind,
@@ -21,7 +20,6 @@ from ssefw.documents import (
     PlannedCandidate,
 )
 from ssefw.mistakes import check_settings
-from ssefw.report.whose import Owners, Whose
 from ssefw.settings import load_settings
 from ssefw.store import connect, outages_reported
 from ssefw.store.asking import understood
@@ -33,8 +31,6 @@ from ssefw.units import (
     AskedLevelOfEnergy,
     AskedTemperature,
 )
-
-D = TypeVar("D", bound=Document)
 
 __all__ = ["Filters", "Store", "open_store"]
 
@@ -108,38 +104,36 @@ class Store:
 
     def outcomes(self, **filters: Unpack[Filters]) -> Records[FoundOutcome]:
         """Return what became of candidates."""
-        items, whose = self._find("outcomes", filters)
-        found = (FoundOutcome.of(item, self._frames) for item in items)
-        return Records(FoundOutcome, found, name="outcomes", whose=whose)
+        found = (FoundOutcome.of(item, self._frames) for item in self._find("outcomes", filters))
+        return Records(FoundOutcome, found, name="outcomes")
 
     def conductivities(self, **filters: Unpack[Filters]) -> Records[FoundConductivity]:
         """Return conductivities of the newest analysis; with a temperature, of the runs at it."""
-        return self._records(FoundConductivity, "conductivities", filters)
+        found = self._find("conductivities", filters)
+        return Records(FoundConductivity, found, name="conductivities")
 
     def trajectories(self, **filters: Unpack[Filters]) -> Records[FoundTrajectory]:
         """Return runs of molecular dynamics, of one that was continued as it is now."""
-        items, whose = self._find("trajectories", filters)
-        ledgers = {item.key: (item, its) for item, its in zip(items, whose, strict=True)}
-        newest = (self._frames.newest(item) for item, _ in ledgers.values())
+        ledgers = {item.key: item for item in self._find("trajectories", filters)}
+        newest = (self._frames.newest(item) for item in ledgers.values())
         found = (FoundTrajectory.of(item, self._frames) for item in newest)
-        whose = [its for _, its in ledgers.values()]
-        return Records(FoundTrajectory, found, name="trajectories", whose=whose)
+        return Records(FoundTrajectory, found, name="trajectories")
 
     def diffusivities(self, **filters: Unpack[Filters]) -> Records[Diffusivity]:
         """Return what runs say of diffusion."""
-        return self._records(Diffusivity, "diffusivities", filters)
+        return Records(Diffusivity, self._find("diffusivities", filters), name="diffusivities")
 
     def barriers(self, **filters: Unpack[Filters]) -> Records[Barrier]:
         """Return barriers of crossing a crystal, from site energies and from bands."""
-        return self._records(Barrier, "barriers", filters)
+        return Records(Barrier, self._find("barriers", filters), name="barriers")
 
     def candidates(self, **filters: Unpack[Filters]) -> Records[PlannedCandidate]:
         """Return the candidates of campaigns as they were planned."""
-        return self._records(PlannedCandidate, "candidates", filters)
+        return Records(PlannedCandidate, self._find("candidates", filters), name="candidates")
 
     def labels(self, **filters: Unpack[Filters]) -> Records[Label]:
         """Return what is known of materials: measured, or computed and made a label."""
-        return self._records(Label, "labels", filters)
+        return Records(Label, self._find("labels", filters), name="labels")
 
     @property
     def campaigns(self) -> tuple[str, ...]:
@@ -147,12 +141,7 @@ class Store:
         with outages_reported(self._connection.address):
             return tuple(campaigns_in(self._connection))
 
-    def _records(self, kind: type[D], name: str, filters: Filters) -> Records[D]:
-        items, whose = self._find(name, filters)
-        return Records(kind, items, name=name, whose=whose)
-
-    def _find(self, kind: str, filters: Filters) -> tuple[list[Any], list[Whose]]:
-        """Return documents, and of each whose it is."""
+    def _find(self, kind: str, filters: Filters) -> list[Any]:
         asked = check_settings(Filters, filters, of=f"A question for {kind}")
         how = {name: asked.pop(name) for name in ("sort", "reverse", "limit") if name in asked}
         if "label_kind" in asked:
@@ -160,9 +149,7 @@ class Store:
         reading: Reading = "possible" if asked.pop("possible", False) else "certain"
         with outages_reported(self._connection.address):
             ask = understood(self._connection, kind, Ask(reading=reading, **asked))
-            found = self._connection.results.found(kind, ask, **how)
-            pairs = list(Owners(self._connection).named(found))
-        return [item for item, _ in pairs], [whose for _, whose in pairs]
+            return list(self._connection.results.ask(kind, ask, **how))
 
     def close(self) -> None:
         """Close the store."""

@@ -82,11 +82,7 @@ class Plan:
     @cached_property
     def disordered(self) -> DisorderedMaker:
         """The maker of the graph of a disordered candidate."""
-        return DisorderedMaker(
-            study=self.maker,
-            orderings=ordering_settings(self.spec),
-            n_relaxed=self.spec.orderings.relax,
-        )
+        return DisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
 
     @property
     def is_loop(self) -> bool:

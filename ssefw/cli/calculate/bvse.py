@@ -255,29 +255,31 @@ def _record(item: "BatchItem") -> dict[str, Any]:
 
 
 def _print(items: "list[BatchItem]") -> None:
-    from ssefw.cli.listing import Heading, Listing
+    from rich.table import Table
 
-    numbers = [Heading(name, 0, "right") for name in ("1D", "2D", "3D")]
-    table = Listing(
-        [Heading("structure"), Heading("formula"), Heading("ion", 1), *numbers,
-         Heading("seconds", 2, "right")],
-        title="Barrier of the site energy (eV)",
-    )  # fmt: skip
+    from ssefw.cli.console import console
+
+    table = Table(title="Barrier of the site energy (eV)", title_justify="left")
+    for name in ("structure", "formula", "ion"):
+        table.add_column(name)
+    for name in ("1D", "2D", "3D", "s"):
+        table.add_column(name, justify="right")
+    table.add_column("note")
     for item in items:
         if item.barrier is None:
-            table.add(item.name, item.formula, *5 * [""], notes=[f"rejected: {item.reason}"])
+            table.add_row(item.name, item.formula, "", "", "", "", "", f"rejected: {item.reason}")
             continue
         barrier = item.barrier
         values = (barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d)
-        table.add(
+        table.add_row(
             item.name,
             item.formula,
             barrier.specie,
             *(_shown(value) for value in values),
             f"{barrier.wall_time:.1f}",
-            notes=barrier.warnings,
+            "; ".join(barrier.warnings),
         )
-    table.show()
+    console().print(table)
 
 
 def _shown(estimate: "Estimate") -> str:

@@ -32,23 +32,23 @@ def show(path: Path, *, as_json: bool) -> None:
             print_json(record | {"n_sites": len(candidate.structure)})
         return
 
-    from ssefw.cli.listing import Heading, Listing
+    from rich.table import Table
 
-    table = Listing(
-        [Heading("id"), Heading("formula"), Heading("sites", 2, "right"), Heading("ordered", 1),
-         Heading("source")]
-    )  # fmt: skip
+    from ssefw.cli.console import console
+
+    table = Table()
+    for name in ("id", "formula", "sites", "ordered", "source", "also in"):
+        table.add_column(name)
     for candidate in pool.candidates:
-        also = f"also in {', '.join(candidate.aliases)}" if candidate.aliases else ""
-        table.add(
+        table.add_row(
             candidate.id,
             candidate.formula,
-            len(candidate.structure),
+            str(len(candidate.structure)),
             "yes" if candidate.structure.is_ordered else "no",
             candidate.source,
-            notes=[also],
+            ", ".join(candidate.aliases),
         )
-    table.show()
+    console().print(table)
 
 
 @command.command("check", epilog="Example: ssefw pool check structures/ --strict")

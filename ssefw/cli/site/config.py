@@ -33,16 +33,23 @@ def show(*, as_json: bool) -> None:
             print_json({"name": name, "value": value, "source": loaded.sources[name]})
         return
 
-    from ssefw.cli.listing import Heading, Listing
+    from rich.table import Table
 
-    table = Listing([Heading("setting"), Heading("value"), Heading("from")])
+    from ssefw.cli.console import console
+
+    table = Table()
+    for name in ("setting", "value", "from", "what it is"):
+        table.add_column(name, overflow="fold")
     for name, field in type(loaded.settings).model_fields.items():
         source = loaded.sources[name]
-        is_default = source == "default"
-        how = f"; {PREFIX}{name.upper()} sets it" if is_default else ""
-        value = values[name] if values[name] is not None else ""
-        table.add(name, value, source, notes=[f"{field.description}{how}"])
-    table.show()
+        shown = f"{PREFIX}{name.upper()}" if source == "default" else source
+        table.add_row(
+            name,
+            str(values[name] if values[name] is not None else ""),
+            f"default ({shown} sets it)" if source == "default" else shown,
+            field.description,
+        )
+    console().print(table)
 
 
 @command.command("check", epilog="Example: ssefw config check --store mongodb://host/ssefw")
