@@ -49,7 +49,7 @@ def with_cells(
 def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
     """Return how disordered candidates are ordered: in the cell that is simulated."""
     return OrderingSettings(
-        **spec.orderings.model_dump(),
+        **spec.orderings.model_dump(exclude={"relax"}),
         min_length=spec.supercell.min_length,
         max_atoms=spec.supercell.max_atoms,
         mobile=spec.specie,

@@ -82,7 +82,11 @@ class Plan:
     @cached_property
     def disordered(self) -> DisorderedMaker:
         """The maker of the graph of a disordered candidate."""
-        return DisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
+        return DisorderedMaker(
+            study=self.maker,
+            orderings=ordering_settings(self.spec),
+            n_relaxed=self.spec.orderings.relax,
+        )
 
     @property
     def is_loop(self) -> bool:
