@@ -1,21 +1,25 @@
 """What ten browsers that watch cost a worker on the same machine.
 
-    python benchmarks/serve_worker.py [--pairs 6] [--length 60]
+    python benchmarks/serve_worker.py [--pairs 30] [--seconds 10]
 
-A worker runs the same small campaign again and again, every other time with `ssefw serve` on its
-store and ten browsers: half of them at the campaign, half at its candidates, all asking for their
-page and its figures whenever they are told of a change. Two numbers come of it:
+A worker runs one long molecular dynamics with a potential that takes no time, so that it writes
+more often than any real one. Beside it runs `ssefw serve` on its store with ten browsers: half of
+them at the campaign, half at its candidate, all asking for their page and its figures whenever they
+are told of a change. Two numbers come of it:
 
-- steps of dynamics a second of the worker's own processor time, with over without, pair by pair:
-  what the store's locks and the machine's caches take from it;
-- the processor time of the server a second of the run: what it takes from whoever shares the core.
-
-The first pair warms up and is left out. The order within pairs alternates.
+- the processor time of the server a second, over two minutes: what it takes from whoever shares
+  the core;
+- steps of dynamics a second of the worker's own processor time, with the server over without: what
+  the store's locks and the machine's caches take from it. The server is stopped (SIGSTOP) and let
+  go again in turn: intervals of one process feel the same machine, whatever else runs there. As the
+  server rests by the clock, it does more in such an interval than it would undisturbed.
 """
 
 import argparse
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -45,15 +49,13 @@ pool:
         0.5 0.5 0
         0.5 0 0.5
         0 0.5 0.5
-engine: {{calculator: ase.calculators.emt.EMT}}
-supercell: {{min_length: 3, max_atoms: 40}}
-md:
-  temperatures: [300, 600]
-  length: {length}
-  equilibration: 0.2
-  timestep: 2
-  steps_per_frame: 5
+engine: {calculator: ase.calculators.emt.EMT}
+supercell: {min_length: 3, max_atoms: 40}
+md: {temperatures: [300], length: 100000, equilibration: 0.2, timestep: 2, steps_per_frame: 5}
 """
+
+SETTLED, UNDISTURBED = 30, 120
+"""Seconds until everything is imported and drawn once, and of the server's own measurement."""
 
 
 def ssefw(*arguments, folder, **options):
@@ -71,70 +73,67 @@ def watch(browser, path):
             browser.get(path)
             if "/candidates/" in path:
                 browser.get(f"{path}/curves.json")
+                browser.get(f"{path}/growth.json")
     except OSError:
         return  # the server has ended
 
 
-def run(folder, length, *, is_watched):
-    """Run the campaign; return the worker's processor time and the server's, and the wall time."""
-    folder.mkdir()
-    (folder / "c.yaml").write_text(CAMPAIGN.format(length=length))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    if ssefw("submit", "c.yaml", folder=folder, **quiet).wait():
-        raise SystemExit("the campaign could not be submitted")
-    server, used, began = None, 0.0, 0.0
-    if is_watched:
-        server = ssefw("serve", "--port", "0", folder=folder, stdout=subprocess.PIPE, text=True)
-        address = server.stdout.readline().strip()
-        first = Browser(address)
-        page = first.get()
-        paths = sorted(set(re.findall(r'"(/campaigns/small/candidates/\w+)"', page)))
-        for number in range(BROWSERS):
-            path = paths[0] if number % 2 else "/campaigns/small"
-            threading.Thread(target=watch, args=(first, path), daemon=True).start()
-        time.sleep(3)
-        used = processor_seconds(server.pid)
-    start = time.perf_counter()
-    worker = ssefw("work", folder=folder, **quiet)
-    _, status, usage = os.wait4(worker.pid, 0)
-    worker.returncode = status
-    wall = time.perf_counter() - start
-    if server is not None:
-        began, used = used, processor_seconds(server.pid)
-        server.kill()
-        server.wait()
-    if status:
-        raise SystemExit("the worker failed")
-    return usage.ru_utime + usage.ru_stime, used - began, wall
+def start_watching(address):
+    """Let ten browsers watch."""
+    browser = Browser(address)
+    (path,) = set(re.findall(r'"(/campaigns/small/candidates/\w+)"', browser.get()))
+    for number in range(BROWSERS):
+        there = path if number % 2 else "/campaigns/small"
+        threading.Thread(target=watch, args=(browser, there), daemon=True).start()
+
+
+def steps_in(folder):
+    """Return how far the dynamics are; None before they have begun."""
+    notes = list(folder.glob("st/scratch/runs/*/progress.json"))
+    return json.loads(notes[0].read_text())["step"] if notes else None
+
+
+def measure(folder, worker, server, seconds):
+    """Return steps a second of the worker's processor time, and the server's share of a core."""
+    began, used = time.perf_counter(), processor_seconds(server.pid)
+    steps, work = steps_in(folder), processor_seconds(worker.pid)
+    time.sleep(seconds)
+    rate = (steps_in(folder) - steps) / (processor_seconds(worker.pid) - work)
+    return rate, (processor_seconds(server.pid) - used) / (time.perf_counter() - began)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=6)
-    parser.add_argument("--length", type=float, default=60, help="ps at each of two temperatures")
+    parser.add_argument("--pairs", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=10, help="of each interval")
     options = parser.parse_args()
-    ratios, shares = [], []
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    ratios = []
     with tempfile.TemporaryDirectory() as name:
-        for pair in range(options.pairs + 1):
-            used = {}
-            for is_watched in (pair % 2 == 0, pair % 2 == 1):
-                folder = Path(name) / f"{pair}{is_watched}"
-                worker, server, wall = run(folder, options.length, is_watched=is_watched)
-                used[is_watched] = worker
-                if is_watched:
-                    share = server / wall
-            if pair == 0:
-                continue
-            ratios.append(used[False] / used[True])
-            shares.append(share)
-            print(
-                f"pair {pair}: worker {used[False]:.1f} s alone, {used[True]:.1f} s watched; "
-                f"server {100 * share:.1f} % of a core",
-                flush=True,
-            )
-    middle, error = np.median(ratios), np.std(ratios, ddof=1) / np.sqrt(len(ratios))
+        folder = Path(name)
+        (folder / "c.yaml").write_text(CAMPAIGN)
+        ssefw("submit", "c.yaml", folder=folder, **quiet).wait()
+        worker = ssefw("work", folder=folder, **quiet)
+        server = ssefw("serve", "--port", "0", folder=folder, stdout=subprocess.PIPE, text=True)
+        try:
+            start_watching(server.stdout.readline().strip())
+            while steps_in(folder) is None:
+                time.sleep(1)
+            time.sleep(SETTLED)
+            _, share = measure(folder, worker, server, UNDISTURBED)
+            for pair in range(options.pairs):
+                rates = {}
+                for is_watched in (pair % 2 == 0, pair % 2 == 1):
+                    server.send_signal(signal.SIGCONT if is_watched else signal.SIGSTOP)
+                    rates[is_watched], _ = measure(folder, worker, server, options.seconds)
+                ratios.append(rates[True] / rates[False])
+        finally:
+            for process in (worker, server):
+                process.kill()
+                process.wait()
+    middle, error = np.mean(ratios), np.std(ratios, ddof=1) / np.sqrt(len(ratios))
     print(f"throughput with {BROWSERS} browsers over without: {middle:.3f} ± {error:.3f}")
-    print(f"server: {100 * np.median(shares):.1f} % of a core")
+    print(f"server: {100 * share:.1f} % of a core")
 
 
 if __name__ == "__main__":

@@ -276,12 +276,14 @@ class LadderMaker(Maker):
         tried: Sequence[float],
         diffusivities: Sequence[Diffusivity],
         trajectories: Sequence[Trajectory],
+        policy: AdaptivePolicy | None = None,
     ) -> Choice:
-        """Return which temperatures (K) the adaptive policy would run next, and why."""
-        assert self.adaptive is not None
+        """Return which temperatures (K) an adaptive policy would run next, and why."""
+        policy = policy or self.adaptive
+        assert policy is not None
         done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}
         hours = core_hours(trajectories, threads=load_settings().settings.threads)
-        return self.adaptive.choose(
+        return policy.choose(
             diffusivities,
             temperatures=self.temperatures,
             tried=tried,

@@ -235,7 +235,12 @@ class LearningDisorderedMaker(DisorderedMaker):
     ) -> Outcome | Response[Outcome]:
         """Teach the arrangements that stayed themselves when they were relaxed."""
         with failures_recorded():
-            good = [found for found in relaxed if found is not None and not self.obstacle(found)]
+            reasons = self.obstacles(relaxed)
+            good = [
+                found
+                for found, reason in zip(relaxed, reasons, strict=True)
+                if found is not None and not reason
+            ]
             if not good:
                 return self._conclude(candidate, gates=gates, relaxed=relaxed)
             lesson = self._learning().learn.make([found.structure for found in good])

@@ -44,6 +44,7 @@ __all__ = ["render_report", "write_report"]
 
 DEFAULT_LEVEL = 0.95
 GROUPS = {
+    "indicative": "Indicative: intervals wider than a value may have",
     "bound": "Bounds: what the runs could not resolve, highest first",
     "undetermined": "Undetermined",
     "rejected": "Rejected by a gate",
@@ -109,7 +110,7 @@ def render_report(
     return template.render(
         style=(folder / "page.css").read_text(encoding="utf-8"),
         script=(folder / "page.js").read_text(encoding="utf-8"),
-        table=table_of(record.campaign, outcomes),
+        table=table_of(record, outcomes),
         file=campaign_file(record),
         store=store,
         groups=GROUPS,

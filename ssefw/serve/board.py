@@ -26,9 +26,9 @@ TRIED_SECONDS = 0.2
 """How often a folder is asked whether anything was written to it, which takes no time."""
 FRESH_SECONDS = 1.0
 """How often it is looked at what tells nothing of that: a server, and runs that go on."""
-WATCHING_SHARE = 49.0
-"""After a second of processor time it is waited for 49: two percent of a core go into looking, and
-as much into the pages that follow, however many watch and however large the campaign."""
+WATCHING_SHARE = 99.0
+"""After a second of processor time it is waited for 99: one percent of a core goes into looking,
+and another into the pages that follow, however many watch and however large the campaign."""
 LONGEST_REST = 15.0
 """Seconds that a page may lag behind, whatever it costs."""
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,9 +15,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ssefw.documents import OUTCOME_STATUSES, Outcome
+from ssefw.documents import OUTCOME_STATUSES, Estimate
 from ssefw.errors import DataError
 from ssefw.report.tables import row, write_csv, write_json_lines, write_parquet
+from ssefw.report.whose import Owners, Whose
 from ssefw.report.wording import estimate_words
 from ssefw.serve.curves import plain_point
 from ssefw.serve.render import board_of, page, path_of
@@ -46,7 +47,7 @@ NUMBERS: dict[str, Any] = {
 }
 MOST_POINTS = 5000
 """In a figure; more would be a blot."""
-HIDDEN = {"candidate_id", "sigma_level"}
+HIDDEN = {"candidate_id", "source", "sigma_level"}
 """Columns that a table for people leaves out; files have them."""
 
 
@@ -107,12 +108,14 @@ class _Question:
         return "?" + urlencode({name: value for name, value in asked.items() if value})
 
 
-def _found(request: Request, question: _Question, **window: Any) -> Iterator[Any]:
+def _found(request: Request, question: _Question, **window: Any) -> Iterator[tuple[Any, Whose]]:
+    """Yield the results that are asked for, each with whose it is."""
     connection = board_of(request).connection
     ask = understood(connection, question.kind, question.ask())
-    return connection.results.ask(
+    found = connection.results.found(
         question.kind, ask, sort=question.sort, reverse=question.is_reversed, **window
     )
+    return Owners(connection).named(found)
 
 
 def results_page(request: Request) -> Response:
@@ -125,7 +128,7 @@ def results_page(request: Request) -> Response:
     except DataError as error:
         problem = str(error)
         question = _Question(QueryParams())
-    rows = [(_path(item), row(item)) for item in found[:PAGE_ROWS]]
+    rows = [(_path(item), row(item, whose)) for item, whose in found[:PAGE_ROWS]]
     return page(
         request,
         "results.html",
@@ -153,9 +156,58 @@ def results_points(request: Request) -> Response:
     question = _Question(request.query_params)
     if question.kind != "outcomes":
         return JSONResponse([])
-    x = _AcrossOf(board_of(request).connection, request.query_params)
-    found = islice(_found(request, question), MOST_POINTS)
-    return JSONResponse([point for item in found if (point := _point(item, x)) is not None])
+    across = _AcrossOf(board_of(request).connection, request.query_params)
+    found = islice(_drawn(request, question), MOST_POINTS)
+    return JSONResponse([point for item in found if (point := _point(item, across)) is not None])
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """An outcome as a figure of many shows it."""
+
+    campaign: str
+    candidate_id: str
+    formula: str
+    sigma: Estimate
+    energy: Estimate | None
+    temperature: float | None
+
+
+def _drawn(request: Request, question: _Question) -> Iterator[_Drawn]:
+    """Yield the outcomes with a conductivity that are asked for.
+
+    By campaign and status they are in memory; any other question is the store's.
+    """
+    given = question.given
+    if not given.keys() <= {"campaign", "status"}:
+        for outcome, _ in _found(request, question):
+            if (fit := outcome.conductivity) is not None:
+                yield _Drawn(
+                    campaign=outcome.campaign,
+                    candidate_id=outcome.candidate_id,
+                    formula=outcome.formula,
+                    sigma=fit.conductivity,
+                    energy=fit.activation_energy,
+                    temperature=fit.temperature,
+                )
+        return
+    board = board_of(request)
+    for name in board.names():
+        view = board.shown(name)
+        if view is None or given.get("campaign", name) != name:
+            continue
+        for line in view.lines.values():
+            found = line.outcome
+            is_meant = found is not None and given.get("status", found.status) == found.status
+            if found is not None and is_meant and found.sigma is not None:
+                yield _Drawn(
+                    campaign=name,
+                    candidate_id=line.candidate_id,
+                    formula=line.formula,
+                    sigma=found.sigma,
+                    energy=found.energy,
+                    temperature=found.temperature,
+                )
 
 
 class _AcrossOf:
@@ -175,7 +227,7 @@ class _AcrossOf:
             raise DataError(f"{self._element[:20]!r} is no element.")
         self._scores: dict[str, Mapping[str, float]] = {}
 
-    def __call__(self, outcome: Outcome) -> float | None:
+    def __call__(self, outcome: _Drawn) -> float | None:
         """Return the number of an outcome; None where it has none."""
         if self._which == "share":
             return float(Composition(outcome.formula).get_atomic_fraction(self._element))
@@ -184,18 +236,18 @@ class _AcrossOf:
             if name not in self._scores:
                 self._scores[name] = first_scores(self._connection, name)
             return self._scores[name].get(outcome.candidate_id)
-        return outcome.conductivity.activation_energy.value if outcome.conductivity else None
+        return outcome.energy.value if outcome.energy else None
 
 
-def _point(outcome: Outcome, x: "_AcrossOf") -> dict[str, Any] | None:
-    fit = outcome.conductivity
-    at = x(outcome)
-    point = plain_point(at, fit.conductivity) if fit is not None and at is not None else None
-    if fit is None or point is None:
+def _point(outcome: _Drawn, across: _AcrossOf) -> dict[str, Any] | None:
+    at = across(outcome)
+    point = plain_point(at, outcome.sigma) if at is not None else None
+    if point is None:
         return None
+    kelvin = f" at {outcome.temperature:g} K" if outcome.temperature else ""
     return point | {
-        "said": f"{outcome.formula}: {estimate_words(fit.conductivity)} S/cm at "
-        f"{fit.temperature:g} K, {estimate_words(fit.activation_energy)} eV",
+        "said": f"{outcome.formula}: {estimate_words(outcome.sigma)} S/cm{kelvin}, "
+        f"{estimate_words(outcome.energy)} eV",
         "href": _path(outcome),
     }
 

@@ -11,6 +11,7 @@ import pytest
 from ssefw.campaigns.running.notices import send_due
 from ssefw.campaigns.running.watch import latest_record, snapshot
 from ssefw.campaigns.steering.holds import Hold, hold
+from ssefw.serve.board import Board
 from ssefw.settings import Settings
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN
@@ -72,6 +73,17 @@ def test_a_new_cause_a_spent_budget_and_the_end_are_told_once(connection, receiv
     tell(connection, settings, tmp_path)
     tell(connection, settings, tmp_path)
     assert [item["event"] for item in got] == ["failures", "budget", "done"]
+
+
+def test_a_server_of_pages_tells_too(connection, receiver, tmp_path):
+    url, got = receiver
+    fail(connection, tmp_path)
+    settings = Settings(store=str(tmp_path / "st"), notify_url=url)
+    for read_only, told in ((True, []), (False, ["failures"])):
+        board = Board(connection, settings, read_only=read_only)
+        board.look()
+        board.tell()
+        assert [item["event"] for item in got] == told
 
 
 def test_a_command_gets_the_text_and_no_shell_reads_it(connection, tmp_path):

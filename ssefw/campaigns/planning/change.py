@@ -25,7 +25,7 @@ from ssefw.makers import CandidateMaker
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Change", "as_begun", "change_of", "maker_of", "retire"]
+__all__ = ["SettingsChange", "as_begun", "change_of", "maker_of", "retire"]
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ NO_NUMBER = ("campaign", "pool", "filters", "screen", "resources", "budget")
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingsChange:
     """What other settings mean for a campaign in the store.
 
     Attributes
@@ -103,7 +103,7 @@ def _as_begun(plan: Plan, connection: Connection) -> Plan:
     return plan if begun == spec else replace(plan, spec=begun, maker=candidate_maker(begun))
 
 
-def change_of(plan: Plan, connection: Connection) -> Change | None:
+def change_of(plan: Plan, connection: Connection) -> SettingsChange | None:
     """Return how a plan differs from the campaign of its name, or None if nothing has to change."""
     name, plan = plan.spec.campaign, _as_begun(plan, connection)
     there = connection.launchpad.workflows.find_one({"metadata.campaign": name}, {"metadata": True})
@@ -112,7 +112,7 @@ def change_of(plan: Plan, connection: Connection) -> Change | None:
         return None
     record = latest_record(connection, name)
     done, before = _done(connection, name), _file_of(record)
-    return Change(
+    return SettingsChange(
         campaign=name,
         key=key,
         settings=tuple(
@@ -125,7 +125,7 @@ def change_of(plan: Plan, connection: Connection) -> Change | None:
     )
 
 
-def retire(connection: Connection, change: Change, plan: Plan) -> None:
+def retire(connection: Connection, change: SettingsChange, plan: Plan) -> None:
     """Put what is in the store of a campaign under another name, for new settings in its place.
 
     Raises

@@ -53,7 +53,7 @@ def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
     """
     cell = spec.supercell if spec.learn is None else spec.learn.cell
     return OrderingSettings(
-        **spec.orderings.model_dump(),
+        **spec.orderings.model_dump(exclude={"relax"}),
         min_length=cell.min_length,
         max_atoms=cell.max_atoms,
         mobile=spec.specie,

@@ -80,11 +80,16 @@ class Plan:
     @cached_property
     def disordered(self) -> DisorderedMaker:
         """The maker of the graph of a disordered candidate."""
+        parts: dict[str, Any] = {
+            "study": self.maker,
+            "orderings": ordering_settings(self.spec),
+            "n_relaxed": self.spec.orderings.relax,
+        }
         if self.spec.learn is not None:
             from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415  numba
 
-            return LearningDisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
-        return DisorderedMaker(study=self.maker, orderings=ordering_settings(self.spec))
+            return LearningDisorderedMaker(**parts)
+        return DisorderedMaker(**parts)
 
     @property
     def engines(self) -> list[Engine]:

@@ -110,36 +110,41 @@ def _print_basis(plan: "Plan", pace: "Pace | None") -> None:
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
-    from rich.table import Table
-
     from ssefw.campaigns.planning.cost import known_total
     from ssefw.cli.console import console
+    from ssefw.cli.listing import Heading, Listing
 
-    table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
-    for name in ("#", "formula", "source"):
-        table.add_column(name)
-    for name in ("atoms", "MD steps", "core-hours, about", "at most"):
-        table.add_column(name, justify="right")
+    table = Listing(
+        [
+            Heading("#"),
+            Heading("formula"),
+            Heading("source", 2),
+            Heading("atoms", 0, "right"),
+            Heading("MD steps", 1, "right"),
+            Heading("core-hours, about", 0, "right"),
+            Heading("at most", 0, "right"),
+        ],
+        title=f"Campaign {record.campaign}",
+        caption=_stages(plan.maker),
+    )
     for number, planned in enumerate(record.candidates[:SHOWN], start=1):
-        table.add_row(
-            str(number),
+        table.add(
+            number,
             planned.formula,
             planned.source,
-            str(planned.n_atoms),
-            str(planned.md_steps),
+            planned.n_atoms,
+            planned.md_steps,
             _hours(planned.core_hours),
             _hours(planned.core_hours_most),
         )
     if len(record.candidates) > SHOWN:
-        table.add_row("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "", "")
+        table.add("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "", "")
     about = known_total(planned.core_hours for planned in record.candidates)
     most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
-    table.add_section()
-    table.add_row(
-        "", f"{len(record.candidates)} candidates", "", "", str(steps), _hours(about), _hours(most)
-    )
-    console().print(table)
+    count = f"{len(record.candidates)} candidates"
+    table.add("", count, "", "", steps, _hours(about), _hours(most))
+    table.show()
     for step in plan.steps:
         console().print(f"  {step.name}: {step.n_in} -> {step.n_passed}")
     for item in record.excluded[:SHOWN]:

@@ -5,6 +5,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 58, right: 16, top: 12, bottom: 40 };
 const LABEL = 48; // pixels behind the lines for what they are called
+const FEW_DECADES = 2.6; // of an axis, between which 2 and 5 are labeled too
 const NEAR = 30; // pixels within which a point is meant
 
 function make(name, attributes, parent, text) {
@@ -17,6 +18,11 @@ function make(name, attributes, parent, text) {
 
 function superscript(exponent) {
   return String(exponent).replace(/[-0-9]/g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
+}
+
+function decimal(part, exponent) {
+  if (exponent >= -2 && exponent <= 3) return String(Number((part * 10 ** exponent).toPrecision(2)));
+  return part === 1 ? `10${superscript(exponent)}` : `${part}×10${superscript(exponent)}`;
 }
 
 class Axis {
@@ -50,9 +56,13 @@ class Axis {
     const span = this.high - this.low;
     if (this.isLog && span > 1.2) {
       const step = Math.max(1, Math.ceil(span / 6));
+      const parts = span < FEW_DECADES ? [1, 2, 5] : [1];
       const found = [];
-      for (let e = Math.ceil(this.low / step) * step; e <= this.high; e += step)
-        found.push([10 ** e, `10${superscript(e)}`]);
+      for (let e = Math.floor(this.low / step) * step; e <= this.high; e += step)
+        for (const part of parts) {
+          const [value, place] = [part * 10 ** e, e + Math.log10(part)];
+          if (place >= this.low && place <= this.high) found.push([value, decimal(part, e)]);
+        }
       return found;
     }
     const [low, high] = this.isLog ? [10 ** this.low, 10 ** this.high] : [this.low, this.high];
@@ -186,7 +196,7 @@ export class Plot {
       .filter((one) => one.label && (one.line?.length || one.points?.length))
       .map((one) => {
         const { x, y } = one.points?.[one.points.length - 1] ?? {};
-        return [one, ...(one.line?.length ? this.at(...one.line[one.line.length - 1]) : this.at(x, y))];
+        return [one, ...(one.points?.length ? this.at(x, y) : this.at(...one.line[one.line.length - 1]))];
       })
       .sort((a, b) => a[2] - b[2]);
     let last = -Infinity;
