@@ -42,7 +42,10 @@ HOMES = {
     "torch": {"engines", "screening"},
     # Beside dynamics, its element embeddings and layers are features of a screen.
     "chgnet": {"engines", "screening/atomsets/chgnet.py"},
-    "sevenn": {"engines/potentials/sevennet_convert.py"},
+    "sevenn": {
+        "engines/potentials/sevennet_convert.py",
+        "engines/potentials/sevennet_device.py",
+    },
     "e3nn": {"engines/potentials/sevennet_convert.py"},
     "sklearn": {"screening", "data"},
     # In the API it is only the type of what is returned.

@@ -11,8 +11,9 @@ from threading import Event
 from ssefw.campaigns.learning.loop import advance, is_loop
 from ssefw.campaigns.learning.rerank import rerank
 from ssefw.campaigns.planning.needs import missing_for_rest
+from ssefw.campaigns.running.gpus import computes_on_gpus
 from ssefw.campaigns.running.notices import send_due
-from ssefw.campaigns.running.supervise import Crew, worker_count
+from ssefw.campaigns.running.supervise import WorkerProcesses, worker_count
 from ssefw.campaigns.running.upkeep import Upkeep
 from ssefw.campaigns.running.watch import Snapshot, snapshot
 from ssefw.documents import CampaignRecord, Reranking
@@ -131,13 +132,14 @@ def _work(
     upkeep = Upkeep(connection, scratch)
     if lost := upkeep.look():
         say(f"{len(lost)} jobs of workers that died go on from where they were.")
-    crew = Crew(settings, record.campaign)
+    crew = WorkerProcesses(settings, record.campaign)
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     if not snapshot(connection, record, scratch).is_idle:
         if missing := missing_for_rest(record):
             raise LaunchError(f"{' '.join(missing)} Nothing was started.")
-        crew.start(workers or worker_count(settings), log=log)
+        n_gpus = len(crew.gpus) if computes_on_gpus(record.spec) else 0
+        crew.start(workers or worker_count(settings, n_gpus=n_gpus), log=log)
     with crew.on_duty(), display() as show:
         while crew.goes_on(log=log) and not stop.is_set():
             began = time.monotonic()

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ssefw.campaigns.running.gpus import VISIBLE, least_used, visible_gpus
 from ssefw.settings import Settings
 
-__all__ = ["Crew", "worker_count"]
+__all__ = ["WorkerProcesses", "worker_count"]
 
 logger = logging.getLogger(__name__)
 
@@ -25,24 +26,35 @@ SET_PARENT_DEATH_SIGNAL = 1
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def worker_count(settings: Settings) -> int:
-    """Return how many workers to start: as set, else one for each core this process may use."""
+def worker_count(settings: Settings, *, n_gpus: int = 0) -> int:
+    """Return how many workers to start: as set, else one for each core this process may use.
+
+    Parameters
+    ----------
+    n_gpus
+        Graphics cards, where the campaign computes on them: then one for each.
+    """
     if settings.workers:
         return settings.workers
+    if n_gpus:
+        return n_gpus
     return max(1, len(os.sched_getaffinity(0)) // settings.threads)
 
 
 @dataclass
-class Crew:
+class WorkerProcesses:
     """Worker processes, ``ssefw work`` each, of one supervisor.
 
-    They stop at the next chunk of frames when they are told to, or when the supervisor dies.
+    They stop at the next chunk of frames when they are told to, or when the supervisor dies. Where
+    there are graphics cards, each sees one of them only.
     """
 
     settings: Settings
     campaign: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     n_replaced: int = 0
+    gpus: list[str] = field(default_factory=visible_gpus)
+    gpu_of: dict[int, str | None] = field(default_factory=dict)
 
     def start(self, count: int, *, log: Path) -> None:
         """Start workers; what they say goes to a file."""
@@ -54,18 +66,19 @@ class Crew:
         # Without -P, a queue.py in this folder would take the place of Python's.
         command = [sys.executable, "-P", "-m", "ssefw", "work", "--campaign", self.campaign]
         with log.open("ab") as file:
-            self.processes += [
-                subprocess.Popen(
+            for _ in range(count):
+                gpu = least_used(self.gpus, (self.gpu_of[p.pid] for p in self.processes))
+                process = subprocess.Popen(
                     command,
-                    env=environment,
+                    env=environment | ({} if gpu is None else {VISIBLE: gpu}),
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=file,
                     preexec_fn=_stop_with_parent,  # noqa: PLW1509 - only a system call
                     start_new_session=True,
                 )
-                for _ in range(count)
-            ]
+                self.processes.append(process)
+                self.gpu_of[process.pid] = gpu
 
     def goes_on(self, *, log: Path) -> bool:
         """Return whether any worker lives; one that was killed or crashed is replaced before."""

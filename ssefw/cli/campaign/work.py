@@ -1,6 +1,7 @@
 """``ssefw work``: one worker process."""
 
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,11 +44,13 @@ def command(
     """Run jobs from the launch pad until none is left.
 
     SIGTERM, SIGINT, SIGUSR1 and the end of the allocation lead to a stop at the next chunk of
-    frames; the rest of that run is then ready for another worker.
+    frames; the rest of that run is then ready for another worker. Of several that srun or mpirun
+    starts on a node with several GPUs, each sees one.
 
     The exit code is 0 also where jobs have failed: these are on record and no fault of the worker.
     """
     from ssefw.campaigns.running.fireworker import read_fireworker
+    from ssefw.campaigns.running.gpus import VISIBLE, own_gpu
     from ssefw.campaigns.running.lost import release_lost
     from ssefw.campaigns.running.worker import work
     from ssefw.campaigns.steering.holds import holds
@@ -58,6 +61,8 @@ def command(
     if click.get_current_context().find_root().obj.is_own:
         drop_what_cannot_be_written()
         end_with_main_thread()
+    if gpu := own_gpu():
+        os.environ[VISIBLE] = gpu
     patience = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()

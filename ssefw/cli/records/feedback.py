@@ -231,26 +231,30 @@ def check(*, ranking: str, campaign: str | None, as_json: bool) -> None:
 
 def print_reranking(record: "Reranking") -> None:
     """Print the ranking before and after, and what is to be said of the labels."""
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(
+    table = Listing(
+        [
+            Heading("rank", 0, "right"),
+            Heading("before", 0, "right"),
+            Heading("compound"),
+            Heading("score", 0, "right"),
+            Heading("score before", 1, "right"),
+        ],
         title=f"{record.campaign}: {record.screener} from {record.labels_before} "
-        f"to {record.labels_after}"
+        f"to {record.labels_after}",
     )
-    for title in ("rank", "before", "compound", "score", "score before", "why"):
-        table.add_column(title, overflow="fold")
     for change in record.changes:
-        table.add_row(
-            str(change.after or "–"),
-            str(change.before or "–"),
+        table.add(
+            change.after or "–",
+            change.before or "–",
             change.formula,
             "–" if change.score_after is None else f"{change.score_after:.3f}",
             "–" if change.score_before is None else f"{change.score_before:.3f}",
-            change.why,
+            notes=[change.why],
         )
-    console().print(table)
+    table.show()
     for conflict in record.conflicts:
         say(
             f"conflict {conflict.formula}: {conflict.kept_kind} "

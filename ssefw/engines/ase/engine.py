@@ -1,7 +1,7 @@
 """The engine for ML potentials, and for any calculator that ASE can drive."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -18,6 +18,8 @@ from ssefw.engines.ase.calculators import BREAKDOWNS, check_calculator, make_cal
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.needs import complaint_of
+from ssefw.engines.potentials.device import check_device
 from ssefw.engines.potentials.names import DEFAULT_POTENTIAL, POTENTIALS, name_of
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
@@ -103,6 +105,8 @@ class AseEngine(Engine):
     @property
     def nominal_speed(self) -> float | None:
         """What is known of the potentials that have a short name."""
+        if self.options.get("device") is not None:
+            return None
         if self.calculator == CHGNET:
             return POTENTIALS["chgnet"].speed
         known = name_of(self.calculator, self.options)
@@ -118,12 +122,20 @@ class AseEngine(Engine):
         if known is None or self.options != POTENTIALS[known].options:
             check_calculator(self.calculator, self.options)
 
+    def missing(self, elements: Collection[str], *, has_bands: bool = False) -> Iterator[str]:  # noqa: ARG002
+        """Yield that the device is not there on which a potential of ssefw is to compute."""
+        device = self.options.get("device")
+        if device is not None and self.calculator.startswith("ssefw."):
+            yield from complaint_of(lambda: check_device(str(device)))
+
     def versions(self) -> dict[str, str]:
         """Return the versions of ASE, ssefw and the calculator's package."""
         names = {"ase", "ssefw", *_distributions_with(self.calculator.partition(".")[0])}
         known = "chgnet" if self.calculator == CHGNET else None
         if known := known or name_of(self.calculator, self.options):
             names |= set(POTENTIALS[known].packages)
+        if self.options.get("device") is not None:
+            names.add("torch")
         found = {}
         for name in sorted(names):
             try:

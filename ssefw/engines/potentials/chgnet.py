@@ -18,6 +18,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 
 from ssefw.engines.potentials.chgnet_graph import BOND_CUTOFF, FloatArray, Graph, build_graph
 from ssefw.engines.potentials.chgnet_network import Indices, load_network
+from ssefw.engines.potentials.device import check_device
 from ssefw.engines.potentials.neighbors import NeighborSearch
 from ssefw.errors import EngineError
 
@@ -62,6 +63,7 @@ class FastCHGNet(Calculator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        check_device(device)
         self.skin = skin
         self.network = load_network(model, device)
         self._searches: list[NeighborSearch] = []

@@ -19,6 +19,7 @@ from ase.stress import full_3x3_to_voigt_6_stress
 from threadpoolctl import ThreadpoolController
 
 from ssefw.engines.potentials.neighbors import NeighborSearch, directed_edges
+from ssefw.engines.potentials.sevennet_device import DeviceNetwork
 from ssefw.engines.potentials.sevennet_network import Network
 from ssefw.engines.potentials.sevennet_weights import (
     SPACING,
@@ -64,6 +65,10 @@ class FastSevenNet(Calculator):
         How many threads compute; up to four are of use.
     precision
         Of features: "single", as SevenNet was trained, or "double", to check it.
+    device
+        Where torch computes SevenNet's own network: "cuda", "cuda:1" ...; None for the kernels of
+        ssefw, on the processor. Graphics cards add in no fixed order: the last bits differ from
+        run to run there.
     spacing
         Distance of the splines' knots, in A, that stand for the radial networks.
     """
@@ -79,6 +84,7 @@ class FastSevenNet(Calculator):
         skin: float = 0.6,
         threads: int = 1,
         precision: Literal["single", "double"] = "single",
+        device: str | None = None,
         spacing: float = SPACING,
         **kwargs: Any,
     ) -> None:
@@ -91,7 +97,13 @@ class FastSevenNet(Calculator):
                 f"{path} has the hash {self.checkpoint}, not {checkpoint}. Install the version of "
                 "sevenn that has it (0.13.0 has those of the short names), or name another model."
             )
-        self.network = _network(path, modality, precision, spacing)
+        if device is not None and precision == "double":
+            raise EngineError("Double precision is for checks on the processor: leave out device.")
+        self.network: Network | DeviceNetwork = (
+            _network(path, modality, precision, spacing)
+            if device is None
+            else _device_network(path, modality, device)
+        )
         self._threads = ThreadPoolExecutor(min(threads, BLOCKS)) if threads > 1 else None
         self._searches: list[NeighborSearch] = []
         self._virial: FloatArray | None = None
@@ -188,6 +200,8 @@ class FastSevenNet(Calculator):
         n_layers
             After how many interactions.
         """
+        if isinstance(self.network, DeviceNetwork):
+            raise EngineError("Features of atoms are computed on the processor: leave out device.")
         directions = np.broadcast_to(np.asarray(pbc, dtype=bool), 3)
         replica = np.asarray(positions, dtype=np.float64)[None]
         species, edges = self._species(numbers), self._edges(replica, cell, directions)
@@ -286,6 +300,12 @@ def _network(path: Path, modality: str | None, precision: str, spacing: float) -
     """Load a model once in a process."""
     arrays = load_arrays(path, modality=modality, spacing=spacing)
     return Network(arrays, np.float64 if precision == "double" else np.float32)
+
+
+@functools.cache
+def _device_network(path: Path, modality: str | None, device: str) -> DeviceNetwork:
+    """Load a model to a device once in a process."""
+    return DeviceNetwork(path, modality=modality, device=device)
 
 
 def _volume(cell: FloatArray, pbc: BoolArray) -> float:

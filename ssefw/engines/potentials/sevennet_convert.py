@@ -16,7 +16,7 @@ from ssefw.engines.potentials.rotations import HIGHEST, coupling, harmonics
 from ssefw.engines.potentials.splines import SplineAxis, fit_spline
 from ssefw.errors import EngineError
 
-__all__ = ["CLOSEST", "convert"]
+__all__ = ["CLOSEST", "convert", "modality_index", "read_checkpoint"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 FloatArray = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ def convert(path: Path, *, modality: str | None, spacing: float) -> Arrays:
     """
     model, config = _load(path)
     modules = model._modules  # noqa: SLF001  SevenNet names its layers there only
-    modality_index = _modality(path, config, modality)
+    modality_number = modality_index(path, config, modality)
     breaks = [CLOSEST, float(config["cutoff"])]
     if config["cutoff_function"]["cutoff_function_name"] == "XPLOR":
         # Its second derivative jumps where it sets in.
@@ -73,29 +73,40 @@ def convert(path: Path, *, modality: str | None, spacing: float) -> Arrays:
                 "equivariant_gate",
             )
         }
-        for key, value in _layer(parts, modules["edge_embedding"], axis, modality_index).items():
+        for key, value in _layer(parts, modules["edge_embedding"], axis, modality_number).items():
             arrays[f"{layer}.{key}"] = value
-    arrays |= _readout(modules, len(species), modality_index)
+    arrays |= _readout(modules, len(species), modality_number)
     return arrays
 
 
-def _load(path: Path) -> tuple[Any, dict[str, Any]]:
-    # Seconds of import, and hundreds of MB, that only a conversion pays.
-    from sevenn.checkpoint import SevenNetCheckpoint  # noqa: PLC0415
+def read_checkpoint(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return SevenNet's own network and its settings.
 
+    Raises
+    ------
+    EngineError
+        If the file is no checkpoint.
+    """
     try:
         with (
             warnings.catch_warnings(),
             redirect_stdout(io.StringIO()),
             redirect_stderr(io.StringIO()),
         ):
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of what torch deprecates in the packages it imports
+            # Seconds, and hundreds of MB, that only a conversion and a graphics card pay.
+            from sevenn.checkpoint import SevenNetCheckpoint  # noqa: PLC0415
+
             checkpoint = SevenNetCheckpoint(str(path))
-            config = checkpoint.config
-            model = checkpoint.build_model().double().eval()
+            return checkpoint.build_model(), checkpoint.config
     except Exception as error:  # it fails with whatever its parts fail with
         why = str(error).partition("\n")[0]
         raise EngineError(f"{path} cannot be read as a checkpoint of SevenNet: {why}") from error
+
+
+def _load(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Return a network that is supported, in double precision."""
+    model, config = read_checkpoint(path)
     wanted = {"is_parity": False, "self_connection_type": "linear", "readout_as_fcn": False}
     for key, value in wanted.items():
         found = config.get(key, value)
@@ -108,10 +119,17 @@ def _load(path: Path) -> tuple[Any, dict[str, Any]]:
         raise EngineError(
             f"{path} has features up to l = {config['lmax']}; at most {HIGHEST} is supported."
         )
-    return model, config
+    return model.double().eval(), config
 
 
-def _modality(path: Path, config: dict[str, Any], modality: str | None) -> int | None:
+def modality_index(path: Path, config: dict[str, Any], modality: str | None) -> int | None:
+    """Return the number of a level of theory, None for a model that knows one only.
+
+    Raises
+    ------
+    EngineError
+        If the model does not know it, or one has to be named.
+    """
     known = config.get("_modal_map") or {}
     if not known:
         if modality is not None:
