@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
 from ssefw.serve.curves import arrhenius_curves, growth_curve, msd_curves
-from ssefw.serve.render import board_of, view_of
+from ssefw.serve.render import board_of, shared, view_of
 from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "growth_of", "moves_of"]
@@ -73,6 +73,10 @@ class CandidateRecords:
 
 def curves_of(request: Request) -> Response:
     """Return the displacements and the conductivities of a candidate."""
+    return shared(request, view_of(request), lambda: _curves_of(request))
+
+
+def _curves_of(request: Request) -> Response:
     records = CandidateRecords(request)
     return JSONResponse(
         {"msd": msd_curves(records.runs), "arrhenius": arrhenius_curves(records.outcome)}
@@ -84,6 +88,10 @@ def growth_of(request: Request) -> Response:
 
     Runs that go on are taken from their folders; the others from the store.
     """
+    return shared(request, view_of(request), lambda: _growth_of(request))
+
+
+def _growth_of(request: Request) -> Response:
     records = CandidateRecords(request)
     going_on = {
         run.key: run

@@ -93,8 +93,7 @@ class Growing:
     _temperatures: list[float] = field(default_factory=list)
     _cell: FloatArray | None = None
     _files: set[str] = field(default_factory=set)
-    _estimated: float = -math.inf
-    _rest: float = 0.0
+    _rests_until: float = -math.inf
 
     def add_stored(self, ledger: Trajectory, store: TrajectoryStore) -> None:
         """Take in what is stored of the run."""
@@ -135,23 +134,21 @@ class Growing:
         return self.stride * self.about.steps_per_frame * self.about.timestep / 1000.0
 
     @property
+    def rests(self) -> bool:
+        """Whether it was looked at so lately that another look would cost too much."""
+        return time.monotonic() < self._rests_until
+
+    def rest(self, used: float) -> None:
+        """Let it rest after so many seconds of processor time."""
+        self._rests_until = time.monotonic() + rest_after(used)
+
+    @property
     def is_known(self) -> bool:
         """Whether there are frames to estimate anything from."""
         return len(self._positions) > 1
 
     def estimate(self) -> list[Diffusivity]:
-        """Return the diffusivity at simulated times up to now, the last being now.
-
-        What was estimated so lately that more would cost too much is returned again.
-        """
-        if time.monotonic() >= self._estimated + self._rest:
-            began = time.process_time()
-            self._estimate_all()
-            self._rest = rest_after(time.process_time() - began)
-            self._estimated = time.monotonic()
-        return list(self.estimates.values())
-
-    def _estimate_all(self) -> None:
+        """Return the diffusivity at simulated times up to now, the last being now."""
         n = len(self._positions)
         ends = {n * self.stride}
         wanted = n * self.stride / CLOSE
@@ -165,6 +162,7 @@ class Growing:
             for end in sorted(ends)
         }
         self.estimates = {end: known for end, known in found.items() if known is not None}
+        return list(self.estimates.values())
 
     def _estimate(self, n: int) -> Diffusivity | None:
         """Return the diffusivity of the first frames; None where they are too few."""
@@ -215,6 +213,9 @@ class GrowingRuns:
         """
         folder = self._folder / key
         with self._lock:
+            if (known := self._kept.get(key)) is not None and known.rests:
+                return list(known.estimates.values())
+            began = time.process_time()
             if folder.is_dir():
                 ledger = self._newest(key) or ledger  # of a run that was interrupted
             run = self._kept.get(key) or self._begin(folder, ledger, specie, level)
@@ -230,7 +231,9 @@ class GrowingRuns:
             self._kept.move_to_end(key)
             while len(self._kept) > RUNS_KEPT:
                 self._kept.popitem(last=False)
-            return run.estimate() if run.is_known else []
+            found = run.estimate() if run.is_known else []
+            run.rest(time.process_time() - began)
+            return found
 
     def _newest(self, key: str) -> Trajectory | None:
         try:
