@@ -16,7 +16,7 @@ import spglib
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.pools import Reject, check_properties, read_pool
+from ssefw.data.pools import Reject, check_properties, read_pool, stated_name
 from ssefw.data.structure_files import flat_structure, structure_from_record, structure_from_text
 from ssefw.data.structures import content_id
 from ssefw.documents import Candidate, Cell, Label
@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 FORMULA_COLUMNS = ("formula", "composition", "Reduced Composition", "compound", "reduced_formula")
-NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id")
 # Keys of published tables that mean what a filter asks for; the right side carries the unit.
 PROPERTY_NAMES = {
     "band_gap": "band_gap_ev",
@@ -266,7 +265,7 @@ def _material(line: Any, source: str) -> Material:
     rest = {key: value for key, value in record.items() if key not in known}
     check_properties(rest, source=source)
     return Material(
-        name=next((str(record[key]) for key in NAME_COLUMNS if record.get(key)), source),
+        name=stated_name(record) or source,
         formula=formula,
         properties={
             PROPERTY_NAMES.get(str(key), str(key)): _number(value)

@@ -41,6 +41,9 @@ class RankedCandidate(Document):
         far above 1 the score is an extrapolation.
     trail
         What the cascade said of it, filter by filter.
+    sigma
+        The predicted conductivity near room temperature in S/cm, with its 90 % interval; None of
+        systems that predict classes only.
     """
 
     candidate_id: str
@@ -54,6 +57,7 @@ class RankedCandidate(Document):
     n_votes: int | None = None
     distance: Pure | None = None
     trail: tuple[Gate, ...] = ()
+    sigma: Estimate | None = None
 
 
 class CascadeStep(Document):

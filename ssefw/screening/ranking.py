@@ -11,10 +11,19 @@ from pathlib import Path
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
-from ssefw.documents import Candidate, CascadeStep, Gate, Provenance, RankedCandidate, Ranking
+from ssefw.documents import (
+    Candidate,
+    CascadeStep,
+    Estimate,
+    Gate,
+    Provenance,
+    RankedCandidate,
+    Ranking,
+)
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores, Screener, load_screener
 from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
 from ssefw.screening.phases import read_phases
 
 __all__ = ["RankingResult", "rank_materials", "rank_pool", "ranked_candidates"]
@@ -62,6 +71,7 @@ def rank_pool(
     phases: Path | None = None,
     top: int | None = None,
     accepted_only: bool = False,
+    threshold: float | None = None,
 ) -> RankingResult:
     """Rank the pool in a file by the model in another.
 
@@ -71,7 +81,7 @@ def rank_pool(
         Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
     phases
         File of phases with formation energies, for oxidation limits.
-    top, accepted_only
+    top, accepted_only, threshold
         As for `rank_materials`.
     """
     screener = load_screener(model)
@@ -80,7 +90,12 @@ def rank_pool(
         table = read_phases(phases) if phases else None
         cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
     return rank_materials(
-        read_materials(pool), screener, cascade=cascade, top=top, accepted_only=accepted_only
+        read_materials(pool),
+        screener,
+        cascade=cascade,
+        top=top,
+        accepted_only=accepted_only,
+        threshold=threshold,
     )
 
 
@@ -91,6 +106,7 @@ def rank_materials(
     cascade: Cascade | None = None,
     top: int | None = None,
     accepted_only: bool = False,
+    threshold: float | None = None,
 ) -> RankingResult:
     """Rank the materials of a pool that pass a cascade.
 
@@ -102,6 +118,9 @@ def rank_materials(
         Length of the ranking; all that could be scored if None.
     accepted_only
         Keep only materials for which every member votes superionic (the rule of Kang et al. 2022).
+    threshold
+        S/cm whose probability is the score, of systems that predict the conductivity; that of the
+        training if None.
 
     Raises
     ------
@@ -116,6 +135,13 @@ def rank_materials(
     meaning = ""
     for chunk in _chunks(outcome.passed):
         scores = screener.score(chunk)
+        if accepted_only and scores.votes is None:
+            raise DataError(
+                f"A model of {screener.name!r} has no members that vote, so that none can accept. "
+                "Train the system composition for the rule of Kang et al., or rank by the score."
+            )
+        if threshold is not None:
+            scores = asked_at(scores, threshold)
         meaning = scores.meaning
         for row, material in enumerate(chunk):
             if row in scores.problems:
@@ -223,6 +249,21 @@ def _entry(
         n_votes=scores.n_votes,
         distance=None if scores.distance is None else float(scores.distance[row]),
         trail=trail,
+        sigma=_conductivity(scores, row),
+    )
+
+
+def _conductivity(scores: Scores, row: int) -> Estimate | None:
+    if scores.quantiles is None or scores.log_sigma is None:
+        return None
+    low, high = interval(scores.quantiles[row : row + 1])
+    return Estimate(
+        value=float(10 ** scores.log_sigma[row]),
+        lower=float(10 ** low[0]),
+        upper=float(10 ** high[0]),
+        unit="S/cm",
+        level=INTERVAL,
+        method="predicted from labels",
     )
 
 

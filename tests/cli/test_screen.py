@@ -10,7 +10,7 @@ from ssefw.cli.records.labels import command as labels
 from ssefw.cli.screen.group import command as screen
 from ssefw.errors import ConfigurationError, DataError
 
-QUICK = ["--set", "n_splits=3", "--set", "members=[dt, nb]"]
+QUICK = ["--system", "composition", "--set", "n_splits=3", "--set", "members=[dt, nb]"]
 
 
 def run(command, *arguments):

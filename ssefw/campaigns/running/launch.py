@@ -103,6 +103,7 @@ def submit(
     if change is not None:
         retire(connection, change, plan)
     known = _known(connection, plan)
+    _deposit(connection, plan)
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
@@ -116,6 +117,14 @@ def submit(
         count += len(batch)
         progress(count)
     return Submitted(added=added, present=len(plan.candidates) - added)
+
+
+def _deposit(connection: Connection, plan: Plan) -> None:
+    """Put into the store what the engines of a plan need, for workers on other machines."""
+    for engine in plan.engines:
+        for key, payload in engine.belongings():
+            if not connection.blobs.exists(key):
+                connection.blobs.put(key, payload)
 
 
 def _known(connection: Connection, plan: Plan) -> set[str]:

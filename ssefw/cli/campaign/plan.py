@@ -159,6 +159,8 @@ def _hours(hours: float | None) -> str:
 
 
 def _stages(maker: "CandidateMaker") -> str:
+    from ssefw.campaigns.planning.lesson_cost import lesson_of
+
     stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
     stages.append("static" if maker.relax.skip else "relax")
     if (bands := maker.neb) is not None:
@@ -173,6 +175,12 @@ def _stages(maker: "CandidateMaker") -> str:
         )
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)
+    if (lesson := lesson_of(ladder)) is not None:
+        taught = lesson.settings
+        stages.append(
+            f"teach a student: {len(taught.temperatures)} x {taught.teacher_time:g} ps and "
+            f"{taught.frames} frames of {lesson.teacher.name}"
+        )
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
     if ladder.triage is not None:

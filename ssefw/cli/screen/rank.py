@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ssefw.cli import complete
-from ssefw.cli.numbers import COUNT
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
 if TYPE_CHECKING:
-    from ssefw.documents import Ranking
+    from ssefw.documents import RankedCandidate, Ranking
     from ssefw.screening.ranking import RankingResult
 
 __all__ = ["rank_command"]
@@ -32,6 +32,12 @@ __all__ = ["rank_command"]
 )
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
 @click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    help="Score: the chance of so many S/cm, of models that predict the number.  [default: the "
+    "model's]",
+)
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
 @click.option("-o", "--out", type=OUTPUT, help="Write the ranking (.json).")
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
@@ -50,6 +56,7 @@ def rank_command(
     trails: Path | None,
     figure: Path | None,
     accepted_only: bool,
+    threshold: float | None,
     as_json: bool,
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
@@ -65,6 +72,7 @@ def rank_command(
         phases=phases,
         top=None if figure else top,
         accepted_only=accepted_only,
+        threshold=threshold,
     )
     if figure:
         _draw_pool(result, figure)
@@ -146,10 +154,12 @@ def _meaning(ranking: "Ranking") -> str:
 def _print_ranking(result: "RankingResult") -> None:
     from rich.table import Table
 
-    from ssefw.cli.console import console
+    from ssefw.cli.console import console, show_estimate
 
     table = Table(caption=_meaning(result.ranking))
-    for title in ("#", "material", "formula", "score", "95 %", "votes", "distance"):
+    numbers = any(entry.sigma is not None for entry in result.ranking.entries)
+    added = ("sigma (S/cm), 90 %",) if numbers else ("votes",)
+    for title in ("#", "material", "formula", "score", "95 %", *added, "distance"):
         table.add_column(title)
     for number, entry in enumerate(result.ranking.entries, start=1):
         table.add_row(
@@ -158,7 +168,11 @@ def _print_ranking(result: "RankingResult") -> None:
             entry.formula,
             f"{entry.score:.3f}",
             f"{entry.lower:.2f}–{entry.upper:.2f}" if entry.lower is not None else "–",
-            f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–",
+            show_estimate(entry.sigma) if numbers else _votes(entry),
             f"{entry.distance:.2f}" if entry.distance is not None else "–",
         )
     console().print(table)
+
+
+def _votes(entry: "RankedCandidate") -> str:
+    return f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–"
