@@ -11,6 +11,7 @@ from ssefw.documents import Barrier
 from ssefw.engines import Engine, NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings
+from ssefw.engines.migration.arrangements import arranged_crystals, over_arrangements
 from ssefw.engines.migration.crystal import HopSearch, crystal_barrier, relaxed_crystal
 from ssefw.engines.migration.first_images import PathChoice
 from ssefw.engines.migration.seeding import HopChoice
@@ -30,6 +31,7 @@ def neb(
     mechanism: Mechanism = "vacancy",
     hops: HopChoice = "shortest",
     max_length: AskedHop = 6.0,
+    orderings: int = 3,
     path: PathChoice = "auto",
     first: Engine | None = None,
     min_length: AskedLength = 10.0,
@@ -57,6 +59,9 @@ def neb(
     hops, max_length
         ``shortest`` that cross the crystal, those over the lowest saddle points of the ``bvse``, or
         ``all``; and the longest hop, A.
+    orderings
+        Arrangements of a disordered crystal: its barrier is their median, and the interval spans
+        theirs.
     path, first
         Where images start, and a cheaper engine that relaxes each band before.
     min_length, images
@@ -90,10 +95,11 @@ def neb(
         charge=charge,
         band=NebSettings(fmax=fmax, climb=climb),
     )
-    with stopping_on_signals():
-        crystal = given
+    stop = stop_check()
+
+    def compute(crystal: Structure, place: Path) -> Barrier:
         if relax:
-            crystal = relaxed_crystal(engine, given, n_images=images)
+            crystal = relaxed_crystal(engine, crystal, n_images=images)
             place /= content_id(crystal)
         return crystal_barrier(
             engine,
@@ -103,5 +109,16 @@ def neb(
             settings=settings,
             first=first,
             candidate_id=candidate_id,
-            stop=stop_check(),
+            stop=stop,
+        )
+
+    with stopping_on_signals():
+        if given.is_ordered:
+            return compute(given, place)
+        return over_arrangements(
+            arranged_crystals(given, specie=specie, number=orderings),
+            lambda cell, index: compute(cell, place / f"arrangement-{index}"),
+            formula=given.composition.reduced_formula,
+            candidate_id=candidate_id,
+            stop=stop,
         )

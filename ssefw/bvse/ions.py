@@ -94,11 +94,36 @@ def assign_charges(structure: Structure, *, ion: str = "Li") -> ChargedStructure
     if all(state is not None for state in given):
         charged = ChargedStructure(structure, "input")
     elif structure.is_ordered:
-        charged = _by_bond_valence(structure) or _by_composition(structure, symbol, charge)
+        charged = _of_ordered(structure, symbol, charge)
     else:
         charged = _by_composition(structure, symbol, charge)
     _check(charged, symbol, charge)
     return charged
+
+
+def _of_ordered(structure: Structure, symbol: str, charge: int) -> ChargedStructure:
+    """Return states by bond valences, unless these make uncommon anions and others would do.
+
+    Bonds of an arrangement that is not relaxed have the lengths of an average over sites: sulfur
+    of thiophosphates then comes out as S-.
+    """
+    charged = _by_bond_valence(structure)
+    if charged is not None and not _has_uncommon_anions(charged.structure):
+        return charged
+    try:
+        return _by_composition(structure, symbol, charge)
+    except DataError:
+        if charged is None:
+            raise
+        return charged
+
+
+def _has_uncommon_anions(structure: Structure) -> bool:
+    states = {specie.symbol: float(specie.oxi_state or 0.0) for specie in structure.composition}
+    return any(
+        state < 0 and state not in Element(symbol).common_oxidation_states
+        for symbol, state in states.items()
+    )
 
 
 def _by_bond_valence(structure: Structure) -> ChargedStructure | None:

@@ -11,6 +11,9 @@ from ssefw.units import EnergyPerAtom, Fraction, Length, Pure, Temperature, Unit
 
 Charge = Annotated[float, Unit("e")]
 
+ArrangementChoice = Literal["lowest", "sampled", "random"]
+"""The lowest electrostatic energies, arrangements drawn by their Boltzmann weight, or any."""
+
 
 class OrderingSettings(Document):
     """How a disordered crystal becomes ordered cells.
@@ -38,7 +41,7 @@ class OrderingSettings(Document):
         The same seed gives the same cells.
     """
 
-    choose: Literal["lowest", "sampled", "random"] = "sampled"
+    choose: ArrangementChoice = "sampled"
     number: int = Field(3, ge=1)
     temperature: Temperature = Field(1000.0, gt=0)
     permittivity: Pure = Field(10.0, ge=1)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from pymatgen.core import Structure
 
 from ssefw import analysis
 from ssefw.documents import (
@@ -23,26 +24,30 @@ from ssefw.documents import (
     Diffusivity,
     Gate,
     Ordering,
-    Orderings,
     OrderingSettings,
     Outcome,
     RelaxResult,
     Trajectory,
 )
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.makers.adaptive_arrangements import ArrangementChoice, Climber, choose_runs
+from ssefw.makers.arrangements import (
+    arrangements_of,
+    choice_gate,
+    ordering_gate,
+    triage_of,
+    usual_spread,
+)
 from ssefw.makers.candidate import CandidateMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
-from ssefw.makers.gates import failed, relaxation_gate, triage_gate
+from ssefw.makers.gates import failed, relaxation_gate
 from ssefw.makers.ladder import LadderMaker, as_stored, longest
-from ssefw.makers.outcome import conclude_candidate
+from ssefw.makers.lesson import recorded_lesson
+from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.settings import load_settings
-from ssefw.store import ResultStore
 
 __all__ = ["DisorderedMaker"]
-
-ENOUGH_SPREADS = 3
-"""Compounds whose spread is known, before theirs takes the place of the default."""
 
 Stage = Literal["relaxed", "triage", "ladder"]
 
@@ -56,11 +61,15 @@ class DisorderedMaker(Maker):
     study
         What is done with an ordered candidate; each arrangement is treated alike.
     orderings
-        Which arrangements, and how many.
+        Which arrangements, and how many are simulated.
+    n_relaxed
+        So many are relaxed, and those of lowest energy are simulated; None if all that are relaxed
+        are.
     """
 
     study: CandidateMaker
     orderings: OrderingSettings
+    n_relaxed: int | None = None
     name: str = "disordered"
 
     def make(self, candidate: Candidate) -> Flow:
@@ -85,25 +94,43 @@ class DisorderedMaker(Maker):
                 # Compiled kernels, which only this job needs.
                 from ssefw.data.orderings import order_crystal  # noqa: PLC0415
 
-                found = order_crystal(candidate.structure, self.orderings)
+                n_relaxed = max(self.orderings.number, self.n_relaxed or 0)
+                wanted = self.orderings.model_copy(update={"number": n_relaxed})
+                found = order_crystal(candidate.structure, wanted)
             except DataError as error:
                 gates.append(
                     Gate(name="orderings", passed=False, code="no_cell", message=str(error))
                 )
                 return self._conclude(candidate, gates=gates)
-            gates.append(_ordering_gate(found))
+            gates.append(ordering_gate(found))
             relaxations = [
                 replace(self.study.relax, name=f"relax #{ordering.index}").make(ordering.structure)
                 for ordering in found.orderings
             ]
-            after = self.climb(
+            after = self.after_relaxations(
                 candidate=candidate,
                 orderings=found.orderings,
                 relaxed=[relaxation.output for relaxation in relaxations],
                 gates=gates,
-                stage="relaxed",
             )
             return replaced_by(relaxations, after)
+
+    def after_relaxations(
+        self,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[Any],
+        gates: Sequence[Gate],
+    ) -> Job:
+        """Return the job that goes on with relaxed arrangements."""
+        return self.climb(
+            candidate=candidate, orderings=orderings, relaxed=relaxed, gates=gates, stage="relaxed"
+        )
+
+    def simulated_cell(self, ladder: LadderMaker, relaxed: RelaxResult) -> Structure:  # noqa: ARG002
+        """Return the cell of dynamics: the one in which the crystal was ordered."""
+        return relaxed.structure
 
     @job(output_schema=Outcome, config=LENIENT)
     def climb(
@@ -137,17 +164,21 @@ class DisorderedMaker(Maker):
             done = [list(temperatures) for temperatures in tried] or empty
             known = [longest(found) for found in diffusivities] or [[] for _ in orderings]
             runs = [as_stored(found) for found in trajectories] or [[] for _ in orderings]
-            reasons = [self._obstacle(result) for result in relaxed]
+            reasons = self.obstacles(relaxed)
             alive = [i for i, reason in enumerate(reasons) if not reason]
             gates = list(gates)
             if stage == "triage" and ladder.triage is not None and alive:
-                gates.append(_triage_of(known, ladder, alive))
-            wanted: list[tuple[float, ...]] = [() for _ in orderings]
+                gates.append(triage_of(known, ladder, alive))
+            wanted: dict[int, tuple[float, ...]] = {}
             if not failed(gates):
-                for i in alive:
-                    wanted[i] = self._next(ladder, stage, done[i], known[i], runs[i])
-            if not any(wanted):
-                arrangements = _arrangements(
+                if ladder.adaptive is not None and (stage != "relaxed" or ladder.triage is None):
+                    choice = self._choose(ladder, alive, done, known, runs)
+                    wanted = choice.temperatures
+                    gates.append(choice_gate(choice))
+                else:
+                    wanted = {i: self._next(ladder, stage, done[i], known[i]) for i in alive}
+            if not any(wanted.values()):
+                arrangements = arrangements_of(
                     orderings,
                     relaxed,
                     reasons,
@@ -163,12 +194,12 @@ class DisorderedMaker(Maker):
             jobs: list[Job] = []
             points: list[list[Any]] = [list(found) for found in known]
             ledgers: list[list[Any]] = [list(found) for found in runs]
-            for i, temperatures in enumerate(wanted):
+            for i, temperatures in wanted.items():
                 result = relaxed[i]
                 for temperature in sorted(temperatures, reverse=True):
                     assert result is not None
                     md, estimate = ladder.rung(
-                        result.structure,
+                        self.simulated_cell(ladder, result),
                         candidate,
                         temperature=temperature,
                         length=length,
@@ -199,6 +230,21 @@ class DisorderedMaker(Maker):
             )
         return self.study.ladder
 
+    def obstacles(self, relaxed: Sequence[RelaxResult | None]) -> list[str]:
+        """Return for each arrangement why it gets no dynamics; empty if it does."""
+        reasons = [self._obstacle(result) for result in relaxed]
+        if self.n_relaxed is None:
+            return reasons
+        energies = {
+            i: result.energy_per_atom
+            for i, result in enumerate(relaxed)
+            if result is not None and not reasons[i]
+        }
+        number = self.orderings.number
+        for i in sorted(energies, key=lambda i: energies[i])[number:]:
+            reasons[i] = f"not simulated: {number} arrangements relax to a lower energy"
+        return reasons
+
     def _obstacle(self, relaxed: RelaxResult | None) -> str:
         """Return why an arrangement gets no dynamics; empty if it does."""
         if relaxed is None:
@@ -216,15 +262,43 @@ class DisorderedMaker(Maker):
         stage: Stage,
         tried: Sequence[float],
         known: Sequence[Diffusivity],
-        runs: Sequence[Trajectory],
     ) -> tuple[float, ...]:
         """Return the temperatures that an arrangement runs next."""
         if stage == "relaxed" and ladder.triage is not None:
             return (ladder.triage.temperature,)
-        if ladder.adaptive is not None:
-            return ladder.choice(tried=tried, diffusivities=known, trajectories=runs).temperatures
         melted = min((d.temperature for d in known if d.regime == "melted"), default=math.inf)
         return tuple(t for t in ladder.temperatures if t < melted) if not tried else ()
+
+    def _choose(
+        self,
+        ladder: LadderMaker,
+        alive: Sequence[int],
+        tried: Sequence[Sequence[float]],
+        known: Sequence[Sequence[Diffusivity]],
+        runs: Sequence[Sequence[Trajectory]],
+    ) -> ArrangementChoice:
+        """Return what an adaptive ladder runs next: more of an arrangement, or another one."""
+        assert ladder.adaptive is not None
+        # Each would go on for ever: how narrow is narrow enough is asked of them together.
+        endless = ladder.adaptive.model_copy(
+            update={"interval_decades": 0.0, "max_core_hours": None}
+        )
+        threads = load_settings().settings.threads
+        climbers = []
+        for i in alive:
+            fit = None
+            if known[i]:
+                fit = analysis.fit_conductivity(
+                    known[i], temperature=ladder.conductivity_temperature
+                )
+            following = ladder.choice(
+                tried=tried[i], diffusivities=known[i], trajectories=runs[i], policy=endless
+            )
+            hours = core_hours(runs[i], threads=threads)
+            n_values = len({d.temperature for d in known[i] if d.tracer.kind == "value"})
+            climbers.append(Climber(bool(tried[i]), fit, n_values, following, hours))
+        choice = choose_runs(climbers, ladder.adaptive, scale=usual_spread())
+        return replace(choice, temperatures={alive[i]: t for i, t in choice.temperatures.items()})
 
     def _conclude(
         self,
@@ -242,7 +316,7 @@ class DisorderedMaker(Maker):
         fits = [a.conductivity for a in arrangements if a.conductivity is not None]
         pooled, spread = (None, None)
         if fits:
-            pooled, spread = analysis.pool_conductivities(fits, scale=_usual_spread())
+            pooled, spread = analysis.pool_conductivities(fits, scale=usual_spread())
             unused = [a for a in arrangements if a.conductivity is None]
             warnings = [f"arrangement {a.ordering.index}: {a.reason}" for a in unused]
             pooled = pooled.model_copy(update={"warnings": (*pooled.warnings, *warnings)})
@@ -258,6 +332,7 @@ class DisorderedMaker(Maker):
             failures=recorded_failures(candidate=candidate.id, campaign=campaign),
             threads=threads,
             conductivity=pooled,
+            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
             determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.
@@ -270,84 +345,3 @@ class DisorderedMaker(Maker):
         )
         update = {"arrangements": tuple(arrangements), "arrangement_spread": spread, "cost": cost}
         return outcome.model_copy(update=update)
-
-
-def _ordering_gate(found: Orderings) -> Gate:
-    changes = ", ".join(f"{e} {n:+.2f}" for e, n in found.changes.items() if abs(n) >= 0.005)
-    return Gate(
-        name="orderings",
-        passed=True,
-        code="ok",
-        message="; ".join(
-            [
-                f"{len(found.orderings)} arrangements in a cell of {found.n_atoms} atoms, "
-                f"{found.error:.2%} of the atoms changed" + (f" ({changes})" if changes else ""),
-                *found.warnings,
-            ]
-        ),
-        numbers={
-            "n_arrangements": float(len(found.orderings)),
-            "n_atoms": float(found.n_atoms),
-            "composition_error": found.error,
-        },
-    )
-
-
-def _triage_of(
-    known: Sequence[Sequence[Diffusivity]], ladder: LadderMaker, alive: Sequence[int]
-) -> Gate:
-    """Return the gate of the arrangement that hopped most: one that passes is enough."""
-    assert ladder.triage is not None
-    found = [d for i in alive for d in known[i] if d.temperature == ladder.triage.temperature]
-    if not found:
-        return Gate(
-            name="triage",
-            passed=True,
-            code="undetermined",
-            message="no triage gave a diffusivity; the ladder will tell",
-        )
-    most = max(found, key=lambda diffusivity: diffusivity.n_hops)
-    return triage_gate(most, min_hops=ladder.triage.min_hops)
-
-
-def _arrangements(
-    orderings: Sequence[Ordering],
-    relaxed: Sequence[RelaxResult | None],
-    reasons: Sequence[str],
-    known: Sequence[Sequence[Diffusivity]],
-    runs: Sequence[Sequence[Trajectory]],
-    *,
-    temperature: float,
-) -> list[Arrangement]:
-    """Return what each arrangement gave, its conductivity at a temperature (K)."""
-    energies = [result.energy_per_atom for result in relaxed if result is not None]
-    made = []
-    for ordering, result, reason, found, own in zip(
-        orderings, relaxed, reasons, known, runs, strict=True
-    ):
-        fit = analysis.fit_conductivity(found, temperature=temperature) if found else None
-        made.append(
-            Arrangement(
-                ordering=ordering,
-                reason=reason or ("" if fit else "no temperature gave a diffusivity"),
-                relaxed=result,
-                above_lowest=result.energy_per_atom - min(energies) if result else None,
-                conductivity=fit,
-                diffusivities=tuple(sorted(found, key=lambda d: d.temperature)),
-                trajectory_keys=tuple(run.key for run in own),
-            )
-        )
-    return made
-
-
-def _usual_spread() -> float:
-    """Return the spread between arrangements that other compounds of the store showed, decades."""
-    known = {"arrangement_spread.kind": "value"}
-    found: dict[str, float] = {}
-    for outcome in ResultStore(CURRENT_JOB.store).find(Outcome, where=known):
-        spread = outcome.arrangement_spread
-        if spread is not None and spread.value is not None:
-            found[outcome.candidate_id] = spread.value
-    if len(found) < ENOUGH_SPREADS:
-        return analysis.DEFAULT_SPREAD
-    return math.sqrt(sum(value**2 for value in found.values()) / len(found))

@@ -27,6 +27,7 @@ from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.length import LengthPolicy
+from ssefw.makers.lesson import recorded_lesson
 from ssefw.makers.md import MDMaker
 from ssefw.makers.neb import recorded_barrier
 from ssefw.makers.outcome import conclude_candidate, core_hours
@@ -275,12 +276,14 @@ class LadderMaker(Maker):
         tried: Sequence[float],
         diffusivities: Sequence[Diffusivity],
         trajectories: Sequence[Trajectory],
+        policy: AdaptivePolicy | None = None,
     ) -> Choice:
-        """Return which temperatures (K) the adaptive policy would run next, and why."""
-        assert self.adaptive is not None
+        """Return which temperatures (K) an adaptive policy would run next, and why."""
+        policy = policy or self.adaptive
+        assert policy is not None
         done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}
         hours = core_hours(trajectories, threads=load_settings().settings.threads)
-        return self.adaptive.choose(
+        return policy.choose(
             diffusivities,
             temperatures=self.temperatures,
             tried=tried,
@@ -397,6 +400,7 @@ class LadderMaker(Maker):
             trajectories=trajectories,
             failures=failures,
             barrier=recorded_barrier(candidate=candidate.id, campaign=campaign),
+            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
             threads=load_settings().settings.threads,
             determined_within=self.determined_within,
         )

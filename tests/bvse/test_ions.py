@@ -1,9 +1,14 @@
 """Oxidation states: given, guessed and refused."""
 
+from pathlib import Path
+
 import pytest
 from pymatgen.core import Lattice, Structure
 
 from ssefw.bvse.ions import assign_charges, parse_ion
+from ssefw.data import read_pool
+from ssefw.data.orderings import order_crystal
+from ssefw.documents import OrderingSettings
 from ssefw.errors import DataError
 
 
@@ -46,6 +51,28 @@ def test_an_ordered_crystal_gets_states_from_its_bonds(li2o):
     assert charged.origin == "bond valence"
     states = {specie.symbol: specie.oxi_state for specie in charged.structure.composition}
     assert states == {"Li": 1, "O": -2}
+
+
+def test_bonds_of_an_arrangement_do_not_make_sulfur_singly_charged():
+    cif = Path(__file__).parents[1] / "data/disordered/Li6PS5Cl.cif"
+    crystal = read_pool(cif).candidates[0].structure
+    settings = OrderingSettings(number=1, min_length=5.0)
+    (arrangement,) = order_crystal(crystal, settings).orderings
+    charged = assign_charges(arrangement.structure)
+    states = {specie.symbol: specie.oxi_state for specie in charged.structure.composition}
+    assert states == {"Li": 1, "P": 5, "S": -2, "Cl": -1}
+
+
+def test_peroxides_keep_the_states_of_their_bonds():
+    crystal = Structure.from_spacegroup(
+        "P6_3/mmc",
+        Lattice.hexagonal(3.14, 7.65),
+        ["Li", "Li", "O"],
+        [[0, 0, 0], [1 / 3, 2 / 3, 0.75], [1 / 3, 2 / 3, 0.15]],
+    )
+    charged = assign_charges(crystal)
+    states = {specie.symbol: specie.oxi_state for specie in charged.structure.composition}
+    assert states == {"Li": 1, "O": -1}
 
 
 def disordered(species, *, amounts):

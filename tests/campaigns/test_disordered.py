@@ -10,7 +10,7 @@ from ssefw.documents import Trajectory as Ledger
 from ssefw.errors import SsefwError
 from ssefw.store import connect
 from tests.campaigns.killing import kill_9
-from tests.conftest import run_ssefw, start_ssefw
+from tests.conftest import call_ssefw, run_ssefw, start_ssefw, work_here
 
 OXIDE = """\
 data_x
@@ -110,21 +110,58 @@ def test_report_results_and_export_name_each_arrangement(finished, tmp_path):
     assert [name[-6:] for name in cells] == ["-0.cif", "-1.cif"]
 
 
-def test_more_arrangements_later_keep_the_first(tmp_path, finished):
+@pytest.mark.slow
+def test_five_arrangements_keep_the_first_three_and_what_was_computed_of_them(tmp_path, capsys):
     prepare(tmp_path)
-    run_ssefw("run", "mixed.yaml", "--store", "st", folder=tmp_path)
+    (tmp_path / "pool" / "unbalanced.cif").unlink()
+    short = CAMPAIGN.replace("[300, 600]", "[600]").replace("length: 0.6", "length: 0.2")
+    short = short.replace("max_steps: 30", "max_steps: 5").replace("fmax: 0.5", "fmax: 5")
+    (tmp_path / "mixed.yaml").write_text(short.replace("number: 2", "number: 3"))
+    work_here(folder=tmp_path, submit="mixed.yaml")
     before = only_outcome(tmp_path)
-    (tmp_path / "mixed.yaml").write_text(CAMPAIGN.replace("number: 2", "number: 3"))
-    told = run_ssefw("plan", "mixed.yaml", "--store", "st", folder=tmp_path)
-    assert "orderings.number: 2 -> 3" in told.stderr + told.stdout
-    run_ssefw("submit", "mixed.yaml", "--store", "st", "--yes", folder=tmp_path)
-    run_ssefw("resume", "--store", "st", folder=tmp_path)
+    (tmp_path / "mixed.yaml").write_text(short.replace("number: 2", "number: 5"))
+    capsys.readouterr()
+    assert call_ssefw("submit", "mixed.yaml", "--store", "st", "--yes", folder=tmp_path) == 0
+    told = capsys.readouterr()
+    assert "orderings.number: 3 -> 5" in told.out + told.err
+    work_here(folder=tmp_path)
     after = only_outcome(tmp_path)
-    assert len(after.arrangements) == 3
+    assert [len(before.arrangements), len(after.arrangements)] == [3, 5]
     for one, two in zip(before.arrangements, after.arrangements, strict=False):
         assert one.ordering.structure == two.ordering.structure
         assert one.trajectory_keys == two.trajectory_keys
         assert one.relaxed == two.relaxed
+
+
+def test_the_lowest_of_relaxed_arrangements_are_simulated(tmp_path):
+    prepare(tmp_path)
+    (tmp_path / "pool" / "unbalanced.cif").unlink()
+    short = CAMPAIGN.replace("[300, 600]", "[600]").replace("length: 0.6", "length: 0.2")
+    short = short.replace("number: 2,", "number: 1, relax: 3,")
+    (tmp_path / "mixed.yaml").write_text(short)
+    work_here(folder=tmp_path, submit="mixed.yaml")
+    outcome = only_outcome(tmp_path)
+    energies = [arrangement.above_lowest for arrangement in outcome.arrangements]
+    simulated = [bool(arrangement.trajectory_keys) for arrangement in outcome.arrangements]
+    assert simulated == [energy == 0.0 for energy in energies]
+    assert sum(simulated) == 1
+    reasons = {a.reason for a in outcome.arrangements if not a.trajectory_keys}
+    assert reasons == {"not simulated: 1 arrangements relax to a lower energy"}
+
+
+@pytest.mark.slow
+def test_an_adaptive_ladder_runs_a_third_arrangement_where_two_have_no_value(tmp_path):
+    prepare(tmp_path)
+    (tmp_path / "pool" / "unbalanced.cif").unlink()
+    ladder = "ladder: adaptive\n  temperatures: [900, 1200, 1500]"
+    text = CAMPAIGN.replace("temperatures: [300, 600]", ladder).replace("number: 2", "number: 4")
+    (tmp_path / "mixed.yaml").write_text(text)
+    work_here(folder=tmp_path, submit="mixed.yaml")
+    outcome = only_outcome(tmp_path)
+    gates = [gate for gate in outcome.gates if gate.name == "ladder"]
+    assert [gate.code for gate in gates][:3] == ["first_lines", "first_lines", "no_value_yet"]
+    n_runs = [len(arrangement.trajectory_keys) for arrangement in outcome.arrangements]
+    assert n_runs[:3] == [3, 3, 3]
 
 
 @pytest.mark.slow

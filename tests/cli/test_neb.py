@@ -131,3 +131,56 @@ def test_what_quantum_espresso_lacks_is_told_before_anything_runs(
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert words in line
+
+
+HALF_NICKEL = """data_x
+_symmetry_space_group_name_H-M 'F m -3 m'
+_cell_length_a 4.3
+_cell_length_b 4.3
+_cell_length_c 4.3
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+Cu1 Cu 0 0 0 0.5
+Ni1 Ni 0 0 0 0.5
+O1 O 0.5 0.5 0.5 1
+"""
+
+
+@pytest.fixture
+def mixed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
+    path = tmp_path / "mixed.cif"
+    path.write_text(HALF_NICKEL)
+    words = [str(path), "--specie", "Cu", "--orderings", "2", "--max-length", "3.2", *EMT]
+    return [*words, "--min-length", "5"]
+
+
+def test_hops_of_each_arrangement_of_a_disordered_crystal_are_shown(mixed):
+    result = CliRunner().invoke(command, [*mixed, "--dry-run"], catch_exceptions=False)
+    assert "CuNiO2 is disordered: 2 arrangements as Cu6 Ni6 O12, 24 atoms" in result.stderr
+    arrangements = {line.partition(":")[0] for line in result.stdout.splitlines()}
+    assert arrangements == {"arrangement 0", "arrangement 1"}
+
+
+@pytest.mark.slow
+def test_a_disordered_crystal_has_the_range_of_its_arrangements(mixed):
+    words = ["--images", "3", "--fmax", "0.3", "--end-fmax", "0.2", "--no-climb"]
+    words += ["--no-relax", "--no-figure", "--quiet", "--json"]
+    result = CliRunner().invoke(command, [*mixed, *words], catch_exceptions=False)
+    *bands, barrier = (json.loads(line) for line in result.stdout.splitlines())
+    assert {band["arrangement"] for band in bands} == {0, 1}
+    one, two = (
+        float(line.partition("1D, 2D, 3D ")[2].partition(",")[0])
+        for line in barrier["warnings"][:2]
+    )
+    crossing = barrier["barrier_1d_ev"]
+    assert crossing["value"] == pytest.approx((one + two) / 2, abs=1e-3)
+    assert crossing["lower"] <= min(one, two) < max(one, two) <= crossing["upper"]

@@ -262,6 +262,16 @@ def test_charges_are_as_likely_as_they_are_frequent():
             assert chance == pytest.approx(seen[state] / sum(seen.values()))
 
 
+def test_too_much_lithium_does_not_make_phosphorus_an_anion_of_one_charge():
+    # An argyrodite in whose file the lithium sites are twice as full as they can be.
+    crystal = published("Li6PS5Cl")
+    for index, site in enumerate(crystal):
+        if "Li" in site.species:
+            crystal.replace(index, {"Li": 0.95})
+    with pytest.raises(DataError, match="leave a charge of"):
+        order_crystal(crystal)
+
+
 def test_mixed_valence_is_shared_over_an_element():
     crystal = published("Li3YCl6")
     crystal.replace_species({"Y": "V"})

@@ -1,6 +1,8 @@
 """How disordered crystals of a pool become ordered cells."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import model_validator
 
 from ssefw.campaigns.file.block import Block
 from ssefw.units import AskedSeed, AskedTemperature, Fraction, Limits, Pure
@@ -22,6 +24,8 @@ class OrderingsSpec(Block):
     choose
         The ``lowest`` electrostatic energies, cells ``sampled`` by Boltzmann weight at
         `temperature` with charges screened by `permittivity`, or ``random`` ones.
+    relax
+        So many are relaxed, and the `number` of lowest energy of these are simulated.
     tolerance
         Share of the atoms that rounding may change, beyond what neutrality asks for.
     limit
@@ -32,6 +36,16 @@ class OrderingsSpec(Block):
     choose: Literal["lowest", "sampled", "random"] = "sampled"
     temperature: AskedTemperature = 1000.0
     permittivity: AskedPermittivity = 10.0
+    relax: AskedNumber | None = None
     tolerance: AskedShare = 0.01
     limit: AskedShare = 0.02
     seed: AskedSeed = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.relax is not None and self.relax < self.number:
+            raise ValueError(
+                f"relax = {self.relax} is fewer than number = {self.number}: relax at least "
+                "as many arrangements as are simulated"
+            )
+        return self

@@ -1,15 +1,25 @@
 """``ssefw neb``: from a structure to migration barriers."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ssefw.cli.calculate.band_output import (
+    doubt_small,
+    draw,
+    progress,
+    show_bands,
+    show_barrier,
+    silence,
+    verdict,
+    write_vasp,
+)
 from ssefw.cli.numbers import CHARGE, FORCE, HOP, IMAGES, LENGTH
 from ssefw.cli.options import (
     configured,
     json_option,
-    print_json,
     quiet_option,
     set_option,
     settings,
@@ -22,14 +32,73 @@ if TYPE_CHECKING:
 
     from ssefw.data.defects import Mechanism
     from ssefw.data.hops import HopClass
-    from ssefw.documents import Barrier, NebIterationRecord, NebPath
-    from ssefw.engines import Engine, NebSettings
+    from ssefw.documents import Barrier, Candidate, NebPath
+    from ssefw.engines import Engine
     from ssefw.engines.migration import MigrationSettings
     from ssefw.engines.migration.crystal import HopSearch
     from ssefw.engines.migration.seeding import HopChoice
+    from ssefw.engines.stopping import StopCheck
 
-CROWDED = 8.0
-"""Defects closer than this (A) to their images are worth a warning."""
+
+@dataclass(frozen=True)
+class _Study:
+    """How a crystal gets its barrier, and what is told, drawn and written on the way."""
+
+    candidate: "Candidate"
+    engine: "Engine"
+    first: "Engine | None"
+    search: "HopSearch"
+    how: "MigrationSettings"
+    stop: "StopCheck"
+    folder: Path
+    figure: Path | None
+    vasp_inputs: Path | None
+    draws: bool
+    relaxes: bool
+    quiet: bool
+    as_json: bool
+
+    def barrier(self, crystal: "Structure", arrangement: int | None = None) -> "Barrier":
+        from ssefw.data import content_id
+        from ssefw.engines.migration.crystal import crystal_barrier, relaxed_crystal
+        from ssefw.engines.migration.progress import BandWatch
+
+        name = "" if arrangement is None else f"arrangement-{arrangement}"
+        folder = self.folder / name
+        if self.relaxes:
+            say(f"Relaxing {name or self.candidate.formula} with {self.engine.name}.", err=True)
+            crystal = relaxed_crystal(self.engine, crystal, n_images=self.how.n_images)
+            folder = folder / content_id(crystal)
+        pictures = folder if self.figure is None else self.figure / name
+        bands: dict[HopClass, NebPath] = {}
+        watch = BandWatch(self.stop, folder, silence if self.quiet else progress)
+
+        def on_band(kind: "HopClass", band: "NebPath") -> None:
+            bands[kind] = band
+            watch.look()
+            say(f"{kind.hop.length:.3f} A: {verdict(band)}", err=True)
+            hop = f"hop-{kind.hop.length:.3f}-{len(bands)}"
+            if band.energies and self.draws:
+                draw(band, pictures / hop)
+            if self.vasp_inputs is not None and band.structures:
+                write_vasp(band, self.vasp_inputs / name / hop, self.how.band)
+
+        try:
+            return crystal_barrier(
+                self.engine,
+                crystal,
+                folder,
+                search=self.search,
+                settings=self.how,
+                first=self.first,
+                candidate_id=self.candidate.id,
+                stop=watch,
+                on_cell=doubt_small,
+                on_band=on_band,
+            )
+        finally:
+            if bands:
+                show_bands(bands, arrangement=arrangement, as_json=self.as_json)
 
 
 @click.command(epilog="Example: ssefw neb Li2S.cif --min-length 10")
@@ -57,6 +126,10 @@ CROWDED = 8.0
 @click.option(
     "--first", type=click.Choice(["ase"]),
     help="Relax each band with the ML potential before --engine takes it over.",
+)  # fmt: skip
+@click.option(
+    "--orderings", type=click.IntRange(1, 100), default=3, show_default=True,
+    help="Arrangements of a disordered crystal.",
 )  # fmt: skip
 @click.option("--min-length", type=LENGTH, default=10.0, help="Least distance of defects (A).")
 @click.option("--images", type=IMAGES, default=7, help="Images of a band, with both ends.")
@@ -90,6 +163,7 @@ def command(
     mechanism: "Mechanism",
     specie: str,
     max_length: float,
+    orderings: int,
     min_length: float,
     images: int,
     fmax: float,
@@ -109,83 +183,99 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Compute the barriers of hops and what it takes to cross the crystal."""
-    from ssefw.data import content_id, read_pool
+    """Compute the barriers of hops and what it takes to cross the crystal.
+
+    A disordered crystal is ordered first; its barrier is the median of --orderings arrangements,
+    and the interval spans theirs.
+    """
+    from ssefw.data import read_pool
     from ssefw.engines import NebSettings
     from ssefw.engines.migration import MigrationSettings
-    from ssefw.engines.migration.crystal import HopSearch, crystal_barrier, relaxed_crystal
-    from ssefw.engines.migration.progress import BandWatch
+    from ssefw.engines.migration.arrangements import over_arrangements
+    from ssefw.engines.migration.crystal import HopSearch
     from ssefw.engines.stopping import install_signal_handlers, stop_check
-    from ssefw.errors import AnalysisError
 
     candidate = read_pool(structure, strict=True).candidates[0]
-    crystal = candidate.structure
     engine = _engine(engine_name, options)
     engine.check()
-    search = HopSearch(specie=specie, max_length=max_length, choice=choice)
-    how = MigrationSettings(
-        mechanism=mechanism,
-        min_length=min_length,
-        n_images=images,
-        path=path,
-        end_fmax=end_fmax,
-        charge=charge,
-        band=NebSettings(fmax=fmax, climb=climb),
+    study = _Study(
+        candidate=candidate,
+        engine=engine,
+        first=_engine(first, ()) if first else None,
+        search=HopSearch(specie=specie, max_length=max_length, choice=choice),
+        how=MigrationSettings(
+            mechanism=mechanism,
+            min_length=min_length,
+            n_images=images,
+            path=path,
+            end_fmax=end_fmax,
+            charge=charge,
+            band=NebSettings(fmax=fmax, climb=climb),
+        ),
+        stop=stop_check(),
+        folder=out or settings().scratch_folder() / "neb" / candidate.id,
+        figure=figure,
+        vasp_inputs=vasp_inputs,
+        draws=not no_figure,
+        relaxes=relax,
+        quiet=quiet,
+        as_json=as_json,
     )
+    crystals = _crystals(candidate, specie=specie, orderings=orderings)
     if dry_run:
-        _show_hops(crystal, search, how)
+        for index, crystal in crystals.items():
+            _show_hops(crystal, study.search, study.how, arrangement=index)
         return 0
-    folder = out or settings().scratch_folder() / "neb" / candidate.id
     install_signal_handlers()
-    if relax:
-        say(f"Relaxing {candidate.formula} with {engine.name}.", err=True)
-        crystal = relaxed_crystal(engine, crystal, n_images=images)
-        folder = folder / content_id(crystal)
-    bands: dict[HopClass, NebPath] = {}
-    watch = BandWatch(stop_check(), folder, _silence if quiet else _progress)
-
-    def on_band(kind: "HopClass", band: "NebPath") -> None:
-        bands[kind] = band
-        watch.look()
-        say(f"{kind.hop.length:.3f} A: {_verdict(band)}", err=True)
-        name = f"hop-{kind.hop.length:.3f}-{len(bands)}"
-        if band.energies and not no_figure:
-            _draw(band, (figure or folder) / name)
-        if vasp_inputs is not None and band.structures:
-            _write_vasp(band, vasp_inputs / name, how.band)
-
-    try:
-        barrier = crystal_barrier(
-            engine,
-            crystal,
-            folder,
-            search=search,
-            settings=how,
-            first=_engine(first, ()) if first else None,
-            candidate_id=candidate.id,
-            stop=watch,
-            on_cell=_doubt_small,
-            on_band=on_band,
-        )
-    except AnalysisError:
-        if bands:
-            _show(bands, None, as_json=as_json)
-        raise
-    _show(bands, barrier, as_json=as_json)
+    if candidate.structure.is_ordered:
+        show_barrier(study.barrier(candidate.structure), as_json=as_json)
+        return 0
+    barrier = over_arrangements(
+        crystals,
+        study.barrier,
+        formula=candidate.formula,
+        candidate_id=candidate.id,
+        stop=study.stop,
+    )
+    show_barrier(barrier, arrangements=len(crystals), as_json=as_json)
     return 0
 
 
-def _show_hops(crystal: "Structure", search: "HopSearch", how: "MigrationSettings") -> None:
+def _crystals(
+    candidate: "Candidate", *, specie: str, orderings: int
+) -> "dict[int | None, Structure]":
+    """Return the crystal, or ordered cells of a disordered one by their number."""
+    from ssefw.engines.migration.arrangements import arranged_crystals
+
+    if candidate.structure.is_ordered:
+        return {None: candidate.structure}
+    cells = arranged_crystals(candidate.structure, specie=specie, number=orderings)
+    say(
+        f"{candidate.formula} is disordered: {len(cells)} arrangements as "
+        f"{cells[0].composition.formula}, {len(cells[0])} atoms.",
+        err=True,
+    )
+    return dict(cells.items())
+
+
+def _show_hops(
+    crystal: "Structure",
+    search: "HopSearch",
+    how: "MigrationSettings",
+    *,
+    arrangement: int | None,
+) -> None:
     """Show the hops that would be computed."""
     from ssefw.data.defects import hop_cell
     from ssefw.engines.migration.crystal import find_hops
     from ssefw.engines.migration.seeding import prepared_for
 
     structure = prepared_for(how.mechanism, crystal, specie=search.specie)
+    name = "" if arrangement is None else f"arrangement {arrangement}: "
     for kind in find_hops(structure, search, how).chosen:
         cell = hop_cell(structure, kind.hop, min_length=how.min_length)
         say(
-            f"{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
+            f"{name}{kind.hop.length:.3f} A, {len(kind.hops)} in the cell, "
             f"{'symmetric' if kind.symmetric else 'not symmetric'}, {len(cell.start)} atoms"
         )
 
@@ -202,103 +292,3 @@ def _engine(name: str, options: tuple[str, ...]) -> "Engine":
     from ssefw.engines.ase import AseEngine
 
     return configured(AseEngine, name, options)
-
-
-def _doubt_small(cell: "Structure") -> None:
-    """Say so where a defect meets its own images."""
-    lattice = cell.lattice
-    apart = min(lattice.d_hkl(face) for face in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
-    if apart < CROWDED:
-        say(
-            f"Warning: the defect is {apart:.1f} A from its own images, and the barrier will be "
-            "that of defects so close together. --min-length 10 is usual.",
-            err=True,
-        )
-
-
-def _silence(name: str, latest: "NebIterationRecord") -> None:
-    """Say nothing."""
-
-
-def _progress(name: str, latest: "NebIterationRecord") -> None:
-    stage = "climbing" if latest.climbing else "plain"
-    say(
-        f"{name}: iteration {latest.iteration}, {stage}, force {latest.max_force:.3f} eV/A, "
-        f"highest image {latest.highest:.3f} eV",
-        err=True,
-    )
-
-
-def _draw(band: "NebPath", stem: Path) -> None:
-    from ssefw.report.figures.neb import band_figure
-    from ssefw.report.style import save_figure
-
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    for path in save_figure(band_figure(band), stem):
-        say(f"Wrote {path}", err=True)
-
-
-def _write_vasp(band: "NebPath", folder: Path, how: "NebSettings") -> None:
-    from ssefw.engines.vasp import VaspEngine
-    from ssefw.engines.vasp.band import band_files
-
-    engine = VaspEngine(potcar_spec=True)
-    for name, text in band_files(engine, band.structures, how).items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    say(
-        f"Wrote inputs for VASP with VTST to {folder}: relax both ends first; the cell is neutral.",
-        err=True,
-    )
-
-
-def _verdict(band: "NebPath") -> str:
-    if band.forward is None or band.reverse is None:
-        return f"{band.status}: {band.reason}"
-    return f"{band.forward:.3f} eV forward, {band.reverse:.3f} eV back"
-
-
-def _show(bands: "dict[HopClass, NebPath]", barrier: "Barrier | None", *, as_json: bool) -> None:
-    if as_json:
-        for kind, band in bands.items():
-            record = band.model_dump(mode="json", exclude={"structures", "history"})
-            print_json({"hop_length": kind.hop.length, "symmetric": kind.symmetric} | record)
-        if barrier is not None:
-            print_json(
-                {
-                    "candidate_id": barrier.candidate_id,
-                    "specie": barrier.specie,
-                    "barrier_1d_ev": barrier.barrier_1d.plain(),
-                    "barrier_2d_ev": barrier.barrier_2d.plain(),
-                    "barrier_3d_ev": barrier.barrier_3d.plain(),
-                    "warnings": list(barrier.warnings),
-                }
-            )
-        return
-
-    from rich.table import Table
-
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table()
-    for name in ("hop (A)", "in the cell", "forward (eV)", "reverse (eV)", "status"):
-        table.add_column(name)
-    for kind, band in bands.items():
-        table.add_row(
-            f"{kind.hop.length:.3f}",
-            str(len(kind.hops)),
-            "–" if band.forward is None else f"{band.forward:.3f}",
-            "–" if band.reverse is None else f"{band.reverse:.3f}",
-            band.status,
-        )
-    console().print(table)
-    if barrier is not None:
-        for name, estimate in (
-            ("1D", barrier.barrier_1d),
-            ("2D", barrier.barrier_2d),
-            ("3D", barrier.barrier_3d),
-        ):
-            console().print(f"to cross in {name}: {show_estimate(estimate)} eV")
-        for warning in barrier.warnings:
-            say(f"Warning: {warning}", err=True)

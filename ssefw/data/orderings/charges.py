@@ -134,8 +134,16 @@ def _choices(
     chances: Mapping[str, Mapping[int, float]],
 ) -> Iterator[OxidationStates]:
     names = sorted(amounts, key=lambda name: Element(name).X)
+    # An anion in a rare state beside one that is more electronegative, such as P- beside S2-, is
+    # a sign of wrong occupancies.
     options = [
-        [fixed[name]] if name in fixed else [(state, state) for state in chances[name]]
+        [fixed[name]]
+        if name in fixed
+        else [
+            (state, state)
+            for state, chance in chances[name].items()
+            if state > 0 or chance >= MIXABLE or name == names[-1]
+        ]
         for name in names
     ]
     for choice in itertools.product(*options):
