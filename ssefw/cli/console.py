@@ -76,9 +76,9 @@ def progress(*, quiet: bool) -> Iterator[None]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("left"),
+        TextColumn("left", markup=False),
         TimeRemainingColumn(),
-        TextColumn("gone"),
+        TextColumn("gone", markup=False),
         TimeElapsedColumn(),
     )
     how: dict[str, Any] = {"console": screen, "transient": True, "redirect_stdout": False}

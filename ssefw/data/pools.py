@@ -36,14 +36,18 @@ __all__ = [
     "check_properties",
     "entries_in",
     "merge_candidates",
+    "ranking_rows",
     "read_pool",
     "stated_name",
 ]
 
 logger = logging.getLogger(__name__)
 
-NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id", "source")
+NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id")
 """Columns that name a material, in the order in which they are asked for."""
+
+LARGEST_RANKING = 512 * 2**20
+"""Bytes of a ranking with its structures; one of 50,000 has a tenth."""
 
 LONGEST_NAME = 120
 """Characters of a name; it stands in tables and in names of files."""
@@ -79,8 +83,9 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
 
     A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
     ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
-    ``cif``. Other columns become properties of the candidate. Its source is the id or name that
-    the row states (`NAME_COLUMNS`), else file and line.
+    ``cif``. Other columns become properties of the candidate. A ranking that `screen rank` wrote
+    is the pool of what it ranked. A candidate's source is the id or name that its row states
+    (`NAME_COLUMNS`), else file and line.
 
     Raises
     ------
@@ -148,7 +153,7 @@ def merge_candidates(
     return list(kept.values()), merged
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool
     if not path.exists():
         raise DataError(
             f"There is no pool at {path}. Give a folder or zip of CIFs, a .jsonl, a .csv or a CIF."
@@ -171,6 +176,9 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
                 yield f"{path.name}:{number}", line
     elif stem.endswith(".csv"):
         yield from _table(path)
+    elif path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
+        for number, row in enumerate(ranked, start=1):
+            yield f"{path.name}:{number}", row
     elif path.suffix == ".zip":
         yield from zip_members(path, wanted=lambda name: _holds_structure(name, packed=False))
     else:
@@ -216,6 +224,8 @@ def _candidate(source: str, entry: Any) -> Candidate:
         if entry.problem:
             raise DataError(f"{source}: {entry.problem}")
         return _from_record(source, entry.cells)
+    if isinstance(entry, Mapping):
+        return _from_record(source, entry)
     try:
         record = read_json(entry)
     except DataError as error:
@@ -254,6 +264,25 @@ def stated_name(record: Mapping[str, Any]) -> str | None:
         if isinstance(value, str | int) and str(value).strip():
             return printable(str(value).strip())[:LONGEST_NAME]
     return None
+
+
+def ranking_rows(path: Path) -> list[dict[str, Any]] | None:
+    """Return the materials of a file that `screen rank --out` wrote, best first; None of others.
+
+    Those that were ranked by their formula alone have no structure.
+    """
+    data = read_bytes(path, largest=LARGEST_RANKING)
+    if b'"entries"' not in data:
+        return None
+    record = read_json(data)
+    if not isinstance(record, Mapping) or not isinstance(record.get("entries"), list):
+        return None
+    built = {row["name"]: row for row in record.get("pool") or []}
+    rows = []
+    for entry in record["entries"]:
+        named = {"name": entry["source"], "formula": entry["formula"]}
+        rows.append(named | built.get(entry["source"], {}))
+    return rows
 
 
 def check_properties(properties: Mapping[str, Any], *, source: str) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,8 @@ from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ssefw.documents import RankedCandidate, Ranking
     from ssefw.screening.ranking import RankingResult
 
@@ -63,7 +65,8 @@ def rank_command(
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
 
-    The file of --pool-out is a pool that a campaign file names under 'pool'.
+    The file of --pool-out is a pool that a campaign file names under 'pool', and so is that of
+    --out. A material without lithium is no candidate.
     """
     from ssefw.cli.console import progress
     from ssefw.screening.ranking import rank_pool
@@ -84,7 +87,8 @@ def rank_command(
         result.ranking = result.ranking.model_copy(update={"entries": kept})
     if out:
         with replacing(out) as draft:
-            draft.write_text(json.dumps(result.ranking.as_dict()) + "\n")
+            whole = result.ranking.model_copy(update={"pool": tuple(_pool_rows(result))})
+            draft.write_text(json.dumps(whole.as_dict(), default=float) + "\n")
     if pool_out:
         _write_pool(result, pool_out)
     if trails:
@@ -99,12 +103,17 @@ def rank_command(
 
 def _write_pool(result: "RankingResult", path: Path) -> None:
     """Write a line for each entry that has a structure, in order."""
+    with replacing(path) as draft, draft.open("w") as file:
+        for record in _pool_rows(result):
+            file.write(json.dumps(record, default=float) + "\n")
+
+
+def _pool_rows(result: "RankingResult") -> "Iterator[dict[str, Any]]":
     from ssefw.screening.ranking import ranked_candidates
 
-    with path.open("w") as file:
-        for candidate in ranked_candidates(result):
-            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
-            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
+    for candidate in ranked_candidates(result):
+        record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+        yield record | candidate.properties
 
 
 def _draw_pool(result: "RankingResult", path: Path) -> None:
@@ -136,6 +145,8 @@ def _say_counts(result: "RankingResult") -> None:
         say(
             f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
         )
+    if result.without_ion:
+        say(f"{len(result.without_ion)} rows hold no lithium and are no candidates", err=True)
     for step in result.ranking.cascade:
         say(
             f"{step.name}: {step.n_in} -> {step.n_passed}"
@@ -179,4 +190,7 @@ def _print_ranking(result: "RankingResult") -> None:
 
 
 def _votes(entry: "RankedCandidate") -> str:
-    return f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–"
+    if entry.votes is None:
+        return "–"
+    apart = ", ".join(f"{kind} {votes}" for kind, votes in entry.votes_by_kind.items())
+    return f"{entry.votes}/{entry.n_votes}" + (f" ({apart})" if apart else "")
