@@ -205,7 +205,8 @@ def test_workers_do_not_show_the_address_to_whoever_lists_processes(tmp_path):
     code = (
         "import subprocess, sys; from pathlib import Path\n"
         "from ssefw.campaigns.running import supervise; from ssefw.settings import Settings\n"
-        f"crew = supervise.Crew(Settings(store='mongodb://me:{SECRET}@127.0.0.1:9/db'), 'c')\n"
+        f"settings = Settings(store='mongodb://me:{SECRET}@127.0.0.1:9/db')\n"
+        "crew = supervise.WorkerProcesses(settings, 'c')\n"
         "crew.start(1, log=Path(sys.argv[1]) / 'log')\n"
         "print(Path(f'/proc/{crew.processes[0].pid}/cmdline').read_text())\n"
         "crew.processes[0].kill(); crew.processes[0].wait()\n"

@@ -327,6 +327,14 @@ def _fit(
         )
         at_target = Estimate.undetermined(reason, unit=unit)
     bend = bend_spread(line, x_target)
+    own = next((e for t, e in values if abs(t - temperature) < 1e-6), None)
+    if own is not None and curvature_p is not None and curvature_p < CURVATURE_LEVEL:
+        # What was simulated there needs no line, and this one does not hold.
+        at_target, bend = own.model_copy(update={"unit": unit}), 0.0
+        warnings.append(
+            f"the points do not lie on a straight line (p = {curvature_p:.2g}): the value is that "
+            f"of the run at {temperature:g} K alone"
+        )
     return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings), bend)
 
 

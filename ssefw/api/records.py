@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import islice
 from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 
 from ssefw.documents import Document
 from ssefw.report.tables import ColumnType, columns, row
+from ssefw.report.whose import NOBODY, Whose
 
 __all__ = ["Records", "html_table"]
 
@@ -27,12 +29,17 @@ class Records(Sequence[D], Generic[D]):
         The class of the records, whose columns an empty table has too.
     name
         What they are, in the plural.
+    whose
+        Of each record its candidate and campaign, where these are known beside it.
     """
 
-    def __init__(self, kind: type[D], records: Iterable[D], *, name: str) -> None:
+    def __init__(
+        self, kind: type[D], records: Iterable[D], *, name: str, whose: Iterable[Whose] = ()
+    ) -> None:
         self._kind = kind
         self._records = tuple(records)
         self._name = name
+        self._whose = tuple(whose) or (NOBODY,) * len(self._records)
 
     @overload
     def __getitem__(self, index: int) -> D: ...
@@ -40,7 +47,9 @@ class Records(Sequence[D], Generic[D]):
     def __getitem__(self, index: slice) -> "Records[D]": ...
     def __getitem__(self, index: int | slice) -> "D | Records[D]":
         if isinstance(index, slice):
-            return Records(self._kind, self._records[index], name=self._name)
+            return Records(
+                self._kind, self._records[index], name=self._name, whose=self._whose[index]
+            )
         return self._records[index]
 
     def __len__(self) -> int:
@@ -52,7 +61,7 @@ class Records(Sequence[D], Generic[D]):
         Names of numbers carry the unit, and what is absent is NaN. The columns are those of
         ``ssefw results find --csv``.
         """
-        rows = [row(record) for record in self._records]
+        rows = [row(*pair) for pair in zip(self._records, self._whose, strict=True)]
         return pd.DataFrame(
             {
                 name: _column([line[name] for line in rows], kind)
@@ -64,7 +73,8 @@ class Records(Sequence[D], Generic[D]):
         return f"<{len(self)} {self._name}>"
 
     def _repr_html_(self) -> str:
-        shown = [row(record) for record in self._records[:ROWS_SHOWN]]
+        first = islice(zip(self._records, self._whose, strict=True), ROWS_SHOWN)
+        shown = [row(*pair) for pair in first]
         if not shown:
             return f"<p>No {escape(self._name)}.</p>"
         more = len(self) - len(shown)

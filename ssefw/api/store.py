@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from ssefw.api.found import FoundOutcome, FoundTrajectory
 from ssefw.api.records import Records, html_table
@@ -12,6 +12,7 @@ from ssefw.campaigns.running.watch import campaigns_in
 from ssefw.documents import (
     Barrier,
     Diffusivity,
+    Document,
     FoundConductivity,
     Label,
     LabelKind,
@@ -20,6 +21,7 @@ from ssefw.documents import (
     PlannedCandidate,
 )
 from ssefw.mistakes import check_settings
+from ssefw.report.whose import Owners, Whose
 from ssefw.settings import load_settings
 from ssefw.store import connect, outages_reported
 from ssefw.store.asking import understood
@@ -31,6 +33,8 @@ from ssefw.units import (
     AskedLevelOfEnergy,
     AskedTemperature,
 )
+
+D = TypeVar("D", bound=Document)
 
 __all__ = ["Filters", "Store", "open_store"]
 
@@ -104,36 +108,38 @@ class Store:
 
     def outcomes(self, **filters: Unpack[Filters]) -> Records[FoundOutcome]:
         """Return what became of candidates."""
-        found = (FoundOutcome.of(item, self._frames) for item in self._find("outcomes", filters))
-        return Records(FoundOutcome, found, name="outcomes")
+        items, whose = self._find("outcomes", filters)
+        found = (FoundOutcome.of(item, self._frames) for item in items)
+        return Records(FoundOutcome, found, name="outcomes", whose=whose)
 
     def conductivities(self, **filters: Unpack[Filters]) -> Records[FoundConductivity]:
         """Return conductivities of the newest analysis; with a temperature, of the runs at it."""
-        found = self._find("conductivities", filters)
-        return Records(FoundConductivity, found, name="conductivities")
+        return self._records(FoundConductivity, "conductivities", filters)
 
     def trajectories(self, **filters: Unpack[Filters]) -> Records[FoundTrajectory]:
         """Return runs of molecular dynamics, of one that was continued as it is now."""
-        ledgers = {item.key: item for item in self._find("trajectories", filters)}
-        newest = (self._frames.newest(item) for item in ledgers.values())
+        items, whose = self._find("trajectories", filters)
+        ledgers = {item.key: (item, its) for item, its in zip(items, whose, strict=True)}
+        newest = (self._frames.newest(item) for item, _ in ledgers.values())
         found = (FoundTrajectory.of(item, self._frames) for item in newest)
-        return Records(FoundTrajectory, found, name="trajectories")
+        whose = [its for _, its in ledgers.values()]
+        return Records(FoundTrajectory, found, name="trajectories", whose=whose)
 
     def diffusivities(self, **filters: Unpack[Filters]) -> Records[Diffusivity]:
         """Return what runs say of diffusion."""
-        return Records(Diffusivity, self._find("diffusivities", filters), name="diffusivities")
+        return self._records(Diffusivity, "diffusivities", filters)
 
     def barriers(self, **filters: Unpack[Filters]) -> Records[Barrier]:
         """Return barriers of crossing a crystal, from site energies and from bands."""
-        return Records(Barrier, self._find("barriers", filters), name="barriers")
+        return self._records(Barrier, "barriers", filters)
 
     def candidates(self, **filters: Unpack[Filters]) -> Records[PlannedCandidate]:
         """Return the candidates of campaigns as they were planned."""
-        return Records(PlannedCandidate, self._find("candidates", filters), name="candidates")
+        return self._records(PlannedCandidate, "candidates", filters)
 
     def labels(self, **filters: Unpack[Filters]) -> Records[Label]:
         """Return what is known of materials: measured, or computed and made a label."""
-        return Records(Label, self._find("labels", filters), name="labels")
+        return self._records(Label, "labels", filters)
 
     @property
     def campaigns(self) -> tuple[str, ...]:
@@ -141,7 +147,12 @@ class Store:
         with outages_reported(self._connection.address):
             return tuple(campaigns_in(self._connection))
 
-    def _find(self, kind: str, filters: Filters) -> list[Any]:
+    def _records(self, kind: type[D], name: str, filters: Filters) -> Records[D]:
+        items, whose = self._find(name, filters)
+        return Records(kind, items, name=name, whose=whose)
+
+    def _find(self, kind: str, filters: Filters) -> tuple[list[Any], list[Whose]]:
+        """Return documents, and of each whose it is."""
         asked = check_settings(Filters, filters, of=f"A question for {kind}")
         how = {name: asked.pop(name) for name in ("sort", "reverse", "limit") if name in asked}
         if "label_kind" in asked:
@@ -149,7 +160,9 @@ class Store:
         reading: Reading = "possible" if asked.pop("possible", False) else "certain"
         with outages_reported(self._connection.address):
             ask = understood(self._connection, kind, Ask(reading=reading, **asked))
-            return list(self._connection.results.ask(kind, ask, **how))
+            found = self._connection.results.found(kind, ask, **how)
+            pairs = list(Owners(self._connection).named(found))
+        return [item for item, _ in pairs], [whose for _, whose in pairs]
 
     def close(self) -> None:
         """Close the store."""

@@ -31,7 +31,7 @@ from ssefw.bvse.field import SiteEnergyField
 from ssefw.bvse.percolation import Thresholds, extend_lattice, find_root
 from ssefw.bvse.potential import Framework
 
-__all__ = ["Hop", "Landscape", "Link", "build_landscape", "link_thresholds"]
+__all__ = ["Landscape", "Link", "SaddleHop", "build_landscape", "link_thresholds"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -49,7 +49,7 @@ _GRID_ERROR = 0.4
 
 
 @dataclass(frozen=True)
-class Hop:
+class SaddleHop:
     """A saddle point and the sites on both sides of it.
 
     Attributes
@@ -85,7 +85,7 @@ class Link:
     Attributes
     ----------
     start, end, image
-        As in `Hop`.
+        As in `SaddleHop`.
     energy
         In eV.
     source
@@ -133,7 +133,7 @@ class Landscape:
     frac_sites: FloatArray
     energies: FloatArray
     site_orbits: IntArray
-    hops: tuple[Hop, ...]
+    hops: tuple[SaddleHop, ...]
     hop_orbits: IntArray
     thresholds: Thresholds
     bottlenecks: tuple[Link, ...]
@@ -232,7 +232,7 @@ class _Search:
         self.site_energies: list[float] = []
         self.site_orbits: list[int] = []
         self.saddles = _Places(framework.matrix, SAME_SITE)
-        self.hops: list[Hop] = []
+        self.hops: list[SaddleHop] = []
         self.hop_orbits: list[int] = []
         self._n_linked = 0
         # Site of each basin, and its cell when the grid minimum lies in the home cell.
@@ -349,7 +349,7 @@ class _Search:
                 self.site_orbits.append(orbit)
         return self._place_site(point)
 
-    def _add_saddle(self, saddle: Saddle) -> Hop | None:
+    def _add_saddle(self, saddle: Saddle) -> SaddleHop | None:
         """Return the hop over a saddle point; a new one is added with its equivalents."""
         if not saddle.found:
             return None
@@ -372,11 +372,11 @@ class _Search:
             self.hop_orbits.append(orbit)
         return self.hops[self.saddles.find(saddle.point)[0]]
 
-    def _anchored(self, points: FloatArray, energies: FloatArray, saddle: int) -> Hop:
+    def _anchored(self, points: FloatArray, energies: FloatArray, saddle: int) -> SaddleHop:
         """Return a hop whose start site lies in the home cell."""
         start, start_cell = self._place_site(points[0])
         end, end_cell = self._place_site(points[-1])
-        return Hop(
+        return SaddleHop(
             start=start,
             end=end,
             image=_triple(end_cell - start_cell),
@@ -428,7 +428,7 @@ def link_thresholds(
     return Thresholds(*energies), tuple(found), tuple(used)
 
 
-def _joins(hop: Hop, first: int, second: int, image: IntArray) -> bool:
+def _joins(hop: SaddleHop, first: int, second: int, image: IntArray) -> bool:
     if (hop.start, hop.end) == (first, second) and hop.image == _triple(image):
         return True
     return (hop.start, hop.end) == (second, first) and hop.image == _triple(-image)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Structure
 
-from ssefw.bvse.landscape import Hop, Landscape
+from ssefw.bvse.landscape import Landscape, SaddleHop
 from ssefw.errors import AnalysisError
 
 __all__ = [
@@ -40,20 +40,20 @@ class Step:
         Cell of the start site, counted from the start of the route.
     """
 
-    hop: Hop
+    hop: SaddleHop
     cell: tuple[int, int, int]
 
 
-def distinct_hops(landscape: Landscape) -> tuple[Hop, ...]:
+def distinct_hops(landscape: Landscape) -> tuple[SaddleHop, ...]:
     """Return one hop for each set that the symmetry of the framework makes equal, by energy."""
     _, first = np.unique(landscape.hop_orbits, return_index=True)
     return tuple(landscape.hops[index] for index in sorted(first))
 
 
-def reverse_hop(hop: Hop, matrix: FloatArray) -> Hop:
+def reverse_hop(hop: SaddleHop, matrix: FloatArray) -> SaddleHop:
     """Return a hop in the other direction, its start again in the home cell."""
     shift = np.array(hop.image) @ matrix
-    return Hop(
+    return SaddleHop(
         start=hop.end,
         end=hop.start,
         image=(-hop.image[0], -hop.image[1], -hop.image[2]),
@@ -64,7 +64,7 @@ def reverse_hop(hop: Hop, matrix: FloatArray) -> Hop:
     )
 
 
-def hop_images(hop: Hop, *, n_images: int) -> FloatArray:
+def hop_images(hop: SaddleHop, *, n_images: int) -> FloatArray:
     """Return Cartesian points (n_images, 3) at equal distance along a hop, its ends included."""
     lengths = np.linalg.norm(np.diff(hop.cart_points, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(lengths)])
@@ -119,7 +119,7 @@ def route(
         When no hops lead there.
     """
     matrix = landscape.framework.matrix
-    leaving: dict[int, list[Hop]] = {}
+    leaving: dict[int, list[SaddleHop]] = {}
     for hop in landscape.hops:
         leaving.setdefault(hop.start, []).append(hop)
         leaving.setdefault(hop.end, []).append(reverse_hop(hop, matrix))

@@ -18,7 +18,7 @@ from ssefw.settings import Settings, load_settings
 if TYPE_CHECKING:
     from threading import Event
 
-    from ssefw.campaigns.planning.change import Change
+    from ssefw.campaigns.planning.change import SettingsChange
     from ssefw.campaigns.planning.plan import Plan
     from ssefw.engines import Engine
     from ssefw.store import Connection
@@ -211,7 +211,7 @@ def opened(
         yield connection
 
 
-def changed(plan: "Plan") -> "Change | None":
+def changed(plan: "Plan") -> "SettingsChange | None":
     """Return what a plan changes in the store of the settings; None also if there is no store."""
     from ssefw.campaigns.planning.change import change_of
     from ssefw.errors import StoreError

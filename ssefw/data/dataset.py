@@ -64,11 +64,20 @@ class Dataset:
         return self.take(np.flatnonzero(self.y >= 0))
 
 
-def dataset_of(labels: LabelSet, *, threshold: float = SUPERIONIC) -> Dataset:
+def dataset_of(
+    labels: LabelSet, *, threshold: float = SUPERIONIC, undecided: bool = False
+) -> Dataset:
     """Return the decided labels of a set as a dataset.
 
     A bound that does not decide the class at this threshold is left out; how many is the
     difference between the lengths.
+
+    Parameters
+    ----------
+    threshold
+        S/cm at which the classes part.
+    undecided
+        Keep such bounds, with the class -1: for systems that learn the number.
 
     Raises
     ------
@@ -76,27 +85,28 @@ def dataset_of(labels: LabelSet, *, threshold: float = SUPERIONIC) -> Dataset:
         If fewer than four labels are decided or all are of one class.
     """
     y = classes(labels.labels, threshold=threshold)
-    kept = [label for label, kind in zip(labels.labels, y, strict=True) if kind != -1]
-    y = y[y != -1]
-    positive = int(y.sum())
-    if len(kept) < FEWEST:
+    decided = y != -1
+    positive, n_decided = int(y[decided].sum()), int(decided.sum())
+    if n_decided < FEWEST:
         raise DataError(
-            f"The label set {labels.name!r} decides {len(kept)} classes at {threshold:g} S/cm; at "
+            f"The label set {labels.name!r} decides {n_decided} classes at {threshold:g} S/cm; at "
             f"least {FEWEST} are needed to learn or test anything. Add labels."
         )
-    if positive in {0, len(kept)}:
+    if positive in {0, n_decided}:
         kind = "superionic" if positive else "not superionic"
         raise DataError(
-            f"All {len(kept)} labels of {labels.name!r} are {kind} at {threshold:g} S/cm, so there "
+            f"All {n_decided} labels of {labels.name!r} are {kind} at {threshold:g} S/cm, so there "
             "is nothing to tell apart. Add labels of the other class or choose another threshold."
         )
+    taken = np.ones(len(y), dtype=bool) if undecided else decided
+    kept = [label for label, is_taken in zip(labels.labels, taken, strict=True) if is_taken]
     compositions = [parse_formula(label.formula) for label in kept]
     return Dataset(
         name=labels.name,
         version=labels.version,
         materials=tuple(material_from_label(label) for label in kept),
         labels=tuple(kept),
-        y=y,
+        y=y[taken],
         groups=np.array(similar_groups(compositions), dtype=np.int64),
         clusters=tuple(label.group for label in kept),
         threshold=threshold,

@@ -5,7 +5,6 @@ asked to be strict, stops the reading); crystals that are one and the same are m
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,22 +20,35 @@ from ssefw.data.structure_files import (
     structure_from_record,
     structure_from_text,
 )
-from ssefw.data.structures import content_id, same_structure
+from ssefw.data.structures import content_id
+from ssefw.data.twins import Crystals
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
 from ssefw.files import check_plain, listed, printable, read_bytes, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
 
 __all__ = [
+    "NAME_COLUMNS",
     "Pool",
     "Reject",
     "candidate_from_text",
     "check_properties",
     "merge_candidates",
+    "ranking_rows",
     "read_pool",
+    "stated_name",
 ]
 
 logger = logging.getLogger(__name__)
+
+NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id")
+"""Columns that name a material, in the order in which they are asked for."""
+
+LARGEST_RANKING = 512 * 2**20
+"""Bytes of a ranking with its structures; one of 50,000 has a tenth."""
+
+LONGEST_NAME = 120
+"""Characters of a name; it stands in tables and in names of files."""
 
 STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
 STRUCTURE_NAMES = ("POSCAR", "CONTCAR")
@@ -69,7 +81,9 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
 
     A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
     ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
-    ``cif``. Other columns become properties of the candidate.
+    ``cif``. Other columns become properties of the candidate. A ranking that `screen rank` wrote
+    is the pool of what it ranked. A candidate's source is the id or name that its row states
+    (`NAME_COLUMNS`), else file and line.
 
     Raises
     ------
@@ -77,11 +91,18 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
         If nothing is there, or nothing could be read, or (strict) the first entry that cannot be.
     """
     pool = Pool()
+    named: set[str] = set()
     for place, entry in _entries(path):
         # A file may be called anything, and its name goes to terminals.
         source = printable(place)
         try:
-            pool.candidates.append(_candidate(source, entry))
+            candidate = _candidate(source, entry)
+            if candidate.source in named:
+                # One name for two rows names neither: each then says where it stands as well.
+                told = f"{candidate.source} ({source})"
+                candidate = candidate.model_copy(update={"source": told})
+            named.add(candidate.source)
+            pool.candidates.append(candidate)
         except DataError as error:
             if strict:
                 raise
@@ -113,22 +134,14 @@ def merge_candidates(
     Returns the candidates that stay, in order, and the pairs (source merged, source it went to).
     """
     kept: dict[str, Candidate] = {}
-    by_formula: dict[str, list[str]] = defaultdict(list)
+    crystals = Crystals()
     merged: list[tuple[str, str]] = []
     for candidate in candidates:
         twin = candidate.id if candidate.id in kept else None
         if twin is None:
-            twin = next(
-                (
-                    key
-                    for key in by_formula[candidate.formula]
-                    if same_structure(kept[key].structure, candidate.structure)
-                ),
-                None,
-            )
+            twin = crystals.twin_or_add(candidate.id, candidate.formula, candidate.structure)
         if twin is None:
             kept[candidate.id] = candidate
-            by_formula[candidate.formula].append(candidate.id)
             continue
         first = kept[twin]
         kept[twin] = first.model_copy(update={"aliases": (*first.aliases, candidate.source)})
@@ -136,7 +149,7 @@ def merge_candidates(
     return list(kept.values()), merged
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool
     if not path.exists():
         raise DataError(
             f"There is no pool at {path}. Give a folder or zip of CIFs, a .jsonl, a .csv or a CIF."
@@ -159,6 +172,9 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
                 yield f"{path.name}:{number}", line
     elif stem.endswith(".csv"):
         yield from _table(path)
+    elif path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
+        for number, row in enumerate(ranked, start=1):
+            yield f"{path.name}:{number}", row
     elif path.suffix == ".zip":
         yield from zip_members(path, wanted=lambda name: _holds_structure(name, packed=False))
     else:
@@ -192,6 +208,8 @@ def _candidate(source: str, entry: Any) -> Candidate:
         if entry.problem:
             raise DataError(f"{source}: {entry.problem}")
         return _from_record(source, entry.cells)
+    if isinstance(entry, Mapping):
+        return _from_record(source, entry)
     try:
         record = read_json(entry)
     except DataError as error:
@@ -205,18 +223,50 @@ def _from_record(source: str, record: Any) -> Candidate:
             f"{source}: expected an object with a structure, got {type(record).__name__}"
         )
     rest = {key: value for key, value in record.items() if key not in STRUCTURE_KEYS}
+    check_properties(rest, source=source)
+    name = stated_name(record) or source
     if record.keys() >= FLAT_KEYS:
-        return _made(flat_structure(record, source=source), source=source, properties=rest)
+        return _made(flat_structure(record, source=source), source=name, properties=rest)
     if "lattice" in record:
         structure = structure_from_record(record, source=source)
-        return _made(structure, source=source, properties={})
+        return _made(structure, source=name, properties={})
     if "structure" in record:
         structure = structure_from_record(record["structure"], source=source)
-        return _made(structure, source=source, properties=rest)
+        return _made(structure, source=name, properties=rest)
     if "cif" in record:
         structure = structure_from_text(str(record["cif"]), fmt="cif", source=source)
-        return _made(structure, source=source, properties=rest)
+        return _made(structure, source=name, properties=rest)
     raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {listed(record)}.")
+
+
+def stated_name(record: Mapping[str, Any]) -> str | None:
+    """Return what a row calls its material: the first of `NAME_COLUMNS` that it states."""
+    for column in NAME_COLUMNS:
+        value = record.get(column)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # an ICSD code of a table with gaps
+        if isinstance(value, str | int) and str(value).strip():
+            return printable(str(value).strip())[:LONGEST_NAME]
+    return None
+
+
+def ranking_rows(path: Path) -> list[dict[str, Any]] | None:
+    """Return the materials of a file that `screen rank --out` wrote, best first; None of others.
+
+    Those that were ranked by their formula alone have no structure.
+    """
+    data = read_bytes(path, largest=LARGEST_RANKING)
+    if b'"entries"' not in data:
+        return None
+    record = read_json(data)
+    if not isinstance(record, Mapping) or not isinstance(record.get("entries"), list):
+        return None
+    built = {row["name"]: row for row in record.get("pool") or []}
+    rows = []
+    for entry in record["entries"]:
+        named = {"name": entry["source"], "formula": entry["formula"]}
+        rows.append(named | built.get(entry["source"], {}))
+    return rows
 
 
 def check_properties(properties: Mapping[str, Any], *, source: str) -> None:

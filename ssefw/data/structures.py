@@ -15,9 +15,24 @@ from ssefw.errors import DataError
 if TYPE_CHECKING:
     from pymatgen.analysis.structure_matcher import StructureMatcher
 
-__all__ = ["content_id", "expand_to_length", "order_structure", "same_structure"]
+__all__ = [
+    "LENGTH_TOLERANCE",
+    "content_id",
+    "expand_to_length",
+    "order_structure",
+    "reduced_cell",
+    "same_reduced",
+    "same_structure",
+]
 
 MAX_ORDERING_SITES = 200
+
+LENGTH_TOLERANCE = 0.02
+"""Relative difference of cell lengths of two descriptions of one crystal: tight, so that two
+refinements of one compound stay two candidates."""
+
+ANGLE_TOLERANCE = 1.0
+"""Degrees, of cell angles, likewise."""
 
 
 def content_id(structure: Structure) -> str:
@@ -56,9 +71,9 @@ def _matcher() -> "StructureMatcher":
     return StructureMatcher(
         primitive_cell=True,
         scale=False,
-        ltol=0.02,
+        ltol=LENGTH_TOLERANCE,
         stol=0.05,
-        angle_tol=1.0,
+        angle_tol=ANGLE_TOLERANCE,
         comparator=ElementComparator(),
     )
 
@@ -70,7 +85,18 @@ def same_structure(one: Structure, other: Structure) -> bool:
 
     Tight tolerances and no rescaling: two refinements of one compound stay two candidates.
     """
-    return bool(_matcher().fit(one, other))
+    return same_reduced(reduced_cell(one), reduced_cell(other))
+
+
+def reduced_cell(structure: Structure) -> Structure:
+    """Return the primitive Niggli cell, by which crystals are compared; it takes milliseconds."""
+    # The order of pymatgen's matcher, which would do it again for each pair.
+    return structure.get_reduced_structure("niggli").get_primitive_structure()
+
+
+def same_reduced(one: Structure, other: Structure) -> bool:
+    """Return what `same_structure` does, of crystals that `reduced_cell` returned."""
+    return bool(_matcher().fit(one, other, skip_structure_reduction=True))
 
 
 def order_structure(structure: Structure) -> Structure:

@@ -40,6 +40,13 @@ from ssefw.documents.materials import (
     LabelSet,
 )
 from ssefw.documents.orderings import Arrangement, Ordering, Orderings, OrderingSettings
+from ssefw.documents.potentials import (
+    FitError,
+    LearnedPotential,
+    Lesson,
+    LessonRound,
+    PhysicsCheck,
+)
 from ssefw.documents.rankings import (
     CascadeStep,
     Evaluation,
@@ -83,6 +90,7 @@ __all__ = [
     "Evaluation",
     "ExcludedCandidate",
     "Failure",
+    "FitError",
     "FoundConductivity",
     "Gate",
     "HopRecord",
@@ -90,6 +98,9 @@ __all__ = [
     "Label",
     "LabelKind",
     "LabelSet",
+    "LearnedPotential",
+    "Lesson",
+    "LessonRound",
     "NebIterationRecord",
     "NebPath",
     "NebStatus",
@@ -98,6 +109,7 @@ __all__ = [
     "Orderings",
     "Outcome",
     "OutcomeStatus",
+    "PhysicsCheck",
     "PlannedCandidate",
     "Provenance",
     "RankChange",

@@ -7,6 +7,7 @@ from pydantic import Field
 from ssefw.documents.bands import Barrier
 from ssefw.documents.base import Document, Estimate, Provenance
 from ssefw.documents.orderings import Arrangement
+from ssefw.documents.potentials import Lesson
 from ssefw.documents.rankings import Gate
 from ssefw.documents.runs import Cost, Failure, RelaxResult
 from ssefw.documents.transport import Conductivity, Diffusivity
@@ -39,6 +40,8 @@ class Outcome(Document):
         crystal.
     arrangement_spread
         Standard deviation of log10 of the conductivity between them.
+    lesson
+        Of the potential that was taught for its dynamics, if one was.
     """
 
     candidate_id: str
@@ -55,6 +58,7 @@ class Outcome(Document):
     trajectory_keys: tuple[str, ...] = ()
     arrangements: tuple[Arrangement, ...] = ()
     arrangement_spread: Estimate | None = None
+    lesson: Lesson | None = None
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
 

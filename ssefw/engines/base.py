@@ -3,7 +3,7 @@
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -175,6 +175,16 @@ class Engine(MSONable, ABC):
         before a campaign is run.
         """
         yield from ()
+
+    def belongings(self) -> Iterator[tuple[str, bytes]]:
+        """Yield what workers need beside the settings, by the keys under which a store holds it."""
+        yield from ()
+
+    def fetch(self, get: Callable[[str], bytes | None]) -> None:
+        """Bring what this machine lacks of that; `get` asks a store for it.
+
+        Called by the process that computes, before it does.
+        """
 
     def check_band(self, structure: Structure, *, n_images: int) -> None:
         """Raise an EngineError where a band of this cell could not be computed here.

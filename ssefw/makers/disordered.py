@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from pymatgen.core import Structure
 
 from ssefw import analysis
 from ssefw.documents import (
@@ -40,6 +41,7 @@ from ssefw.makers.candidate import CandidateMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate
 from ssefw.makers.ladder import LadderMaker, as_stored, longest
+from ssefw.makers.lesson import recorded_lesson
 from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.settings import load_settings
@@ -106,14 +108,30 @@ class DisorderedMaker(Maker):
                 replace(self.study.relax, name=f"relax #{ordering.index}").make(ordering.structure)
                 for ordering in found.orderings
             ]
-            after = self.climb(
+            after = self.after_relaxations(
                 candidate=candidate,
                 orderings=found.orderings,
                 relaxed=[relaxation.output for relaxation in relaxations],
                 gates=gates,
-                stage="relaxed",
             )
             return replaced_by(relaxations, after)
+
+    def after_relaxations(
+        self,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[Any],
+        gates: Sequence[Gate],
+    ) -> Job:
+        """Return the job that goes on with relaxed arrangements."""
+        return self.climb(
+            candidate=candidate, orderings=orderings, relaxed=relaxed, gates=gates, stage="relaxed"
+        )
+
+    def simulated_cell(self, ladder: LadderMaker, relaxed: RelaxResult) -> Structure:  # noqa: ARG002
+        """Return the cell of dynamics: the one in which the crystal was ordered."""
+        return relaxed.structure
 
     @job(output_schema=Outcome, config=LENIENT)
     def climb(
@@ -147,7 +165,7 @@ class DisorderedMaker(Maker):
             done = [list(temperatures) for temperatures in tried] or empty
             known = [longest(found) for found in diffusivities] or [[] for _ in orderings]
             runs = [as_stored(found) for found in trajectories] or [[] for _ in orderings]
-            reasons = self._obstacles(relaxed)
+            reasons = self.obstacles(relaxed)
             alive = [i for i, reason in enumerate(reasons) if not reason]
             gates = list(gates)
             if stage == "triage" and ladder.triage is not None and alive:
@@ -182,7 +200,7 @@ class DisorderedMaker(Maker):
                 for temperature in sorted(temperatures, reverse=True):
                     assert result is not None
                     md, estimate = ladder.rung(
-                        result.structure,
+                        self.simulated_cell(ladder, result),
                         candidate,
                         temperature=temperature,
                         length=length,
@@ -213,7 +231,7 @@ class DisorderedMaker(Maker):
             )
         return self.study.ladder
 
-    def _obstacles(self, relaxed: Sequence[RelaxResult | None]) -> list[str]:
+    def obstacles(self, relaxed: Sequence[RelaxResult | None]) -> list[str]:
         """Return for each arrangement why it gets no dynamics; empty if it does."""
         reasons = [self._obstacle(result) for result in relaxed]
         if self.n_relaxed is None:
@@ -315,6 +333,7 @@ class DisorderedMaker(Maker):
             failures=recorded_failures(candidate=candidate.id, campaign=campaign),
             threads=threads,
             conductivity=pooled,
+            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
             determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.

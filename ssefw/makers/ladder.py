@@ -27,6 +27,7 @@ from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate, triage_gate
 from ssefw.makers.length import LengthPolicy
+from ssefw.makers.lesson import recorded_lesson
 from ssefw.makers.md import MDMaker
 from ssefw.makers.neb import recorded_barrier
 from ssefw.makers.outcome import conclude_candidate, core_hours
@@ -399,6 +400,7 @@ class LadderMaker(Maker):
             trajectories=trajectories,
             failures=failures,
             barrier=recorded_barrier(candidate=candidate.id, campaign=campaign),
+            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
             threads=load_settings().settings.threads,
             determined_within=self.determined_within,
         )

@@ -11,7 +11,7 @@ from ssefw.engines import Engine, MDSettings, RunDirectory, settings_hash
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import EngineError
 from ssefw.makers.failures import WATCHED, failures_recorded
-from ssefw.makers.site import run_folder, trajectories
+from ssefw.makers.site import equip, run_folder, trajectories
 from ssefw.store.frames.salvage import sound_part, with_stored_frames
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
@@ -112,6 +112,7 @@ class MDMaker(Maker):
         store: TrajectoryStore,
     ) -> tuple[Trajectory, EndReason]:
         """Compute until the target of a new ledger or until time is up, and store what is new."""
+        equip(self.engine)
         about = {
             "candidate": new.candidate_id,
             "temperature": new.temperature,

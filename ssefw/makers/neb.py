@@ -31,7 +31,7 @@ from ssefw.errors import AnalysisError, DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import continued_by, replaced_by
-from ssefw.makers.site import run_folder
+from ssefw.makers.site import equip, run_folder
 from ssefw.store import ResultStore
 
 __all__ = ["BandMaker", "EndMaker", "NebMaker", "recorded_barrier"]
@@ -49,6 +49,7 @@ class EndMaker(Maker):
     def make(self, structure: Structure, site: int) -> RelaxResult | Response[RelaxResult]:
         """Return the defect at a site of the crystal; a job for the rest if time ran out."""
         with failures_recorded():
+            equip(self.engine)
             engine = self.engine.charged(self.settings.cell_charge)
             defect = defect_at(structure, site, min_length=self.settings.min_length)
             engine.check_band(defect, n_images=self.settings.n_images)
@@ -126,6 +127,7 @@ class BandMaker(Maker):
                 if end is not None
             }
             start = bent.structures if bent else None
+            equip(self.engine)
             key = settings_hash(self.engine, self.settings, structure, hop, relaxed, start)
             band = self._band(
                 structure, hop, key, ends=lambda: relaxed, stands_for=dict(stands_for), bent=bent

@@ -13,6 +13,7 @@ from ssefw.documents import (
     Diffusivity,
     Failure,
     Gate,
+    Lesson,
     Outcome,
     OutcomeStatus,
     Provenance,
@@ -45,6 +46,7 @@ def conclude_candidate(
     goal: Literal["conductivity", "barrier"] = "conductivity",
     threads: int = 1,
     conductivity: Conductivity | None = None,
+    lesson: Lesson | None = None,
     determined_within: float = DETERMINED_WITHIN,
 ) -> Outcome:
     """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
@@ -57,6 +59,8 @@ def conclude_candidate(
         What the campaign asks for; a barrier answers the question only where it is the goal.
     conductivity
         In the place of a fit to `diffusivities`, where these are not of one cell.
+    lesson
+        Of the potential that ran the dynamics.
     determined_within
         Decades that its interval may be wide to count as determined.
     """
@@ -67,6 +71,8 @@ def conclude_candidate(
         status, reason = _judge_barrier(barrier, gates, failures)
     else:
         status, reason = _judge(conductivity, gates, failures, within=determined_within)
+        if status == "bound" and found:
+            reason = f"{reason}; {_where_hops_were_seen(found)}"
     return Outcome(
         candidate_id=candidate.id,
         formula=candidate.formula,
@@ -80,7 +86,8 @@ def conclude_candidate(
         failures=tuple(failures),
         relaxed=relaxed,
         trajectory_keys=tuple(trajectory.key for trajectory in trajectories),
-        cost=_cost(relaxed, trajectories, barrier, threads=threads),
+        lesson=lesson,
+        cost=_with_lesson(_cost(relaxed, trajectories, barrier, threads=threads), lesson),
         provenance=_analyzed(relaxed.provenance if relaxed else Provenance()),
     )
 
@@ -112,6 +119,15 @@ def _judge(
     return "bound", gate.message if gate else sigma.reason
 
 
+def _where_hops_were_seen(diffusivities: Sequence[Diffusivity]) -> str:
+    """Return down to which temperature ions hopped often enough for a value; in order of T."""
+    values = [d.temperature for d in diffusivities if d.tracer.kind == "value"]
+    if values:
+        return f"hops were seen down to {min(values):g} K"
+    solid = [d.temperature for d in diffusivities if d.regime != "melted"]
+    return f"no diffusion was seen up to {max(solid):g} K" if solid else "it melted"
+
+
 def _judge_barrier(
     barrier: Barrier | None, gates: Sequence[Gate], failures: Sequence[Failure]
 ) -> tuple[OutcomeStatus, str]:
@@ -132,6 +148,17 @@ def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
     """
     segments = [segment for run in trajectories for segment in run.segments]
     return sum(s.wall_time * (s.cores or threads) for s in segments) / SECONDS_PER_HOUR
+
+
+def _with_lesson(cost: Cost, lesson: Lesson | None) -> Cost:
+    if lesson is None:
+        return cost
+    return cost.model_copy(
+        update={
+            "wall_time": cost.wall_time + lesson.wall_time,
+            "core_hours": cost.core_hours + lesson.core_hours,
+        }
+    )
 
 
 def _cost(

@@ -11,7 +11,7 @@ from ssefw.engines import Engine, settings_hash
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.makers.failures import WATCHED, failures_recorded
 from ssefw.makers.replacement import continued_by
-from ssefw.makers.site import computed_once, run_folder
+from ssefw.makers.site import computed_once, equip, run_folder
 
 __all__ = ["RelaxMaker"]
 
@@ -65,6 +65,7 @@ class RelaxMaker(Maker):
 
     def _relaxed(self, structure: Structure) -> RelaxResult:
         ordered = order_structure(structure)
+        equip(self.engine)
         if self.skip:
             return self._as_it_is(ordered)
         return self.engine.relax(

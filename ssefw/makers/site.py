@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ssefw.documents import Document
+from ssefw.engines import Engine
 from ssefw.engines.stopping import stop_event
 from ssefw.errors import StoreError
 from ssefw.settings import load_settings
@@ -14,7 +15,7 @@ from ssefw.store.frames.stages import StageStore
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
 
-__all__ = ["computed_once", "run_folder", "trajectories"]
+__all__ = ["computed_once", "equip", "keep_blob", "run_folder", "trajectories"]
 
 D = TypeVar("D", bound=Document)
 
@@ -34,6 +35,21 @@ def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
         ensure_tenure()
         stages.put(key, found)
     return found
+
+
+def keep_blob(key: str, payload: bytes) -> None:
+    """Keep bytes in the store under a key that hashes them; nothing where there is no store."""
+    if _is_without_store():
+        return
+    blobs = _blobs()
+    if blobs.get_sound(key) is None:
+        ensure_tenure()
+        blobs.put(key, payload)
+
+
+def equip(engine: Engine) -> None:
+    """Bring what an engine needs from the store, where this machine lacks it."""
+    engine.fetch(lambda key: None if _is_without_store() else _blobs().get_sound(key))
 
 
 def trajectories() -> TrajectoryStore:

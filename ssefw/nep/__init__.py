@@ -23,3 +23,6 @@ __all__ = [
     "new_model",
     "read_nep",
 ]
+
+# Stored records, and what is hashed of them, name this path.
+TrainingSettings.__module__ = __name__

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from monty.json import MSONable
 
 from ssefw.errors import DataError, EngineError
 from ssefw.nep.angular import N_INVARIANTS
@@ -40,7 +41,7 @@ Rate = Annotated[Pure, Limits("", above=0, most=1)]
 
 
 @dataclass(frozen=True)
-class TrainingSettings:
+class TrainingSettings(MSONable):
     """The form of a potential and how it is fitted.
 
     Attributes

@@ -9,6 +9,7 @@ import yaml
 
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.report.tables import write_csv
+from ssefw.report.whose import NOBODY, whose
 
 __all__ = ["Attachment", "campaign_file", "relaxed_cell", "table_of"]
 
@@ -42,11 +43,13 @@ def relaxed_cell(outcome: Outcome) -> Attachment | None:
     return Attachment(name, "chemical/x-cif", outcome.relaxed.structure.to(fmt="cif"))
 
 
-def table_of(campaign: str, outcomes: Sequence[Outcome]) -> Attachment:
-    """Return the outcomes as CSV."""
+def table_of(record: CampaignRecord, outcomes: Sequence[Outcome]) -> Attachment:
+    """Return the outcomes of a campaign as CSV."""
+    owners = {item.candidate_id: whose(record.campaign, item) for item in record.candidates}
+    rows = ((item, owners.get(item.candidate_id, NOBODY)) for item in outcomes)
     text = io.StringIO()
-    write_csv(outcomes, text, kind=Outcome)
-    return Attachment(f"{campaign}.csv", "text/csv", text.getvalue())
+    write_csv(rows, text, kind=Outcome)
+    return Attachment(f"{record.campaign}.csv", "text/csv", text.getvalue())
 
 
 def campaign_file(record: CampaignRecord) -> Attachment:

@@ -111,7 +111,7 @@ def render_report(
     return template.render(
         style=(folder / "page.css").read_text(encoding="utf-8"),
         script=(folder / "page.js").read_text(encoding="utf-8"),
-        table=table_of(record.campaign, outcomes),
+        table=table_of(record, outcomes),
         file=campaign_file(record),
         store=store,
         groups=GROUPS,

@@ -11,7 +11,9 @@ __all__ = ["CSV_COLUMNS", "flat", "label_record", "levels", "rank_outcomes", "su
 CSV_COLUMNS = (
     "campaign",
     "candidate_id",
+    "name",
     "formula",
+    "source",
     "status",
     "temperature_k",
     "sigma_kind",
@@ -120,13 +122,19 @@ def label_record(label: Label) -> dict[str, Any]:
     }
 
 
-def flat(outcome: Outcome) -> dict[str, Any]:
-    """Return one row of a table whose columns are `CSV_COLUMNS`."""
-    found = summary(outcome)
+def flat(outcome: Outcome, *, name: str = "", source: str = "") -> dict[str, Any]:
+    """Return one row of a table whose columns are `CSV_COLUMNS`.
+
+    Parameters
+    ----------
+    name, source
+        What the candidate is called, and its entries in the pool.
+    """
+    found = summary(outcome) | {"name": name, "source": source}
     conductivity = found["sigma_s_per_cm"] or {}
     energy = found["activation_energy_ev"] or {}
     return {
-        **{name: found[name] for name in CSV_COLUMNS[:5]},
+        **{column: found[column] for column in CSV_COLUMNS[:7]},
         "sigma_kind": conductivity.get("kind"),
         "sigma_s_per_cm": conductivity.get("value"),
         "sigma_lower_s_per_cm": conductivity.get("lower"),

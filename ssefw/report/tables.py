@@ -24,6 +24,7 @@ from ssefw.documents import (
 from ssefw.errors import DataError, MissingDependencyError
 from ssefw.files.tables import TableWriter
 from ssefw.report.rows import CSV_COLUMNS, flat
+from ssefw.report.whose import NOBODY, WHOSE, Whose
 
 __all__ = ["ColumnType", "columns", "row", "write_csv", "write_json_lines", "write_parquet"]
 
@@ -77,7 +78,6 @@ _CANDIDATE = (_text("candidate_id"), _text("formula"))
 _TABLES: dict[type[Document], tuple[Column, ...]] = {
     Trajectory: (
         _text("key"),
-        _text("candidate_id"),
         _text("formula", "structure.composition.reduced_formula"),
         _number("temperature_k", "temperature"),
         _count("steps", "n_steps"),
@@ -119,7 +119,6 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
         _text("reference"),
     ),
     FoundConductivity: (
-        _text("campaign"),
         *_CANDIDATE,
         _number("temperature_k", "temperature"),
         *_estimate("sigma", "s_per_cm", "conductivity"),
@@ -135,7 +134,6 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
     ),
     PlannedCandidate: (
         *_CANDIDATE,
-        _text("source"),
         _count("atoms", "n_atoms"),
         _count("steps", "md_steps"),
         _number("core_hours"),
@@ -143,7 +141,6 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
     ),
     RankedCandidate: (
         *_CANDIDATE,
-        _text("source"),
         _number("score"),
         _number("lower"),
         _number("upper"),
@@ -153,14 +150,18 @@ _TABLES: dict[type[Document], tuple[Column, ...]] = {
     ),
 }
 
-_TEXTS_OF_OUTCOMES = {"campaign", "candidate_id", "formula", "status", "sigma_kind", "reason"}
+_TEXTS_OF_OUTCOMES = {*WHOSE, "status", "sigma_kind", "reason"}
 
 
 def columns(kind: type[Document]) -> dict[str, ColumnType]:
-    """Return the columns of the table of a kind of records; names of numbers carry the unit."""
+    """Return the columns of the table of a kind of records; names of numbers carry the unit.
+
+    Every table begins with whose the record is.
+    """
     if issubclass(kind, Outcome):
         return {name: "text" if name in _TEXTS_OF_OUTCOMES else "number" for name in CSV_COLUMNS}
-    return {column.name: column.type for column in _columns(kind)}
+    whose: dict[str, ColumnType] = dict.fromkeys(WHOSE, "text")
+    return whose | {column.name: column.type for column in _columns(kind)}
 
 
 def _columns(kind: type[Document]) -> tuple[Column, ...]:
@@ -168,33 +169,50 @@ def _columns(kind: type[Document]) -> tuple[Column, ...]:
     return next(_TABLES[base] for base in kind.__mro__ if base in _TABLES)
 
 
-def row(document: Document) -> dict[str, Any]:
-    """Return a record as one row; names of numbers carry the unit."""
+def row(document: Document, whose: Whose = NOBODY) -> dict[str, Any]:
+    """Return a record as one row; names of numbers carry the unit.
+
+    Parameters
+    ----------
+    whose
+        Candidate and campaign, where the record does not say so itself.
+    """
     if isinstance(document, Outcome):
-        return flat(document)
-    return {column.name: column.value(document) for column in _columns(type(document))}
+        return flat(document, name=whose.name, source=whose.source)
+    own = {column.name: column.value(document) for column in _columns(type(document))}
+    told = whose.columns()
+    for name in WHOSE:
+        if said := own.get(name) or getattr(document, name, None):
+            told[name] = said
+    if isinstance(document, Label):
+        told |= {"name": document.row_id, "source": "; ".join(document.sources)}
+    return told | {name: value for name, value in own.items() if name not in WHOSE}
 
 
-def write_json_lines(documents: Iterable[Document], file: TextIO) -> int:
+Rows = Iterable[tuple[Document, Whose]]
+"""Records, each with whose it is."""
+
+
+def write_json_lines(rows: Rows, file: TextIO) -> int:
     """Write one object a line as the records come; return how many."""
     count = 0
-    for document in documents:
-        file.write(json.dumps(row(document), default=str) + "\n")
+    for document, whose in rows:
+        file.write(json.dumps(row(document, whose), default=str) + "\n")
         count += 1
     return count
 
 
-def write_csv(documents: Iterable[Document], file: TextIO, *, kind: type[Document]) -> int:
+def write_csv(rows: Rows, file: TextIO, *, kind: type[Document]) -> int:
     """Write a table of a kind of records as they come; return how many."""
     writer = TableWriter(file, list(columns(kind)))
     count = 0
-    for document in documents:
-        writer.write(row(document))
+    for document, whose in rows:
+        writer.write(row(document, whose))
         count += 1
     return count
 
 
-def write_parquet(documents: Iterable[Document], path: Path) -> int:
+def write_parquet(rows: Rows, path: Path) -> int:
     """Write a parquet file, a thousand rows at a time; return how many there are.
 
     Raises
@@ -213,11 +231,12 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
         ) from error
     count, writer, schema = 0, None, None
     try:
-        for batch in _batches(documents):
+        for batch in _batches(rows):
             if writer is None:
-                schema = _schema(pyarrow, batch[0])
+                schema = _schema(pyarrow, batch[0][0])
                 writer = parquet.ParquetWriter(path, schema)
-            writer.write_table(pyarrow.Table.from_pylist(list(map(row, batch)), schema=schema))
+            lines = [row(document, whose) for document, whose in batch]
+            writer.write_table(pyarrow.Table.from_pylist(lines, schema=schema))
             count += len(batch)
     finally:
         if writer is not None:
@@ -227,8 +246,8 @@ def write_parquet(documents: Iterable[Document], path: Path) -> int:
     return count
 
 
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    rest = iter(documents)
+def _batches(rows: Rows) -> Iterator[list[tuple[Document, Whose]]]:
+    rest = iter(rows)
     while batch := list(islice(rest, ROWS_AT_A_TIME)):
         yield batch
 

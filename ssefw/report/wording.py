@@ -10,6 +10,7 @@ __all__ = [
     "decades_words",
     "estimate_words",
     "formula_words",
+    "name_words",
     "number_words",
     "remarks_words",
     "title_words",
@@ -88,17 +89,27 @@ def remarks_words(run: Diffusivity) -> str:
     return "; ".join(filter(None, (run.reason, *run.warnings, ended)))
 
 
+NAMED = re.compile(r"[^/()]+ \(([^/()]+)\)")
+"""A formula with a name behind it."""
+
+
 def title_words(formula: str, source: str) -> str:
     """Return what people call a candidate: its formula, with the name that its source gives it.
 
     ``Li10GeP2S12 (LGPS)`` stays as it is written, ``pool/mp-30406.cif`` of LiGaS2 is
     LiGaS2 (mp-30406); the number of an entry in a table is no name.
     """
-    if re.fullmatch(r"[^/()]+ \([^/()]+\)", source):
+    if NAMED.fullmatch(source):
         return source
+    name = name_words(formula, source)
+    return f"{formula} ({name})" if name else formula
+
+
+def name_words(formula: str, source: str) -> str:
+    """Return the name that a source gives a candidate beside its formula, if any."""
+    if (found := NAMED.fullmatch(source)) is not None:
+        return found[1]
     stem = PurePath(source).name.partition(".")[0]
     is_name = re.fullmatch(r"\w[\w -]*[A-Za-z][\w -]*|mp-\d+", stem)
     is_entry = ":" in source or "#" in source
-    if not is_name or is_entry or stem.casefold() == formula.casefold():
-        return formula
-    return f"{formula} ({stem})"
+    return stem if is_name and not is_entry and stem.casefold() != formula.casefold() else ""

@@ -1,7 +1,7 @@
 """The queues of clusters, through their own programs."""
 
 from ssefw.schedulers.base import (
-    Ending,
+    JobEnding,
     QueueJob,
     QueueSilentError,
     Rejected,
@@ -16,7 +16,7 @@ __all__ = [
     "LSF",
     "PBS",
     "SCHEDULERS",
-    "Ending",
+    "JobEnding",
     "QueueJob",
     "QueueSilentError",
     "Rejected",

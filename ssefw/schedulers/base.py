@@ -17,7 +17,7 @@ from typing import ClassVar, Literal
 from ssefw.errors import LaunchError
 
 __all__ = [
-    "Ending",
+    "JobEnding",
     "JobState",
     "QueueJob",
     "QueueSilentError",
@@ -99,7 +99,7 @@ class QueueJob:
 
 
 @dataclass(frozen=True)
-class Ending:
+class JobEnding:
     """How a job ended, in the queue's own words.
 
     Attributes
@@ -113,7 +113,7 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class Answer:
+class QueueAnswer:
     """What a program of the queue said."""
 
     out: str
@@ -245,7 +245,7 @@ class Scheduler(ABC):
     def _find_command(self, name: str) -> list[str]: ...
 
     @abstractmethod
-    def ending(self, job_id: str) -> Ending:
+    def ending(self, job_id: str) -> JobEnding:
         """Return how a job ended, as long as the queue remembers it."""
 
     def cancel(self, job_id: str) -> None:
@@ -262,7 +262,7 @@ class Scheduler(ABC):
     @abstractmethod
     def _signal_command(self, job_id: str) -> list[str]: ...
 
-    def _ask(self, *command: str, folder: Path | None = None) -> Answer:
+    def _ask(self, *command: str, folder: Path | None = None) -> QueueAnswer:
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, check=False
@@ -274,7 +274,7 @@ class Scheduler(ABC):
             ) from error
         except subprocess.TimeoutExpired as error:
             raise QueueSilentError(f"{command[0]} took more than {PATIENCE:g} s.") from error
-        return Answer(done.stdout, done.stderr, done.returncode)
+        return QueueAnswer(done.stdout, done.stderr, done.returncode)
 
 
 def _option_word(path: Path) -> str:

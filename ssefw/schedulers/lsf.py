@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssefw.schedulers.base import Ending, QueueJob, Resources, Scheduler
+from ssefw.schedulers.base import JobEnding, QueueJob, Resources, Scheduler
 
 __all__ = ["LSF"]
 
@@ -65,14 +65,14 @@ class LSF(Scheduler):
     def _find_command(self, name: str) -> list[str]:
         return ["bjobs", "-noheader", "-J", name, "-o", "jobid"]
 
-    def ending(self, job_id: str) -> Ending:
+    def ending(self, job_id: str) -> JobEnding:
         """Ask bjobs, which remembers about an hour."""
         command = ("bjobs", "-a", "-noheader", "-o", "stat exit_code exit_reason delimiter='|'")
         fields = self._ask(*command, job_id).out.strip().split("|")
         if len(fields) < 3:
-            return Ending("no longer known to the queue", failed=False)
+            return JobEnding("no longer known to the queue", failed=False)
         reason = " ".join(field for field in fields if field not in {"", "-"})
-        return Ending(reason, failed=fields[0] == "EXIT" and "TERM_" not in fields[2])
+        return JobEnding(reason, failed=fields[0] == "EXIT" and "TERM_" not in fields[2])
 
     def _cancel_command(self, job_id: str) -> list[str]:
         return ["bkill", job_id]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from ssefw.schedulers.base import Ending, QueueJob, Resources, Scheduler
+from ssefw.schedulers.base import JobEnding, QueueJob, Resources, Scheduler
 
 __all__ = ["PBS"]
 
@@ -65,15 +65,15 @@ class PBS(Scheduler):
     def _find_command(self, name: str) -> list[str]:
         return ["qselect", "-N", name]
 
-    def ending(self, job_id: str) -> Ending:
+    def ending(self, job_id: str) -> JobEnding:
         """Ask the history of finished jobs, where the server keeps one."""
         said = self._ask("qstat", "-x", "-f", job_id).out
         found = re.search(r"Exit_status\s*=\s*(-?\d+)", said)
         if found is None:
-            return Ending("no longer known to the queue", failed=False)
+            return JobEnding("no longer known to the queue", failed=False)
         code = int(found.group(1))
         # 256 and more is a signal; -29 is the limit of time; 1 to 255 the script's own.
-        return Ending(f"Exit_status {code}", failed=0 < code < 256)
+        return JobEnding(f"Exit_status {code}", failed=0 < code < 256)
 
     def _cancel_command(self, job_id: str) -> list[str]:
         return ["qdel", job_id]

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ssefw.schedulers.base import Ending, QueueJob, Resources, Scheduler
+from ssefw.schedulers.base import JobEnding, QueueJob, Resources, Scheduler
 
 __all__ = ["Slurm"]
 
@@ -62,16 +62,16 @@ class Slurm(Scheduler):
     def _find_command(self, name: str) -> list[str]:
         return ["squeue", "--noheader", "--name", name, "--format", "%A"]
 
-    def ending(self, job_id: str) -> Ending:
+    def ending(self, job_id: str) -> JobEnding:
         """Ask scontrol, which remembers some minutes."""
         said = self._ask("scontrol", "--oneliner", "show", "job", job_id).out
         fields = dict(word.split("=", 1) for word in said.split() if "=" in word)
         state = fields.get("JobState", "")
         if not state:
-            return Ending("no longer known to the queue", failed=False)
+            return JobEnding("no longer known to the queue", failed=False)
         code = fields.get("ExitCode", "")
         failed = state in {"FAILED", "BOOT_FAIL", "OUT_OF_MEMORY"}
-        return Ending(f"{state} {code}" if failed else state, failed=failed)
+        return JobEnding(f"{state} {code}" if failed else state, failed=failed)
 
     def _cancel_command(self, job_id: str) -> list[str]:
         return ["scancel", job_id]

@@ -30,6 +30,7 @@ from ssefw.files.arrays import read_npz
 from ssefw.mistakes import check_settings
 
 __all__ = [
+    "DEFAULT",
     "SCREENERS",
     "ModelState",
     "Reason",
@@ -48,6 +49,7 @@ SCREENERS = {
     "atomsets": "ssefw.screening.atomsets.screener:AtomSetsScreener",
     "clustering": "ssefw.screening.clustering.screener:ClusteringScreener",
     "composition": "ssefw.screening.composition:CompositionScreener",
+    "conductivity": "ssefw.screening.conductivity.screener:ConductivityScreener",
     "consensus": "ssefw.screening.consensus:ConsensusScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
@@ -96,8 +98,9 @@ class Scores:
     log_sigma
         Of systems that predict the number: median log10 of the conductivity in S/cm, shape (n,).
     quantiles
-        Of log10 of the conductivity at the shares `ssefw.screening.conductivity.SHARES`, shape
-        (n, len(SHARES)): any interval, and the probability of any threshold, follow from them.
+        Of log10 of the conductivity at the shares `SHARES` of
+        `ssefw.screening.conductivity.quantiles`, shape (n, len(SHARES)): any interval, and the
+        probability of any threshold, follow from them.
     """
 
     names: tuple[str, ...]
@@ -153,10 +156,14 @@ class Screener(ABC):
         Under which it is registered.
     needs
         What a material must have to be scored.
+    learns_from_bounds
+        Whether a bound that does not decide the class says something: `fit` then gets such labels
+        too, with the class -1.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Literal["composition", "structure"]]
+    learns_from_bounds: ClassVar[bool] = False
 
     @abstractmethod
     def fit(self, data: Dataset, *, pool: Sequence[Material] = ()) -> Self:
@@ -324,6 +331,10 @@ def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, int]:
             "one. Give --structures, a zip or folder of CIFs named by the labels' ids."
         )
     return data.take(rows), len(data) - len(rows)
+
+
+DEFAULT = "conductivity"
+"""System of `screen train`; see docs/screening.md for what it was chosen by."""
 
 
 def screener_names() -> list[str]:

@@ -15,18 +15,15 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from pymatgen.core import Composition
-from scipy.spatial.distance import cdist
 
-from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
-from ssefw.data.pettifor import cumulative_fractions
 from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores
 from ssefw.screening.calibration import calibrate, calibrated
 from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
+from ssefw.screening.distances import KnownCompositions
 from ssefw.screening.features import (
     CELL_FEATURES,
     COMPOSITION_FEATURES,
@@ -143,7 +140,7 @@ class CompositionScreener(VotingScreener):
         self._calibrate_by(calibrate(unseen, labeled.y))
         self.typical_ = np.median(features, axis=0)
         self._remember(data, labeled.materials)
-        self._set_distances()
+        self._known = KnownCompositions(self.formulas_)
         return self
 
     def tuned_on(self, data: Dataset, *, trials: int) -> "CompositionScreener":
@@ -167,7 +164,8 @@ class CompositionScreener(VotingScreener):
             each[number, good] = member.probability(features)
         distance = np.full(len(materials), np.nan)
         if len(good):
-            distance[good] = self._distances([materials[row].composition for row in good])
+            asked = [materials[row].composition for row in good]
+            distance[good] = self._known.distances(asked)
         return self._scores(
             materials,
             each,
@@ -241,7 +239,7 @@ class CompositionScreener(VotingScreener):
         self._recall(meta)
         self.typical_ = arrays["typical"]
         self.importances_ = {kind: arrays[f"importance_{kind}"] for kind in self.members}
-        self._set_distances()
+        self._known = KnownCompositions(self.formulas_)
         return self
 
     def _features(self, materials: Sequence[Material]) -> npt.NDArray[np.float64]:
@@ -278,20 +276,6 @@ class CompositionScreener(VotingScreener):
                         problems[row] = str(error)
         width = len(self.feature_names)
         return (np.vstack(parts) if parts else np.empty((0, width))), problems
-
-    def _set_distances(self) -> None:
-        known = cumulative_fractions([parse_formula(formula) for formula in self.formulas_])
-        center = known.mean(axis=0)
-        self._known = np.unique(known, axis=0)
-        self._mean_distance = float(np.abs(known - center).sum(axis=1).mean()) or 1.0
-
-    def _distances(self, compositions: Sequence[Composition]) -> npt.NDArray[np.float64]:
-        shares = cumulative_fractions(compositions)
-        nearest = [
-            cdist(shares[start : start + CHUNK], self._known, "cityblock").min(axis=1)
-            for start in range(0, len(shares), CHUNK)
-        ]
-        return np.asarray(np.concatenate(nearest) / self._mean_distance)
 
 
 def _unseen_probability(

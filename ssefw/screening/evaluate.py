@@ -21,7 +21,7 @@ from ssefw.data.splits import Split
 from ssefw.documents import Estimate, Evaluation, Provenance
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores, Screener
-from ssefw.screening.conductivity import interval
+from ssefw.screening.conductivity.quantiles import asked_at, interval
 from ssefw.screening.metrics import (
     CUT,
     METRICS,
@@ -176,16 +176,19 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
     Raises
     ------
     DataError
-        If a label cannot be scored, or the model was trained at another threshold.
+        If a label cannot be scored, or the model knows one threshold only and it is another.
     """
     trained = screener.trained_on
-    if trained["threshold"] != data.threshold:
-        raise DataError(
-            f"The model separates at {trained['threshold']:g} S/cm, the labels are divided at "
-            f"{data.threshold:g} S/cm. Use --threshold {trained['threshold']:g}."
-        )
     scores = screener.score(data.materials)
     _refuse_problems(scores.problems, data)
+    if trained["threshold"] != data.threshold:
+        if scores.quantiles is None:
+            raise DataError(
+                f"The model separates at {trained['threshold']:g} S/cm, the labels are divided at "
+                f"{data.threshold:g} S/cm. Use --threshold {trained['threshold']:g}, or train a "
+                "system that predicts the conductivity."
+            )
+        scores = asked_at(scores, data.threshold)
     seen = similar_to(data, trained["formulas"])
     predictions = predictions_of(scores, rows=np.arange(len(data)))
     result = evaluate_predictions(

@@ -17,7 +17,15 @@ import numpy.typing as npt
 
 from ssefw.errors import DataError
 
-__all__ = ["Frozen", "freeze", "join_frozen", "part_frozen"]
+__all__ = [
+    "NODES",
+    "Frozen",
+    "checked_nodes",
+    "freeze",
+    "freeze_nodes",
+    "join_frozen",
+    "part_frozen",
+]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -124,6 +132,43 @@ def freeze(fitted: Any) -> Frozen:
         arrays = {**frozen.arrays, "shift": shift, "scale": scale}
         return Frozen(frozen.form, arrays)
     return frozen
+
+
+def freeze_nodes(trees: Sequence[Any]) -> Arrays:
+    """Return the nodes of fitted trees of scikit-learn; what their leaves say is kept elsewhere."""
+    roots = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
+
+    def joined(name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(tree, name) for tree in trees])
+
+    offset = np.repeat(roots, [tree.node_count for tree in trees])
+    left, right = joined("children_left"), joined("children_right")
+    is_leaf = left < 0
+    return {
+        "feature": np.where(is_leaf, -1, joined("feature")).astype(np.int32),
+        "threshold": np.where(is_leaf, 0.0, joined("threshold")),
+        "left": np.where(is_leaf, -1, left + offset).astype(np.int32),
+        "right": np.where(is_leaf, -1, right + offset).astype(np.int32),
+        "roots": roots.astype(np.int32),
+    }
+
+
+NODES = ("feature", "threshold", "left", "right", "roots")
+"""Arrays that say which leaf a row reaches."""
+
+
+def checked_nodes(arrays: Mapping[str, npt.NDArray[Any]]) -> tuple[Arrays, int]:
+    """Return the nodes among arrays that were read, and how many features they look at.
+
+    Raises
+    ------
+    DataError
+        If they are those of no trees.
+    """
+    nodes = {name: arrays[name] for name in NODES}
+    rest = {"sigmoid": np.array(0), "single": np.array(1), "start": np.array(0.0)}
+    whole = {**nodes, **rest, "value": np.zeros(len(nodes["feature"]))}
+    return nodes, Frozen("trees", whole).n_features
 
 
 def _scaled(

@@ -11,10 +11,19 @@ from pathlib import Path
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
-from ssefw.documents import Candidate, CascadeStep, Gate, Provenance, RankedCandidate, Ranking
+from ssefw.documents import (
+    Candidate,
+    CascadeStep,
+    Estimate,
+    Gate,
+    Provenance,
+    RankedCandidate,
+    Ranking,
+)
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores, Screener, load_screener
 from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
 from ssefw.screening.phases import read_phases
 
 __all__ = ["RankingResult", "rank_materials", "rank_pool", "ranked_candidates"]
@@ -37,6 +46,8 @@ class RankingResult:
         Name of a material that passed the filters, and why it could not be scored.
     repeated
         Names of the rows that were left out because an earlier row has the same name.
+    without_ion
+        Names of the rows that hold no lithium; of a pool in a file, which is ranked as candidates.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class RankingResult:
         self.rejects = rejects
         self.unscored = unscored
         self.repeated = repeated
+        self.without_ion: list[str] = []
 
 
 def rank_pool(
@@ -62,6 +74,7 @@ def rank_pool(
     phases: Path | None = None,
     top: int | None = None,
     accepted_only: bool = False,
+    threshold: float | None = None,
 ) -> RankingResult:
     """Rank the pool in a file by the model in another.
 
@@ -71,7 +84,7 @@ def rank_pool(
         Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
     phases
         File of phases with formation energies, for oxidation limits.
-    top, accepted_only
+    top, accepted_only, threshold
         As for `rank_materials`.
     """
     screener = load_screener(model)
@@ -79,9 +92,28 @@ def rank_pool(
     if preset:
         table = read_phases(phases) if phases else None
         cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
-    return rank_materials(
-        read_materials(pool), screener, cascade=cascade, top=top, accepted_only=accepted_only
+    without_ion: list[str] = []
+    result = rank_materials(
+        _holding_lithium(read_materials(pool), without_ion),
+        screener,
+        cascade=cascade,
+        top=top,
+        accepted_only=accepted_only,
+        threshold=threshold,
     )
+    result.without_ion = without_ion
+    return result
+
+
+def _holding_lithium(
+    rows: Iterable[Material | Reject], without: list[str]
+) -> Iterator[Material | Reject]:
+    """Yield rows but those without lithium, since all labels are of lithium conductors."""
+    for row in rows:
+        if isinstance(row, Material) and "Li" not in row.composition:
+            without.append(row.name)
+        else:
+            yield row
 
 
 def rank_materials(
@@ -91,6 +123,7 @@ def rank_materials(
     cascade: Cascade | None = None,
     top: int | None = None,
     accepted_only: bool = False,
+    threshold: float | None = None,
 ) -> RankingResult:
     """Rank the materials of a pool that pass a cascade.
 
@@ -102,6 +135,9 @@ def rank_materials(
         Length of the ranking; all that could be scored if None.
     accepted_only
         Keep only materials for which every member votes superionic (the rule of Kang et al. 2022).
+    threshold
+        S/cm whose probability is the score, of systems that predict the conductivity; that of the
+        training if None.
 
     Raises
     ------
@@ -116,6 +152,13 @@ def rank_materials(
     meaning = ""
     for chunk in _chunks(outcome.passed):
         scores = screener.score(chunk)
+        if accepted_only and scores.votes is None:
+            raise DataError(
+                f"A model of {screener.name!r} has no members that vote, so that none can accept. "
+                "Train the system composition for the rule of Kang et al., or rank by the score."
+            )
+        if threshold is not None:
+            scores = asked_at(scores, threshold)
         meaning = scores.meaning
         for row, material in enumerate(chunk):
             if row in scores.problems:
@@ -223,6 +266,26 @@ def _entry(
         n_votes=scores.n_votes,
         distance=None if scores.distance is None else float(scores.distance[row]),
         trail=trail,
+        sigma=_conductivity(scores, row),
+        votes_by_kind={
+            name.removeprefix("votes_"): int(values[row])
+            for name, values in scores.details.items()
+            if name.startswith("votes_")
+        },
+    )
+
+
+def _conductivity(scores: Scores, row: int) -> Estimate | None:
+    if scores.quantiles is None or scores.log_sigma is None:
+        return None
+    low, high = interval(scores.quantiles[row : row + 1])
+    return Estimate(
+        value=float(10 ** scores.log_sigma[row]),
+        lower=float(10 ** low[0]),
+        upper=float(10 ** high[0]),
+        unit="S/cm",
+        level=INTERVAL,
+        method="predicted from labels",
     )
 
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from ssefw.documents import OUTCOME_STATUSES, Estimate
 from ssefw.errors import DataError
 from ssefw.report.tables import row, write_csv, write_json_lines, write_parquet
+from ssefw.report.whose import Owners, Whose
 from ssefw.report.wording import estimate_words
 from ssefw.serve.curves import plain_point
 from ssefw.serve.render import board_of, page, path_of
@@ -46,7 +47,7 @@ NUMBERS: dict[str, Any] = {
 }
 MOST_POINTS = 5000
 """In a figure; more would be a blot."""
-HIDDEN = {"candidate_id", "sigma_level"}
+HIDDEN = {"candidate_id", "source", "sigma_level"}
 """Columns that a table for people leaves out; files have them."""
 
 
@@ -107,12 +108,14 @@ class _Question:
         return "?" + urlencode({name: value for name, value in asked.items() if value})
 
 
-def _found(request: Request, question: _Question, **window: Any) -> Iterator[Any]:
+def _found(request: Request, question: _Question, **window: Any) -> Iterator[tuple[Any, Whose]]:
+    """Yield the results that are asked for, each with whose it is."""
     connection = board_of(request).connection
     ask = understood(connection, question.kind, question.ask())
-    return connection.results.ask(
+    found = connection.results.found(
         question.kind, ask, sort=question.sort, reverse=question.is_reversed, **window
     )
+    return Owners(connection).named(found)
 
 
 def results_page(request: Request) -> Response:
@@ -125,7 +128,7 @@ def results_page(request: Request) -> Response:
     except DataError as error:
         problem = str(error)
         question = _Question(QueryParams())
-    rows = [(_path(item), row(item)) for item in found[:PAGE_ROWS]]
+    rows = [(_path(item), row(item, whose)) for item, whose in found[:PAGE_ROWS]]
     return page(
         request,
         "results.html",
@@ -177,7 +180,7 @@ def _drawn(request: Request, question: _Question) -> Iterator[_Drawn]:
     """
     given = question.given
     if not given.keys() <= {"campaign", "status"}:
-        for outcome in _found(request, question):
+        for outcome, _ in _found(request, question):
             if (fit := outcome.conductivity) is not None:
                 yield _Drawn(
                     campaign=outcome.campaign,

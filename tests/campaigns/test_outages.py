@@ -12,7 +12,7 @@ from pymongo import monitoring
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
 from ssefw.campaigns.running import heartbeat, launch, worker
-from ssefw.campaigns.running.heartbeat import Lookout, beating
+from ssefw.campaigns.running.heartbeat import HeartbeatWatch, beating
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.watch import latest_record, snapshot
 from ssefw.campaigns.running.worker_names import Worker
@@ -70,7 +70,7 @@ def on_another_machine(connection, name="far"):
 
 def test_a_worker_that_fell_silent_loses_its_job(connection, clock):
     on_another_machine(connection)
-    lookout = Lookout()
+    lookout = HeartbeatWatch()
     seconds = 0
     while not release_lost(connection, lookout=lookout):
         clock[0] += 20
@@ -82,7 +82,7 @@ def test_a_worker_that_fell_silent_loses_its_job(connection, clock):
 
 def test_a_worker_that_gives_signs_of_life_keeps_its_job(connection, clock):
     far = on_another_machine(connection)
-    lookout = Lookout()
+    lookout = HeartbeatWatch()
     for _ in range(20):
         connection.database["workers"].update_one({"_id": far.name}, {"$inc": {"beats": 1}})
         clock[0] += 60
@@ -91,7 +91,7 @@ def test_a_worker_that_gives_signs_of_life_keeps_its_job(connection, clock):
 
 def test_the_time_of_an_outage_is_no_silence_of_workers(connection, clock):
     on_another_machine(connection)
-    lookout = Lookout()
+    lookout = HeartbeatWatch()
     release_lost(connection, lookout=lookout)
     clock[0] += 3600
     assert release_lost(connection, lookout=lookout) == []

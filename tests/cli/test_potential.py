@@ -60,6 +60,7 @@ def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
         (["train", "alloy.cif", "--set", "rounds=abc"], "must be a whole number"),
         (["train", "alloy.cif", "--set", "explore_time=-1"], "a number above 0"),
         (["train", "alloy.cif", "--calculator", EMT], "None of the structures holds Li"),
+        (["train", "alloy.cif", "--calculator", "nosuch"], "no import path"),
         (["show", "ffffffff"], "no potential"),
         (["export", "ffffffff", "-o", "x.txt"], "no potential"),
         (["add", "alloy.cif"], "no nep.txt"),

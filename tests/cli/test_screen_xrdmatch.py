@@ -147,7 +147,7 @@ def test_machines_vote_and_rank_as_networks_do(folder, tmp_path):
 def test_what_cannot_be_done_ends_in_a_known_error(model, folder, arguments, error, message):
     other = folder / "composition.model"
     if "COMPOSITION" in arguments:
-        members = ["--set", "n_splits=2", "--set", "members=[nb]"]
+        members = ["--system", "composition", "--set", "n_splits=2", "--set", "members=[nb]"]
         run("train", "--labels", "starter", "--out", other, *members)
     places = {"MODEL": model, "POOL": folder / "pool.jsonl", "COMPOSITION": other}
     words = [str(places.get(word, word)) for word in arguments]

@@ -14,7 +14,7 @@ import pytest
 from ssefw.store import Address, connect
 from ssefw.store.embedded import sqlite
 from ssefw.store.embedded.database import open_database
-from ssefw.store.embedded.records import Records
+from ssefw.store.embedded.records import CollectionRecords
 
 HERE = Path(__file__).parent
 
@@ -71,7 +71,7 @@ def assert_whole(database):
     file.check()
     with file.transaction():
         for name, table in file.tables().items():
-            records = Records(file, name, table)
+            records = CollectionRecords(file, name, table)
             stored = [seq for (seq,) in file.connection.execute(f"SELECT seq FROM {table.name}")]
             for index in table.indices.values():
                 query = f"SELECT key, seq FROM {index.table}"

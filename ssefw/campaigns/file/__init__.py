@@ -16,6 +16,7 @@ from ssefw.campaigns.file.dynamics import (
 from ssefw.campaigns.file.engine import EngineSpec
 from ssefw.campaigns.file.feedback import FeedbackSpec
 from ssefw.campaigns.file.gates import BvseSpec, RelaxSpec
+from ssefw.campaigns.file.learn import LearnSpec
 from ssefw.campaigns.file.neb import NebSpec
 from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec, StructureSpec
 from ssefw.campaigns.file.reading import read_campaign
@@ -31,6 +32,7 @@ __all__ = [
     "EngineSpec",
     "FeedbackSpec",
     "HeatingSpec",
+    "LearnSpec",
     "MDSpec",
     "NebSpec",
     "PoolSpec",

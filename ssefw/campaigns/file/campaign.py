@@ -11,6 +11,7 @@ from ssefw.campaigns.file.dynamics import ConductivitySpec, MDSpec, SupercellSpe
 from ssefw.campaigns.file.engine import EngineSpec
 from ssefw.campaigns.file.feedback import FeedbackSpec
 from ssefw.campaigns.file.gates import BvseSpec, RelaxSpec
+from ssefw.campaigns.file.learn import LearnSpec
 from ssefw.campaigns.file.neb import NebSpec
 from ssefw.campaigns.file.orderings import OrderingsSpec
 from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec
@@ -43,9 +44,10 @@ class CampaignSpec(Block):
     supercell: SupercellSpec = SupercellSpec()
     orderings: OrderingsSpec = OrderingsSpec()
     neb: NebSpec | None = None
+    learn: LearnSpec | None = None
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
-    resources: dict[Literal["light", "relax", "neb", "md"], ResourcesSpec] = Field(
+    resources: dict[Literal["light", "relax", "learn", "neb", "md"], ResourcesSpec] = Field(
         default_factory=dict
     )
     budget: BudgetSpec | None = None
@@ -101,6 +103,19 @@ class CampaignSpec(Block):
         for engine in self._neb_engines():
             if engine.code in {"vasp", "espresso"} and engine.preset == "hull":
                 raise ValueError("the preset 'hull' is for energies and has no bands")
+        return self
+
+    @model_validator(mode="after")
+    def _one_teacher(self) -> Self:
+        if self.learn is None:
+            return self
+        if self.md is None:
+            raise ValueError("learn teaches who runs dynamics: the key 'md' is missing")
+        teacher = self.learn.teacher
+        if teacher is not None and "engine" in self.model_fields_set and teacher != self.engine:
+            raise ValueError(
+                "'engine' and 'learn.teacher' name two engines; the teacher relaxes, too: keep one"
+            )
         return self
 
     def _neb_engines(self) -> list[EngineSpec]:

@@ -20,7 +20,7 @@ from pymatgen.core import Structure
 from ssefw.campaigns.file import FeedbackSpec
 from ssefw.campaigns.learning.feedback import stored_label_set
 from ssefw.campaigns.learning.reasons import Known
-from ssefw.data.dataset import dataset_of
+from ssefw.data.dataset import Dataset, dataset_of
 from ssefw.data.materials import Material
 from ssefw.documents import CampaignRecord, Candidate, LabelSet, Provenance, Ranking, Reranking
 from ssefw.errors import DataError, StoreError
@@ -110,10 +110,16 @@ def fitted_model(
         if (kept := connection.blobs.get_sound(key)) is not None:
             file.write_bytes(kept)
             return load_screener(file), digest
-        screener.fit(dataset_of(labels, threshold=spec.threshold))
+        screener.fit(_learnable(labels, screener, spec))
         save_screener(screener, file)
         connection.blobs.put(key, file.read_bytes())
     return screener, digest
+
+
+def _learnable(labels: LabelSet, screener: Screener, spec: FeedbackSpec) -> Dataset:
+    """Return what a system learns from: bounds that decide no class only where it can use them."""
+    undecided = screener.learns_from_bounds
+    return dataset_of(labels, threshold=spec.threshold, undecided=undecided)
 
 
 def ranked(
@@ -159,7 +165,7 @@ def _scored(
 
 def _scorable(materials: Sequence[Material], screener: Screener) -> list[Material]:
     """Return materials without structures where the system reads none: reading them takes long."""
-    if screener.name != "composition" or screener.settings().get("cell") != "none":
+    if screener.settings().get("cell") != "none":
         return list(materials)
     return [
         Material(name=item.name, formula=item.formula, source=item.source) for item in materials
@@ -229,7 +235,7 @@ def reproduce(connection: Connection, record: CampaignRecord, key: str) -> Diffe
         )
     labels = stored_label_set(connection, stored.label_set)
     screener = make_screener(spec.system, spec.settings)
-    screener.fit(dataset_of(labels, threshold=spec.threshold))
+    screener.fit(_learnable(labels, screener, spec))
     materials = campaign_materials(connection, record)
     ranking = _scored(materials, screener, labels, spec.threshold)
     again = {entry.candidate_id: entry.score for entry in ranking.entries}

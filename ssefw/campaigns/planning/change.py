@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ssefw.campaigns.file import CampaignSpec, EngineSpec
+from ssefw.campaigns.planning.lesson_cost import lesson_of
 from ssefw.campaigns.planning.plan import Plan, candidate_maker
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import CampaignRecord, Outcome
@@ -24,7 +25,7 @@ from ssefw.makers import CandidateMaker
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Change", "as_begun", "change_of", "maker_of", "retire"]
+__all__ = ["SettingsChange", "as_begun", "change_of", "maker_of", "retire"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ NO_NUMBER = ("campaign", "pool", "filters", "screen", "resources", "budget")
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingsChange:
     """What other settings mean for a campaign in the store.
 
     Attributes
@@ -102,7 +103,7 @@ def _as_begun(plan: Plan, connection: Connection) -> Plan:
     return plan if begun == spec else replace(plan, spec=begun, maker=candidate_maker(begun))
 
 
-def change_of(plan: Plan, connection: Connection) -> Change | None:
+def change_of(plan: Plan, connection: Connection) -> SettingsChange | None:
     """Return how a plan differs from the campaign of its name, or None if nothing has to change."""
     name, plan = plan.spec.campaign, _as_begun(plan, connection)
     there = connection.launchpad.workflows.find_one({"metadata.campaign": name}, {"metadata": True})
@@ -111,7 +112,7 @@ def change_of(plan: Plan, connection: Connection) -> Change | None:
         return None
     record = latest_record(connection, name)
     done, before = _done(connection, name), _file_of(record)
-    return Change(
+    return SettingsChange(
         campaign=name,
         key=key,
         settings=tuple(
@@ -124,7 +125,7 @@ def change_of(plan: Plan, connection: Connection) -> Change | None:
     )
 
 
-def retire(connection: Connection, change: Change, plan: Plan) -> None:
+def retire(connection: Connection, change: SettingsChange, plan: Plan) -> None:
     """Put what is in the store of a campaign under another name, for new settings in its place.
 
     Raises
@@ -198,6 +199,10 @@ def _file_of(record: CampaignRecord) -> CampaignSpec | None:
     spec, bands = {**record.spec, "pool": {"path": "none"}}, record.spec.get("neb")
     try:
         spec["engine"] = EngineSpec.of_record(spec["engine"])
+        if lesson := spec.get("learn"):
+            teacher = EngineSpec.of_record(lesson["teacher"]) if lesson["teacher"] else None
+            spec["learn"] = {**lesson, "teacher": teacher}
+            spec["engine"] = teacher or spec["engine"]  # who teaches relaxes, too
         if bands:
             engines = {k: EngineSpec.of_record(bands[k]) for k in BAND_ENGINES if bands.get(k)}
             spec["neb"] = {**bands, **engines}
@@ -247,7 +252,7 @@ def _stages(
 ) -> Iterator[str]:
     """Yield what becomes of each stage."""
     before, after = (_keys(old) if old else {}), _keys(new)
-    for stage in ("bvse", "relax"):
+    for stage in ("bvse", "relax", "learn"):
         if stage in after:
             yield f"{stage}: {_verdict(before.get(stage), after[stage], done.get(stage, 0))}"
     if "neb" in after:
@@ -284,6 +289,9 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
         dynamics = ladder.md.settings.model_dump(exclude={"temperature"})
         cell = (ladder.min_length, ladder.max_atoms)
         keys["md"] = settings_hash(relax, ladder.md.engine, dynamics, *cell)
+        if (lesson := lesson_of(ladder)) is not None:
+            keys["learn"] = settings_hash(relax, lesson)
+            keys["md"] = settings_hash(keys["md"], keys["learn"])
     if maker.neb is not None:
         keys["neb"] = settings_hash(relax, maker.neb)
     if maker.bvse is not None:

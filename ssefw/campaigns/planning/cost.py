@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Structure
 
+from ssefw.campaigns.planning.lesson_cost import lesson_hours, lesson_of
 from ssefw.data import order_structure
 from ssefw.data.defects import supercell_size
 from ssefw.documents import Candidate, Trajectory
@@ -115,6 +116,7 @@ def estimate(
         How many such cells there are.
     """
     structure, ladder, bands = candidate.structure, maker.ladder, maker.neb
+    cells, lesson = n_atoms, lesson_of(ladder)
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
     repeats, relaxed = float(math.prod(supercell_size(structure, min_length=length))), 1.0
     if n_atoms is None:
@@ -127,10 +129,16 @@ def estimate(
     n_jobs, most_steps = 4, 0
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
+        if lesson is not None:  # the cells of the lesson are repeated for the student
+            repeats = float(math.prod(supercell_size(structure, min_length=length)))
+            n_atoms = round(structure.composition.num_atoms * repeats)
         parts.append(_dynamics(ladder, candidate, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
     parts = [None if part is None else (replicas * part[0], replicas * part[1]) for part in parts]
     n_jobs, most_steps = replicas * n_jobs, replicas * most_steps
+    if lesson is not None:
+        parts.append(lesson_hours(lesson, candidate, n_atoms=cells, replicas=replicas))
+        n_jobs += 2
     if bands is not None:
         parts.append(_bands(candidate, bands))
         n_jobs += JOBS_OF_BANDS

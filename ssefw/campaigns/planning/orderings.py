@@ -47,11 +47,15 @@ def with_cells(
 
 
 def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
-    """Return how disordered candidates are ordered: in the cell that is simulated."""
+    """Return how disordered candidates are ordered: in the cell that is simulated.
+
+    Where a student is taught it is that of the lesson, which is repeated for its dynamics.
+    """
+    cell = spec.supercell if spec.learn is None else spec.learn.cell
     return OrderingSettings(
         **spec.orderings.model_dump(exclude={"relax"}),
-        min_length=spec.supercell.min_length,
-        max_atoms=spec.supercell.max_atoms,
+        min_length=cell.min_length,
+        max_atoms=cell.max_atoms,
         mobile=spec.specie,
     )
 

@@ -9,8 +9,9 @@ from typing import Any, Literal
 from jobflow import Flow, Job
 from pymatgen.core import Structure
 
-from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, EngineSpec, MDSpec, NebSpec
+from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, MDSpec, NebSpec
 from ssefw.campaigns.planning.cost import Estimated, Pace, estimate
+from ssefw.campaigns.planning.engines import engine_of, make_engine
 from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
 from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
@@ -25,10 +26,8 @@ from ssefw.data.label_sources import find_label_set
 from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
-from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings
-from ssefw.engines.potentials.names import POTENTIALS
-from ssefw.errors import ConfigurationError, DataError, LaunchError
+from ssefw.errors import DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -42,13 +41,12 @@ from ssefw.makers import (
     RelaxMaker,
     Triage,
 )
-from ssefw.mistakes import check_settings
 from ssefw.screening.base import check_screener
 
-__all__ = ["Plan", "candidate_maker", "make_engine", "make_plan"]
+__all__ = ["Plan", "candidate_maker", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
-HEAVY = ("relax", "md ", "neb ")
+HEAVY = ("relax", "learn", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
 
 
@@ -82,11 +80,27 @@ class Plan:
     @cached_property
     def disordered(self) -> DisorderedMaker:
         """The maker of the graph of a disordered candidate."""
-        return DisorderedMaker(
-            study=self.maker,
-            orderings=ordering_settings(self.spec),
-            n_relaxed=self.spec.orderings.relax,
-        )
+        parts: dict[str, Any] = {
+            "study": self.maker,
+            "orderings": ordering_settings(self.spec),
+            "n_relaxed": self.spec.orderings.relax,
+        }
+        if self.spec.learn is not None:
+            from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415  numba
+
+            return LearningDisorderedMaker(**parts)
+        return DisorderedMaker(**parts)
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The engines that compute."""
+        maker = self.maker
+        found = [maker.relax.engine]
+        if maker.neb is not None:
+            found += [maker.neb.engine, *([maker.neb.first] if maker.neb.first else [])]
+        if maker.ladder is not None:
+            found.append(maker.ladder.md.engine)
+        return found
 
     @property
     def is_loop(self) -> bool:
@@ -258,41 +272,6 @@ def _read(spec: CampaignSpec) -> Pool:
     return pool
 
 
-def make_engine(spec: CampaignSpec) -> Engine:
-    """Return the engine a campaign asks for."""
-    return _engine(spec.engine)
-
-
-def _engine(engine: EngineSpec) -> Engine:
-    if engine.code == "vasp":
-        # atomate2 takes seconds to import, and only VASP needs it.
-        from ssefw.engines.vasp import VaspEngine  # noqa: PLC0415
-
-        return VaspEngine(
-            preset=engine.preset or "xrdmatch",
-            incar=engine.incar,
-            kpoints=engine.kpoints,
-            potcar=engine.potcar,
-            potcar_spec=engine.potcar_spec,
-        )
-    if engine.code == "espresso":
-        from ssefw.engines.espresso import EspressoEngine  # noqa: PLC0415  custodian is slow
-
-        options = check_settings(EspressoEngine, engine.options, of="The engine espresso")
-        return EspressoEngine(**{"preset": engine.preset, **options})
-    if engine.potential is not None and engine.potential in POTENTIALS:
-        return AseEngine.of(engine.potential, **engine.options)
-    if engine.potential is not None:
-        if engine.options:
-            raise ConfigurationError(
-                f"engine.options are not for the student {engine.potential!r}. Remove them."
-            )
-        from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
-
-        return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
-    return AseEngine(calculator=engine.calculator or "", options=engine.options)
-
-
 def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
     """Return the maker of the graph of one candidate."""
     engine, relax = make_engine(spec), spec.relax
@@ -312,13 +291,13 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             skip=relax.skip,
         ),
         neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
-        ladder=_ladder_maker(spec, spec.md, engine) if spec.md else None,
+        ladder=_ladder_of(spec, spec.md, engine) if spec.md else None,
         max_volume_change=relax.max_volume_change,
     )
 
 
 def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
-    own = _engine(neb.engine) if neb.engine else engine
+    own = engine_of(neb.engine) if neb.engine else engine
     again = None
     if own != engine:
         again = RelaxMaker(engine=own, fmax=neb.end_fmax, max_steps=neb.end_steps, name="neb relax")
@@ -339,11 +318,21 @@ def _neb_maker(spec: CampaignSpec, neb: NebSpec, engine: Engine) -> NebMaker:
         max_hop=neb.max_hop,
         max_atoms=neb.max_atoms,
         max_hops=neb.max_hops,
-        first=_engine(neb.first) if neb.first else None,
+        first=engine_of(neb.first) if neb.first else None,
         relax=again,
         converge=neb.converge,
         max_barrier=neb.max_barrier,
     )
+
+
+def _ladder_of(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
+    if spec.learn is None:
+        return _ladder_maker(spec, md, engine)
+    # Compiled kernels, which other campaigns do not need.
+    from ssefw.campaigns.planning.lesson import learning_ladder  # noqa: PLC0415
+
+    otherwise = _ladder_maker(spec, spec.learn.otherwise, engine)
+    return learning_ladder(spec, engine, otherwise, lambda own: _ladder_maker(spec, md, own))
 
 
 def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:

@@ -20,14 +20,14 @@ from monty.json import MontyEncoder
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.documents import Candidate
 
-__all__ = ["Entry", "entries"]
+__all__ = ["WorkflowEntry", "entries"]
 
 PRIORITY = 987654321
 """Stands for the priority in the sample."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class WorkflowEntry:
     """A workflow and its jobs as they lie on the launch pad, with provisional ids -1, -2, ...
 
     Attributes
@@ -39,7 +39,7 @@ class Entry:
     workflow: dict[str, Any]
     fireworks: dict[int, dict[str, Any]]
 
-    def numbered(self, first: int) -> "Entry":
+    def numbered(self, first: int) -> "WorkflowEntry":
         """Return it with ids from `first` on, ready to run."""
         ids = {old: first + place for place, old in enumerate(self.fireworks)}
         links = {old: self.workflow["links"].get(str(old), []) for old in ids}
@@ -64,10 +64,10 @@ class Entry:
             ids[old]: firework | stamp | {"fw_id": ids[old], "state": states[old]}
             for old, firework in self.fireworks.items()
         }
-        return Entry(workflow, fireworks)
+        return WorkflowEntry(workflow, fireworks)
 
 
-def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator[Entry]:
+def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator[WorkflowEntry]:
     """Yield the entries of candidates with their priorities.
 
     The graph of a disordered candidate holds its own arrangements and is built for itself.
@@ -82,11 +82,13 @@ def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator
             yield template.fill(candidate, priority)
 
 
-def _built(plan: Plan, candidate: Candidate, priority: int) -> Entry:
+def _built(plan: Plan, candidate: Candidate, priority: int) -> WorkflowEntry:
     flow = plan.flow(candidate, priority=priority)
     metadata = {"campaign": plan.spec.campaign, "candidate": candidate.id, "plan": plan.key}
     workflow = flow_to_workflow(flow, metadata=metadata)
-    return Entry(workflow.to_db_dict(), {job.fw_id: job.to_db_dict() for job in workflow.fws})
+    return WorkflowEntry(
+        workflow.to_db_dict(), {job.fw_id: job.to_db_dict() for job in workflow.fws}
+    )
 
 
 def _template(plan: Plan, candidates: list[tuple[Candidate, int]]) -> "_Template | None":
@@ -97,7 +99,7 @@ def _template(plan: Plan, candidates: list[tuple[Candidate, int]]) -> "_Template
     return template if _same(built, template.fill(candidate, priority, host=host)) else None
 
 
-def _same(one: Entry, other: Entry) -> bool:
+def _same(one: WorkflowEntry, other: WorkflowEntry) -> bool:
     first, second = one.numbered(1), other.numbered(1)
     for entry in (first, second):
         for document in (entry.workflow, *entry.fireworks.values()):
@@ -118,7 +120,7 @@ class _Template:
         self._hosts = {host for job in jobs for host in job["hosts"]}
         self._sample = _own(sample)
 
-    def fill(self, candidate: Candidate, priority: int, *, host: str = "") -> Entry:
+    def fill(self, candidate: Candidate, priority: int, *, host: str = "") -> WorkflowEntry:
         """Return the entry of another candidate."""
         host = host or str(uuid.uuid4())
         places = dict(zip(self._sample, _own(candidate), strict=True))
@@ -136,7 +138,7 @@ class _Template:
             "name": self._plan.title(candidate),
             "metadata": self._workflow["metadata"] | {"candidate": candidate.id},
         }
-        return Entry(workflow, fireworks)
+        return WorkflowEntry(workflow, fireworks)
 
 
 def _own(candidate: Candidate) -> list[str]:

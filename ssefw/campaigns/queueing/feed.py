@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ssefw.campaigns.file import ResourcesSpec
-from ssefw.campaigns.queueing.offline import Desk, parcels_of
-from ssefw.campaigns.queueing.site import Limits, Site
+from ssefw.campaigns.queueing.offline import OfflineLauncher, parcels_of
+from ssefw.campaigns.queueing.site import QueueLimits, Site
 from ssefw.campaigns.running.causes import retry_failed
 from ssefw.campaigns.running.lease import Lease
 from ssefw.campaigns.running.upkeep import Upkeep
@@ -28,7 +28,7 @@ from ssefw.errors import LaunchError
 from ssefw.schedulers import QueueSilentError, Rejected
 from ssefw.store import Connection
 
-__all__ = ["QUEUE_JOBS", "Feeder", "Pool", "Round", "pools"]
+__all__ = ["QUEUE_JOBS", "Feeder", "LaunchRound", "QueuePool", "pools"]
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ ACTIVE = ("READY", "RUNNING", "RESERVED")
 
 
 @dataclass(frozen=True)
-class Pool:
+class QueuePool:
     """The stages of a campaign that share queue jobs, and what these ask for."""
 
     campaign: str
@@ -64,7 +64,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Round:
+class LaunchRound:
     """What one look at queue and launch pad led to."""
 
     submitted: int = 0
@@ -78,7 +78,7 @@ class Round:
     notes: tuple[str, ...] = ()
 
 
-def pools(record: CampaignRecord) -> list[Pool]:
+def pools(record: CampaignRecord) -> list[QueuePool]:
     """Return the pools of a campaign: each stage with resources of its own, and the rest."""
     own = {
         stage: ResourcesSpec.model_validate(resources)
@@ -87,8 +87,8 @@ def pools(record: CampaignRecord) -> list[Pool]:
     limit = budget_of(record).queue_jobs
     rest = tuple(name for name in ("light", "heavy") if name not in own)
     return [
-        *(Pool(record.campaign, (stage,), wanted, limit) for stage, wanted in own.items()),
-        Pool(record.campaign, rest, None, limit),
+        *(QueuePool(record.campaign, (stage,), wanted, limit) for stage, wanted in own.items()),
+        QueuePool(record.campaign, rest, None, limit),
     ]
 
 
@@ -108,17 +108,17 @@ class Feeder:
     connection: Connection
     site: Site
     folder: Path
-    limits: Limits
+    limits: QueueLimits
     campaigns: Sequence[str] = ()
     _began: float = field(default_factory=time.time)
     _refused: int = 0
 
     def __post_init__(self) -> None:
         self._lease = Lease(self.connection, "launcher")
-        self._desk = Desk(self.connection)
+        self._desk = OfflineLauncher(self.connection)
         self._upkeep = Upkeep(self.connection, self.folder.parent)
 
-    def round(self) -> Round:
+    def round(self) -> LaunchRound:
         """Look once, and do what is due.
 
         Raises
@@ -127,12 +127,12 @@ class Feeder:
             If queue jobs are refused or fail in a way that waiting does not mend.
         """
         if not self._lease.hold():
-            return Round(is_standby=True, notes=(f"{self._lease.owner()} feeds the queue",))
+            return LaunchRound(is_standby=True, notes=(f"{self._lease.owner()} feeds the queue",))
         notes: list[str] = []
         try:
             ended = self._follow()
         except QueueSilentError as error:
-            return Round(left=self._left(), notes=(str(error),))
+            return LaunchRound(left=self._left(), notes=(str(error),))
         released = len(self._upkeep.look())
         if self.site.offline:
             released += self._desk.collect({job["_id"]: job for job in self._jobs.find()})[1]
@@ -151,7 +151,7 @@ class Feeder:
                     ours = self._active(campaign=name, categories=pool.label)
                     self._deliver(pool, [job for job in ours if job["job_id"]])
         active = self._active()
-        return Round(
+        return LaunchRound(
             submitted=submitted,
             ended=ended,
             released=released,
@@ -200,7 +200,7 @@ class Feeder:
     def _note(self, job: Mapping[str, Any], **fields: Any) -> None:
         self._jobs.update_one({"_id": job["_id"]}, {"$set": fields})
 
-    def _feed(self, pool: Pool) -> tuple[int, list[str]]:
+    def _feed(self, pool: QueuePool) -> tuple[int, list[str]]:
         """Submit what a pool needs; return how many, and what stands in the way."""
         count = 0
         for _ in range(self._wanted(pool)):
@@ -221,11 +221,11 @@ class Feeder:
             count += 1
         return count, []
 
-    def _deliver(self, pool: Pool, jobs: Sequence[Mapping[str, Any]]) -> None:
+    def _deliver(self, pool: QueuePool, jobs: Sequence[Mapping[str, Any]]) -> None:
         """Hand out jobs to queue jobs of a pool."""
         self._desk.deliver(jobs, without_held(self.connection, pool.query))
 
-    def _wanted(self, pool: Pool) -> int:
+    def _wanted(self, pool: QueuePool) -> int:
         """Return how many queue jobs to submit; those that wait for nothing are cancelled."""
         fireworks = self.connection.launchpad.fireworks
         query = without_held(self.connection, pool.query)
@@ -251,7 +251,7 @@ class Feeder:
             room.append(pool.max_jobs - len(self._active(campaign=pool.campaign)))
         return min(room)
 
-    def _submit(self, pool: Pool) -> None:
+    def _submit(self, pool: QueuePool) -> None:
         name = f"ssefw-{uuid.uuid4().hex[:8]}"
         folder = self.folder / name
         folder.mkdir(parents=True)

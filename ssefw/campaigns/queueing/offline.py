@@ -39,7 +39,7 @@ from ssefw.errors import NotNowError
 from ssefw.store import Connection
 from ssefw.store.parcel import open_parcel, pack, unpack
 
-__all__ = ["Desk", "parcels_of", "work_parcels"]
+__all__ = ["OfflineLauncher", "parcels_of", "work_parcels"]
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def parcels_of(folder: Path) -> Path:
 
 
 @dataclass(frozen=True)
-class Desk:
+class OfflineLauncher:
     """The launcher's side."""
 
     connection: Connection

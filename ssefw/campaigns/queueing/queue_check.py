@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssefw.campaigns.queueing.site import Site, write_settings
-from ssefw.campaigns.queueing.site_check import Check
+from ssefw.campaigns.queueing.site_check import SiteCheck
 from ssefw.errors import LaunchError
 from ssefw.schedulers import QueueSilentError
 from ssefw.settings import Settings
@@ -19,7 +19,7 @@ POLL_SECONDS = 2.0
 MINUTES = 10
 
 
-def check_queue(site: Site, settings: Settings, *, timeout: float) -> Iterator[Check]:
+def check_queue(site: Site, settings: Settings, *, timeout: float) -> Iterator[SiteCheck]:
     """Submit a job that runs ``ssefw config check``, wait for it, and yield what it found.
 
     Parameters
@@ -45,12 +45,12 @@ def check_queue(site: Site, settings: Settings, *, timeout: float) -> Iterator[C
     try:
         job_id = site.queue.submit(script)
     except LaunchError as error:
-        yield Check("queue", "error", str(error))
+        yield SiteCheck("queue", "error", str(error))
         return
     began = time.monotonic()
     if not _has_ended(site, job_id, timeout=timeout):
         site.queue.cancel(job_id)
-        yield Check(
+        yield SiteCheck(
             "queue",
             "error",
             f"job {job_id} did not end within {timeout:g} s and was cancelled; the queue may be "
@@ -61,7 +61,7 @@ def check_queue(site: Site, settings: Settings, *, timeout: float) -> Iterator[C
     found = list(_read(log))
     said = f"job {job_id} ended after {time.monotonic() - began:.0f} s ({reason})"
     hint = "" if found else f", but left nothing that can be read in {log}"
-    yield Check("queue", "ok" if found else "error", said + hint)
+    yield SiteCheck("queue", "ok" if found else "error", said + hint)
     yield from found
 
 
@@ -77,7 +77,7 @@ def _has_ended(site: Site, job_id: str, *, timeout: float) -> bool:
     return False
 
 
-def _read(log: Path) -> Iterator[Check]:
+def _read(log: Path) -> Iterator[SiteCheck]:
     """Yield what the job printed; modules and the like may print too."""
     try:
         lines = log.read_text(errors="replace").splitlines()
@@ -86,6 +86,6 @@ def _read(log: Path) -> Iterator[Check]:
     for line in lines:
         try:
             record = json.loads(line)
-            yield Check(f"compute node: {record['name']}", record["state"], record["message"])
+            yield SiteCheck(f"compute node: {record['name']}", record["state"], record["message"])
         except (ValueError, KeyError, TypeError):
             continue

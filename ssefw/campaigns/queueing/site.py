@@ -22,7 +22,7 @@ from ssefw.units import AskedCount, AskedSeconds
 
 __all__ = [
     "QUEUE_FILE",
-    "Limits",
+    "QueueLimits",
     "Site",
     "parse_site",
     "read_site",
@@ -36,7 +36,7 @@ LARGEST_SITE = 2**18
 """Bytes of a file with a few dozen lines."""
 
 
-class Limits(BaseModel):
+class QueueLimits(BaseModel):
     """How many jobs of ssefw may be in the queue at a time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +65,7 @@ class Site(BaseModel):
 
     scheduler: Literal["slurm", "pbs", "lsf"]
     resources: ResourcesSpec = ResourcesSpec()
-    limits: Limits = Limits()
+    limits: QueueLimits = QueueLimits()
     setup: str = ""
     idle: AskedSeconds = 30.0
     offline: bool = False

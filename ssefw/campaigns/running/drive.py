@@ -13,7 +13,7 @@ from ssefw.campaigns.learning.rerank import rerank
 from ssefw.campaigns.planning.needs import missing_for_rest
 from ssefw.campaigns.running.gpus import computes_on_gpus
 from ssefw.campaigns.running.notices import send_due
-from ssefw.campaigns.running.supervise import Crew, worker_count
+from ssefw.campaigns.running.supervise import WorkerProcesses, worker_count
 from ssefw.campaigns.running.upkeep import Upkeep
 from ssefw.campaigns.running.watch import Snapshot, snapshot
 from ssefw.documents import CampaignRecord, Reranking
@@ -132,7 +132,7 @@ def _work(
     upkeep = Upkeep(connection, scratch)
     if lost := upkeep.look():
         say(f"{len(lost)} jobs of workers that died go on from where they were.")
-    crew = Crew(settings, record.campaign)
+    crew = WorkerProcesses(settings, record.campaign)
     log = scratch / "workers.log"
     size = log.stat().st_size if log.exists() else 0
     if not snapshot(connection, record, scratch).is_idle:

@@ -15,7 +15,7 @@ from ssefw.campaigns.steering.holds import WORKERS
 from ssefw.errors import StoreError
 from ssefw.store import Connection, outages_reported
 
-__all__ = ["Lookout", "beating"]
+__all__ = ["HeartbeatWatch", "beating"]
 
 BEATS = 5
 """Signs of life in a lease: that many have to fail one after the other."""
@@ -65,7 +65,7 @@ def beating(connection: Connection, name: str, *, lease: float = LEASE_SECONDS) 
 
 
 @dataclass
-class Lookout:
+class HeartbeatWatch:
     """Remembers what workers had counted, and for how long that has not changed.
 
     Attributes

@@ -6,10 +6,10 @@ from itertools import islice
 from typing import Any
 
 from ssefw.campaigns.learning.loop import begin_loop
-from ssefw.campaigns.planning.change import Change, as_begun, retire
+from ssefw.campaigns.planning.change import SettingsChange, as_begun, retire
 from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
-from ssefw.campaigns.planning.template import Entry, entries
+from ssefw.campaigns.planning.template import WorkflowEntry, entries
 from ssefw.campaigns.steering.budget import lift_budget
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
@@ -79,7 +79,7 @@ def submit(
     plan: Plan,
     connection: Connection,
     *,
-    change: Change | None = None,
+    change: SettingsChange | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Submitted:
     """Add the candidates of a plan that are not on the launch pad yet.
@@ -103,6 +103,7 @@ def submit(
     if change is not None:
         retire(connection, change, plan)
     known = _known(connection, plan)
+    _deposit(connection, plan)
     record = campaign_record(plan)
     connection.results.add(record, candidate="", campaign=name)
     lift_budget(connection, record)
@@ -116,6 +117,14 @@ def submit(
         count += len(batch)
         progress(count)
     return Submitted(added=added, present=len(plan.candidates) - added)
+
+
+def _deposit(connection: Connection, plan: Plan) -> None:
+    """Put into the store what the engines of a plan need, for workers on other machines."""
+    for engine in plan.engines:
+        for key, payload in engine.belongings():
+            if not connection.blobs.exists(key):
+                connection.blobs.put(key, payload)
 
 
 def _known(connection: Connection, plan: Plan) -> set[str]:
@@ -165,7 +174,9 @@ def _has_all(connection: Connection, nodes: Sequence[int]) -> bool:
     return bool(fireworks.count_documents({"fw_id": {"$in": nodes}}) >= len(nodes))
 
 
-def _add(connection: Connection, plan: Plan, batch: Sequence[Entry], *, is_first: bool) -> int:
+def _add(
+    connection: Connection, plan: Plan, batch: Sequence[WorkflowEntry], *, is_first: bool
+) -> int:
     """Put workflows on the launch pad that are not there, and return how many.
 
     The id of a workflow's document is made of campaign, settings and candidate, so that of any
@@ -209,7 +220,7 @@ def _add(connection: Connection, plan: Plan, batch: Sequence[Entry], *, is_first
     return added
 
 
-def _free_ids(connection: Connection, plan: Plan, batch: Sequence[Entry]) -> list[str]:
+def _free_ids(connection: Connection, plan: Plan, batch: Sequence[WorkflowEntry]) -> list[str]:
     """Return ids for workflows that no workflow of another campaign has.
 
     Earlier settings stay on record as a campaign of another name, and may become those that hold.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssefw.campaigns.running.heartbeat import Lookout
+from ssefw.campaigns.running.heartbeat import HeartbeatWatch
 from ssefw.campaigns.running.worker_names import Worker, worker_of
 from ssefw.campaigns.steering.holds import add_spending, running_seconds
 from ssefw.schedulers import SCHEDULERS, QueueSilentError
@@ -43,7 +43,7 @@ class Lost:
 def release_lost(
     connection: Connection,
     *,
-    lookout: Lookout | None = None,
+    lookout: HeartbeatWatch | None = None,
     ask_queue: bool = True,
     max_losses: int = MAX_LOSSES,
 ) -> list[int]:
@@ -113,7 +113,7 @@ def give_back(connection: Connection, lost: Lost, *, max_losses: int = MAX_LOSSE
 
 
 def _lost(
-    connection: Connection, lookout: Lookout | None = None, *, ask_queue: bool = True
+    connection: Connection, lookout: HeartbeatWatch | None = None, *, ask_queue: bool = True
 ) -> Iterator[Lost]:
     elsewhere = defaultdict(list)
     out_of_reach = []

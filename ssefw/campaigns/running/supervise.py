@@ -14,7 +14,7 @@ from pathlib import Path
 from ssefw.campaigns.running.gpus import VISIBLE, least_used, visible_gpus
 from ssefw.settings import Settings
 
-__all__ = ["Crew", "worker_count"]
+__all__ = ["WorkerProcesses", "worker_count"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def worker_count(settings: Settings, *, n_gpus: int = 0) -> int:
 
 
 @dataclass
-class Crew:
+class WorkerProcesses:
     """Worker processes, ``ssefw work`` each, of one supervisor.
 
     They stop at the next chunk of frames when they are told to, or when the supervisor dies. Where

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ssefw.campaigns.running.heartbeat import Lookout
+from ssefw.campaigns.running.heartbeat import HeartbeatWatch
 from ssefw.campaigns.running.jobs import RUN_FOLDER
 from ssefw.campaigns.running.leftovers import Leftovers
 from ssefw.campaigns.running.lost import release_lost
@@ -46,8 +46,8 @@ class Upkeep:
     connection: Connection
     scratch: Path
     ask_queue: bool = True
-    _lookout: Lookout = field(default_factory=Lookout)
-    _departed: Lookout = field(default_factory=Lookout)
+    _lookout: HeartbeatWatch = field(default_factory=HeartbeatWatch)
+    _departed: HeartbeatWatch = field(default_factory=HeartbeatWatch)
     _leftovers: Leftovers = field(default_factory=Leftovers)
     _looked: float | None = None
     _tidied: float | None = None

@@ -28,7 +28,7 @@ __all__ = [
 State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
-STAGES = ("bvse", "relax", "hops", "neb", "candidate", "ladder", "md", "diffusivity")
+STAGES = ("bvse", "relax", "hops", "neb", "candidate", "learn", "ladder", "md", "diffusivity")
 """The first words of the names of jobs, in the order in which they come; others follow."""
 
 STATE_WORDS = {

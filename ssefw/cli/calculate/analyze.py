@@ -223,18 +223,26 @@ def _draw_run(
 
 
 def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
-    from rich.table import Table
-
     from ssefw.analysis.bend import remark
     from ssefw.cli.console import console, errors, show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
     out, err = console(), errors()
-    table = Table(title=f"Diffusion of {fit.specie}", title_justify="left")
-    for name in ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio", "regime", "hops", "run (ps)"):
-        table.add_column(name, justify="left" if name == "regime" else "right")
+    table = Listing(
+        [
+            Heading("T (K)", 0, "right"),
+            Heading("D (cm²/s)"),
+            Heading("σ (S/cm)"),
+            Heading("Haven ratio", 3),
+            Heading("regime", 1),
+            Heading("hops", 2, "right"),
+            Heading("run (ps)", 4, "right"),
+        ],
+        title=f"Diffusion of {fit.specie}",
+    )
     points = {point.temperature: point for point in fit.points}
     for result in sorted(found, key=lambda result: result.temperature):
-        table.add_row(
+        table.add(
             f"{result.temperature:g}",
             show_estimate(result.tracer),
             show_estimate(points[result.temperature].conductivity),
@@ -243,7 +251,7 @@ def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
             f"{result.n_hops:.0f}",
             f"{result.duration:.4g}",
         )
-    out.print(table)
+    table.show()
     sigma = show_estimate(fit.conductivity)
     sign = "" if sigma.startswith(("<", ">")) else "= "
     unit = "" if fit.conductivity.kind == "undetermined" else " S/cm"

@@ -255,31 +255,29 @@ def _record(item: "BatchItem") -> dict[str, Any]:
 
 
 def _print(items: "list[BatchItem]") -> None:
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table(title="Barrier of the site energy (eV)", title_justify="left")
-    for name in ("structure", "formula", "ion"):
-        table.add_column(name)
-    for name in ("1D", "2D", "3D", "s"):
-        table.add_column(name, justify="right")
-    table.add_column("note")
+    numbers = [Heading(name, 0, "right") for name in ("1D", "2D", "3D")]
+    table = Listing(
+        [Heading("structure"), Heading("formula"), Heading("ion", 1), *numbers,
+         Heading("seconds", 2, "right")],
+        title="Barrier of the site energy (eV)",
+    )  # fmt: skip
     for item in items:
         if item.barrier is None:
-            table.add_row(item.name, item.formula, "", "", "", "", "", f"rejected: {item.reason}")
+            table.add(item.name, item.formula, *5 * [""], notes=[f"rejected: {item.reason}"])
             continue
         barrier = item.barrier
         values = (barrier.barrier_1d, barrier.barrier_2d, barrier.barrier_3d)
-        table.add_row(
+        table.add(
             item.name,
             item.formula,
             barrier.specie,
             *(_shown(value) for value in values),
             f"{barrier.wall_time:.1f}",
-            "; ".join(barrier.warnings),
+            notes=barrier.warnings,
         )
-    console().print(table)
+    table.show()
 
 
 def _shown(estimate: "Estimate") -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,7 +20,8 @@ from ssefw.cli.say import say
 from ssefw.mistakes import check_settings
 
 if TYPE_CHECKING:
-    from ssefw.engines.students import Check, Learned, LearnSettings
+    from ssefw.documents import LearnedPotential
+    from ssefw.engines.students import LearnSettings
 
 
 @click.group()
@@ -80,7 +81,7 @@ def train(
     from ssefw.engines.ase import AseEngine
     from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
     from ssefw.engines.stopping import install_signal_handlers, stop_check
-    from ssefw.engines.students import add_potential, learn, make_card, write_card
+    from ssefw.engines.students import add_potential, teach, write_card
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
@@ -110,32 +111,24 @@ def train(
             f"{100 * done.volume_change:+.1f} %", err=True,
         )  # fmt: skip
         relaxed.append(done.structure)
-    learned = learn(
+    learned, card = teach(
         relaxed,
         engine,
         folder / "lesson",
         how,
+        specie=specie,
         stop=stop,
         say=lambda text: say(text, err=True),
     )
-    checks = _judge(learned, how, specie)
     path = add_potential(learned.student)
-    card = make_card(
-        learned,
-        checks,
-        teacher=engine.name,
-        versions=engine.versions(),
-        structures=[crystal.composition.reduced_formula for crystal in crystals],
-        settings=how,
-    )
     write_card(card)
     if out is not None:
         out.write_text(learned.student.nep_txt())
     if as_json:
-        print_json(card | {"file": str(path)})
+        print_json(card.model_dump(mode="json") | {"file": str(path)})
     else:
         _print_card(card)
-    return int(not card["accepted"])
+    return int(not card.accepted)
 
 
 def _lesson(
@@ -169,41 +162,27 @@ FIT = "fit."
 """Begins the name of a setting of the fit."""
 
 
-STABLE = 100.0
-"""ps that an accepted student has run at the hottest of its temperatures."""
-
-
-def _judge(learned: "Learned", how: "LearnSettings", specie: str) -> "list[Check]":
-    from ssefw.engines.students import FARTHEST, compare_runs, long_run, quiet_run
-
-    checks = []
-    for run in learned.teacher_runs:
-        checks += compare_runs(learned.student, run, specie=specie, seed=how.seed)
-    start, hottest = learned.teacher_runs[0].frames[0], max(how.temperatures)
-    checks.append(
-        long_run(
-            learned.student, start, temperature=hottest, duration=STABLE, farthest=FARTHEST,
-            seed=how.seed,
-        )
-    )  # fmt: skip
-    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=how.seed))
-    return checks
-
-
-def _print_card(card: dict[str, Any]) -> None:
-    last = card["rounds"][-1] if card["rounds"] else card["first_errors"]
-    say(f"potential {card['potential'][:12]}")
-    say(f"species   {' '.join(card['species'])}")
-    say(f"teacher   {card['teacher']}, {card['labels']} labels, {len(card['rounds'])} rounds")
+def _print_card(card: "LearnedPotential") -> None:
+    error = card.errors[0]
+    say(f"potential {card.potential[:12]}")
+    say(f"species   {' '.join(card.species)}")
     say(
-        f"errors    {1e3 * last['force_rmse_eV_per_A']:.0f} meV/A, "
-        f"{1e3 * last['energy_rmse_eV_per_atom']:.1f} meV/atom on held-out frames"
+        f"teacher   {card.teacher}: {card.n_evaluations} evaluations, {card.n_labels} labels, "
+        f"{len(card.rounds)} rounds, {card.wall_time / 60.0:.1f} min"
     )
-    for check in card["checks"]:
-        say(f"{'ok       ' if check['passed'] else 'FAILS    '} {check['name']}: {check['words']}")
-    if card["accepted"]:
-        say(f"accepted  engine: {{potential: {card['potential'][:12]}}} in a campaign uses it")
-    elif not card["stable"]:
+    say(f"frames    {card.training_set[:12]}, by {card.level_of_theory}")
+    say(
+        f"errors    {1e3 * error.force:.0f} meV/A, {1e3 * error.energy:.1f} meV/atom on held-out "
+        "frames"
+    )
+    for part in card.errors[1:]:
+        elements = ", ".join(f"{symbol} {1e3 * x:.0f}" for symbol, x in part.by_element.items())
+        say(f"  {part.temperature:g} K: {1e3 * part.force:.0f} meV/A ({elements})")
+    for check in card.checks:
+        say(f"{'ok       ' if check.passed else 'FAILS    '} {check.name}: {check.words}")
+    if card.accepted:
+        say(f"accepted  engine: {{potential: {card.potential[:12]}}} in a campaign uses it")
+    elif not card.stable:
         say("not accepted: a run of the last round was lost. Teach more: --set rounds=12")
     else:
         say("not accepted: it moves otherwise than its teacher. Teach more: --set frames=400")
@@ -217,14 +196,17 @@ def list_all(*, as_json: bool) -> None:
 
     for path in potential_files():
         digest = path.name.partition(".")[0]
-        card = read_card(digest) or {}
+        card = read_card(digest)
         if as_json:
-            keys = ("species", "teacher", "accepted", "labels")
-            print_json({"potential": digest} | {key: card.get(key) for key in keys})
-            continue
-        accepted = {True: "accepted", False: "not accepted"}.get(card.get("accepted"), "no card")  # type: ignore[arg-type]
-        formulas = ", ".join(card.get("structures", []))
-        say(f"{digest[:12]}  {accepted:12}  {formulas}  by {card.get('teacher', '?')}")
+            keys = {"species", "teacher", "accepted", "n_labels"}
+            known = card.model_dump(mode="json", include=keys) if card else dict.fromkeys(keys)
+            print_json({"potential": digest} | known)
+        elif card is None:
+            say(f"{digest[:12]}  no record")
+        else:
+            accepted = "accepted" if card.accepted else "not accepted"
+            formulas = ", ".join(dict.fromkeys(card.structures))
+            say(f"{digest[:12]}  {accepted:12}  {formulas}  by {card.teacher}")
 
 
 @command.command("show", epilog="Example: ssefw potential show 3f2a91")
@@ -243,7 +225,7 @@ def show(potential: str, *, as_json: bool) -> None:
             f"({' '.join(model.species)}): it was added as a file without a card."
         )
     if as_json:
-        print_json(card)
+        print_json(card.model_dump(mode="json"))
     else:
         _print_card(card)
 

@@ -13,7 +13,7 @@ from ssefw.cli.options import json_option, opened, print_json, settings, store_o
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
-    from ssefw.campaigns.queueing.feed import Feeder, Round
+    from ssefw.campaigns.queueing.feed import Feeder, LaunchRound
     from ssefw.settings import Settings
     from ssefw.store import Address, Connection
 
@@ -142,7 +142,7 @@ def _look(feeder: "Feeder", address: "Address") -> tuple[str, dict[str, Any], bo
     return line, vars(now), not (now.left or now.waiting or now.running or now.is_standby)
 
 
-def _line(now: "Round") -> str:
+def _line(now: "LaunchRound") -> str:
     parts = [f"queue: {now.running} running, {now.waiting} waiting; {now.left} jobs to run"]
     for count, what in (
         (now.submitted, "submitted"),

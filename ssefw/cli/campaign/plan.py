@@ -110,36 +110,41 @@ def _print_basis(plan: "Plan", pace: "Pace | None") -> None:
 
 
 def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
-    from rich.table import Table
-
     from ssefw.campaigns.planning.cost import known_total
     from ssefw.cli.console import console
+    from ssefw.cli.listing import Heading, Listing
 
-    table = Table(title=f"Campaign {record.campaign}", caption=_stages(plan.maker))
-    for name in ("#", "formula", "source"):
-        table.add_column(name)
-    for name in ("atoms", "MD steps", "core-hours, about", "at most"):
-        table.add_column(name, justify="right")
+    table = Listing(
+        [
+            Heading("#"),
+            Heading("formula"),
+            Heading("source", 2),
+            Heading("atoms", 0, "right"),
+            Heading("MD steps", 1, "right"),
+            Heading("core-hours, about", 0, "right"),
+            Heading("at most", 0, "right"),
+        ],
+        title=f"Campaign {record.campaign}",
+        caption=_stages(plan.maker),
+    )
     for number, planned in enumerate(record.candidates[:SHOWN], start=1):
-        table.add_row(
-            str(number),
+        table.add(
+            number,
             planned.formula,
             planned.source,
-            str(planned.n_atoms),
-            str(planned.md_steps),
+            planned.n_atoms,
+            planned.md_steps,
             _hours(planned.core_hours),
             _hours(planned.core_hours_most),
         )
     if len(record.candidates) > SHOWN:
-        table.add_row("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "", "")
+        table.add("...", f"{len(record.candidates) - SHOWN} more", "", "", "", "", "")
     about = known_total(planned.core_hours for planned in record.candidates)
     most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
-    table.add_section()
-    table.add_row(
-        "", f"{len(record.candidates)} candidates", "", "", str(steps), _hours(about), _hours(most)
-    )
-    console().print(table)
+    count = f"{len(record.candidates)} candidates"
+    table.add("", count, "", "", steps, _hours(about), _hours(most))
+    table.show()
     for step in plan.steps:
         console().print(f"  {step.name}: {step.n_in} -> {step.n_passed}")
     for item in record.excluded[:SHOWN]:
@@ -154,6 +159,8 @@ def _hours(hours: float | None) -> str:
 
 
 def _stages(maker: "CandidateMaker") -> str:
+    from ssefw.campaigns.planning.lesson_cost import lesson_of
+
     stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
     stages.append("static" if maker.relax.skip else "relax")
     if (bands := maker.neb) is not None:
@@ -168,6 +175,12 @@ def _stages(maker: "CandidateMaker") -> str:
         )
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)
+    if (lesson := lesson_of(ladder)) is not None:
+        taught = lesson.settings
+        stages.append(
+            f"teach a student: {len(taught.temperatures)} x {taught.teacher_time:g} ps and "
+            f"{taught.frames} frames of {lesson.teacher.name}"
+        )
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
     if ladder.triage is not None:

@@ -90,23 +90,29 @@ def show(*, label_set: str, top: int, as_json: bool) -> None:
             print_json(label_record(label))
         return
 
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table()
-    for title in ("formula", "sigma (S/cm)", "T (K)", "quantity", "reports", "reference"):
-        table.add_column(title)
+    table = Listing(
+        [
+            Heading("formula"),
+            Heading("sigma (S/cm)"),
+            Heading("T (K)", 0, "right"),
+            Heading("quantity", 1),
+            Heading("reports", 2, "right"),
+            Heading("reference", 3),
+        ]
+    )
     for label in rows:
-        table.add_row(
+        table.add(
             label.formula,
             show_estimate(label.conductivity, digits=3),
             f"{label.temperature:g}",
             label.quantity,
-            str(label.n_reports),
-            label.reference[:60],
+            label.n_reports,
+            label.reference,
         )
-    console().print(table)
+    table.show()
     say(f"{len(rows)} of {len(found.labels)} labels, version {found.version}", err=True)
 
 

@@ -12,19 +12,24 @@ __all__ = ["print_labels"]
 
 def print_labels(labels: "Sequence[Label]") -> None:
     """Print labels; what was computed stands beside what was moved to the scale of experiment."""
-    from rich.table import Table
-
-    from ssefw.cli.console import console, show_estimate
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
     are_moved = any(label.as_computed is not None for label in labels)
-    columns = ["formula", "kind", "level of theory", "T (K)", "sigma (S/cm)"]
-    columns += ["as computed"] if are_moved else []
-    table = Table()
-    for title in (*columns, "from"):
-        table.add_column(title, overflow="fold")
+    table = Listing(
+        [
+            Heading("formula"),
+            Heading("kind", 1),
+            Heading("level of theory", 3),
+            Heading("T (K)", 0, "right"),
+            Heading("sigma (S/cm)"),
+            *([Heading("as computed (S/cm)", 2)] if are_moved else []),
+            Heading("from", 4),
+        ]
+    )
     for label in labels:
         moved = show_estimate(label.as_computed, digits=3) if label.as_computed else ""
-        table.add_row(
+        table.add(
             label.formula,
             label.kind,
             label.level_of_theory,
@@ -33,4 +38,4 @@ def print_labels(labels: "Sequence[Label]") -> None:
             *([moved] if are_moved else []),
             label.row_id or label.reference,
         )
-    console().print(table)
+    table.show()

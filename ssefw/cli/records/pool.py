@@ -32,23 +32,23 @@ def show(path: Path, *, as_json: bool) -> None:
             print_json(record | {"n_sites": len(candidate.structure)})
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table()
-    for name in ("id", "formula", "sites", "ordered", "source", "also in"):
-        table.add_column(name)
+    table = Listing(
+        [Heading("id"), Heading("formula"), Heading("sites", 2, "right"), Heading("ordered", 1),
+         Heading("source")]
+    )  # fmt: skip
     for candidate in pool.candidates:
-        table.add_row(
+        also = f"also in {', '.join(candidate.aliases)}" if candidate.aliases else ""
+        table.add(
             candidate.id,
             candidate.formula,
-            str(len(candidate.structure)),
+            len(candidate.structure),
             "yes" if candidate.structure.is_ordered else "no",
             candidate.source,
-            ", ".join(candidate.aliases),
+            notes=[also],
         )
-    console().print(table)
+    table.show()
 
 
 @command.command("check", epilog="Example: ssefw pool check structures/ --strict")

@@ -1,18 +1,21 @@
 """``ssefw results``: what was computed."""
 
+import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
-from ssefw.cli.options import json_option, opened, print_json, store_option
-from ssefw.cli.records.labels_table import print_labels
+from ssefw.cli.options import OUTPUT, dry_run_option, json_option, opened, print_json, store_option
 from ssefw.cli.say import say
+from ssefw.files import replacing
 
 if TYPE_CHECKING:
-    from ssefw.documents import Barrier, FoundConductivity, Outcome, Trajectory
+    from collections.abc import Iterator
+
+    from ssefw.documents import Outcome, Trajectory
     from ssefw.report.training_frames import Select
     from ssefw.store.results.query import Reading
 
@@ -22,8 +25,6 @@ KINDS = (
 )  # fmt: skip
 RECORDS = ("outcomes", "trajectories", "diffusivities", "barriers")
 LABEL_KINDS = ("experiment", "aimd", "mlip", "neb")
-ID_SHOWN = 8
-"""Characters of an id that tell candidates apart, and that `show` takes."""
 STATUSES = ("determined", "indicative", "bound", "undetermined", "rejected", "failed")
 """`OUTCOME_STATUSES` of `ssefw.documents`, which takes too long to import for a page of help."""
 POSSIBLE = "Also those that may lie in the range: what the interval or bound does not exclude."
@@ -35,6 +36,7 @@ POSSIBLE = "Also those that may lie in the range: what the interval or bound doe
 @store_option
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="A table with one row for each candidate.")
+@click.option("-o", "--out", type=OUTPUT, help="Write this table here (.csv).")
 @click.option("--campaign", help="Only this campaign.")
 @click.option("--status", type=click.Choice(STATUSES), help="Only outcomes of this status.")
 @click.option("--formula", help="Only this formula, however it is written.")
@@ -46,6 +48,7 @@ def command(
     *,
     as_json: bool,
     as_csv: bool,
+    out: Path | None,
     campaign: str | None,
     status: str | None,
     formula: str | None,
@@ -59,8 +62,14 @@ def command(
     """
     if context.invoked_subcommand is not None:
         return
-    from ssefw.files.tables import TableWriter
-    from ssefw.report.rows import CSV_COLUMNS, flat, rank_outcomes, summary
+    if as_json and (as_csv or out is not None):
+        raise click.UsageError("give --json, or --csv and --out")
+    as_csv = as_csv or out is not None
+    from ssefw.cli.records.results_tables import print_outcomes
+    from ssefw.documents import Outcome
+    from ssefw.report.rows import rank_outcomes, summary
+    from ssefw.report.tables import write_csv
+    from ssefw.report.whose import Owners
     from ssefw.store.asking import understood, why_nothing
     from ssefw.store.results.query import Ask
 
@@ -75,61 +84,30 @@ def command(
         ask = understood(connection, "outcomes", ask)
         outcomes = list(connection.results.ask("outcomes", ask))
         nothing = "" if outcomes else why_nothing(connection, "outcomes", ask)
-    ranked = rank_outcomes(outcomes)
+        owners = Owners(connection)
+        ranked = [
+            (item, owners.of(item.campaign, item.candidate_id)) for item in rank_outcomes(outcomes)
+        ]
     if as_json:
-        for outcome in ranked:
-            print_json(summary(outcome))
+        for outcome, whose in ranked:
+            print_json(summary(outcome) | {"name": whose.name, "source": whose.source})
     elif as_csv:
-        writer = TableWriter(sys.stdout, CSV_COLUMNS)
-        for outcome in ranked:
-            writer.write(flat(outcome))
+        with _written(out) as file:
+            write_csv(ranked, file, kind=Outcome)
     elif ranked:
-        _print_table(ranked)
+        print_outcomes(ranked)
     if nothing:
         say(nothing, err=True)
 
 
-def _print_table(outcomes: "list[Outcome]") -> None:
-    from rich.table import Table
-
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(caption="intervals and bounds at the confidence level of the campaign")
-    table.add_column("formula")
-    table.add_column("id", no_wrap=True)
-    table.add_column("campaign")
-    table.add_column("status")
-    table.add_column("sigma (S/cm)")
-    table.add_column("T (K)", justify="right")
-    table.add_column("E_a (eV)")
-    has_bands = any(outcome.barrier for outcome in outcomes)
-    if has_bands:
-        table.add_column("NEB 1D/2D/3D (eV)")
-    table.add_column("MD (ps)", justify="right")
-    table.add_column("why", overflow="fold")
-    for outcome in outcomes:
-        fit = outcome.conductivity
-        table.add_row(
-            outcome.formula,
-            outcome.candidate_id[:ID_SHOWN],
-            outcome.campaign,
-            outcome.status,
-            show_estimate(fit.conductivity if fit else None),
-            f"{fit.temperature:g}" if fit else "",
-            show_estimate(fit.activation_energy if fit else None),
-            *([_bands(outcome.barrier)] if has_bands else []),
-            f"{sum(point.duration for point in outcome.diffusivities):.3g}",
-            outcome.reason,
-        )
-    console().print(table)
-
-
-def _bands(barrier: "Barrier | None") -> str:
-    from ssefw.report.rows import levels
-
-    if barrier is None:
-        return "–"
-    return " / ".join("–" if x.value is None else f"{x.value:.2f}" for x in levels(barrier))
+@contextlib.contextmanager
+def _written(out: Path | None) -> "Iterator[TextIO]":
+    """Give stdout, or a file that is there whole when the block ends."""
+    if out is None:
+        yield sys.stdout
+        return
+    with replacing(out) as draft, draft.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 @command.command("show", epilog="Example: ssefw results show 3f2a --store demo")
@@ -192,7 +170,10 @@ def show(candidate: str, *, as_json: bool) -> None:
 @click.option("--all", "is_all", is_flag=True, help="All that fit, as they are read.")
 @json_option
 @click.option("--csv", "as_csv", is_flag=True, help="A table with one row each.")
-@click.option("--parquet", type=click.Path(path_type=Path), help="Write a parquet file.")
+@click.option(
+    "-o", "--out", type=OUTPUT, help="Write here: .csv, .jsonl or .parquet, as the name ends."
+)
+@click.option("--parquet", type=OUTPUT, hidden=True)  # --out says it, too
 def find(
     *,
     kind: str,
@@ -204,6 +185,7 @@ def find(
     is_all: bool,
     as_json: bool,
     as_csv: bool,
+    out: Path | None,
     parquet: Path | None,
     label_kind: str | None,
     possible: bool,
@@ -217,7 +199,9 @@ def find(
     analysis, at the temperature of the fit or, with --temperature, of the run at that temperature.
     A sorted page ends with the key that --after takes, which is as quick far down as at the top.
     """
+    from ssefw.cli.records.results_tables import print_rows
     from ssefw.report.tables import write_csv, write_json_lines, write_parquet
+    from ssefw.report.whose import Owners
     from ssefw.store.asking import understood, why_nothing
     from ssefw.store.results.query import ANSWERS, Ask
 
@@ -226,6 +210,7 @@ def find(
     window = {} if is_all else {"limit": limit, "skip": (page - 1) * limit}
     if sum(map(bool, (as_json, as_csv, parquet))) > 1:
         raise click.UsageError("give one of --json, --csv and --parquet")
+    form = _form(out := out or parquet, as_json=as_json, as_csv=as_csv, is_parquet=bool(parquet))
     if after is not None and (sort is None or is_all or page > 1):
         raise click.UsageError("--after needs --sort, and goes without --all and --page")
     with opened(read_only=True) as connection:
@@ -235,76 +220,43 @@ def find(
             shown = connection.results.page(
                 kind, ask, sort=str(sort), reverse=reverse, after=after, limit=limit
             )
-            found = iter(shown.documents)
+            found = iter(shown.found)
             if shown.last is not None:
                 say(f"For more: --after {shown.last}", err=True)
         else:
-            found = connection.results.ask(kind, ask, sort=sort, reverse=reverse, **window)
-        if parquet is not None:
-            count = write_parquet(found, parquet)
-            say(f"{count} {kind} written to {parquet}", err=True)
-        elif as_json:
-            write_json_lines(found, sys.stdout)
-        elif as_csv:
-            write_csv(found, sys.stdout, kind=ANSWERS[kind])
-        elif not (rows := list(found)) and page > 1:
+            found = connection.results.found(kind, ask, sort=sort, reverse=reverse, **window)
+        named = Owners(connection).named(found)
+        if form == "parquet" and out is not None:
+            with replacing(out) as draft:
+                count = write_parquet(named, draft)
+            say(f"{count} {kind} written to {out}", err=True)
+        elif form == "json":
+            with _written(out) as file:
+                write_json_lines(named, file)
+        elif form == "csv":
+            with _written(out) as file:
+                write_csv(named, file, kind=ANSWERS[kind])
+        elif not (rows := list(named)) and page > 1:
             say(f"Page {page} is empty: fewer {kind} fit.", err=True)
         elif not rows:
             say(why_nothing(connection, kind, ask), err=True)
         else:
-            _print_rows(kind, rows)
+            print_rows(kind, rows)
 
 
-def _print_rows(kind: str, found: "list[Any]") -> None:
-    if kind == "outcomes":
-        _print_table(found)
-        return
-    if kind == "conductivities":
-        _print_conductivities(found)
-        return
-    if kind == "labels":
-        print_labels(found)
-        return
-    from rich.table import Table
-
-    from ssefw.cli.console import console
-    from ssefw.report.tables import row
-
-    rows = [row(item) for item in found]
-    table = Table()
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for item in rows:
-        table.add_row(*(_cell(value) for value in item.values()))
-    console().print(table)
+ENDS = {".csv": "csv", ".jsonl": "json", ".json": "json", ".parquet": "parquet"}
+"""How the name of a file says what is written into it."""
 
 
-def _print_conductivities(found: "list[FoundConductivity]") -> None:
-    from rich.table import Table
-
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(caption="intervals and bounds at the confidence level of the campaign")
-    for title in ("formula", "campaign", "T (K)", "sigma (S/cm)", "E_a (eV)", "from", "analysis"):
-        table.add_column(title, overflow="fold")
-    for item in found:
-        used = ", ".join(f"{p.temperature:g}" for p in item.fit.points if p.is_used)
-        table.add_row(
-            item.formula,
-            item.campaign,
-            f"{item.temperature:g}",
-            show_estimate(item.conductivity),
-            show_estimate(item.activation_energy),
-            "run" if item.is_simulated else f"fit of {used or 'no'} K",
-            item.analysis_version,
-        )
-    console().print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _form(out: Path | None, *, as_json: bool, as_csv: bool, is_parquet: bool) -> str:
+    """Return what is written: as an option says, else as the file is called; empty for a table."""
+    asked = "json" if as_json else "csv" if as_csv else "parquet" if is_parquet else ""
+    named = ENDS.get(out.suffix, "") if out is not None else ""
+    if out is not None and not (asked or named):
+        raise click.UsageError(f"{out}: end its name with {', '.join(ENDS)}, or give --csv.")
+    if named == "parquet" and asked not in {"", "parquet"}:
+        raise click.UsageError(f"{out} is called a parquet file: leave out --{asked}.")
+    return asked or named
 
 
 class _HowMany(click.ParamType):  # type: ignore[type-arg]
@@ -421,8 +373,9 @@ def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
 @command.command("build", epilog="Example: ssefw results build quickstart --store demo")
 @click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
 @store_option
+@dry_run_option
 @json_option
-def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+def build(*, campaigns: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Derive conductivities and barriers again from stored trajectories, where need be.
 
     Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
@@ -430,9 +383,10 @@ def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
     """
     from ssefw.campaigns.derive import derive
 
-    with opened() as connection:
-        for item in derive(connection, campaigns=campaigns):
+    with opened(read_only=dry_run) as connection:
+        for item in derive(connection, campaigns=campaigns, dry_run=dry_run):
             if as_json:
-                print_json(vars(item))
+                print_json(vars(item) | {"dry_run": dry_run})
             else:
-                say(f"{item.what}: {item.computed} computed, {item.present} up to date")
+                would = "would be " if dry_run else ""
+                say(f"{item.what}: {item.computed} {would}computed, {item.present} up to date")

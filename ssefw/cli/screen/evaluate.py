@@ -137,9 +137,12 @@ def _print_evaluation(result: "Evaluation") -> None:
     for title in ("measure", "value [95 %]", "constant score", "shuffled scores"):
         table.add_column(title)
     for name, value in result.metrics.items():
-        controls = [result.controls[kind][name] for kind in ("mean", "shuffled")]
+        controls = [result.controls[kind].get(name) for kind in ("mean", "shuffled")]
+        unit = f" ({value.unit})" if value.unit else ""
         table.add_row(
-            name, show_estimate(value, digits=3), *(show_estimate(c, digits=2) for c in controls)
+            name + unit,
+            show_estimate(value, digits=3),
+            *(show_estimate(c, digits=2) for c in controls),
         )
     console().print(table)
     seen = result.record.get("similar_to_training", 0)

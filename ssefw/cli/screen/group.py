@@ -43,12 +43,10 @@ command.add_command(patterns)
 command.add_command(votes_command)
 
 
-@command.command(
-    "train", epilog="Example: ssefw screen train --labels starter --out composition.model"
-)
+@command.command("train", epilog="Example: ssefw screen train --labels starter --out starter.model")
 @click.option(
     "--system",
-    default="composition",
+    default="conductivity",
     shell_complete=complete.systems,
     help="Screening system; see `screen systems`.",
 )
@@ -57,7 +55,7 @@ command.add_command(votes_command)
 @click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
 @click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
-@set_option("system", "n_splits=100")
+@set_option("system", "n_trees=300")
 @click.option(
     "--tune",
     type=COUNT_OR_NONE,
@@ -90,7 +88,7 @@ def train(
 ) -> None:
     """Fit a screening system to labels and save it.
 
-    Settings are given as --set n_splits=100 --set members='["gb","lgbm"]'; values are YAML.
+    Settings are given as --set n_trees=300 --set cell=none; values are YAML.
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.data.labels import merge_labels
@@ -99,9 +97,9 @@ def train(
     labels, unlabeled = asked_labels(label_set, structures=structures, pool=pool)
     if not keep_duplicates:
         labels = labels.model_copy(update={"labels": tuple(merge_labels(labels.labels))})
-    data = dataset_of(labels, threshold=threshold)
     settings = values_of(options) | {"seed": seed, "workers": workers or core_count()}
     screener = make_screener(system, settings)
+    data = dataset_of(labels, threshold=threshold, undecided=screener.learns_from_bounds)
     data, left_out = usable_rows(screener, data)
     if left_out:
         say(f"{left_out} labels have no structure and are left out", err=True)
@@ -113,7 +111,7 @@ def train(
         "model": str(out),
         "system": system,
         "labels": len(data),
-        "superionic": int(data.y.sum()),
+        "superionic": int((data.y == 1).sum()),
         "label_set": data.name,
         "label_version": data.version,
         "settings": screener.settings(),

@@ -2,19 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.cli import complete
-from ssefw.cli.numbers import COUNT
+from ssefw.cli.numbers import CONDUCTIVITY, COUNT
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
 if TYPE_CHECKING:
-    from ssefw.documents import Ranking
+    from collections.abc import Iterator
+
+    from ssefw.documents import RankedCandidate, Ranking
     from ssefw.screening.ranking import RankingResult
 
 __all__ = ["rank_command"]
@@ -32,6 +34,12 @@ __all__ = ["rank_command"]
 )
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
 @click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
+@click.option(
+    "--threshold",
+    type=CONDUCTIVITY,
+    help="Score: the chance of so many S/cm, of models that predict the number.  [default: the "
+    "model's]",
+)
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
 @click.option("-o", "--out", type=OUTPUT, help="Write the ranking (.json).")
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
@@ -50,11 +58,13 @@ def rank_command(
     trails: Path | None,
     figure: Path | None,
     accepted_only: bool,
+    threshold: float | None,
     as_json: bool,
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
 
-    The file of --pool-out is a pool that a campaign file names under 'pool'.
+    The file of --pool-out is a pool that a campaign file names under 'pool', and so is that of
+    --out. A material without lithium is no candidate.
     """
     from ssefw.screening.ranking import rank_pool
 
@@ -65,6 +75,7 @@ def rank_command(
         phases=phases,
         top=None if figure else top,
         accepted_only=accepted_only,
+        threshold=threshold,
     )
     if figure:
         _draw_pool(result, figure)
@@ -72,7 +83,8 @@ def rank_command(
         result.ranking = result.ranking.model_copy(update={"entries": kept})
     if out:
         with replacing(out) as draft:
-            draft.write_text(json.dumps(result.ranking.as_dict()) + "\n")
+            whole = result.ranking.model_copy(update={"pool": tuple(_pool_rows(result))})
+            draft.write_text(json.dumps(whole.as_dict(), default=float) + "\n")
     if pool_out:
         _write_pool(result, pool_out)
     if trails:
@@ -87,12 +99,17 @@ def rank_command(
 
 def _write_pool(result: "RankingResult", path: Path) -> None:
     """Write a line for each entry that has a structure, in order."""
+    with replacing(path) as draft, draft.open("w") as file:
+        for record in _pool_rows(result):
+            file.write(json.dumps(record, default=float) + "\n")
+
+
+def _pool_rows(result: "RankingResult") -> "Iterator[dict[str, Any]]":
     from ssefw.screening.ranking import ranked_candidates
 
-    with path.open("w") as file:
-        for candidate in ranked_candidates(result):
-            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
-            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
+    for candidate in ranked_candidates(result):
+        record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+        yield record | candidate.properties
 
 
 def _draw_pool(result: "RankingResult", path: Path) -> None:
@@ -124,6 +141,8 @@ def _say_counts(result: "RankingResult") -> None:
         say(
             f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
         )
+    if result.without_ion:
+        say(f"{len(result.without_ion)} rows hold no lithium and are no candidates", err=True)
     for step in result.ranking.cascade:
         say(
             f"{step.name}: {step.n_in} -> {step.n_passed}"
@@ -146,10 +165,12 @@ def _meaning(ranking: "Ranking") -> str:
 def _print_ranking(result: "RankingResult") -> None:
     from rich.table import Table
 
-    from ssefw.cli.console import console
+    from ssefw.cli.console import console, show_estimate
 
     table = Table(caption=_meaning(result.ranking))
-    for title in ("#", "material", "formula", "score", "95 %", "votes", "distance"):
+    numbers = any(entry.sigma is not None for entry in result.ranking.entries)
+    added = ("sigma (S/cm), 90 %",) if numbers else ("votes",)
+    for title in ("#", "material", "formula", "score", "95 %", *added, "distance"):
         table.add_column(title)
     for number, entry in enumerate(result.ranking.entries, start=1):
         table.add_row(
@@ -158,7 +179,14 @@ def _print_ranking(result: "RankingResult") -> None:
             entry.formula,
             f"{entry.score:.3f}",
             f"{entry.lower:.2f}–{entry.upper:.2f}" if entry.lower is not None else "–",
-            f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–",
+            show_estimate(entry.sigma) if numbers else _votes(entry),
             f"{entry.distance:.2f}" if entry.distance is not None else "–",
         )
     console().print(table)
+
+
+def _votes(entry: "RankedCandidate") -> str:
+    if entry.votes is None:
+        return "–"
+    apart = ", ".join(f"{kind} {votes}" for kind, votes in entry.votes_by_kind.items())
+    return f"{entry.votes}/{entry.n_votes}" + (f" ({apart})" if apart else "")

@@ -54,7 +54,7 @@ EVERY = "all"
     multiple=True,
     help="Classifier of the system composition alone, or 'all'; may be repeated.",
 )
-@set_option("systems and members", "n_splits=10")
+@set_option("systems, or of one of them", "composition.n_splits=10")
 @click.option(
     "--kind",
     default="groups",
@@ -146,16 +146,21 @@ def validate_command(
 def _contestants(
     systems: tuple[str, ...], members: tuple[str, ...], settings: dict[str, Any]
 ) -> "list[Contestant]":
-    from ssefw.screening.base import screener_names
+    from ssefw.screening.base import DEFAULT, screener_names
     from ssefw.screening.classifiers import CLASSIFIERS
     from ssefw.screening.validation import system
 
-    named = list(systems) or ([] if members else ["composition"])
+    def settings_of(name: str) -> dict[str, Any]:
+        own = {key.removeprefix(f"{name}."): value for key, value in settings.items()}
+        return {key: value for key, value in own.items() if "." not in key}
+
+    named = list(systems) or ([] if members else [DEFAULT])
     if EVERY in named:
         named = screener_names()
     kinds = list(CLASSIFIERS) if EVERY in members else list(members)
-    return [system(name, settings) for name in named] + [
-        system("composition", settings | {"members": [kind]}, called=f"composition: {kind}")
+    of_members = settings_of("composition")
+    return [system(name, settings_of(name)) for name in named] + [
+        system("composition", of_members | {"members": [kind]}, called=f"composition: {kind}")
         for kind in kinds
     ]
 

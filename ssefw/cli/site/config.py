@@ -33,23 +33,16 @@ def show(*, as_json: bool) -> None:
             print_json({"name": name, "value": value, "source": loaded.sources[name]})
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table()
-    for name in ("setting", "value", "from", "what it is"):
-        table.add_column(name, overflow="fold")
+    table = Listing([Heading("setting"), Heading("value"), Heading("from")])
     for name, field in type(loaded.settings).model_fields.items():
         source = loaded.sources[name]
-        shown = f"{PREFIX}{name.upper()}" if source == "default" else source
-        table.add_row(
-            name,
-            str(values[name] if values[name] is not None else ""),
-            f"default ({shown} sets it)" if source == "default" else shown,
-            field.description,
-        )
-    console().print(table)
+        is_default = source == "default"
+        how = f"; {PREFIX}{name.upper()} sets it" if is_default else ""
+        value = values[name] if values[name] is not None else ""
+        table.add(name, value, source, notes=[f"{field.description}{how}"])
+    table.show()
 
 
 @command.command("check", epilog="Example: ssefw config check --store mongodb://host/ssefw")

@@ -7,6 +7,7 @@ structure at the start, so that the steps are those of a relaxation that nothing
 
 import io
 import time
+import warnings
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def relax_atoms(
     began = time.monotonic()
     target = FrechetCellFilter(atoms) if relax_cell else atoms
     optimizer = FIRE(target, logfile=None)
-    with _state_file(directory, key) as file:
+    with _state_file(directory, key) as file, _precise_enough():
         before = _restore(file, atoms, optimizer)
         saved = time.monotonic()
         converged = False
@@ -92,6 +93,17 @@ def relax_atoms(
         if file is not None:
             file.unlink(missing_ok=True)
     return Relaxed(bool(converged), int(optimizer.nsteps), before + time.monotonic() - began)
+
+
+@contextmanager
+def _precise_enough() -> Iterator[None]:
+    """Hush scipy, which says at every step that it knows the logarithm of the cell to 4e-13 only.
+
+    ASE takes it of the strain times the number of atoms.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "logm result may be inaccurate", RuntimeWarning)
+        yield
 
 
 @contextmanager

@@ -1,41 +1,53 @@
 """Students: fast potentials taught by a slower one, and the loop that teaches them."""
 
-from ssefw.engines.students.acceptance import (
-    Check,
-    compare_runs,
-    is_accepted,
-    long_run,
-    quiet_run,
-)
-from ssefw.engines.students.card import make_card, read_card, write_card
+from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
+from ssefw.engines.students.card import read_card, write_card
 from ssefw.engines.students.engine import FARTHEST, StudentEngine
-from ssefw.engines.students.learning import Learned, LearnSettings, Round, learn
-from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
-from ssefw.engines.students.shelf import add_potential, find_potential, potential_files
+from ssefw.engines.students.judgement import STABLE, described, judge, teach
+from ssefw.engines.students.learning import learn
+from ssefw.engines.students.lesson_records import Learned, LearnSettings, Round
+from ssefw.engines.students.lessons import (
+    frames_bytes,
+    read_frames,
+    read_student,
+    write_frames,
+    write_student,
+)
+from ssefw.engines.students.shelf import (
+    add_potential,
+    find_potential,
+    potential_files,
+    take_in,
+    weights_key,
+)
 
 __all__ = [
     "FARTHEST",
-    "Check",
+    "STABLE",
     "LearnSettings",
     "Learned",
     "Round",
     "StudentEngine",
     "add_potential",
     "compare_runs",
+    "described",
     "find_potential",
-    "is_accepted",
+    "frames_bytes",
+    "judge",
     "learn",
     "long_run",
-    "make_card",
     "potential_files",
     "quiet_run",
     "read_card",
     "read_frames",
     "read_student",
+    "take_in",
+    "teach",
+    "weights_key",
     "write_card",
     "write_frames",
     "write_student",
 ]
 
 # Stored records, and what is hashed of them, name this path.
-StudentEngine.__module__ = __name__
+LearnSettings.__module__ = StudentEngine.__module__ = __name__

@@ -16,11 +16,12 @@ from ase import Atoms, units
 from ssefw.analysis.msd import mean_squared_displacement
 from ssefw.analysis.pair_functions import radial_distribution
 from ssefw.analysis.trajectory import Frames
+from ssefw.documents import PhysicsCheck
 from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, MDState, Thermostat, advance
 
-__all__ = ["Check", "TeacherRun", "compare_runs", "is_accepted", "long_run", "quiet_run"]
+__all__ = ["TeacherRun", "compare_runs", "long_run", "quiet_run"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,25 +36,6 @@ DAMPING = 100.0
 
 MOST_DRIFT = 1e-3
 """Drift of the energy (eV/atom/ps) without a thermostat that is still none."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison: what, whether it holds, and the numbers it rests on.
-
-    Attributes
-    ----------
-    name
-        What was compared.
-    passed
-        Whether it holds.
-    words
-        The numbers, with their units.
-    """
-
-    name: str
-    passed: bool
-    words: str
 
 
 @dataclass(frozen=True)
@@ -73,11 +55,6 @@ class TeacherRun:
     temperature: float
     frames: Sequence[Snapshot]
     interval: float
-
-
-def is_accepted(checks: Sequence[Check]) -> bool:
-    """Return whether all checks hold."""
-    return all(check.passed for check in checks)
 
 
 def _run(
@@ -114,7 +91,7 @@ def _run(
     return seen.positions, seen.energies, seen.temperatures, worst, seen.n_steps
 
 
-def compare_runs(model: NEP, run: TeacherRun, *, specie: str, seed: int = 0) -> list[Check]:
+def compare_runs(model: NEP, run: TeacherRun, *, specie: str, seed: int = 0) -> list[PhysicsCheck]:
     """Compare mean squared displacement and pair distribution with a run of the teacher.
 
     Parameters
@@ -144,7 +121,11 @@ def compare_runs(model: NEP, run: TeacherRun, *, specie: str, seed: int = 0) -> 
             seed=1000 * seed + window,
         )
         if n_steps < every * (n_frames - 1):
-            return [Check(f"dynamics at {run.temperature:g} K", passed=False, words="they explode")]
+            return [
+                PhysicsCheck(
+                    name=f"dynamics at {run.temperature:g} K", passed=False, words="they explode"
+                )
+            ]
         ours.append(positions[skip:])
     moves = np.array([symbol == specie for symbol in symbols])
     lag = max(1, len(theirs) // 3)
@@ -176,15 +157,15 @@ def _msd(positions: FloatArray, lag: int) -> float:
     return float(mean_squared_displacement(positions)[lag])
 
 
-def _compare_motion(name: str, theirs: float, ours: Sequence[float]) -> Check:
+def _compare_motion(name: str, theirs: float, ours: Sequence[float]) -> PhysicsCheck:
     """Judge logarithms: displacements are positive and their spread goes with their size."""
     logs = np.log(np.maximum(ours, 1e-12))
     # One more draw of the same kind: the t distribution of the difference to the mean of n.
     width = float(scipy.stats.t.ppf(0.5 + LEVEL / 2, len(logs) - 1))
     width *= max(float(logs.std(ddof=1)), LEAST_SPREAD) * np.sqrt(1 + 1 / len(logs))
     low, high = np.exp(logs.mean() - width), np.exp(logs.mean() + width)
-    return Check(
-        name,
+    return PhysicsCheck(
+        name=name,
         passed=bool(low <= theirs <= high),
         words=f"teacher {theirs:.3g} A^2, student {np.exp(logs.mean()):.3g} "
         f"[{low:.3g}, {high:.3g}] A^2",
@@ -215,7 +196,7 @@ def _pairs(
     ).g
 
 
-def _compare_structure(name: str, theirs: FloatArray, ours: Sequence[FloatArray]) -> Check:
+def _compare_structure(name: str, theirs: FloatArray, ours: Sequence[FloatArray]) -> PhysicsCheck:
     mean = np.mean(ours, axis=0)
     size = max(float(mean.mean()), 1e-9)
 
@@ -228,8 +209,8 @@ def _compare_structure(name: str, theirs: FloatArray, ours: Sequence[FloatArray]
     )
     found = apart(theirs, mean)
     limit = MOST_APART * own
-    return Check(
-        name,
+    return PhysicsCheck(
+        name=name,
         passed=found <= limit,
         words=f"teacher differs by {100 * found:.1f} % of g, runs of the student among themselves "
         f"by up to {100 * own:.1f} %",
@@ -238,7 +219,7 @@ def _compare_structure(name: str, theirs: FloatArray, ours: Sequence[FloatArray]
 
 def long_run(
     model: NEP, start: Snapshot, *, temperature: float, duration: float, farthest: float, seed: int
-) -> Check:
+) -> PhysicsCheck:
     """Run the student for long and see whether it stays with what it knows.
 
     Parameters
@@ -260,21 +241,21 @@ def long_run(
     n_atoms = len(start[0])
     lasted = done * TIMESTEP / 1000.0
     if done < n_steps or not np.isfinite(heat).all():
-        return Check(name, passed=False, words=f"atoms fly apart after {lasted:g} ps")
+        return PhysicsCheck(name=name, passed=False, words=f"atoms fly apart after {lasted:g} ps")
     tenth = max(1, len(energies) // 10)
     # A run into a hole of the potential shows as an energy that has fallen far below its begin.
     fall = float(energies[tenth : 2 * tenth].mean() - energies[-tenth:].mean()) / n_atoms
     warm = float(heat[tenth:].mean())
     kept = abs(fall) < 1.5 * units.kB * temperature and abs(warm / temperature - 1.0) < 0.1
-    return Check(
-        name,
+    return PhysicsCheck(
+        name=name,
         passed=worst <= farthest and kept,
         words=f"largest excess {worst:.2f} (limit {farthest:g}), mean temperature {warm:.0f} K, "
         f"energy fell by {1e3 * fall:.1f} meV/atom",
     )
 
 
-def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> Check:
+def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> PhysicsCheck:
     """Run without a thermostat for 10 ps and measure the drift of the energy."""
     n_atoms = len(start[0])
     # A chain of this inertia does not move within the run.
@@ -286,8 +267,8 @@ def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> 
     drift = (
         float(np.polyfit(times, (energies + kinetic) / n_atoms, 1)[0]) if done == 5000 else np.inf
     )
-    return Check(
-        f"energy kept at {temperature:g} K",
+    return PhysicsCheck(
+        name=f"energy kept at {temperature:g} K",
         passed=abs(drift) < MOST_DRIFT,
         words=f"drift {1e3 * drift:+.3f} meV/atom/ps",
     )

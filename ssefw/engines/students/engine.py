@@ -1,5 +1,6 @@
 """A student as an engine: dynamics in compiled chunks, everything else as any calculator."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ase.calculators.calculator import Calculator
@@ -10,7 +11,7 @@ from ssefw.engines.ase.dynamics import Driver
 from ssefw.engines.base import MDSettings
 from ssefw.engines.students.calculator import StudentCalculator
 from ssefw.engines.students.driver import StudentDriver
-from ssefw.engines.students.shelf import load_potential
+from ssefw.engines.students.shelf import has_potential, load_potential, take_in, weights_key
 from ssefw.nep import NEP
 
 __all__ = ["StudentEngine"]
@@ -30,20 +31,20 @@ class StudentEngine(AseEngine):
     Attributes
     ----------
     potential
-        Its content hash, which is what results are known by. The file lies in the folder of the
-        setting `potentials`.
+        Its content hash, which is what results are known by. The weights lie in the folder of the
+        setting `potentials`, or in the store. Empty in a plan, where a lesson is to come first.
     farthest
         Excess over the range of training at which dynamics end with an error.
     """
 
     calculator: str = "ssefw.engines.students.StudentCalculator"
-    potential: str
+    potential: str = ""
     farthest: float = FARTHEST
 
     @property
     def name(self) -> str:
-        """Short name with the beginning of the hash."""
-        return f"student-{self.potential[:8]}"
+        """Short name with the beginning of the hash, which one that is yet to be taught lacks."""
+        return f"student-{self.potential[:8]}" if self.potential else "student"
 
     @property
     def nominal_speed(self) -> float | None:
@@ -51,8 +52,19 @@ class StudentEngine(AseEngine):
         return STUDENT_SPEED
 
     def check(self) -> None:
-        """Read the potential and compare its hash."""
-        self.model()
+        """Read the potential and compare its hash; there is none yet before a lesson."""
+        if self.potential:
+            self.model()
+
+    def belongings(self) -> Iterator[tuple[str, bytes]]:
+        """Yield the weights."""
+        if self.potential:
+            yield weights_key(self.potential), self.model().to_bytes()
+
+    def fetch(self, get: Callable[[str], bytes | None]) -> None:
+        """Put the weights on the shelf of this machine, if it lacks them and the store has them."""
+        if not has_potential(self.potential) and (found := get(weights_key(self.potential))):
+            take_in(NEP.from_bytes(found))
 
     def model(self) -> NEP:
         """Return the potential, read once in a process."""

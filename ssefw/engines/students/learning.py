@@ -13,134 +13,30 @@ goes on and ends with the same potential.
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from pydantic import Field
 from pymatgen.core import Structure
 
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import MDSettings, settings_hash
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.acceptance import TeacherRun
+from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
+from ssefw.engines.students.lesson_records import TIMESTEP, Learned, LearnSettings, Round
 from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
 from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
 from ssefw.errors import DataError
 from ssefw.files import replacing
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
-from ssefw.units import (
-    AskedCount,
-    AskedCountOrNone,
-    AskedMembers,
-    AskedSeed,
-    AskedTemperature,
-    AskedTimePs,
-)
 
-__all__ = ["LearnSettings", "Learned", "Round", "learn"]
+__all__ = ["learn"]
 
 logger = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
-
-
-Temperatures = Annotated[tuple[AskedTemperature, ...], Field(min_length=1)]
-
-
-@dataclass(frozen=True)
-class LearnSettings:
-    """How a student is taught.
-
-    Attributes
-    ----------
-    temperatures
-        K, of the teacher's own runs: hot, middle and cold, since a student trained on hot frames
-        alone is wrong at 300 K.
-    teacher_time
-        ps of each of those runs.
-    frames
-        How many of their frames are labelled, in all.
-    rattled
-        Frames displaced and strained at random besides.
-    explore_temperatures
-        K, of the students' runs; the hottest above any that will be asked for.
-    explore_time
-        ps of each of those runs.
-    labels
-        Most labels a round.
-    rounds
-        Most rounds.
-    fit
-        Form of the students and the first fit.
-    refit_steps
-        Steps of the fits after it.
-    seed
-        Of everything drawn.
-    """
-
-    temperatures: Temperatures = (1000.0, 700.0, 400.0)
-    teacher_time: AskedTimePs = 2.0
-    frames: AskedMembers = 150
-    rattled: AskedCountOrNone = 30
-    explore_temperatures: Temperatures = (1100.0, 700.0, 350.0)
-    explore_time: AskedTimePs = 20.0
-    labels: AskedMembers = 32
-    rounds: AskedMembers = 8
-    fit: TrainingSettings = field(default_factory=TrainingSettings)
-    refit_steps: AskedCount = 2500
-    seed: AskedSeed = 0
-
-
-@dataclass(frozen=True)
-class Round:
-    """One round of the loop.
-
-    Attributes
-    ----------
-    survived
-        ps that the student ran at each exploration, negative where it was lost at its end.
-    labels
-        Labels that the teacher gave.
-    errors
-        Of the first student after the round, on frames held back from the teacher's runs.
-    """
-
-    survived: tuple[float, ...]
-    labels: int
-    errors: FitErrors
-
-
-@dataclass(frozen=True)
-class Learned:
-    """What the loop ended with.
-
-    Attributes
-    ----------
-    student, second
-        The potential, and the one it was compared with.
-    teacher_runs
-        The teacher's own dynamics, for acceptance.
-    first_errors
-        Of the first fit on the held-out frames.
-    rounds
-        What each round showed.
-    stable
-        Whether the last round's runs all came to their end.
-    n_labels
-        Evaluations by the teacher that became labels.
-    """
-
-    student: NEP
-    second: NEP
-    teacher_runs: tuple[TeacherRun, ...]
-    first_errors: FitErrors
-    rounds: tuple[Round, ...]
-    stable: bool
-    n_labels: int
-
 
 HELD_OUT = 0.2
 """Share of each teacher's run, its end, that no fit sees: errors on it are those of later times."""
@@ -211,6 +107,7 @@ class _Lesson:
         self._say = say
         self._teacher: Teacher = ase_teacher(engine)
         folder.mkdir(parents=True, exist_ok=True)
+        self._clock = Clock(folder / "seconds.json")
         key = settings_hash(engine, asdict(settings), list(structures))
         marker = folder / "lesson.json"
         if marker.exists():
@@ -228,40 +125,76 @@ class _Lesson:
         settings = self._settings
         runs = self._teacher_runs()
         kept, held_out = self._first_frames(runs)
+        unseen = [frame for _, part in held_out for frame in part]
         starts = [frames[0] for frames in self._by_structure(kept)]
         frames = [*kept, *self._labels("rattled.npz", lambda: self._rattled(kept))]
         students = self._students(0, frames, None)
-        first_errors = errors_on(students[0], held_out)
-        self._say(f"first fit: {_words(first_errors)} on held-out frames")
+        first, first_errors = students[0].digest, errors_on(students[0], unseen)
+        self._tell(f"first fit: {_words(first_errors)} on held-out frames")
         rounds: list[Round] = []
         stable = False
+        evaluations = self._first_evaluations(runs, len(kept) + len(unseen))
         for number in range(1, settings.rounds + 1):
+            if settings.budget is not None and evaluations + settings.labels > settings.budget:
+                self._tell(f"the {settings.budget} evaluations of the teacher are spent")
+                break
             survived, asked = self._explore(number, students, starts)
+            was_stable = stable
             stable = all(duration > 0 for duration in survived)
             new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
+            evaluations += self._asked(number)
             if new:
                 frames += new
                 students = self._students(number, frames, students)
-            rounds.append(Round(survived, len(new), errors_on(students[0], held_out)))
-            self._say(
+            errors = errors_on(students[0], unseen)
+            rounds.append(Round(survived, len(new), errors, students[0].digest))
+            self._tell(
                 f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
-                f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(rounds[-1].errors)}"
+                f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
             )
-            # Stable, and with nothing to learn but stray frames.
-            if stable and len(new) <= len(survived):
+            # With nothing to learn but stray frames; or twice in a row, since of rare surroundings
+            # in hot dynamics there are always more.
+            if stable and (len(new) <= len(survived) or was_stable):
                 break
-        n_labels = len(held_out) + len(frames)
-        return Learned(*students, tuple(runs), first_errors, tuple(rounds), stable, n_labels)
+        return Learned(
+            student=students[0],
+            second=students[1],
+            teacher_runs=tuple(runs),
+            first_errors=first_errors,
+            rounds=tuple(rounds),
+            stable=stable,
+            frames=tuple(frames),
+            held_out=tuple((temperature, tuple(part)) for temperature, part in held_out),
+            first=first,
+            n_evaluations=evaluations,
+            seconds=self._clock.seconds(),
+        )
+
+    def _first_evaluations(self, runs: Sequence[TeacherRun], n_labels: int) -> int:
+        """Return how often the teacher computed forces before the loop."""
+        steps = sum((len(run.frames) - 1) * STEPS_PER_FRAME + 1 for run in runs)
+        return steps + n_labels + self._settings.rattled
+
+    def _asked(self, number: int) -> int:
+        """Return how many frames a round had labelled, those that were left out included."""
+        return int(json.loads(self._record(number).read_text())["asked"])
+
+    def _record(self, number: int) -> Path:
+        return self._folder / f"round-{number:02d}.json"
+
+    def _tell(self, text: str) -> None:
+        self._clock.write()
+        self._say(text)
 
     def _teacher_runs(self) -> list[TeacherRun]:
         """Return the teacher's own dynamics of each structure at each temperature."""
         settings, runs = self._settings, []
         for s, structure in enumerate(self._structures):
             for temperature in settings.temperatures:
-                steps = round(1000.0 * settings.teacher_time / 2.0 / STEPS_PER_FRAME)
+                steps = round(1000.0 * settings.teacher_time / TIMESTEP / STEPS_PER_FRAME)
                 md = MDSettings(
                     temperature=temperature,
-                    timestep=2.0,
+                    timestep=TIMESTEP,
                     steps_per_frame=STEPS_PER_FRAME,
                     seed=settings.seed + 1,
                 )
@@ -278,21 +211,25 @@ class _Lesson:
 
     def _first_frames(
         self, runs: Sequence[TeacherRun]
-    ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
-        """Return labelled frames of the teacher's own runs, to learn from and held out."""
+    ) -> tuple[list[LabelledFrame], list[tuple[float, list[LabelledFrame]]]]:
+        """Return labelled frames of the teacher's own runs, to learn from and held out.
+
+        Those that are held out come with the temperature of their run.
+        """
         each = max(5, self._settings.frames // len(runs))
         chosen = [_spread(run.frames, each) for run in runs]
         labelled = self._labels(
             "teacher.npz", lambda: [frame for run in chosen for frame in run], hardest=np.inf
         )
-        kept, held_out, first = [], [], 0
-        for run in chosen:
-            n_kept = round(len(run) * (1.0 - HELD_OUT))
+        kept, first = [], 0
+        held_out: dict[float, list[LabelledFrame]] = {}
+        for run, part in zip(runs, chosen, strict=True):
+            n_kept, last = round(len(part) * (1.0 - HELD_OUT)), first + len(part)
             kept += labelled[first : first + n_kept]
-            held_out += labelled[first + n_kept : first + len(run)]
-            first += len(run)
-        self._say(f"teacher: {len(runs)} runs, {len(labelled)} frames labelled")
-        return kept, held_out
+            held_out.setdefault(run.temperature, []).extend(labelled[first + n_kept : last])
+            first = last
+        self._tell(f"teacher: {len(runs)} runs, {len(labelled)} frames labelled")
+        return kept, list(held_out.items())
 
     def _by_structure(self, kept: Sequence[LabelledFrame]) -> list[list[Snapshot]]:
         """Return the teacher's frames of each structure, the start of the first run first."""
@@ -312,7 +249,7 @@ class _Lesson:
     ) -> tuple[tuple[float, ...], list[Snapshot]]:
         """Run the students and return how long each run lasted, and what wants a label."""
         settings = self._settings
-        record = self._folder / f"round-{number:02d}.json"
+        record = self._record(number)
         if record.exists() and (self._folder / f"round-{number:02d}.npz").exists():
             return tuple(json.loads(record.read_text())["survived"]), []
         survived, asked = [], []
@@ -329,7 +266,7 @@ class _Lesson:
             )
             survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
             asked += choose(seen, share)
-        self._write_json(record, {"survived": survived})
+        self._write_json(record, {"survived": survived, "asked": len(asked)})
         return tuple(survived), asked
 
     def _labels(

@@ -1,5 +1,6 @@
 """Labelled frames and students on disk: each file is there whole or not at all."""
 
+import hashlib
 import io
 import zipfile
 from collections.abc import Sequence
@@ -12,11 +13,35 @@ from ssefw.errors import DataError
 from ssefw.files import read_bytes, replacing
 from ssefw.nep import NEP, LabelledFrame
 
-__all__ = ["read_frames", "read_student", "write_frames", "write_student"]
+__all__ = [
+    "frames_bytes",
+    "frames_hash",
+    "read_frames",
+    "read_student",
+    "write_frames",
+    "write_student",
+]
+
+
+def frames_hash(frames: Sequence[LabelledFrame]) -> str:
+    """Return the content hash of labelled frames in their order."""
+    digest = hashlib.sha256()
+    for frame in frames:
+        digest.update(" ".join(frame.symbols).encode())
+        stress = np.full((3, 3), np.nan) if frame.stress is None else frame.stress
+        for array in (frame.positions, frame.cell, frame.energy, frame.forces, stress):
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> None:
     """Write labelled frames, which may differ in size and composition."""
+    with replacing(path) as draft:
+        draft.write_bytes(frames_bytes(frames))
+
+
+def frames_bytes(frames: Sequence[LabelledFrame]) -> bytes:
+    """Return labelled frames as the content of a file."""
     arrays: dict[str, Any] = {"n_frames": np.array(len(frames))}
     for k, frame in enumerate(frames):
         arrays[f"{k}.symbols"] = np.array(frame.symbols)
@@ -26,8 +51,7 @@ def write_frames(path: Path, frames: Sequence[LabelledFrame]) -> None:
             arrays[f"{k}.stress"] = frame.stress
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    with replacing(path) as draft:
-        draft.write_bytes(buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_frames(path: Path) -> list[LabelledFrame]:

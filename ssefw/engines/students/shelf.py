@@ -1,5 +1,6 @@
 """The folder of trained potentials: each file is named by the content hash of what it holds."""
 
+import contextlib
 from functools import cache
 from pathlib import Path
 
@@ -13,14 +14,19 @@ from ssefw.settings import load_settings
 __all__ = [
     "add_potential",
     "find_potential",
+    "has_potential",
     "load_potential",
     "potential_card",
     "potential_files",
+    "take_in",
+    "weights_key",
 ]
 
 SUFFIX = ".nep"
 SHORTEST = 6
 """Characters of a hash below which it is too easily that of another."""
+
+_taken_in: dict[str, NEP] = {}
 
 
 def _shelf() -> Path:
@@ -35,6 +41,23 @@ def potential_files() -> list[Path]:
 def potential_card(digest: str) -> Path:
     """Return the file of a potential's card, whether it exists or not."""
     return _shelf() / f"{digest}.json"
+
+
+def weights_key(digest: str) -> str:
+    """Return the key under which a store holds the weights of a potential."""
+    return f"potentials/{digest}{SUFFIX}"
+
+
+def has_potential(digest: str) -> bool:
+    """Return whether this process has the potential of a hash, or finds it on the shelf."""
+    return digest in _taken_in or (_shelf() / f"{digest}{SUFFIX}").exists()
+
+
+def take_in(model: NEP) -> None:
+    """Put a potential on the shelf; where that cannot be written, this process alone has it."""
+    _taken_in[model.digest] = model
+    with contextlib.suppress(ConfigurationError):
+        add_potential(model)
 
 
 def add_potential(model: NEP) -> Path:
@@ -97,11 +120,14 @@ def load_potential(digest: str) -> NEP:
     ConfigurationError
         If it is not there, or its file holds another one.
     """
+    if digest in _taken_in:
+        return _taken_in[digest]
     path = _shelf() / f"{digest}{SUFFIX}"
     if not path.exists():
         raise ConfigurationError(
-            f"The potential {digest[:12]} is not in {path.parent}. Put its file there with "
-            "`ssefw potential add FILE`, or set SSEFW_POTENTIALS to the folder that has it."
+            f"The potential {digest[:12]} is neither in {path.parent} nor in the store. Put its "
+            "file there with `ssefw potential add FILE`, or set SSEFW_POTENTIALS to the folder "
+            "that has it."
         )
     model = read_student(path)
     if model.digest != digest:

@@ -14,7 +14,7 @@ from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.base import MDSettings
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck
-from ssefw.engines.vasp.harvest import Start, start_point
+from ssefw.engines.vasp.harvest import RunStart, start_point
 from ssefw.engines.vasp.inputs import VaspCell, dynamics_tags, poscar_text
 from ssefw.engines.vasp.leg import Leg, LegPlan, latest_legs, pack_closed_legs
 from ssefw.engines.vasp.policy import dynamics_handlers
@@ -90,7 +90,7 @@ class VaspDynamics:
                         directory=leg.folder,
                     )
 
-    def _start(self) -> Start:
+    def _start(self) -> RunStart:
         return start_point(self.run, self.cell, _velocities(self.cell, self.settings))
 
     def _recover(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class VaspDynamics:
                 return leg.corrections
         return {}
 
-    def _begin(self, *, start: Start, until: int, corrections: Mapping[str, Any]) -> Leg:
+    def _begin(self, *, start: RunStart, until: int, corrections: Mapping[str, Any]) -> Leg:
         """Write the input files of the next leg, and its line on the ledger."""
         run, cell, settings = self.run, self.cell, self.settings
         begin, end, last = _stretch(settings, start.last_step, until)

@@ -28,7 +28,7 @@ from ssefw.engines.vasp.outputs import (
 from ssefw.errors import EngineError
 from ssefw.units import BOLTZMANN_EV_PER_K
 
-__all__ = ["Harvest", "Start", "start_point"]
+__all__ = ["RunStart", "StepCollector", "start_point"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,7 +48,7 @@ RUNAWAY = 10.0
 
 
 @dataclass(frozen=True)
-class Start:
+class RunStart:
     """Where a run of VASP starts.
 
     Attributes
@@ -74,7 +74,7 @@ class Start:
     is_new: bool
 
 
-def start_point(run: RunDirectory, cell: VaspCell, velocities: FloatArray) -> Start:
+def start_point(run: RunDirectory, cell: VaspCell, velocities: FloatArray) -> RunStart:
     """Return where the run in a folder stands.
 
     Parameters
@@ -85,9 +85,9 @@ def start_point(run: RunDirectory, cell: VaspCell, velocities: FloatArray) -> St
     last = run.last_chunk()
     if last is None:
         positions = np.array(cell.structure.cart_coords)
-        return Start(0, 0, 0, positions, velocities, None, is_new=True)
+        return RunStart(0, 0, 0, positions, velocities, None, is_new=True)
     restart = last.notes.get("restart") or {"step": last.last_step, "poscar": None}
-    return Start(
+    return RunStart(
         step=restart["step"],
         last_step=last.last_step,
         n_frames=last.first_frame + last.n_frames,
@@ -110,7 +110,7 @@ class _Frame:
 
 
 @dataclass
-class Harvest:
+class StepCollector:
     """Gathers the steps of one VASP run into chunks.
 
     Attributes
@@ -134,7 +134,7 @@ class Harvest:
     folder: Path
     cell: VaspCell
     settings: MDSettings
-    start: Start
+    start: RunStart
     first_step: int
     segment: int
     until: int

@@ -25,7 +25,7 @@ from ssefw.engines.base import MDSettings
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import StopCheck
 from ssefw.engines.vasp import process
-from ssefw.engines.vasp.harvest import Harvest, Start
+from ssefw.engines.vasp.harvest import RunStart, StepCollector
 from ssefw.engines.vasp.inputs import VaspCell
 from ssefw.engines.vasp.outputs import last_words, pack_outputs
 from ssefw.engines.vasp.policy import refused_changes, tag_changes
@@ -55,7 +55,7 @@ class LegPlan:
         INCAR tags that remedies of earlier legs changed.
     """
 
-    start: Start
+    start: RunStart
     until: int
     set_points: tuple[float, float]
     corrections: Mapping[str, Any]
@@ -122,9 +122,9 @@ class Leg:
         note = {name: getattr(self, name) for name in names}
         write_atomically(self.folder / "leg.json", json.dumps(note).encode())
 
-    def harvest(self, start: Start) -> Harvest:
+    def harvest(self, start: RunStart) -> StepCollector:
         """Return what gathers this leg's steps, from the state `start` of the record."""
-        return Harvest(
+        return StepCollector(
             run=self.run,
             folder=self.folder,
             cell=self.cell,
@@ -137,7 +137,7 @@ class Leg:
             max_electronic=int(Incar.from_file(self.folder / "INCAR").get("NELM", 60)),
         )
 
-    def close(self, reason: EndReason, harvest: Harvest) -> None:
+    def close(self, reason: EndReason, harvest: StepCollector) -> None:
         """Say on the ledger how the leg ended."""
         if harvest.n_unconverged:
             self.events.append(
@@ -155,7 +155,7 @@ class Leg:
         self.closed = True
         self.save()
 
-    def recover(self, start: Start) -> int:
+    def recover(self, start: RunStart) -> int:
         """Gather what a leg computed whose process was killed; return the last step recorded."""
         if process.end_processes(self.folder):
             self.events.append("VASP outlived its worker and was stopped")
@@ -166,7 +166,7 @@ class Leg:
 
     def go(
         self,
-        start: Start,
+        start: RunStart,
         stop: StopCheck,
         settings: Settings,
         handlers: Sequence[ErrorHandler],
@@ -220,7 +220,7 @@ class Leg:
     def _reason(
         self,
         watch: Watch,
-        harvest: Harvest,
+        harvest: StepCollector,
         failure: Exception | None,
         *,
         incar: Incar,
@@ -247,7 +247,7 @@ class Leg:
         return "killed"
 
     def _accept(
-        self, watch: Watch, harvest: Harvest, *, incar: Incar, kpoints: str | None
+        self, watch: Watch, harvest: StepCollector, *, incar: Incar, kpoints: str | None
     ) -> EndReason:
         """Accept custodian's remedy for the next leg, if it leaves the physics alone."""
         said = "; ".join(map(str, watch.corrections))

@@ -25,8 +25,8 @@ from ssefw.store.embedded.cursor import EmbeddedCursor, own_projection, sort_lis
 from ssefw.store.embedded.indices import Index
 from ssefw.store.embedded.keys import text_of
 from ssefw.store.embedded.pipeline import fields_read
-from ssefw.store.embedded.plan import Plan, Sort
-from ssefw.store.embedded.records import Record, Records
+from ssefw.store.embedded.plan import QueryPlan, Sort
+from ssefw.store.embedded.records import CollectionRecords, Record
 from ssefw.store.embedded.sqlite import DocumentFile
 
 __all__ = ["EmbeddedCollection", "SortlessBulk"]
@@ -80,7 +80,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         match = stages.pop(0)["$match"] if stages and set(stages[0]) == {"$match"} else {}
         if len(stages) == 1 and set(stages[0]) == {"$group"}:
             with self.file.transaction():
-                records = Records.existing(self.file, self.name)
+                records = CollectionRecords.existing(self.file, self.name)
                 counts = records and grouped_counts(records, match, stages[0]["$group"])
             if counts is not None:
                 return _process(counts, self.database, [], session)
@@ -117,7 +117,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def matches(self, spec: Mapping[str, Any], sort: Sort = ()) -> Iterator[Record]:
         """Yield what matches, in the order asked for; call it inside a transaction."""
         plan = self._plan(spec, sort)
-        records = Records.existing(self.file, self.name)
+        records = CollectionRecords.existing(self.file, self.name)
         if plan is None or records is None:
             return
         found = (
@@ -134,7 +134,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def read(self, places: Sequence[int]) -> list[dict[str, Any]]:
         """Return the documents at some places, but those that are gone."""
         with self.file.transaction():
-            records = Records.existing(self.file, self.name)
+            records = CollectionRecords.existing(self.file, self.name)
             found = map(records.read, places) if records else []
             return [record.document for record in found if record is not None]
 
@@ -142,10 +142,10 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         with self.file.transaction():
             return iter([record.document for record in self.matches(spec)])
 
-    def _plan(self, spec: Mapping[str, Any], sort: Sort = ()) -> Plan | None:
+    def _plan(self, spec: Mapping[str, Any], sort: Sort = ()) -> QueryPlan | None:
         """Return how to find what matches, or None if nothing can."""
-        records = Records.existing(self.file, self.name)
-        plan = Plan(records, spec, sort) if records and isinstance(spec, Mapping) else None
+        records = CollectionRecords.existing(self.file, self.name)
+        plan = QueryPlan(records, spec, sort) if records and isinstance(spec, Mapping) else None
         if plan is not None and not plan.is_empty:
             return plan
         filter_applies(spec, {})  # a wrong filter is an error, whatever is stored
@@ -156,7 +156,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def _insert(self, data: Any, session: Any = None, ordered: bool = True) -> Any:  # noqa: FBT001, FBT002
         _refuse({"session": session})
         with self.file.transaction(write=True):
-            records = Records.writable(self.file, self.name)
+            records = CollectionRecords.writable(self.file, self.name)
             if isinstance(data, Mapping):
                 return _insert_one(records, data)
             inserted, errors = [], []
@@ -186,7 +186,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         spec, document = _checked(spec, document)
         upserted = None
         with self.file.transaction(write=True):
-            records = Records.writable(self.file, self.name)
+            records = CollectionRecords.writable(self.file, self.name)
             found = list(islice(self.matches(spec), None if multi else 1))
             modified = sum(self._modify(records, record, spec, document) for record in found)
             if not found and upsert:
@@ -217,7 +217,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
             raise ValueError("Must either update or remove")
         spec, update = _checked(query, {} if is_removal else update)
         with self.file.transaction(write=True):
-            records = Records.writable(self.file, self.name)
+            records = CollectionRecords.writable(self.file, self.name)
             record = next(self.matches(spec, sort_list(sort)), None)
             answer = None if record is None else bson.decode(record.body)
             if record is not None and is_removal:
@@ -237,7 +237,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
     def _delete(self, filter: Any, multi: bool = False, **options: Any) -> dict[str, Any]:  # noqa: A002, FBT001, FBT002
         _refuse(options)
         with self.file.transaction(write=True):
-            records = Records.writable(self.file, self.name)
+            records = CollectionRecords.writable(self.file, self.name)
             found = list(islice(self.matches(_aware(filter)), None if multi else 1))
             for record in found:
                 records.remove(record)
@@ -258,7 +258,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
         with self.file.transaction(write=True):
             self.file.drop_table(self.name)
 
-    def _modify(self, records: Records, record: Record, spec: Any, document: Any) -> bool:
+    def _modify(self, records: CollectionRecords, record: Record, spec: Any, document: Any) -> bool:
         identity = record.document.get("_id")
         self._apply(record.document, spec, document, was_insert=False)
         if record.document.get("_id") != identity:
@@ -268,7 +268,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
             )
         return records.replace(record, record.document)
 
-    def _upsert(self, records: Records, spec: Any, document: Any) -> Any:
+    def _upsert(self, records: CollectionRecords, spec: Any, document: Any) -> Any:
         identity = spec.get("_id")
         if identity is None and not isinstance(document, list):
             identity = document.get("_id")
@@ -306,7 +306,7 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
                 )
             return name
         with self.file.transaction(write=True):
-            records = Records.writable(self.file, self.name)
+            records = CollectionRecords.writable(self.file, self.name)
             if name not in records.table.indices:
                 records.build(name, fields, is_unique=is_unique, is_sparse=is_sparse)
         return name
@@ -352,7 +352,7 @@ class SortlessBulk(_Bulk):  # type: ignore[misc]
         super().add_update(*args, **kwargs)
 
 
-def _insert_one(records: Records, data: Any) -> Any:
+def _insert_one(records: CollectionRecords, data: Any) -> Any:
     if not all(isinstance(key, str) for key in data):
         raise ValueError("Document keys must be strings")
     rules._validate_data_fields(data)  # noqa: SLF001 -- NUL and $ in names, as mongomock refuses

@@ -11,13 +11,13 @@ from typing import Any
 
 from ssefw.store.embedded.indices import Index, conditions
 from ssefw.store.embedded.keys import OUTSIDE, split_texts
-from ssefw.store.embedded.records import Records
+from ssefw.store.embedded.records import CollectionRecords
 
 __all__ = ["grouped_counts"]
 
 
 def grouped_counts(
-    records: Records, match: Mapping[str, Any], group: Mapping[str, Any]
+    records: CollectionRecords, match: Mapping[str, Any], group: Mapping[str, Any]
 ) -> list[dict[str, Any]] | None:
     """Return what ``[{"$match": match}, {"$group": group}]`` does, if an index knows it.
 
@@ -72,7 +72,7 @@ def _prefixes(match: Mapping[str, Any]) -> dict[str, bytes] | None:
     return found if is_complete and len(found) == len(demands) else None
 
 
-def _index(records: Records, demanded: list[str], fields: list[str]) -> Index | None:
+def _index(records: CollectionRecords, demanded: list[str], fields: list[str]) -> Index | None:
     """Return an index over the demanded fields, these fields, and perhaps further ones."""
     for index in records.table.indices.values():
         order = [field for field, _ in index.fields]

@@ -16,7 +16,7 @@ from sentinels import NOTHING  # type: ignore[import-untyped]  # mongomock's mis
 from ssefw.store.embedded.keys import (
     NUMBER,
     OUTSIDE,
-    Range,
+    KeyRange,
     encode_key,
     invert_key,
     is_exact,
@@ -141,7 +141,7 @@ class Condition:
 
     alternatives: tuple[tuple[str, tuple[bytes, ...]], ...]
     is_exact: bool
-    range: Range | None = None
+    range: KeyRange | None = None
 
 
 def conditions(filter_: Mapping[str, Any]) -> tuple[list[Condition], bool]:
@@ -200,7 +200,7 @@ def _values(demand: Any) -> list[Any] | None:
     return [demand["$eq"]] if "$eq" in demand else None
 
 
-def _range(demand: Any) -> tuple[Range, bool] | None:
+def _range(demand: Any) -> tuple[KeyRange, bool] | None:
     """Return between which numbers or texts what meets a demand lies, and whether all there do."""
     if not isinstance(demand, Mapping):
         return None
@@ -221,4 +221,4 @@ def _range(demand: Any) -> tuple[Range, bool] | None:
     high, has_high = ends.get("l", (None, True))
     # NaN lies before all numbers, and is not less than any.
     is_exact = n_ends == len(demand) == len(ends) and (low is not None or rank != NUMBER[0])
-    return Range(rank, low, high, has_low, has_high), is_exact
+    return KeyRange(rank, low, high, has_low, has_high), is_exact

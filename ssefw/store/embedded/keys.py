@@ -18,7 +18,7 @@ from bson import ObjectId
 __all__ = [
     "NUMBER",
     "OUTSIDE",
-    "Range",
+    "KeyRange",
     "encode_key",
     "invert_key",
     "is_exact",
@@ -95,7 +95,7 @@ def text_of(key: bytes) -> str | None:
     return key[1:-2].replace(b"\0\xff", b"\0").decode() if key[:1] == TEXT else None
 
 
-class Range(NamedTuple):
+class KeyRange(NamedTuple):
     """Numbers, or texts, between two ends.
 
     Attributes

@@ -8,9 +8,9 @@ from mongomock.filtering import filter_applies
 from ssefw.store.embedded.bounds import Bounds, Span, bounds
 from ssefw.store.embedded.indices import Condition, Index, conditions
 from ssefw.store.embedded.keys import OUTSIDE
-from ssefw.store.embedded.records import Records
+from ssefw.store.embedded.records import CollectionRecords
 
-__all__ = ["Plan", "Sort"]
+__all__ = ["QueryPlan", "Sort"]
 
 Sort = Sequence[tuple[str, int]]
 
@@ -59,7 +59,7 @@ class Walk(NamedTuple):
         return self.within.covers
 
 
-class Plan:
+class QueryPlan:
     """The places of the documents that a filter may match.
 
     An index that has the order asked for is walked along; else the narrowest lookup is listed. What
@@ -75,7 +75,9 @@ class Plan:
         Whether there is certainly none.
     """
 
-    def __init__(self, records: Records, spec: Mapping[str, Any], sort: Sort = ()) -> None:
+    def __init__(
+        self, records: CollectionRecords, spec: Mapping[str, Any], sort: Sort = ()
+    ) -> None:
         self._records = records
         demands, complete = conditions(spec)
         lookups = self._sized(self._lookups(demands))

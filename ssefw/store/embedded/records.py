@@ -16,9 +16,9 @@ from ssefw.errors import StoreError
 from ssefw.store.checksum import with_tail, without_tail
 from ssefw.store.embedded.indices import Index, Values
 from ssefw.store.embedded.keys import OUTSIDE, encode_key
-from ssefw.store.embedded.sqlite import DocumentFile, Table
+from ssefw.store.embedded.sqlite import CollectionTable, DocumentFile
 
-__all__ = ["Record", "Records"]
+__all__ = ["CollectionRecords", "Record"]
 
 
 class Record(NamedTuple):
@@ -29,23 +29,23 @@ class Record(NamedTuple):
     document: dict[str, Any]
 
 
-class Records:
+class CollectionRecords:
     """The documents of one collection, for as long as a transaction lasts."""
 
-    def __init__(self, file: DocumentFile, name: str, table: Table) -> None:
+    def __init__(self, file: DocumentFile, name: str, table: CollectionTable) -> None:
         self.table = table
         self.connection = file.connection
         self._file = file
         self._name = name
 
     @classmethod
-    def existing(cls, file: DocumentFile, name: str) -> "Records | None":
+    def existing(cls, file: DocumentFile, name: str) -> "CollectionRecords | None":
         """Return the documents of a collection if there is such a collection."""
         table = file.tables().get(name)
         return None if table is None else cls(file, name, table)
 
     @classmethod
-    def writable(cls, file: DocumentFile, name: str) -> "Records":
+    def writable(cls, file: DocumentFile, name: str) -> "CollectionRecords":
         """Return the documents of a collection, made if need be."""
         return cls(file, name, file.make_table(name))
 

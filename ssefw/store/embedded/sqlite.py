@@ -29,7 +29,14 @@ from ssefw.store.embedded.disk import network_file_system
 from ssefw.store.embedded.indices import Index
 from ssefw.store.sharing import make_file
 
-__all__ = ["APPLICATION_ID", "FORMAT", "DocumentFile", "Table", "catalog_entry", "fits_catalog"]
+__all__ = [
+    "APPLICATION_ID",
+    "FORMAT",
+    "CollectionTable",
+    "DocumentFile",
+    "catalog_entry",
+    "fits_catalog",
+]
 
 APPLICATION_ID = 0x53534546  # "SSEF"
 FORMAT = 2
@@ -41,7 +48,7 @@ BUSY_SECONDS = 60.0
 
 
 @dataclass
-class Table:
+class CollectionTable:
     """Where a collection lives: its number and its indices by name."""
 
     number: int
@@ -88,7 +95,7 @@ class DocumentFile:
         self._sqlite: sqlite3.Connection | None = None
         self._depth = 0
         self._is_writing = False
-        self._catalog: dict[str, Table] = {}
+        self._catalog: dict[str, CollectionTable] = {}
         self._catalog_version = -1
         self.is_closed = False
         _open_files.add(self)
@@ -194,7 +201,7 @@ class DocumentFile:
             finally:
                 self._depth, self._is_writing = 0, False
 
-    def tables(self) -> dict[str, Table]:
+    def tables(self) -> dict[str, CollectionTable]:
         """Return the collections by name; call it inside a transaction."""
         (version,) = self.connection.execute("PRAGMA user_version").fetchone()
         if version != self._catalog_version:
@@ -203,17 +210,19 @@ class DocumentFile:
                 "SELECT number, name, indices FROM collections"
             ):
                 indices = [Index.from_dict(item) for item in bson.decode(description)["indices"]]
-                self._catalog[name] = Table(number, {index.name: index for index in indices})
+                self._catalog[name] = CollectionTable(
+                    number, {index.name: index for index in indices}
+                )
             self._catalog_version = version
         return self._catalog
 
-    def make_table(self, name: str) -> Table:
+    def make_table(self, name: str) -> CollectionTable:
         """Return a collection's table, made if need be; call it inside a write transaction."""
         table = self.tables().get(name)
         if table is None:
             query = "SELECT coalesce(max(number), 0) + 1 FROM collections"
             (number,) = self.connection.execute(query).fetchone()
-            table = Table(number)
+            table = CollectionTable(number)
             self.connection.execute(
                 f"CREATE TABLE {table.name} "
                 "(seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, "

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from jobflow import JobStore
 
@@ -35,7 +35,7 @@ from ssefw.store.results.current import CurrentOutputs, criteria_for, decoded
 from ssefw.store.results.query import KINDS, Ask, check_question, matching_formulas, order_of
 from ssefw.store.results.reanalysis import newer_analyses, reanalyzed
 
-__all__ = ["Page", "ResultStore"]
+__all__ = ["Found", "Page", "ResultStore"]
 
 D = TypeVar("D", bound=Document)
 
@@ -47,8 +47,22 @@ PUT_TOGETHER = ("candidates", "labels", "conductivities")
 class Page:
     """Some answers, and the key that the next page follows; None where there is nothing more."""
 
-    documents: tuple[Any, ...]
+    found: "tuple[Found[Any], ...]"
     last: str | None
+
+    @property
+    def documents(self) -> tuple[Any, ...]:
+        """The answers alone."""
+        return tuple(item.document for item in self.found)
+
+
+@dataclass(frozen=True)
+class Found(Generic[D]):
+    """An answer, and whose it is as far as its job said so."""
+
+    document: D
+    campaign: str = ""
+    candidate_id: str = ""
 
 
 class ResultStore:
@@ -145,7 +159,21 @@ class ResultStore:
         skip: int = 0,
         limit: int | None = None,
     ) -> Iterator[Any]:
-        """Yield the records that somebody asks for, as they are read.
+        """Yield the records that somebody asks for, as they are read; see `found`."""
+        for item in self.found(kind, ask, sort=sort, reverse=reverse, skip=skip, limit=limit):
+            yield item.document
+
+    def found(
+        self,
+        kind: str,
+        ask: Ask,
+        *,
+        sort: str | None = None,
+        reverse: bool = False,
+        skip: int = 0,
+        limit: int | None = None,
+    ) -> Iterator[Found[Any]]:
+        """Yield the records that somebody asks for with their campaign, as they are read.
 
         Parameters
         ----------
@@ -170,16 +198,16 @@ class ResultStore:
             ask.refuse_results()
             yield from islice(self._planned(ask), skip, end)
         elif kind == "labels":
-            found = labels_among(self.find(LabelSet), ask)
-            yield from ordered(found, kind, sort, reverse=reverse, at_most=end)[skip:]
+            labels = labels_among(self.find(LabelSet), ask)
+            yield from map(Found, ordered(labels, kind, sort, reverse=reverse, at_most=end)[skip:])
         elif kind == "conductivities":
             rows = self._conductivities(ask, sort, reverse=reverse, at_most=end)
-            yield from islice(rows, skip, end)
+            yield from map(Found, islice(rows, skip, end))
         else:
             for criteria in self._criteria(kind, ask):
                 order = order_of(kind, sort, reverse=reverse)
                 for record in self._outputs.page(criteria, order, skip=skip, limit=limit):
-                    yield decoded(record, KINDS[kind])
+                    yield _found(record, kind)
 
     def page(
         self,
@@ -212,8 +240,8 @@ class ResultStore:
             for part in parts:
                 left = limit - len(records)
                 records += self._outputs.page(part, order, skip=0, limit=left) if left else []
-        documents = tuple(decoded(record, KINDS[kind]) for record in records)
-        return Page(documents, records[-1]["uuid"] if len(records) == limit else None)
+        found = tuple(_found(record, kind) for record in records)
+        return Page(found, records[-1]["uuid"] if len(records) == limit else None)
 
     def _criteria(self, kind: str, ask: Ask) -> Iterator[dict[str, Any]]:
         """Yield the filter of a question to records; nothing where no answer is possible."""
@@ -221,7 +249,8 @@ class ResultStore:
         is_by_formula = ask.asks_composition or ask.formula is not None
         if is_by_formula and "formula" not in KINDS[kind].model_fields:
             # Runs know their candidate, and campaigns the candidates' formulas.
-            within = sorted({item.candidate_id for item in self._planned(ask.about_composition())})
+            about = ask.about_composition()
+            within = sorted({item.candidate_id for item in self._planned(about)})
             asked = replace(ask, formula=None, system=None, elements=(), without=())
         formulas = None
         if asked.asks_composition and asked.formula is None:
@@ -270,7 +299,7 @@ class ResultStore:
             if now is not outcome and fits(now, where):
                 yield now
 
-    def _planned(self, ask: Ask) -> Iterator[PlannedCandidate]:
+    def _planned(self, ask: Ask) -> Iterator[Found[PlannedCandidate]]:
         seen: set[str] = set()
         called = {None} if ask.formula is None else set(spellings(ask.formula))
         for record in self.find(CampaignRecord, campaign=ask.campaign):
@@ -283,7 +312,7 @@ class ResultStore:
                     and item.candidate_id not in seen
                 ):
                     seen.add(item.candidate_id)
-                    yield item
+                    yield Found(item, campaign=record.campaign, candidate_id=item.candidate_id)
 
     def count(
         self,
@@ -296,6 +325,15 @@ class ResultStore:
     ) -> int:
         """Return how many records `find` would yield."""
         return self._outputs.count(criteria_for(kind, campaign, candidate, stage, where))
+
+
+def _found(record: Mapping[str, Any], kind: str) -> Found[Any]:
+    metadata = record.get("metadata") or {}
+    return Found(
+        decoded(record, KINDS[kind]),
+        campaign=str(metadata.get("campaign") or ""),
+        candidate_id=str(metadata.get("candidate") or ""),
+    )
 
 
 def _timeless(value: Any) -> Any:

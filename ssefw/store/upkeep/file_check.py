@@ -12,7 +12,7 @@ from ssefw.store.embedded.indices import Values
 from ssefw.store.embedded.keys import encode_key
 from ssefw.store.embedded.pages import Pages
 from ssefw.store.embedded.rescue import in_use
-from ssefw.store.embedded.sqlite import DocumentFile, Table, fits_catalog
+from ssefw.store.embedded.sqlite import CollectionTable, DocumentFile, fits_catalog
 from ssefw.store.upkeep.findings import Finding
 
 __all__ = ["check_file"]
@@ -73,7 +73,7 @@ def _check_catalog(file: DocumentFile) -> Iterator[Finding]:
         yield Finding("file", str(file.path), f"the table {table} {what}")
 
 
-def _check_collection(file: DocumentFile, name: str, table: Table) -> Iterator[Finding]:
+def _check_collection(file: DocumentFile, name: str, table: CollectionTable) -> Iterator[Finding]:
     """Yield the documents that are damaged, and the indices that do not say what these say."""
     indices = list(table.indices.values())
     expected = [[0, 0] for _ in indices]

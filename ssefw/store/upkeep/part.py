@@ -7,7 +7,7 @@ from typing import Any
 
 import bson
 
-from ssefw.documents import Trajectory
+from ssefw.documents import LearnedPotential, Trajectory
 from ssefw.errors import StoreError
 from ssefw.store.connection import Connection
 from ssefw.store.frames.blobs import BlobError
@@ -30,7 +30,7 @@ class CampaignPart:
         The records of each collection; in the order in which they are written, since who sees the
         jobs must find what they need.
     blobs
-        Keys of the frames and ledgers of its trajectories.
+        Keys of the frames and ledgers of its trajectories, and of the potentials that it taught.
     shared
         Those of the blobs that other campaigns need too.
     """
@@ -100,8 +100,25 @@ def campaign_part(connection: Connection, campaign: str) -> CampaignPart:
         key for run in sorted(own) for key in connection.blobs.keys(f"trajectories/{run}/")
     ]  # fmt: skip
     shared = {key for key in blobs if key.split("/")[1] in others}
+    mine, theirs = _potentials(connection, campaign)
+    blobs += sorted(mine)
+    shared |= mine & theirs
     uuids = tuple(str(uuid) for uuid in database.jobs.distinct("uuid", ours))
     return CampaignPart(campaign, filters, uuids, tuple(blobs), frozenset(shared))
+
+
+def _potentials(connection: Connection, campaign: str) -> tuple[set[str], set[str]]:
+    """Return the weights and training sets of a campaign's potentials, and those of others."""
+    jobs, there = connection.database.jobs, set(connection.blobs.keys("potentials/"))
+
+    def named(metadata: Mapping[str, Any]) -> set[str]:
+        about = {"output.@class": LearnedPotential.__name__, **metadata}
+        weights = {f"potentials/{x}.nep" for x in jobs.distinct("output.potential", about)}
+        frames = {f"potentials/{x}.npz" for x in jobs.distinct("output.training_set", about)}
+        return (weights | frames) & there
+
+    is_other = {"metadata.campaign": {"$ne": campaign}}
+    return named({"metadata.campaign": campaign}), named(is_other)
 
 
 def _trajectories(connection: Connection, campaign: str) -> tuple[set[str], set[str]]:

@@ -121,9 +121,8 @@ def test_what_is_right_is_taken(plan, text):
     ],
 )
 def test_a_setting_of_a_system_is_refused_before_the_fit(ssefw, option, words):
-    done = ssefw(
-        "screen", "train", "--labels", "starter", "--out", "m.model", "--set", option, check=False
-    )
+    asked = ("--system", "composition", "--labels", "starter", "--set", option)
+    done = ssefw("screen", "train", *asked, "--out", "m.model", check=False)
     assert done.returncode == 1
     assert words in done.stderr
     assert len(done.stderr.splitlines()) == 1

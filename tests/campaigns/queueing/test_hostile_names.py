@@ -177,7 +177,7 @@ def test_a_folder_with_a_line_break_is_refused(tmp_path):
 )
 def test_init_site_writes_nothing_of_a_hostile_answer(ssefw, tmp_path, scheduler, option):
     done = ssefw("init-site", scheduler, "--to", "my site", *option, check=False)
-    assert done.returncode == 1
+    assert done.returncode in {1, 2}
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "my site").exists()
 

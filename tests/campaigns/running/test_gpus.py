@@ -9,7 +9,7 @@ import pytest
 from ssefw.campaigns.file import EngineSpec
 from ssefw.campaigns.running import gpus, supervise
 from ssefw.campaigns.running.gpus import computes_on_gpus, own_gpu, visible_gpus
-from ssefw.campaigns.running.supervise import Crew, worker_count
+from ssefw.campaigns.running.supervise import WorkerProcesses, worker_count
 from ssefw.settings import Settings
 
 
@@ -51,7 +51,7 @@ def crew(tmp_path, monkeypatch):
             monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         else:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        made.append(Crew(Settings(), "c"))
+        made.append(WorkerProcesses(Settings(), "c"))
         return made[-1]
 
     yield make

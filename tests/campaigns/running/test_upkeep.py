@@ -11,7 +11,7 @@ from fireworks import FWAction
 from ssefw.campaigns.running import heartbeat
 from ssefw.campaigns.running.heartbeat import beating
 from ssefw.campaigns.running.lost import release_lost
-from ssefw.campaigns.running.supervise import Crew
+from ssefw.campaigns.running.supervise import WorkerProcesses
 from ssefw.campaigns.running.upkeep import Upkeep
 from ssefw.campaigns.running.worker_names import Worker, this_worker, worker_of
 from ssefw.campaigns.steering.holds import WORKERS, spent
@@ -228,7 +228,7 @@ def test_a_module_in_the_folder_is_not_taken_for_that_of_python(tmp_path, monkey
     connect(tmp_path / "st").close()
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
-    crew = Crew(Settings(store=str(tmp_path / "st")), "none")
+    crew = WorkerProcesses(Settings(store=str(tmp_path / "st")), "none")
     crew.start(1, log=tmp_path / "log")
     assert crew.processes[0].wait(120) == 0, (tmp_path / "log").read_text()
     assert "0 jobs run" in (tmp_path / "log").read_text()

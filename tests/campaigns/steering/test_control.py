@@ -8,7 +8,7 @@ import time
 import pytest
 
 from ssefw.campaigns.queueing.feed import Feeder, pools
-from ssefw.campaigns.queueing.site import Limits, Site, read_site
+from ssefw.campaigns.queueing.site import QueueLimits, Site, read_site
 from ssefw.campaigns.running.causes import classify
 from ssefw.campaigns.running.lease import Lease
 from ssefw.campaigns.running.lost import release_lost
@@ -35,7 +35,7 @@ def connection(submitted):
 
 
 def feeder(connection, folder, **limits):
-    return Feeder(connection, Site(scheduler="slurm"), folder / "jobs", Limits(**limits))
+    return Feeder(connection, Site(scheduler="slurm"), folder / "jobs", QueueLimits(**limits))
 
 
 def start_elsewhere(connection, *, queue="slurm", job_id="1", host="far"):

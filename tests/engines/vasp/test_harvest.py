@@ -13,7 +13,7 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.data import join_chunks
 from ssefw.engines import MDSettings, RunDirectory
-from ssefw.engines.vasp.harvest import Harvest, start_point
+from ssefw.engines.vasp.harvest import StepCollector, start_point
 from ssefw.engines.vasp.inputs import VaspCell
 from ssefw.engines.vasp.outputs import StepReader, last_words, read_contcar, was_aborted
 from ssefw.errors import EngineError
@@ -80,7 +80,7 @@ ENDS = [k for k in range(len(VASPRUN)) if VASPRUN.startswith(b"</calculation>", 
 
 
 def harvest_of(run, folder, *, until=N_STEPS):
-    return Harvest(
+    return StepCollector(
         run=run,
         folder=folder,
         cell=CELL,

@@ -17,7 +17,7 @@ from ssefw.store import Address
 from ssefw.store.embedded import plan
 from ssefw.store.embedded.database import open_database
 from ssefw.store.embedded.pipeline import fields_read
-from ssefw.store.embedded.records import Records
+from ssefw.store.embedded.records import CollectionRecords
 
 BEFORE, AFTER = pymongo.ReturnDocument.BEFORE, pymongo.ReturnDocument.AFTER
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -275,8 +275,10 @@ def test_a_range_of_what_is_sorted_by_is_read_in_order(collection, monkeypatch, 
     collection.create_index([("state", 1), ("size", direction)])
     collection.insert_many({"_id": i, "state": "READY", "size": i % 50} for i in range(200))
     looked_at = []
-    decode = Records.decode
-    monkeypatch.setattr(Records, "decode", lambda *args: looked_at.append(1) or decode(*args))
+    decode = CollectionRecords.decode
+    monkeypatch.setattr(
+        CollectionRecords, "decode", lambda *args: looked_at.append(1) or decode(*args)
+    )
     question = {"state": "READY", "size": {"$gte": 10, "$lte": 20}}
     found = list(collection.find(question, sort=[("size", direction)], limit=4))
     assert [item["size"] for item in found] == ([10] * 4 if direction > 0 else [20] * 4)
@@ -290,8 +292,10 @@ def test_the_next_job_is_found_without_looking_at_the_others(collection, monkeyp
         for i in range(200)
     )
     looked_at = []
-    decode = Records.decode
-    monkeypatch.setattr(Records, "decode", lambda *args: looked_at.append(1) or decode(*args))
+    decode = CollectionRecords.decode
+    monkeypatch.setattr(
+        CollectionRecords, "decode", lambda *args: looked_at.append(1) or decode(*args)
+    )
     found = collection.find_one({"state": "READY"}, sort=[("spec._priority", -1)])
     assert found["_id"] == 13
     assert len(looked_at) == 1
@@ -319,8 +323,10 @@ def test_an_index_leaves_only_what_matches_to_be_read(collection, monkeypatch, q
         for i in range(100)
     )
     looked_at = []
-    decode = Records.decode
-    monkeypatch.setattr(Records, "decode", lambda *args: looked_at.append(1) or decode(*args))
+    decode = CollectionRecords.decode
+    monkeypatch.setattr(
+        CollectionRecords, "decode", lambda *args: looked_at.append(1) or decode(*args)
+    )
     list(collection.find(question))
     assert len(looked_at) == n_decoded
 
@@ -328,7 +334,7 @@ def test_an_index_leaves_only_what_matches_to_be_read(collection, monkeypatch, q
 def test_a_count_by_an_index_reads_no_document(collection, monkeypatch):
     collection.create_index("state")
     collection.insert_many({"state": "READY"} for _ in range(10))
-    monkeypatch.setattr(Records, "decode", lambda *_: pytest.fail("a document was read"))
+    monkeypatch.setattr(CollectionRecords, "decode", lambda *_: pytest.fail("a document was read"))
     assert collection.count_documents({"state": "READY"}) == 10
     assert collection.count_documents({}) == 10
 
@@ -353,7 +359,7 @@ def test_a_count_by_group_reads_no_document_where_an_index_has_it(jobs, monkeypa
     question = [{"$match": {"spec.campaign": "a"}}, group]
     theirs = mongomock.MongoClient().db.things
     theirs.insert_many(jobs.find())
-    monkeypatch.setattr(Records, "decode", lambda *_: pytest.fail("a document was read"))
+    monkeypatch.setattr(CollectionRecords, "decode", lambda *_: pytest.fail("a document was read"))
     found = {repr(item["_id"]): item["n"] for item in jobs.aggregate(question)}
     assert found == {repr(item["_id"]): item["n"] for item in theirs.aggregate(question)}
     assert sum(found.values()) == 30

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ssefw.store import Address
 from ssefw.store.embedded import plan
 from ssefw.store.embedded.database import open_database
-from ssefw.store.embedded.records import Records
+from ssefw.store.embedded.records import CollectionRecords
 
 ABSENT = object()
 FIELDS = ["a", "b", "c.d"]
@@ -133,8 +133,10 @@ def runs(things):
 @pytest.fixture
 def n_read(monkeypatch):
     looked_at = []
-    decode = Records.decode
-    monkeypatch.setattr(Records, "decode", lambda *args: looked_at.append(1) or decode(*args))
+    decode = CollectionRecords.decode
+    monkeypatch.setattr(
+        CollectionRecords, "decode", lambda *args: looked_at.append(1) or decode(*args)
+    )
     return lambda: len(looked_at)
 
 
@@ -164,7 +166,7 @@ def test_of_a_page_in_order_only_the_page_is_read(runs, n_read, spec, sort, n):
 
 
 def test_a_count_of_a_range_within_a_kind_reads_no_document(runs, monkeypatch):
-    monkeypatch.setattr(Records, "decode", lambda *_: pytest.fail("a document was read"))
+    monkeypatch.setattr(CollectionRecords, "decode", lambda *_: pytest.fail("a document was read"))
     spec = {"kind": "run", "size": {"$gt": 99, "$lte": 199}, "campaign": "c7"}
     assert runs.count_documents(spec) == sum(
         1 for i in range(1000) if i % 10 and i % 20 == 7 and 99 < i * 7 % 1000 <= 199

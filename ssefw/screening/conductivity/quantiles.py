@@ -1,9 +1,14 @@
 """A conductivity as it is predicted: quantiles of its logarithm, and what follows from them."""
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["INTERVAL", "SHARES", "chance_above", "interval"]
+from ssefw.errors import DataError
+from ssefw.screening.base import Scores
+
+__all__ = ["INTERVAL", "SHARES", "asked_at", "chance_above", "interval"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +44,31 @@ def chance_above(quantiles: Floats, threshold: float) -> Floats:
     cut = float(np.log10(threshold))
     below = np.array([_share_below(row, cut) for row in quantiles])
     return np.asarray(1.0 - below)
+
+
+def asked_at(scores: Scores, threshold: float) -> Scores:
+    """Return scores whose probability is that of another threshold (S/cm).
+
+    Raises
+    ------
+    DataError
+        If the system predicts no conductivity: its probability is of one threshold only.
+    """
+    if scores.quantiles is None:
+        raise DataError(
+            "This model knows one threshold only, that which it was trained at. Train one that "
+            "predicts the conductivity (system conductivity), or train again at the other."
+        )
+    probability = chance_above(scores.quantiles, threshold)
+    half = 1.96 * scores.spread
+    meaning = f"probability of sigma >= {threshold:g} S/cm, from the predicted conductivity"
+    return replace(
+        scores,
+        probability=probability,
+        lower=np.clip(probability - half, 0.0, 1.0),
+        upper=np.clip(probability + half, 0.0, 1.0),
+        meaning=meaning,
+    )
 
 
 def _share_below(row: Floats, cut: float) -> float:

@@ -1,0 +1,68 @@
+"""Which crystals of a pool are one and the same, whatever cell describes them.
+
+Two crystals are compared only where they may be the same: with the same formula, and volumes an
+atom that lattices within the tolerance can have. A crystal is reduced to its primitive cell once,
+when it is first compared, so that a pool of many compounds is compared in proportion to its size.
+"""
+
+import math
+from bisect import bisect_left, insort
+from collections import defaultdict
+
+from pymatgen.core import Structure
+
+from ssefw.data.structures import (
+    ANGLE_TOLERANCE,
+    LENGTH_TOLERANCE,
+    reduced_cell,
+    same_reduced,
+)
+
+__all__ = ["VOLUME_TOLERANCE", "Crystals"]
+
+VOLUME_TOLERANCE = 3 * math.log1p(LENGTH_TOLERANCE) + 3 * math.radians(ANGLE_TOLERANCE)
+"""Largest difference of the logarithms of two volumes: three lengths, and three angles. In a Niggli
+cell, whose angles are between 60 and 120 degrees, the logarithm changes by at most 0.58 of an angle
+in radians, so that this leaves out no pair."""
+
+
+class Crystals:
+    """Crystals that are not the same, by formula and volume an atom."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._places: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
+        self._structures: dict[str, Structure] = {}
+        self._reduced: dict[str, Structure] = {}
+
+    def twin_or_add(self, key: str, formula: str, structure: Structure) -> str | None:
+        """Return the key of the first crystal that is the same; without one, add this and say None.
+
+        Parameters
+        ----------
+        key
+            Names the crystal, once.
+        formula
+            Reduced; crystals of different formulas are never compared.
+        """
+        volume = math.log(structure.volume / len(structure))
+        places = self._places[formula]
+        first = bisect_left(places, (volume - VOLUME_TOLERANCE,))
+        near = []
+        for place in places[first:]:
+            if place[0] > volume + VOLUME_TOLERANCE:
+                break
+            near.append(place)
+        self._structures[key] = structure
+        for _, _, other in sorted(near, key=lambda place: place[1]):
+            if same_reduced(self._cell(other), self._cell(key)):
+                del self._structures[key]
+                self._reduced.pop(key, None)
+                return other
+        insort(places, (volume, len(self._structures), key))
+        return None
+
+    def _cell(self, key: str) -> Structure:
+        if key not in self._reduced:
+            self._reduced[key] = reduced_cell(self._structures[key])
+        return self._reduced[key]

@@ -1,0 +1,145 @@
+"""A potential that was taught: what it learned, how it was judged, and what that took."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ssefw.documents.base import Document, Provenance
+from ssefw.units import CoreHours, EnergyPerAtom, Pressure, Seconds, Temperature, TimePs, Unit
+
+Force = Annotated[float, Unit("eV/angstrom")]
+
+
+class FitError(Document):
+    """Root mean square errors on frames that no fit saw: the ends of the teacher's own runs.
+
+    Attributes
+    ----------
+    temperature
+        Of the run; None for all runs together.
+    by_element
+        Of the forces on each element.
+    size
+        Root mean square of the forces themselves.
+    """
+
+    force: Force
+    energy: EnergyPerAtom
+    stress: Pressure | None = None
+    temperature: Temperature | None = None
+    by_element: dict[str, Force] = Field(default_factory=dict)
+    size: Force | None = None
+
+
+class LessonRound(Document):
+    """One round of the loop in which two students explore, ask and learn.
+
+    Attributes
+    ----------
+    ran
+        How long each exploration was.
+    lost
+        Whether it ended where the students no longer knew what they did.
+    labels
+        Frames that the teacher labelled for this round.
+    errors
+        After it.
+    potential
+        Content hash of the first student after it.
+    """
+
+    ran: tuple[TimePs, ...]
+    lost: tuple[bool, ...]
+    labels: int
+    errors: FitError
+    potential: str = ""
+
+
+class PhysicsCheck(Document):
+    """One comparison of a student with its teacher, and the numbers that it rests on."""
+
+    name: str
+    passed: bool
+    words: str
+
+
+class LearnedPotential(Document):
+    """A potential that was taught one compound by another potential.
+
+    Attributes
+    ----------
+    potential
+        Content hash of its weights, by which results know it.
+    specie
+        The mobile ion, whose motion was compared.
+    structures
+        Formulas of the crystals, one for each arrangement.
+    teacher
+        Name of the engine whose energies and forces it learned.
+    level_of_theory
+        Of its labels: the teacher with its settings, or the method of frames that were given.
+    training_set
+        Content hash of all labelled frames, which lie in the store under it.
+    n_labels, n_evaluations
+        Frames in the training set, and times that the teacher computed forces in all.
+    settings
+        How it was taught; among them the seed.
+    errors
+        On held-out frames: of all, then of each temperature.
+    lineage
+        Content hashes of the potentials it grew out of, the first first.
+    stable
+        Whether every exploration of the last round came to its end.
+    accepted
+        Whether it is stable and all checks hold.
+    reason
+        Why it was not accepted.
+    wall_time, core_hours
+        What teaching and judging took, of all processes that worked at it.
+    """
+
+    potential: str
+    form: str = "NEP4"
+    species: tuple[str, ...]
+    specie: str
+    structures: tuple[str, ...]
+    teacher: str
+    level_of_theory: str
+    training_set: str
+    n_labels: int
+    n_evaluations: int
+    settings: dict[str, Any]
+    errors: tuple[FitError, ...]
+    first_errors: FitError | None = None
+    rounds: tuple[LessonRound, ...] = ()
+    lineage: tuple[str, ...] = ()
+    stable: bool
+    checks: tuple[PhysicsCheck, ...] = ()
+    accepted: bool
+    reason: str = ""
+    wall_time: Seconds = 0.0
+    core_hours: CoreHours = 0.0
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Lesson(Document):
+    """What an outcome owes to a potential that was taught for it; see `LearnedPotential`.
+
+    Attributes
+    ----------
+    potential
+        Content hash of the student; it ran the dynamics if it was accepted, else the teacher did.
+    reason
+        Why it was not accepted.
+    n_evaluations, n_labels
+        Times that the teacher computed forces, and frames that were learned or held out.
+    """
+
+    potential: str
+    teacher: str
+    accepted: bool
+    reason: str = ""
+    n_evaluations: int
+    n_labels: int
+    wall_time: Seconds = 0.0
+    core_hours: CoreHours = 0.0

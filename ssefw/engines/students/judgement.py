@@ -1,0 +1,190 @@
+"""Judge a student by all comparisons with its teacher, and write down what there is to know."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from pymatgen.core import Structure
+
+from ssefw.documents import FitError, LearnedPotential, LessonRound, PhysicsCheck, Provenance
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.base import settings_hash
+from ssefw.engines.stopping import StopCheck, never_stop
+from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
+from ssefw.engines.students.engine import FARTHEST
+from ssefw.engines.students.learning import learn
+from ssefw.engines.students.lesson_records import Learned, LearnSettings
+from ssefw.engines.students.lessons import frames_hash
+from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
+
+__all__ = ["STABLE", "described", "judge", "teach"]
+
+logger = logging.getLogger(__name__)
+
+STABLE = 100.0
+"""ps that an accepted student has run at the hottest of its temperatures."""
+
+
+def teach(
+    structures: Sequence[Structure],
+    teacher: AseEngine,
+    folder: Path,
+    settings: LearnSettings,
+    *,
+    specie: str,
+    stable: float = STABLE,
+    stop: StopCheck = never_stop,
+    say: Callable[[str], None] = logger.info,
+) -> tuple[Learned, LearnedPotential]:
+    """Teach a student, judge it, and return what the loop ended with and the record of it.
+
+    Parameters
+    ----------
+    structures, teacher, folder, settings, stop, say
+        See `ssefw.engines.students.learn`.
+    specie
+        The mobile ion.
+    stable
+        ps that an accepted student has run at its hottest temperature.
+    """
+    learned = learn(structures, teacher, folder, settings, stop=stop, say=say)
+    began = time.monotonic()
+    checks = judge(learned, settings, specie=specie, stable=stable)
+    learned = replace(learned, seconds=learned.seconds + time.monotonic() - began)
+    record = described(
+        learned, checks, teacher=teacher, structures=structures, settings=settings, specie=specie
+    )
+    return learned, record
+
+
+def judge(
+    learned: Learned, settings: LearnSettings, *, specie: str, stable: float = STABLE
+) -> list[PhysicsCheck]:
+    """Compare a student with each of its teacher's runs, and see whether it stays.
+
+    Parameters
+    ----------
+    learned, settings
+        What the loop ended with, and how it was taught.
+    specie
+        The mobile ion.
+    stable
+        ps that it must run at the hottest of its temperatures.
+    """
+    checks: list[PhysicsCheck] = []
+    for run in learned.teacher_runs:
+        checks += compare_runs(learned.student, run, specie=specie, seed=settings.seed)
+    start, hottest = learned.teacher_runs[0].frames[0], max(settings.temperatures)
+    checks.append(
+        long_run(
+            learned.student,
+            start,
+            temperature=hottest,
+            duration=stable,
+            farthest=FARTHEST,
+            seed=settings.seed,
+        )
+    )
+    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=settings.seed))
+    return checks
+
+
+def described(
+    learned: Learned,
+    checks: Sequence[PhysicsCheck],
+    *,
+    teacher: AseEngine,
+    structures: Sequence[Structure],
+    settings: LearnSettings,
+    specie: str,
+) -> LearnedPotential:
+    """Return the record of a student.
+
+    Parameters
+    ----------
+    learned, checks
+        What the loop ended with, and how it was judged.
+    teacher, structures
+        Who taught it what.
+    settings, specie
+        How, and which ion was compared.
+    """
+    student = learned.student
+    unseen = [frame for _, part in learned.held_out for frame in part]
+    failed = [check for check in checks if not check.passed]
+    reason = ""
+    if not learned.stable:
+        reason = "an exploration of the last round was lost"
+    elif failed:
+        reason = f"{failed[0].name}: {failed[0].words}"
+    return LearnedPotential(
+        potential=student.digest,
+        species=student.species,
+        specie=specie,
+        structures=tuple(crystal.composition.reduced_formula for crystal in structures),
+        teacher=teacher.name,
+        level_of_theory=f"{teacher.name} ({settings_hash(teacher)})",
+        training_set=frames_hash(learned.frames),
+        n_labels=learned.n_labels,
+        n_evaluations=learned.n_evaluations,
+        settings=asdict(settings),
+        errors=(
+            _error(student, unseen),
+            *(_error(student, part, temperature=t) for t, part in learned.held_out),
+        ),
+        first_errors=_plain(learned.first_errors),
+        rounds=tuple(
+            LessonRound(
+                ran=tuple(abs(duration) for duration in one.survived),
+                lost=tuple(duration < 0 for duration in one.survived),
+                labels=one.labels,
+                errors=_plain(one.errors),
+                potential=one.potential,
+            )
+            for one in learned.rounds
+        ),
+        lineage=_lineage(learned),
+        stable=learned.stable,
+        checks=tuple(checks),
+        accepted=not reason,
+        reason=reason,
+        wall_time=learned.seconds,
+        provenance=Provenance(
+            engine=teacher.name,
+            settings_hash=settings_hash(teacher, asdict(settings)),
+            versions=teacher.versions(),
+        ),
+    )
+
+
+def _lineage(learned: Learned) -> tuple[str, ...]:
+    """Return what the student grew out of, itself left out."""
+    all_of_them = dict.fromkeys((learned.first, *(one.potential for one in learned.rounds)))
+    return tuple(digest for digest in all_of_them if digest != learned.student.digest)
+
+
+def _plain(errors: FitErrors) -> FitError:
+    return FitError(force=errors.force, energy=errors.energy, stress=errors.stress)
+
+
+def _error(
+    student: NEP, frames: Sequence[LabelledFrame], *, temperature: float | None = None
+) -> FitError:
+    """Return the errors of a student on frames, those of forces by element too."""
+    squares: dict[str, list[float]] = {}
+    for frame in frames:
+        types = student.types_of(list(frame.symbols))
+        apart = evaluate(student, frame.positions, types, frame.cell).forces - frame.forces
+        for symbol, force in zip(frame.symbols, apart, strict=True):
+            squares.setdefault(symbol, []).append(float(force @ force) / 3.0)
+    sizes = np.concatenate([frame.forces.ravel() for frame in frames])
+    return _plain(errors_on(student, frames)).model_copy(
+        update={
+            "temperature": temperature,
+            "by_element": {s: float(np.sqrt(np.mean(v))) for s, v in sorted(squares.items())},
+            "size": float(np.sqrt(np.mean(sizes**2))),
+        }
+    )

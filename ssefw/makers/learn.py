@@ -1,0 +1,286 @@
+"""A student for one candidate: taught by the engine, judged, and then what climbs the ladder.
+
+    relax --> ladder --> learn --> ladder --> md 300 K, 400 K, ... --> ladder --> outcome
+
+Where the student is not accepted, the teacher runs dynamics itself, shorter ones, and the outcome
+says so.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from jobflow import CURRENT_JOB, Job, Maker, Response, job
+from pymatgen.core import Structure
+
+from ssefw.data import expand_to_length
+from ssefw.documents import (
+    Candidate,
+    Gate,
+    LearnedPotential,
+    Ordering,
+    Outcome,
+    RelaxResult,
+)
+from ssefw.engines import settings_hash
+from ssefw.engines.ase import AseEngine
+from ssefw.engines.folder_lock import held
+from ssefw.engines.stopping import InterruptionError, stop_check
+from ssefw.engines.students import (
+    STABLE,
+    LearnSettings,
+    StudentEngine,
+    frames_bytes,
+    take_in,
+    teach,
+    weights_key,
+    write_card,
+)
+from ssefw.makers.disordered import DisorderedMaker
+from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
+from ssefw.makers.gates import relaxation_gate
+from ssefw.makers.ladder import LadderMaker
+from ssefw.makers.replacement import continued_by, replaced_by
+from ssefw.makers.site import computed_once, keep_blob, run_folder
+from ssefw.settings import load_settings
+
+__all__ = ["LearnMaker", "LearningDisorderedMaker", "LearningLadderMaker"]
+
+
+@dataclass
+class LearnMaker(Maker):
+    """Teach a student the crystals of a compound, and judge it beside its teacher.
+
+    Attributes
+    ----------
+    teacher
+        The engine whose energies and forces are learned.
+    settings
+        How the student is taught.
+    min_length, max_atoms
+        The cells of the lesson: least distance between opposite faces (angstrom), most atoms.
+    specie
+        The mobile ion.
+    stable
+        ps that an accepted student has run at its hottest temperature.
+    """
+
+    teacher: AseEngine
+    settings: LearnSettings = field(default_factory=LearnSettings)
+    min_length: float = 8.0
+    max_atoms: int = 200
+    specie: str = "Li"
+    stable: float = STABLE
+    name: str = "learn"
+
+    def key(self, cells: Sequence[Structure]) -> str:
+        """Return the key of the potential that is taught these cells; it is taught once."""
+        how = (asdict(self.settings), self.specie, self.stable)
+        return settings_hash("learn", list(cells), self.teacher, *how)
+
+    @job(output_schema=LearnedPotential, config=WATCHED)
+    def make(
+        self, structures: Sequence[Structure]
+    ) -> LearnedPotential | Response[LearnedPotential]:
+        """Return the potential; a job for the rest where time ran out first.
+
+        Its weights and its training set lie in the store under their content hashes.
+        """
+        with failures_recorded():
+            cells = [
+                expand_to_length(crystal, min_length=self.min_length, max_atoms=self.max_atoms)
+                for crystal in structures
+            ]
+            key = self.key(cells)
+            folder = run_folder(f"learn-{key}")
+            try:
+                found = computed_once(key, LearnedPotential, lambda: self._taught(cells, key))
+            except InterruptionError:  # the folder holds what it had
+                return continued_by(self.make(structures))
+            shutil.rmtree(folder, ignore_errors=True)
+            return found
+
+    def _taught(self, cells: Sequence[Structure], key: str) -> LearnedPotential:
+        folder = run_folder(f"learn-{key}")
+        with held(folder):
+            learned, found = teach(
+                cells,
+                self.teacher,
+                folder / "lesson",
+                self.settings,
+                specie=self.specie,
+                stable=self.stable,
+                stop=stop_check(),
+            )
+        hours = found.wall_time * load_settings().settings.threads / 3600.0
+        provenance = found.provenance.model_copy(update={"job_id": CURRENT_JOB.job.uuid})
+        found = found.model_copy(update={"core_hours": hours, "provenance": provenance})
+        keep_blob(weights_key(found.potential), learned.student.to_bytes())
+        keep_blob(f"potentials/{found.training_set}.npz", frames_bytes(learned.frames))
+        take_in(learned.student)
+        with contextlib.suppress(OSError):  # the store has it
+            write_card(found)
+        return found
+
+
+@dataclass
+class LearningLadderMaker(LadderMaker):
+    """Climb the ladder with a student that is taught first.
+
+    Attributes
+    ----------
+    learn
+        Who teaches it, and how.
+    otherwise
+        What the teacher runs where the student is not accepted.
+    """
+
+    learn: LearnMaker = field(kw_only=True)
+    otherwise: LadderMaker = field(kw_only=True)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def make(
+        self,
+        relaxed: RelaxResult | None,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate] = (),
+    ) -> Outcome | Response[Outcome]:
+        """Teach what stayed itself when it was relaxed."""
+        with failures_recorded():
+            if relaxed is None:
+                return self._conclude(candidate, gates=gates)
+            limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
+            gate = relaxation_gate(relaxed, **limits)
+            if not gate.passed:
+                return self._conclude(candidate, gates=[*gates, gate], relaxed=relaxed)
+            lesson = self.learn.make([relaxed.structure])
+            after = self.taught(
+                lesson.output, relaxed=relaxed, candidate=candidate, gates=list(gates)
+            )
+            return replaced_by([lesson], after)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def taught(
+        self,
+        potential: LearnedPotential | None,
+        *,
+        relaxed: RelaxResult,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+    ) -> Outcome | Response[Outcome]:
+        """Climb with the student, or with the teacher; `potential` is None where it failed."""
+        with failures_recorded():
+            ladder, gate = self.climber(potential)
+            return replaced_by([], ladder.make(relaxed, candidate=candidate, gates=[*gates, gate]))
+
+    def climber(self, potential: LearnedPotential | None) -> tuple[LadderMaker, Gate]:
+        """Return the ladder that is climbed, and what is said of it."""
+        teacher = self.learn.teacher.name
+        if potential is None:
+            words = f"no student could be taught: {teacher} runs the dynamics itself"
+            return self.otherwise, Gate(name="learn", passed=True, code="failed", message=words)
+        numbers = {
+            "n_evaluations": float(potential.n_evaluations),
+            "n_labels": float(potential.n_labels),
+            "core_hours": potential.core_hours,
+            "force_rmse_eV_per_A": potential.errors[0].force,
+        }
+        if not potential.accepted:
+            words = (
+                f"the student {potential.potential[:8]} of {teacher} was not accepted "
+                f"({potential.reason}): {teacher} runs the dynamics itself"
+            )
+            gate = Gate(
+                name="learn", passed=True, code="not_accepted", message=words, numbers=numbers
+            )
+            return self.otherwise, gate
+        words = (
+            f"the student {potential.potential[:8]} of {teacher} runs the dynamics: "
+            f"{potential.n_evaluations} evaluations of the teacher, {potential.n_labels} labels"
+        )
+        gate = Gate(name="learn", passed=True, code="accepted", message=words, numbers=numbers)
+        plain = LadderMaker(**{part.name: getattr(self, part.name) for part in fields(LadderMaker)})
+        engine = StudentEngine(potential=potential.potential)
+        return replace(plain, md=replace(self.md, engine=engine)), gate
+
+
+@dataclass
+class LearningDisorderedMaker(DisorderedMaker):
+    """Teach one student all arrangements of a disordered crystal, and climb with it."""
+
+    def after_relaxations(
+        self,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[Any],
+        gates: Sequence[Gate],
+    ) -> Job:
+        """Return the job that teaches."""
+        return self.teach(
+            candidate=candidate, orderings=orderings, relaxed=relaxed, gates=list(gates)
+        )
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def teach(
+        self,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[RelaxResult | None],
+        gates: Sequence[Gate],
+    ) -> Outcome | Response[Outcome]:
+        """Teach the arrangements that stayed themselves when they were relaxed."""
+        with failures_recorded():
+            reasons = self.obstacles(relaxed)
+            good = [
+                found
+                for found, reason in zip(relaxed, reasons, strict=True)
+                if found is not None and not reason
+            ]
+            if not good:
+                return self._conclude(candidate, gates=gates, relaxed=relaxed)
+            lesson = self._learning().learn.make([found.structure for found in good])
+            after = self.taught(
+                lesson.output,
+                candidate=candidate,
+                orderings=orderings,
+                relaxed=relaxed,
+                gates=list(gates),
+            )
+            return replaced_by([lesson], after)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def taught(
+        self,
+        potential: LearnedPotential | None,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[RelaxResult | None],
+        gates: Sequence[Gate],
+    ) -> Outcome | Response[Outcome]:
+        """Climb with the student, or with the teacher; `potential` is None where it failed."""
+        with failures_recorded():
+            ladder, gate = self._learning().climber(potential)
+            climber = replace(self, study=replace(self.study, ladder=ladder))
+            after = climber.climb(
+                candidate=candidate,
+                orderings=orderings,
+                relaxed=relaxed,
+                gates=[*gates, gate],
+                stage="relaxed",
+            )
+            return replaced_by([], after)
+
+    def simulated_cell(self, ladder: LadderMaker, relaxed: RelaxResult) -> Structure:
+        """Return the ordered cell repeated: a student bears more atoms than its lesson had."""
+        return ladder.supercell(relaxed.structure)
+
+    def _learning(self) -> LearningLadderMaker:
+        ladder = self.study.ladder
+        assert isinstance(ladder, LearningLadderMaker)
+        return ladder

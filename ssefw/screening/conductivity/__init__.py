@@ -1,0 +1,1 @@
+"""The number itself: log10 of the conductivity with an interval, learned from values and bounds."""
