@@ -8,7 +8,7 @@ import click
 
 from ssefw.cli import complete
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
@@ -45,6 +45,7 @@ __all__ = ["rank_command"]
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
 @click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
+@quiet_option
 @json_option
 def rank_command(
     *,
@@ -59,6 +60,7 @@ def rank_command(
     figure: Path | None,
     accepted_only: bool,
     threshold: float | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
@@ -66,17 +68,19 @@ def rank_command(
     The file of --pool-out is a pool that a campaign file names under 'pool', and so is that of
     --out. A material without lithium is no candidate.
     """
+    from ssefw.cli.console import progress
     from ssefw.screening.ranking import rank_pool
 
-    result = rank_pool(
-        pool,
-        model,
-        preset=preset,
-        phases=phases,
-        top=None if figure else top,
-        accepted_only=accepted_only,
-        threshold=threshold,
-    )
+    with progress(quiet=quiet):
+        result = rank_pool(
+            pool,
+            model,
+            preset=preset,
+            phases=phases,
+            top=None if figure else top,
+            accepted_only=accepted_only,
+            threshold=threshold,
+        )
     if figure:
         _draw_pool(result, figure)
         kept = result.ranking.entries[:top]

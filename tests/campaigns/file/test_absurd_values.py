@@ -23,7 +23,8 @@ engine: {code: ase, calculator: ase.calculators.emt.EMT}
 bvse: {max_barrier: 0.6, resolution: 0.2}
 relax: {fmax: 0.05, max_steps: 10, max_volume_change: 0.3}
 supercell: {min_length: 10, max_atoms: 300}
-orderings: {number: 3, relax: 4, temperature: 1000, permittivity: 10, tolerance: 0.01, limit: 0.02, seed: 0}
+orderings: {number: 3, relax: 4, temperature: 1000, permittivity: 10, tolerance: 0.01,
+            limit: 0.02, seed: 0}
 neb:
   engine: {code: espresso, options: {kspacing: 0.5}}
   first: {code: ase}
