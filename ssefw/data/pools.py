@@ -26,6 +26,7 @@ from ssefw.documents import Candidate
 from ssefw.errors import DataError
 from ssefw.files import check_plain, listed, printable, read_bytes, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
+from ssefw.progress import counted
 
 __all__ = [
     "NAME_COLUMNS",
@@ -33,6 +34,7 @@ __all__ = [
     "Reject",
     "candidate_from_text",
     "check_properties",
+    "entries_in",
     "merge_candidates",
     "ranking_rows",
     "read_pool",
@@ -92,7 +94,9 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     """
     pool = Pool()
     named: set[str] = set()
-    for place, entry in _entries(path):
+    for place, entry in counted(
+        _entries(path), "reading structures", total=lambda: entries_in(path)
+    ):
         # A file may be called anything, and its name goes to terminals.
         source = printable(place)
         try:
@@ -136,7 +140,7 @@ def merge_candidates(
     kept: dict[str, Candidate] = {}
     crystals = Crystals()
     merged: list[tuple[str, str]] = []
-    for candidate in candidates:
+    for candidate in counted(candidates, "comparing structures"):
         twin = candidate.id if candidate.id in kept else None
         if twin is None:
             twin = crystals.twin_or_add(candidate.id, candidate.formula, candidate.structure)
@@ -179,6 +183,18 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branc
         yield from zip_members(path, wanted=lambda name: _holds_structure(name, packed=False))
     else:
         yield path.name, path
+
+
+def entries_in(path: Path) -> int | None:
+    """Return how many entries a pool has, without reading structures; None if it has to be read."""
+    stem = path.name.removesuffix(".gz")
+    if path.is_dir():
+        return sum(_holds_structure(file.name) for file in path.iterdir())
+    if stem.endswith(".jsonl"):
+        return sum(1 for line in text_lines(path) if line.strip())
+    if stem.endswith(".csv"):
+        return sum(1 for _ in table_rows(path)[1])
+    return None if path.suffix == ".zip" else 1
 
 
 def _holds_structure(name: str, *, packed: bool = True) -> bool:

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ssefw.data.materials import Material, read_materials
-from ssefw.data.pools import Reject
+from ssefw.data.pools import Reject, entries_in
 from ssefw.documents import (
     Candidate,
     CascadeStep,
@@ -21,6 +21,7 @@ from ssefw.documents import (
     Ranking,
 )
 from ssefw.errors import DataError
+from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
 from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
@@ -93,8 +94,9 @@ def rank_pool(
         table = read_phases(phases) if phases else None
         cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
     without_ion: list[str] = []
+    rows = counted(read_materials(pool), "reading the pool", total=lambda: entries_in(pool))
     result = rank_materials(
-        _holding_lithium(read_materials(pool), without_ion),
+        _holding_lithium(rows, without_ion),
         screener,
         cascade=cascade,
         top=top,
@@ -150,7 +152,7 @@ def rank_materials(
     lines: list[tuple[float, str, Material, Scores, int]] = []
     unscored: list[tuple[str, str]] = []
     meaning = ""
-    for chunk in _chunks(outcome.passed):
+    for chunk in counted(list(_chunks(outcome.passed)), "scoring"):
         scores = screener.score(chunk)
         if accepted_only and scores.votes is None:
             raise DataError(

@@ -8,7 +8,7 @@ import click
 
 from ssefw.cli import complete
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
@@ -45,6 +45,7 @@ __all__ = ["rank_command"]
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
 @click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
+@quiet_option
 @json_option
 def rank_command(
     *,
@@ -59,6 +60,7 @@ def rank_command(
     figure: Path | None,
     accepted_only: bool,
     threshold: float | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
@@ -66,17 +68,19 @@ def rank_command(
     The file of --pool-out is a pool that a campaign file names under 'pool', and so is that of
     --out. A material without lithium is no candidate.
     """
+    from ssefw.cli.console import progress
     from ssefw.screening.ranking import rank_pool
 
-    result = rank_pool(
-        pool,
-        model,
-        preset=preset,
-        phases=phases,
-        top=None if figure else top,
-        accepted_only=accepted_only,
-        threshold=threshold,
-    )
+    with progress(quiet=quiet):
+        result = rank_pool(
+            pool,
+            model,
+            preset=preset,
+            phases=phases,
+            top=None if figure else top,
+            accepted_only=accepted_only,
+            threshold=threshold,
+        )
     if figure:
         _draw_pool(result, figure)
         kept = result.ranking.entries[:top]
@@ -163,18 +167,25 @@ def _meaning(ranking: "Ranking") -> str:
 
 
 def _print_ranking(result: "RankingResult") -> None:
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(caption=_meaning(result.ranking))
     numbers = any(entry.sigma is not None for entry in result.ranking.entries)
-    added = ("sigma (S/cm), 90 %",) if numbers else ("votes",)
-    for title in ("#", "material", "formula", "score", "95 %", *added, "distance"):
-        table.add_column(title)
+    table = Listing(
+        [
+            Heading("#", 0, "right"),
+            Heading("material", 1),
+            Heading("formula"),
+            Heading("score", 0, "right"),
+            Heading("95 %", 3, "right"),
+            Heading("sigma (S/cm), 90 %") if numbers else Heading("votes", 2),
+            Heading("distance", 4, "right"),
+        ],
+        caption=_meaning(result.ranking),
+    )
     for number, entry in enumerate(result.ranking.entries, start=1):
-        table.add_row(
-            str(number),
+        table.add(
+            number,
             entry.source,
             entry.formula,
             f"{entry.score:.3f}",
@@ -182,7 +193,7 @@ def _print_ranking(result: "RankingResult") -> None:
             show_estimate(entry.sigma) if numbers else _votes(entry),
             f"{entry.distance:.2f}" if entry.distance is not None else "–",
         )
-    console().print(table)
+    table.show()
 
 
 def _votes(entry: "RankedCandidate") -> str:
