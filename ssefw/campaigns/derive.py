@@ -33,12 +33,21 @@ class Derived:
 
 
 def derive(
-    connection: Connection, *, campaigns: Sequence[str] = (), version: str = ANALYSIS_VERSION
+    connection: Connection,
+    *,
+    campaigns: Sequence[str] = (),
+    version: str = ANALYSIS_VERSION,
+    dry_run: bool = False,
 ) -> list[Derived]:
     """Bring the collections ``conductivities`` and ``barriers`` up to date.
 
     No physics is run: stored frames are analyzed with the settings of their campaign. What was
     analyzed by this version of the analysis from the same frames is left alone.
+
+    Parameters
+    ----------
+    dry_run
+        Only count what would be computed.
 
     Raises
     ------
@@ -46,6 +55,7 @@ def derive(
         If a campaign that is named is not in the store.
     """
     frames = TrajectoryStore(connection.blobs)
+    run = _count if dry_run else _run
     found = []
     for name in campaigns or campaigns_in(connection):
         spec = latest_record(connection, name).spec
@@ -59,7 +69,7 @@ def derive(
             settings=[maker.specie, maker.level],
             version=version,
         )
-        found.append(_run(builder, f"conductivities of {name}"))
+        found.append(run(builder, f"conductivities of {name}"))
     reaches = {
         name: float((latest_record(connection, name).spec.get("neb") or {}).get("max_hop", MAX_HOP))
         for name in campaigns_in(connection)
@@ -69,7 +79,7 @@ def derive(
         return rebuilt_barrier(connection, barrier, reaches)
 
     builder_of_barriers = BarrierBuilder(connection, rebuild=rebuild, version=version)
-    found.append(_run(builder_of_barriers, "barriers"))
+    found.append(run(builder_of_barriers, "barriers"))
     return found
 
 
@@ -146,3 +156,7 @@ def _run(builder: ConductivityBuilder | BarrierBuilder, what: str) -> Derived:
             batch = []
     builder.update_targets(batch)
     return Derived(what, count, builder.skipped)
+
+
+def _count(builder: ConductivityBuilder | BarrierBuilder, what: str) -> Derived:
+    return Derived(what, sum(1 for _ in builder.get_items()), builder.skipped)

@@ -31,24 +31,19 @@ SILENT = {
 }  # fmt: skip
 """Commands whose answer is a file, a text, or has forms of its own."""
 WRITES = {
-    "cancel", "completion install", "init", "init-site", "launch", "neb", "pause",
-    "potential add", "priority", "rerun", "resume", "run", "store delete", "submit",
+    "cancel", "completion install", "feedback ingest", "feedback next", "feedback rerank", "init",
+    "init-site", "launch", "neb", "pause", "potential add", "priority", "rerun", "results build",
+    "resume", "run", "store archive", "store backup", "store check", "store copy", "store delete",
+    "submit", "work",
 }  # fmt: skip
-"""Commands that change a campaign, a store or what is installed: they can say first what they would
-do."""
-ADDS = {
-    "feedback check", "feedback ingest", "feedback next", "feedback rerank", "results build",
-    "store archive", "store backup", "store check", "store copy", "work",
-}  # fmt: skip
-"""Commands that add records or write a file that was named, and can be given again. Of these
-`feedback rerank` re-orders a queue unless it gets ``--no-queue``, and `store check` mends only with
-``--repair``."""
+"""Commands that change a campaign or a store, or write what is asked for elsewhere: they can say
+first what they would do."""
 READS = {
     "analyze", "bvse", "completion show", "config check", "config show", "converge",
-    "feedback history", "jobs", "labels export", "labels import", "labels show", "labels split",
-    "labels stats", "log", "plan", "pool check", "pool order", "pool show", "potential export",
-    "potential list", "potential show", "potential train", "report", "results",
-    "results export", "results find", "results show", "schema", "screen descriptors",
+    "feedback check", "feedback history", "jobs", "labels export", "labels import", "labels show",
+    "labels split", "labels stats", "log", "plan", "pool check", "pool order", "pool show",
+    "potential export", "potential list", "potential show", "potential train", "report",
+    "results", "results export", "results find", "results show", "schema", "screen descriptors",
     "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
     "screen systems", "screen train", "screen validate", "screen votes", "serve", "status",
 }  # fmt: skip
@@ -115,7 +110,7 @@ def test_commands_that_need_an_option_have_it(names, option):
 
 
 def test_of_every_command_it_is_said_whether_it_writes():
-    assert sorted([*WRITES, *ADDS, *READS]) == sorted(LEAVES)
+    assert sorted([*WRITES, *READS]) == sorted(LEAVES)
 
 
 def test_who_asks_or_shows_progress_can_be_told_not_to():

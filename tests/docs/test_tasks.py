@@ -1,11 +1,13 @@
 """The tasks of docs/tasks.md, done as printed, and the printed commands that only read."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
 
 from ssefw.store import connect
+from tests.campaigns.test_vasp_campaign import CAMPAIGN as VASP_CAMPAIGN
 from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
 from tests.docs.commands import PAGES, command_lines, python_blocks, shell_block
 from tests.outcomes import bound, outcome
@@ -50,6 +52,33 @@ def test_from_a_structure_of_ones_own_to_a_report(tmp_path, copper):
     assert len(said) == 5
     assert (tmp_path / "mine/mine/report.html").exists()
     assert "mine/mine/report.html" in said[-1].stdout + said[-1].stderr
+
+
+@pytest.mark.slow
+def test_from_a_failed_vasp_job_to_its_outcar_and_a_rerun(tmp_path, ssefw, li2o):
+    (tmp_path / "pool").mkdir()
+    li2o.to(tmp_path / "pool/li2o.cif")
+    (tmp_path / "c.yaml").write_text(VASP_CAMPAIGN)
+    program = str(REPOSITORY / "tests/fake_vasp/vasp_std")
+    mended = {"SSEFW_VASP_CMD": program, "SSEFW_VASP_GAMMA_CMD": program}
+    crash = {"step": 2, "do": "exit", "code": 139, "stderr": "forrtl: SIGSEGV"}
+    (tmp_path / "fake.json").write_text(json.dumps({"events": [crash] * 6}))
+    broken = mended | {"FAKE_VASP": str(tmp_path / "fake.json")}
+    ran = ("run", "c.yaml", "--store", "mine")
+    assert run_ssefw(*ran, folder=tmp_path, env=broken, check=False).returncode == 3
+
+    lines = shell_block(PAGE, "From a failed VASP job to its OUTCAR and a rerun")
+    *looks, rerun, resume = lines
+    status, jobs, log = (ssefw(*words) for words in looks)
+    assert "relax of Li2O: VASP failed" in status.stdout
+    folder = jobs.stdout.partition("folder: ")[2].split()[0]
+    assert f"{folder}/OUTCAR" in log.stderr
+    assert "FREE ENERGIE OF THE ION-ELECTRON SYSTEM" in log.stdout
+    path = re.search(r"^less \$\(ssefw (.*)\)$", PAGE.read_text(), re.MULTILINE)[1].split()
+    assert ssefw(*path).stdout.strip() == f"{folder}/OUTCAR"
+    ssefw(*rerun)
+    done = run_ssefw(*resume, folder=tmp_path, env=mended)
+    assert "1 of 1 candidates concluded. Report" in done.stderr
 
 
 def test_from_a_thousand_outcomes_to_a_table(ssefw, tmp_path):

@@ -29,6 +29,8 @@ __all__ = [
     "base_labels",
     "import_outcomes",
     "ingest",
+    "labels_of_outcomes",
+    "read_outcomes",
     "stored_label_set",
     "without_compositions",
 ]
@@ -69,6 +71,26 @@ def ingest(
 ) -> Ingested:
     """Make the label set of the outcomes of some campaigns, or of all, and keep it.
 
+    See `labels_of_outcomes`; a set that is there already is not kept twice.
+
+    Parameters
+    ----------
+    methods
+        Name of an engine to its kind of label (aimd, mlip), for engines that are not known.
+    """
+    found = labels_of_outcomes(connection, campaigns=campaigns, specie=specie, methods=methods)
+    return _kept(connection, found)
+
+
+def labels_of_outcomes(
+    connection: Connection,
+    *,
+    campaigns: Sequence[str] = (),
+    specie: str = "Li",
+    methods: Mapping[str, str] | None = None,
+) -> LabelSet:
+    """Return the label set of the outcomes of some campaigns, or of all.
+
     Outcomes that make no label are in the set's `rejects`, each with the reason. Where
     `ssefw results build` has analyzed the frames of an outcome with another version than its
     campaign did, that analysis counts, and the label says so.
@@ -106,13 +128,12 @@ def ingest(
             f"The store {connection.address} has no outcomes of campaign {missing[0]!r}; {there}."
         )
     # The order of the store is that of completion, which a repeated job may change.
-    found = LabelSet(
+    return LabelSet(
         name="+".join(sorted(campaigns)) or "computed",
         labels=tuple(sorted(labels, key=lambda label: (label.row_id, str(label.conductivity)))),
         convention=f"Outcomes of campaigns; sigma of {specie} at 300 K, bounds censored.",
         rejects=tuple(sorted(rejects)),
     )
-    return _kept(connection, found)
 
 
 def _kept(connection: Connection, labels: LabelSet) -> Ingested:
@@ -122,9 +143,22 @@ def _kept(connection: Connection, labels: LabelSet) -> Ingested:
 
 
 def import_outcomes(connection: Connection, path: Path) -> Imported:
-    """Put outcomes that were computed elsewhere into the store: one JSON object a line.
+    """Put outcomes that were computed elsewhere into the store; see `read_outcomes`.
 
-    A line is what `Outcome.as_dict` writes. Importing a file again adds nothing.
+    Importing a file again adds nothing.
+    """
+    outcomes, refused = read_outcomes(path)
+    before = connection.results.count(Outcome)
+    for outcome in outcomes:
+        connection.results.add(outcome, candidate=outcome.candidate_id, campaign=outcome.campaign)
+    added = connection.results.count(Outcome) - before
+    return Imported(added, len(outcomes) - added, tuple(refused))
+
+
+def read_outcomes(path: Path) -> tuple[list[Outcome], list[tuple[str, str]]]:
+    """Return the outcomes in a file, one JSON object a line, and why lines are refused.
+
+    A line is what `Outcome.as_dict` writes.
 
     Raises
     ------
@@ -143,11 +177,7 @@ def import_outcomes(connection: Connection, path: Path) -> Imported:
     if not outcomes:
         why = f" The first line: {refused[0][1]}" if refused else ""
         raise DataError(f"{path} holds no outcome, one JSON object a line.{why}")
-    before = connection.results.count(Outcome)
-    for outcome in outcomes:
-        connection.results.add(outcome, candidate=outcome.candidate_id, campaign=outcome.campaign)
-    added = connection.results.count(Outcome) - before
-    return Imported(added, len(outcomes) - added, tuple(refused))
+    return outcomes, refused
 
 
 def _outcome(line: str) -> Outcome:

@@ -20,7 +20,7 @@ from ssefw.data.labels import class_of
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.store import Connection
 
-__all__ = ["Turn", "advance", "begin_loop", "is_loop"]
+__all__ = ["Turn", "advance", "begin_loop", "is_loop", "outlook"]
 
 WAIT = "their turn has not come"
 
@@ -108,6 +108,23 @@ def advance(connection: Connection, record: CampaignRecord) -> Turn:
         hits=hits,
         reason=f"{hits} hits so far; next {names} ({hope:.2g} hits expected).",
         reranked=done,
+    )
+
+
+def outlook(connection: Connection, record: CampaignRecord) -> str:
+    """Return what `advance` would do, in words; no model is fitted and nothing is changed."""
+    spec = feedback_of(record)
+    if spec.batch is None:
+        return "The loop would end: the campaign's block feedback has no batch."
+    waiting, running = _open_candidates(connection, record.campaign)
+    if running:
+        return f"{len(running)} candidates of the batch are not done yet."
+    hits = _hits(connection, record, spec.threshold)
+    if reason := _ends(connection, record, spec, hits=hits, n_waiting=len(waiting)):
+        return f"The loop would end: {reason}."
+    return (
+        f"{hits} hits so far; the outcomes would be learned from and "
+        f"{min(spec.batch, len(waiting))} of {len(waiting)} candidates that wait be chosen."
     )
 
 

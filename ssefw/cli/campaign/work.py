@@ -4,11 +4,12 @@ import math
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ssefw.cli.numbers import SECONDS
-from ssefw.cli.options import opened, settings, store_option
+from ssefw.cli.options import dry_run_option, opened, settings, store_option
 from ssefw.cli.say import say
 
 
@@ -32,6 +33,7 @@ from ssefw.cli.say import say
     help="Take jobs from this folder, where a launcher puts them; no store is needed.",
 )
 @store_option
+@dry_run_option
 def command(
     campaign: str | None,
     category: str | None,
@@ -40,6 +42,7 @@ def command(
     fworker: Path | None,
     *,
     no_wait: bool,
+    dry_run: bool,
 ) -> None:
     """Run jobs from the launch pad until none is left.
 
@@ -58,6 +61,11 @@ def command(
     from ssefw.processes import drop_what_cannot_be_written, end_with_main_thread
     from ssefw.store.lookup import check_campaign
 
+    only = read_fireworker(fworker) if dry_run and fworker else None
+    if dry_run:
+        category = (only.category if only else "") or category
+        _say_ready(campaign, category, offline, dict(only.query) if only else {})
+        return
     if click.get_current_context().find_root().obj.is_own:
         drop_what_cannot_be_written()
         end_with_main_thread()
@@ -86,3 +94,32 @@ def command(
     say(f"{done.jobs} jobs run{failed}.", err=True)
     if left and not done.jobs:
         say("Some are held: `ssefw status` says which and how to go on.", err=True)
+
+
+def _say_ready(
+    campaign: str | None, category: str | None, offline: Path | None, only: dict[str, Any]
+) -> None:
+    """Say how many jobs would be taken, as far as they are ready now.
+
+    Parameters
+    ----------
+    only
+        Further filter of jobs, of FireWorks' own file of a worker.
+    """
+    from ssefw.campaigns.steering.holds import without_held
+    from ssefw.store.lookup import check_campaign
+
+    if offline is not None:
+        waiting = sum(1 for _ in offline.glob("*")) if offline.is_dir() else 0
+        say(f"{waiting} files lie in {offline}; the next of their jobs would run.")
+        return
+    with opened(read_only=True) as connection:
+        if campaign is not None:
+            check_campaign(connection, campaign)
+        query = {**only, **({"spec.campaign": campaign} if campaign else {})}
+        wanted = category if category is not None else settings().category
+        if wanted:
+            query["spec._category"] = {"$in": [word.strip() for word in wanted.split(",")]}
+        ready = without_held(connection, query | {"state": "READY"})
+        count = connection.launchpad.fireworks.count_documents(ready)
+    say(f"{count} jobs are ready and would run, with what they bring forth.")

@@ -11,6 +11,7 @@ from ssefw.cli.numbers import CONDUCTIVITY
 from ssefw.cli.options import (
     OUTPUT,
     answer,
+    dry_run_option,
     json_option,
     opened,
     pick_campaign,
@@ -21,7 +22,9 @@ from ssefw.cli.records.labels_table import print_labels
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
-    from ssefw.documents import KindOffset, Reranking
+    from ssefw.campaigns.file import FeedbackSpec
+    from ssefw.documents import CampaignRecord, KindOffset, Reranking
+    from ssefw.store import Connection
 
 PATH = click.Path(path_type=Path)
 METHOD = click.option(
@@ -45,6 +48,7 @@ def command() -> None:
 @click.option("--specie", default="Li", help="Mobile ion.")
 @METHOD
 @click.option("-o", "--out", type=OUTPUT, help="Also write the label set (.json[.gz]).")
+@dry_run_option
 @json_option
 def ingest(
     *,
@@ -53,6 +57,7 @@ def ingest(
     specie: str,
     methods: tuple[str, ...],
     out: Path | None,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Make labels of the outcomes of campaigns (all if none is named) and keep them as a set.
@@ -65,6 +70,9 @@ def ingest(
     from ssefw.campaigns.learning.feedback import ingest as make_labels
     from ssefw.data.labels import save_label_set
 
+    if dry_run:
+        _say_ingest(campaigns, outcomes, specie, _methods(methods), as_json=as_json)
+        return
     with opened(create=outcomes is not None) as connection:
         if outcomes is not None:
             done = import_outcomes(connection, outcomes)
@@ -97,6 +105,37 @@ def ingest(
     )
 
 
+def _say_ingest(
+    campaigns: tuple[str, ...],
+    outcomes: Path | None,
+    specie: str,
+    methods: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Say what would become labels; outcomes of a file are read and not looked up."""
+    from ssefw.campaigns.learning.feedback import labels_of_outcomes, read_outcomes
+
+    read, refused = ([], []) if outcomes is None else read_outcomes(outcomes)
+    with opened(read_only=True) as connection:
+        found = labels_of_outcomes(connection, campaigns=campaigns, specie=specie, methods=methods)
+    for source, reason in (*refused, *found.rejects):
+        say(f"would refuse {source}: {reason}", err=True)
+    more = f", and {len(read)} outcomes of {outcomes} would be added" if outcomes else ""
+    record = {
+        "label_set": found.name,
+        "version": found.version,
+        "labels": len(found.labels),
+        "refused": len(found.rejects),
+        "outcomes": len(read),
+        "dry_run": True,
+    }
+    answer(
+        record, f"{len(found.labels)} outcomes would be labels of {found.name}{more}.",
+        as_json=as_json,
+    )  # fmt: skip
+
+
 @command.command("rerank", epilog="Example: ssefw feedback rerank quickstart --store demo")
 @click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
@@ -105,6 +144,7 @@ def ingest(
 @click.option("--threshold", type=CONDUCTIVITY, help="S/cm from which it is superionic.")
 @METHOD
 @click.option("--no-queue", is_flag=True, help="Leave the priorities of waiting jobs alone.")
+@dry_run_option
 @json_option
 def rerank(
     *,
@@ -114,6 +154,7 @@ def rerank(
     threshold: float | None,
     methods: tuple[str, ...],
     no_queue: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Ingest outcomes, refit the model, rank the candidates, and re-order those that wait.
@@ -127,11 +168,14 @@ def rerank(
     from ssefw.campaigns.learning.rerank import update_priorities
     from ssefw.campaigns.running.watch import latest_record
 
-    with opened() as connection:
+    with opened(read_only=dry_run) as connection:
         record = latest_record(connection, pick_campaign(connection, campaign))
         feedback = feedback_of(record)
         given: dict[str, Any] = {"labels": labels, "system": system, "threshold": threshold}
         feedback = feedback.model_copy(update={k: v for k, v in given.items() if v})
+        if dry_run:
+            _say_rerank(connection, record, feedback, _methods(methods), as_json=as_json)
+            return
         done = rerank_campaign(connection, record, feedback=feedback, methods=_methods(methods))
         choices = []
         if not no_queue and not is_loop(record):
@@ -144,20 +188,56 @@ def rerank(
         say(f"{len(choices)} waiting candidates re-ordered, first {choices[0].formula}.", err=True)
 
 
+def _say_rerank(
+    connection: "Connection",
+    record: "CampaignRecord",
+    feedback: "FeedbackSpec",
+    methods: Mapping[str, str],
+    *,
+    as_json: bool,
+) -> None:
+    """Say what a model would be fitted to, and what it would order."""
+    from ssefw.campaigns.learning.feedback import base_labels, labels_of_outcomes
+
+    specie = str(record.spec.get("specie", "Li"))
+    computed = labels_of_outcomes(connection, specie=specie, methods=methods)
+    base = base_labels(feedback.labels)
+    told = {
+        "campaign": record.campaign,
+        "system": feedback.system,
+        "labels": len(base.labels),
+        "computed_labels": len(computed.labels),
+        "refused": len(computed.rejects),
+        "candidates": len(record.candidates),
+        "dry_run": True,
+    }
+    said = (
+        f"{feedback.system} would be fitted to {len(base.labels)} labels and "
+        f"{len(computed.labels)} outcomes ({len(computed.rejects)} refused), and order "
+        f"{len(record.candidates)} candidates of {record.campaign}."
+    )
+    answer(told, said, as_json=as_json)
+
+
 @command.command("next", epilog="Example: ssefw feedback next closed --store demo")
 @click.argument("campaign", required=False, shell_complete=complete.campaigns)
 @store_option
+@dry_run_option
 @json_option
-def next_(*, campaign: str | None, as_json: bool) -> None:
+def next_(*, campaign: str | None, dry_run: bool, as_json: bool) -> None:
     """Let the next batch of a closed loop run, if the one before is done.
 
     `ssefw run` and `ssefw resume` do this by themselves; on a cluster put it into cron.
     """
-    from ssefw.campaigns.learning.loop import advance
+    from ssefw.campaigns.learning.loop import advance, outlook
     from ssefw.campaigns.running.watch import latest_record
 
-    with opened() as connection:
+    with opened(read_only=dry_run) as connection:
         record = latest_record(connection, pick_campaign(connection, campaign))
+        if dry_run:
+            said = outlook(connection, record)
+            answer({"reason": said, "dry_run": True}, said, as_json=as_json)
+            return
         turn = advance(connection, record)
     if as_json:
         print_json(

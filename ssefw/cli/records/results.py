@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
-from ssefw.cli.options import OUTPUT, json_option, opened, print_json, store_option
+from ssefw.cli.options import OUTPUT, dry_run_option, json_option, opened, print_json, store_option
 from ssefw.cli.say import say
 from ssefw.files import replacing
 
@@ -373,8 +373,9 @@ def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
 @command.command("build", epilog="Example: ssefw results build quickstart --store demo")
 @click.argument("campaigns", nargs=-1, metavar="[CAMPAIGN]...")
 @store_option
+@dry_run_option
 @json_option
-def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
+def build(*, campaigns: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
     """Derive conductivities and barriers again from stored trajectories, where need be.
 
     Nothing is simulated. Documents go to the collections 'conductivities' and 'barriers' with the
@@ -382,9 +383,10 @@ def build(*, campaigns: tuple[str, ...], as_json: bool) -> None:
     """
     from ssefw.campaigns.derive import derive
 
-    with opened() as connection:
-        for item in derive(connection, campaigns=campaigns):
+    with opened(read_only=dry_run) as connection:
+        for item in derive(connection, campaigns=campaigns, dry_run=dry_run):
             if as_json:
-                print_json(vars(item))
+                print_json(vars(item) | {"dry_run": dry_run})
             else:
-                say(f"{item.what}: {item.computed} computed, {item.present} up to date")
+                would = "would be " if dry_run else ""
+                say(f"{item.what}: {item.computed} {would}computed, {item.present} up to date")

@@ -10,7 +10,7 @@ from ssefw.store.connection import Connection, connect
 from ssefw.store.upkeep.packing import is_pack, unpacked, workspace
 from ssefw.store.upkeep.transfer import copy_campaign, copy_store
 
-__all__ = ["copy_between"]
+__all__ = ["check_copy", "copy_between", "opened_source"]
 
 FOLDER_MODE = 0o777
 """Of a new folder, before the umask."""
@@ -32,15 +32,8 @@ def copy_between(source: Address, target: Address, *, campaign: str | None) -> d
     StoreError
         If there is no store at the source, or the target has what would be copied.
     """
-    if not target.is_server:
-        if not source.is_server and source.folder.resolve() == target.folder.resolve():
-            raise StoreError("A store is not copied to itself: give another address.")
-        if target.folder.exists() and not target.folder.is_dir():
-            raise StoreError(f"{target} is no folder: give a new one, or that of a store.")
-    is_new = not target.is_server and not target.file.exists()
-    if is_new and target.folder.is_dir() and any(target.folder.iterdir()):
-        raise StoreError(f"{target} is not empty and no store: give a new folder.")
-    with _opened(source, near=target) as (opened, only):
+    is_new = check_copy(source, target)
+    with opened_source(source, near=target) as (opened, only):
         if campaign and only and campaign != only:
             raise StoreError(f"{source} is the archive of {only}, not of {campaign}.")
         named = campaign or only
@@ -57,8 +50,27 @@ def copy_between(source: Address, target: Address, *, campaign: str | None) -> d
             return copy_store(opened, connection)
 
 
+def check_copy(source: Address, target: Address) -> bool:
+    """Return whether a copy would make the target anew.
+
+    Raises
+    ------
+    StoreError
+        If it would go to itself, or over something else.
+    """
+    if not target.is_server:
+        if not source.is_server and source.folder.resolve() == target.folder.resolve():
+            raise StoreError("A store is not copied to itself: give another address.")
+        if target.folder.exists() and not target.folder.is_dir():
+            raise StoreError(f"{target} is no folder: give a new one, or that of a store.")
+    is_new = not target.is_server and not target.file.exists()
+    if is_new and target.folder.is_dir() and any(target.folder.iterdir()):
+        raise StoreError(f"{target} is not empty and no store: give a new folder.")
+    return is_new
+
+
 @contextmanager
-def _opened(source: Address, *, near: Address) -> Iterator[tuple[Connection, str | None]]:
+def opened_source(source: Address, *, near: Address) -> Iterator[tuple[Connection, str | None]]:
     """Give the source, and its campaign if it is an archive."""
     if source.is_server or not is_pack(source.folder):
         with connect(source, read_only=True, create=False) as connection:
