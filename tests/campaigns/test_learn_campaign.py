@@ -151,7 +151,7 @@ def test_arrangements_of_a_disordered_crystal_have_one_student(tmp_path):
     )
     kept = [line for line in CAMPAIGN.splitlines() if not line.startswith(("specie:", "relax:"))]
     campaign = "\n".join(kept).replace("{min_length: 7}", "{min_length: 5}") + MIXED
-    campaign = campaign.replace("{min_length: 10}", "{min_length: 12}")
+    campaign = campaign.replace("{min_length: 10}", "{min_length: 12, max_atoms: 500}")
     outcome, potential, runs = ran(tmp_path, campaign, crystal)
     assert len(outcome.arrangements) == len(potential.structures) == 2
     assert outcome.lesson.potential == potential.potential

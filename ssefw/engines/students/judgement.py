@@ -202,7 +202,7 @@ def described(
         settings=asdict(settings),
         errors=(
             _error(student, unseen),
-            *(_error(student, part, temperature=t or None) for t, part in learned.held_out),
+            *(_error(student, part, temperature=t) for t, part in learned.held_out if t),
         ),
         first_errors=_plain(learned.first_errors),
         rounds=tuple(
