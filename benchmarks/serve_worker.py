@@ -93,13 +93,19 @@ def steps_in(folder):
     return json.loads(notes[0].read_text())["step"] if notes else None
 
 
+def family_seconds(pid):
+    """Return the processor time of a process and of its children, which analyze for it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(map(processor_seconds, [pid, *children]))
+
+
 def measure(folder, worker, server, seconds):
     """Return steps a second of the worker's processor time, and the server's share of a core."""
-    began, used = time.perf_counter(), processor_seconds(server.pid)
+    began, used = time.perf_counter(), family_seconds(server.pid)
     steps, work = steps_in(folder), processor_seconds(worker.pid)
     time.sleep(seconds)
     rate = (steps_in(folder) - steps) / (processor_seconds(worker.pid) - work)
-    return rate, (processor_seconds(server.pid) - used) / (time.perf_counter() - began)
+    return rate, (family_seconds(server.pid) - used) / (time.perf_counter() - began)
 
 
 def main():

@@ -8,7 +8,7 @@ import pytest
 import ssefw
 
 LAYERS = [
-    {"errors", "lazy", "units"},
+    {"errors", "lazy", "progress", "units"},
     {"files", "masking", "mistakes", "processes"},
     {"settings", "documents", "schedulers", "shipped"},
     {"data", "analysis", "bvse", "nep"},

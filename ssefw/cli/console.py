@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.text import Text
 
+from ssefw.progress import listening
+
 if TYPE_CHECKING:
     from ssefw.documents import Estimate
 
-__all__ = ["console", "errors", "show_estimate", "waiting"]
+__all__ = ["console", "errors", "progress", "show_estimate", "waiting"]
 
 PLAIN_WIDTH = 160
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -52,6 +54,44 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
         return
     with errors().status(Text(what)):
         yield
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Iterator[None]:
+    """Draw a bar with the time left for each loop in the block that counts, on a terminal."""
+    screen = errors()
+    if quiet or not screen.is_terminal:
+        yield
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("left", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("gone", markup=False),
+        TimeElapsedColumn(),
+    )
+    how: dict[str, Any] = {"console": screen, "transient": True, "redirect_stdout": False}
+    with Progress(*columns, **how) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        with listening(tell):
+            yield
 
 
 def show_estimate(estimate: "Estimate | None", *, digits: int = 2) -> str:

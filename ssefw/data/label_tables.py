@@ -17,6 +17,7 @@ from ssefw.documents import Candidate, Label, LabelSet
 from ssefw.errors import DataError
 from ssefw.files import check_plain, listed, printable, read_bytes
 from ssefw.files.tables import TableRow, TableWriter, table_rows, text_lines
+from ssefw.progress import counted
 
 __all__ = [
     "ROOM_TEMPERATURE",
@@ -83,7 +84,7 @@ def read_label_table(
     known, bad_files = read_structures(structures) if structures else ({}, [])
     labels: list[Label] = []
     rejects = list(bad_files)
-    for line in cells:
+    for line in counted(cells, "reading labels", total=lambda: sum(1 for _ in _read_rows(path)[1])):
         row = Row(printable(f"{path.name}:{line.number}"), line.cells, known)
         try:
             _check_row(line)

@@ -5,6 +5,7 @@ come from JSON lines (a pymatgen structure, a CIF, or lattice parameters with sp
 fractional coordinates), from tables with a formula, and from labels.
 """
 
+import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import spglib
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.pools import Reject, check_properties, read_pool, stated_name
+from ssefw.data.pools import Reject, check_properties, ranking_rows, read_pool, stated_name
 from ssefw.data.structure_files import flat_structure, structure_from_record, structure_from_text
 from ssefw.data.structures import content_id
 from ssefw.documents import Candidate, Cell, Label
@@ -186,6 +187,8 @@ def read_materials(path: Path) -> Iterator[Material | Reject]:
         yield from _rows(path, _json_lines(path))
     elif path.is_file() and stem.endswith(".csv"):
         yield from _rows(path, _csv_lines(path))
+    elif path.is_file() and path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
+        yield from _rows(path, ((n, json.dumps(row)) for n, row in enumerate(ranked, start=1)))
     else:
         pool = read_pool(path, merge=False)
         yield from pool.rejects

@@ -26,6 +26,7 @@ from ssefw.documents import Candidate
 from ssefw.errors import DataError
 from ssefw.files import check_plain, listed, printable, read_bytes, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
+from ssefw.progress import counted
 
 __all__ = [
     "NAME_COLUMNS",
@@ -33,15 +34,20 @@ __all__ = [
     "Reject",
     "candidate_from_text",
     "check_properties",
+    "entries_in",
     "merge_candidates",
+    "ranking_rows",
     "read_pool",
     "stated_name",
 ]
 
 logger = logging.getLogger(__name__)
 
-NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id", "source")
+NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id")
 """Columns that name a material, in the order in which they are asked for."""
+
+LARGEST_RANKING = 512 * 2**20
+"""Bytes of a ranking with its structures; one of 50,000 has a tenth."""
 
 LONGEST_NAME = 120
 """Characters of a name; it stands in tables and in names of files."""
@@ -77,8 +83,9 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
 
     A JSON line holds a structure (pymatgen's dictionary) itself or under ``structure``, a CIF under
     ``cif``, or ``lattice`` (six parameters), ``species`` and ``frac``; a table needs a column
-    ``cif``. Other columns become properties of the candidate. Its source is the id or name that
-    the row states (`NAME_COLUMNS`), else file and line.
+    ``cif``. Other columns become properties of the candidate. A ranking that `screen rank` wrote
+    is the pool of what it ranked. A candidate's source is the id or name that its row states
+    (`NAME_COLUMNS`), else file and line.
 
     Raises
     ------
@@ -87,7 +94,9 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     """
     pool = Pool()
     named: set[str] = set()
-    for place, entry in _entries(path):
+    for place, entry in counted(
+        _entries(path), "reading structures", total=lambda: entries_in(path)
+    ):
         # A file may be called anything, and its name goes to terminals.
         source = printable(place)
         try:
@@ -131,7 +140,7 @@ def merge_candidates(
     kept: dict[str, Candidate] = {}
     crystals = Crystals()
     merged: list[tuple[str, str]] = []
-    for candidate in candidates:
+    for candidate in counted(candidates, "comparing structures"):
         twin = candidate.id if candidate.id in kept else None
         if twin is None:
             twin = crystals.twin_or_add(candidate.id, candidate.formula, candidate.structure)
@@ -144,7 +153,7 @@ def merge_candidates(
     return list(kept.values()), merged
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Any]]:
+def _entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool
     if not path.exists():
         raise DataError(
             f"There is no pool at {path}. Give a folder or zip of CIFs, a .jsonl, a .csv or a CIF."
@@ -167,10 +176,25 @@ def _entries(path: Path) -> Iterator[tuple[str, Any]]:
                 yield f"{path.name}:{number}", line
     elif stem.endswith(".csv"):
         yield from _table(path)
+    elif path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
+        for number, row in enumerate(ranked, start=1):
+            yield f"{path.name}:{number}", row
     elif path.suffix == ".zip":
         yield from zip_members(path, wanted=lambda name: _holds_structure(name, packed=False))
     else:
         yield path.name, path
+
+
+def entries_in(path: Path) -> int | None:
+    """Return how many entries a pool has, without reading structures; None if it has to be read."""
+    stem = path.name.removesuffix(".gz")
+    if path.is_dir():
+        return sum(_holds_structure(file.name) for file in path.iterdir())
+    if stem.endswith(".jsonl"):
+        return sum(1 for line in text_lines(path) if line.strip())
+    if stem.endswith(".csv"):
+        return sum(1 for _ in table_rows(path)[1])
+    return None if path.suffix == ".zip" else 1
 
 
 def _holds_structure(name: str, *, packed: bool = True) -> bool:
@@ -200,6 +224,8 @@ def _candidate(source: str, entry: Any) -> Candidate:
         if entry.problem:
             raise DataError(f"{source}: {entry.problem}")
         return _from_record(source, entry.cells)
+    if isinstance(entry, Mapping):
+        return _from_record(source, entry)
     try:
         record = read_json(entry)
     except DataError as error:
@@ -238,6 +264,25 @@ def stated_name(record: Mapping[str, Any]) -> str | None:
         if isinstance(value, str | int) and str(value).strip():
             return printable(str(value).strip())[:LONGEST_NAME]
     return None
+
+
+def ranking_rows(path: Path) -> list[dict[str, Any]] | None:
+    """Return the materials of a file that `screen rank --out` wrote, best first; None of others.
+
+    Those that were ranked by their formula alone have no structure.
+    """
+    data = read_bytes(path, largest=LARGEST_RANKING)
+    if b'"entries"' not in data:
+        return None
+    record = read_json(data)
+    if not isinstance(record, Mapping) or not isinstance(record.get("entries"), list):
+        return None
+    built = {row["name"]: row for row in record.get("pool") or []}
+    rows = []
+    for entry in record["entries"]:
+        named = {"name": entry["source"], "formula": entry["formula"]}
+        rows.append(named | built.get(entry["source"], {}))
+    return rows
 
 
 def check_properties(properties: Mapping[str, Any], *, source: str) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from pymatgen.core import Species, Structure
+from pymatgen.core import Element, Species, Structure
 
 from ssefw.errors import DataError
 
@@ -43,19 +43,25 @@ def content_id(structure: Structure) -> str:
     lengths and angles count to 1e-3, fractional coordinates and occupancies to 1e-4.
     """
     lattice = [round(value, 3) + 0.0 for value in structure.lattice.parameters]
+    places = (np.round(structure.frac_coords, 4) % 1.0 + 0.0).tolist()
     sites = sorted(
         (
-            [[str(element), round(amount, 4)] for element, amount in sorted(_elements(site))],
-            [round(x, 4) % 1.0 + 0.0 for x in site.frac_coords],
+            [[element, round(amount, 4)] for element, amount in sorted(_elements(site))],
+            place,
         )
-        for site in structure
+        for site, place in zip(structure, places, strict=True)
     )
     canonical = json.dumps([lattice, sites], separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 def _elements(site: object) -> list[tuple[str, float]]:
-    amounts = site.species.element_composition  # type: ignore[attr-defined]
+    species = site.species  # type: ignore[attr-defined]
+    if len(species) == 1:
+        (kind, amount), *_ = species.items()
+        if isinstance(kind, Element):
+            return [(kind.symbol, float(amount))]
+    amounts = species.element_composition
     return [(element.symbol, float(amount)) for element, amount in amounts.items()]
 
 
@@ -96,7 +102,10 @@ def reduced_cell(structure: Structure) -> Structure:
 
 def same_reduced(one: Structure, other: Structure) -> bool:
     """Return what `same_structure` does, of crystals that `reduced_cell` returned."""
-    return bool(_matcher().fit(one, other, skip_structure_reduction=True))
+    # Primitive cells of one crystal hold as many atoms; the matcher finds that out last.
+    return len(one) == len(other) and bool(
+        _matcher().fit(one, other, skip_structure_reduction=True)
+    )
 
 
 def order_structure(structure: Structure) -> Structure:

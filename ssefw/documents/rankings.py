@@ -44,6 +44,8 @@ class RankedCandidate(Document):
     sigma
         The predicted conductivity near room temperature in S/cm, with its 90 % interval; None of
         systems that predict classes only.
+    votes_by_kind
+        The votes of each kind of member, where an ensemble has several (``gb``, ``lgbm``).
     """
 
     candidate_id: str
@@ -58,6 +60,7 @@ class RankedCandidate(Document):
     distance: Pure | None = None
     trail: tuple[Gate, ...] = ()
     sigma: Estimate | None = None
+    votes_by_kind: dict[str, int] = Field(default_factory=dict)
 
 
 class CascadeStep(Document):
@@ -84,6 +87,8 @@ class Ranking(Document):
         Name and version of the labels the model learned from.
     model
         Hash of what made the model, and its name among the stored ones; empty where it is a file.
+    pool
+        Rows of a pool, one for each entry that has a structure; of a ranking in a file only.
     """
 
     entries: tuple[RankedCandidate, ...]
@@ -92,6 +97,7 @@ class Ranking(Document):
     label_set: str = ""
     model: str = ""
     cascade: tuple[CascadeStep, ...] = ()
+    pool: tuple[dict[str, Any], ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)
 
 

@@ -1,9 +1,6 @@
 """What the arrangements of a disordered crystal have given, and the decisions made on them."""
 
-import math
 from collections.abc import Sequence
-
-from jobflow import CURRENT_JOB
 
 from ssefw import analysis
 from ssefw.documents import (
@@ -13,19 +10,14 @@ from ssefw.documents import (
     Gate,
     Ordering,
     Orderings,
-    Outcome,
     RelaxResult,
     Trajectory,
 )
 from ssefw.makers.adaptive_arrangements import ArrangementChoice
 from ssefw.makers.gates import triage_gate
 from ssefw.makers.ladder import LadderMaker
-from ssefw.store import ResultStore
 
-__all__ = ["arrangements_of", "choice_gate", "ordering_gate", "triage_of", "usual_spread"]
-
-ENOUGH_SPREADS = 3
-"""Compounds whose spread is known, before theirs takes the place of the default."""
+__all__ = ["arrangements_of", "choice_gate", "ordering_gate", "triage_of"]
 
 
 def ordering_gate(found: Orderings) -> Gate:
@@ -112,16 +104,3 @@ def _why_unfit(fit: Conductivity | None, runs: Sequence[Trajectory]) -> str:
     if fit is not None:
         return ""
     return "no temperature gave a diffusivity" if runs else "not simulated: the ladder ended before"
-
-
-def usual_spread() -> float:
-    """Return the spread between arrangements that other compounds of the store showed, decades."""
-    known = {"arrangement_spread.kind": "value"}
-    found: dict[str, float] = {}
-    for outcome in ResultStore(CURRENT_JOB.store).find(Outcome, where=known):
-        spread = outcome.arrangement_spread
-        if spread is not None and spread.value is not None:
-            found[outcome.candidate_id] = spread.value
-    if len(found) < ENOUGH_SPREADS:
-        return analysis.DEFAULT_SPREAD
-    return math.sqrt(sum(value**2 for value in found.values()) / len(found))

@@ -36,7 +36,6 @@ from ssefw.makers.arrangements import (
     choice_gate,
     ordering_gate,
     triage_of,
-    usual_spread,
 )
 from ssefw.makers.candidate import CandidateMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
@@ -46,6 +45,8 @@ from ssefw.makers.lesson import recorded_lesson
 from ssefw.makers.outcome import conclude_candidate, core_hours
 from ssefw.makers.replacement import replaced_by
 from ssefw.settings import load_settings
+from ssefw.store import ResultStore
+from ssefw.store.results.arrangements import usual_spread
 
 __all__ = ["DisorderedMaker"]
 
@@ -297,7 +298,7 @@ class DisorderedMaker(Maker):
             hours = core_hours(runs[i], threads=threads)
             n_values = len({d.temperature for d in known[i] if d.tracer.kind == "value"})
             climbers.append(Climber(bool(tried[i]), fit, n_values, following, hours))
-        choice = choose_runs(climbers, ladder.adaptive, scale=usual_spread())
+        choice = choose_runs(climbers, ladder.adaptive, scale=_usual_spread())
         return replace(choice, temperatures={alive[i]: t for i, t in choice.temperatures.items()})
 
     def _conclude(
@@ -316,7 +317,7 @@ class DisorderedMaker(Maker):
         fits = [a.conductivity for a in arrangements if a.conductivity is not None]
         pooled, spread = (None, None)
         if fits:
-            pooled, spread = analysis.pool_conductivities(fits, scale=usual_spread())
+            pooled, spread = analysis.pool_conductivities(fits, scale=_usual_spread())
             unused = [a for a in arrangements if a.conductivity is None]
             warnings = [f"arrangement {a.ordering.index}: {a.reason}" for a in unused]
             pooled = pooled.model_copy(update={"warnings": (*pooled.warnings, *warnings)})
@@ -345,3 +346,7 @@ class DisorderedMaker(Maker):
         )
         update = {"arrangements": tuple(arrangements), "arrangement_spread": spread, "cost": cost}
         return outcome.model_copy(update=update)
+
+
+def _usual_spread() -> float:
+    return usual_spread(ResultStore(CURRENT_JOB.store))

@@ -39,6 +39,7 @@ from ssefw.report.wording import (
 )
 from ssefw.settings import Settings
 from ssefw.store import Connection
+from ssefw.store.results.arrangements import arrangement_of_runs
 
 __all__ = ["render_report", "write_report"]
 
@@ -147,6 +148,7 @@ class _Section:
     reach: str
     planned: Any
     title: str
+    places: dict[str, int]
     runs: list[Diffusivity]
     msd: str
     arrhenius: str
@@ -163,6 +165,7 @@ class _Section:
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
             planned=planned,
             title=title_words(outcome.formula, planned.source if planned else ""),
+            places=arrangement_of_runs(outcome),
             runs=sorted(outcome.diffusivities, key=lambda run: run.temperature),
             msd=msd_svg(outcome.diffusivities)
             if any(run.msd for run in outcome.diffusivities)

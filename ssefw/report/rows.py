@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ssefw.documents import OUTCOME_STATUSES, Barrier, Estimate, Label, Outcome
+from ssefw.store.results.arrangements import arrangement_of_runs
 
 __all__ = ["CSV_COLUMNS", "flat", "label_record", "levels", "rank_outcomes", "summary"]
 
@@ -52,6 +53,7 @@ def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome without its curves, for programs."""
     conductivity = outcome.conductivity
+    places = arrangement_of_runs(outcome)
     return {
         "campaign": outcome.campaign,
         "candidate_id": outcome.candidate_id,
@@ -69,6 +71,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "diffusivities": [
             {
                 "temperature_k": point.temperature,
+                "arrangement": places.get(point.trajectory_key),
                 "regime": point.regime,
                 "diffusivity_cm2_per_s": _estimate(point.tracer),
                 "duration_ps": point.duration,

@@ -8,6 +8,7 @@ from ssefw.errors import StoreError
 from ssefw.report.rows import summary
 from ssefw.store import Connection
 from ssefw.store.lookup import candidate_ids
+from ssefw.store.results.arrangements import arrangement_of_runs
 
 __all__ = ["candidate_stories", "find_outcomes"]
 
@@ -48,6 +49,7 @@ def _story(
     connection: Connection, outcome: Outcome, labels: list[tuple[LabelSet, Label]]
 ) -> dict[str, Any]:
     results = connection.results
+    places = arrangement_of_runs(outcome)
     ledgers = results.find(Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id)
     return {
         **summary(outcome),
@@ -56,7 +58,7 @@ def _story(
         "relaxation": outcome.relaxed.model_dump(mode="json", exclude={"structure", "provenance"})
         if outcome.relaxed
         else None,
-        "trajectories": [_run(ledger) for ledger in ledgers],
+        "trajectories": [_run(ledger, places.get(ledger.key)) for ledger in ledgers],
         "labels": [
             {"label_set": f"{labels_.name} {labels_.version}", "kind": label.kind}
             for labels_, label in labels
@@ -74,9 +76,10 @@ def _planned(connection: Connection, outcome: Outcome) -> dict[str, Any] | None:
     return None
 
 
-def _run(ledger: Trajectory) -> dict[str, Any]:
+def _run(ledger: Trajectory, arrangement: int | None) -> dict[str, Any]:
     return {
         "key": ledger.key,
+        "arrangement": arrangement,
         "temperature_k": ledger.temperature,
         "steps": ledger.n_steps,
         "target_steps": ledger.target_steps,

@@ -91,15 +91,20 @@ def _gate(gate: dict[str, Any]) -> str:
 def _run(run: dict[str, Any]) -> str:
     ends = ", ".join(segment["ended"] for segment in run["segments"])
     return (
-        f"{run['temperature_k']:g} K: {run['steps']} of {run['target_steps']} steps, "
+        f"{_where(run)}: {run['steps']} of {run['target_steps']} steps, "
         f"{run['frames']} frames, {len(run['segments'])} segments ({ends}), {run['key']}"
     )
 
 
 def _point(point: dict[str, Any]) -> str:
     found = _estimate(point["diffusivity_cm2_per_s"], "cm^2/s")
-    said = f"{point['temperature_k']:g} K: {found}, {point['regime']}, {point['n_hops']:.3g} hops"
+    said = f"{_where(point)}: {found}, {point['regime']}, {point['n_hops']:.3g} hops"
     return "; ".join([said, *point["warnings"]])
+
+
+def _where(run: dict[str, Any]) -> str:
+    number = run["arrangement"]
+    return f"{run['temperature_k']:g} K" + ("" if number is None else f" #{number}")
 
 
 def _estimate(estimate: dict[str, Any] | None, unit: str) -> str:

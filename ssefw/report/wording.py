@@ -2,7 +2,6 @@
 
 import math
 import re
-from pathlib import PurePath
 
 from ssefw.documents import Diffusivity, Estimate
 
@@ -109,7 +108,7 @@ def name_words(formula: str, source: str) -> str:
     """Return the name that a source gives a candidate beside its formula, if any."""
     if (found := NAMED.fullmatch(source)) is not None:
         return found[1]
-    stem = PurePath(source).name.partition(".")[0]
+    stem = source.rstrip("/").rpartition("/")[2].partition(".")[0]
     is_name = re.fullmatch(r"\w[\w -]*[A-Za-z][\w -]*|mp-\d+", stem)
     is_entry = ":" in source or "#" in source
     return stem if is_name and not is_entry and stem.casefold() != formula.casefold() else ""

@@ -158,9 +158,17 @@ def _transition_metals() -> frozenset[str]:
     return frozenset(element.symbol for element in Element if element.is_transition_metal)
 
 
-def no_transition_metal() -> Filter:
-    """Stop what holds a d-block element, lanthanum included (stability against Li metal)."""
-    return _without("no transition metal", _transition_metals(), "transition_metal")
+def no_transition_metal(*, f_block: Literal["la-ac", "none"] = "la-ac") -> Filter:
+    """Stop what holds a d-block element (stability against Li metal).
+
+    Parameters
+    ----------
+    f_block
+        ``la-ac`` counts La and Ac as the first of their rows, ``none`` counts them to the
+        f elements, as the Li7La3(SnO6)2 in Table 1 of Kang et al. 2022 shows that they do.
+    """
+    metals = _transition_metals() - (frozenset() if f_block == "la-ac" else {"La", "Ac"})
+    return _without("no transition metal", metals, "transition_metal")
 
 
 def without_elements(*, elements: Sequence[str]) -> Filter:

@@ -127,7 +127,7 @@ class CompositionScreener(VotingScreener):
             )
             for kind, split, seed in jobs
         )
-        fitted = list(run_tasks(tasks, workers=self.workers))
+        fitted = list(run_tasks(tasks, workers=self.workers, total=len(jobs)))
         self.kinds_ = [kind for kind, _, _ in jobs]
         self.frozen_: list[Frozen] = [frozen for frozen, _ in fitted]
         self.importances_ = {

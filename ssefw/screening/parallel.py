@@ -1,9 +1,10 @@
 """Many independent fits or descriptors, side by side in processes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from typing import Any
 
 from ssefw.processes import end_with_parent
+from ssefw.progress import counted
 
 __all__ = ["Task", "delayed", "run_tasks"]
 
@@ -16,7 +17,7 @@ def delayed(function: Callable[..., Any]) -> Callable[..., Task]:
     return lambda *args, **kwargs: (function, args, kwargs)
 
 
-def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Any]:
+def run_tasks(tasks: Iterable[Task], *, workers: int, total: int | None = None) -> Iterator[Any]:
     """Yield what tasks return, in their order, each as soon as it and those before it are ready.
 
     Parameters
@@ -26,10 +27,15 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[Any]:
     workers
         Processes; with one, the tasks run in this process. They end when this process does,
         however it ends.
+    total
+        How many tasks there are, where they are made one by one.
     """
     # More than a second to import, and who only checks the settings of a system runs nothing.
     from sklearn.utils import parallel  # noqa: PLC0415
 
     options = {"initializer": end_with_parent} if workers != 1 else {}
     calls = (parallel.delayed(function)(*args, **kwargs) for function, args, kwargs in tasks)
-    yield from parallel.Parallel(n_jobs=workers, return_as="generator", **options)(calls)
+    done = parallel.Parallel(n_jobs=workers, return_as="generator", **options)(calls)
+    number = len(tasks) if isinstance(tasks, Sized) else total
+    # Parts of a longer loop, which counts itself, come as a generator.
+    yield from done if number is None else counted(done, "fitting", total=lambda: number)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ssefw.data.materials import Material, read_materials
-from ssefw.data.pools import Reject
+from ssefw.data.pools import Reject, entries_in
 from ssefw.documents import (
     Candidate,
     CascadeStep,
@@ -21,6 +21,7 @@ from ssefw.documents import (
     Ranking,
 )
 from ssefw.errors import DataError
+from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
 from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
@@ -46,6 +47,8 @@ class RankingResult:
         Name of a material that passed the filters, and why it could not be scored.
     repeated
         Names of the rows that were left out because an earlier row has the same name.
+    without_ion
+        Names of the rows that hold no lithium; of a pool in a file, which is ranked as candidates.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class RankingResult:
         self.rejects = rejects
         self.unscored = unscored
         self.repeated = repeated
+        self.without_ion: list[str] = []
 
 
 def rank_pool(
@@ -89,14 +93,29 @@ def rank_pool(
     if preset:
         table = read_phases(phases) if phases else None
         cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
-    return rank_materials(
-        read_materials(pool),
+    without_ion: list[str] = []
+    rows = counted(read_materials(pool), "reading the pool", total=lambda: entries_in(pool))
+    result = rank_materials(
+        _holding_lithium(rows, without_ion),
         screener,
         cascade=cascade,
         top=top,
         accepted_only=accepted_only,
         threshold=threshold,
     )
+    result.without_ion = without_ion
+    return result
+
+
+def _holding_lithium(
+    rows: Iterable[Material | Reject], without: list[str]
+) -> Iterator[Material | Reject]:
+    """Yield rows but those without lithium, since all labels are of lithium conductors."""
+    for row in rows:
+        if isinstance(row, Material) and "Li" not in row.composition:
+            without.append(row.name)
+        else:
+            yield row
 
 
 def rank_materials(
@@ -133,7 +152,7 @@ def rank_materials(
     lines: list[tuple[float, str, Material, Scores, int]] = []
     unscored: list[tuple[str, str]] = []
     meaning = ""
-    for chunk in _chunks(outcome.passed):
+    for chunk in counted(list(_chunks(outcome.passed)), "scoring"):
         scores = screener.score(chunk)
         if accepted_only and scores.votes is None:
             raise DataError(
@@ -250,6 +269,11 @@ def _entry(
         distance=None if scores.distance is None else float(scores.distance[row]),
         trail=trail,
         sigma=_conductivity(scores, row),
+        votes_by_kind={
+            name.removeprefix("votes_"): int(values[row])
+            for name, values in scores.details.items()
+            if name.startswith("votes_")
+        },
     )
 
 

@@ -28,10 +28,9 @@ from ssefw.serve import (
 )
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
-from ssefw.serve.growing import GrowingRuns
+from ssefw.serve.growing_process import GrowingProcess
 from ssefw.serve.guard import Guard, Keys, form_of
 from ssefw.serve.render import SharedPages, page
-from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["application"]
 
@@ -83,11 +82,14 @@ def application(
     campaign = "/campaigns/{campaign}"
     candidate = campaign + "/candidates/{candidate}"
     watcher = Watcher(board)
+    folder = board.settings.scratch_folder() / "runs"
+    growing = GrowingProcess(board.connection.address, folder)
 
     @asynccontextmanager
     async def life(_app: Starlette) -> AsyncIterator[None]:
         async with watcher.on_duty():
             yield
+        growing.end()
 
     app = Starlette(
         routes=[
@@ -131,9 +133,7 @@ def application(
     app.state.watcher = watcher
     app.state.sayings = Sayings()
     app.state.pages = SharedPages()
-    app.state.growing = GrowingRuns(
-        TrajectoryStore(board.connection.blobs), board.settings.scratch_folder() / "runs"
-    )
+    app.state.growing = growing
     return app
 
 

@@ -16,26 +16,17 @@ from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import CampaignRecord, PlannedCandidate
 from ssefw.report.wording import title_words
 from ssefw.serve.outcome_lines import OutcomeLine, OutcomeLines
+from ssefw.serve.pace import rest_after
 from ssefw.settings import Settings
 from ssefw.store import Connection
 from ssefw.store.connection import JOBS
 
-__all__ = ["Board", "CampaignView", "CandidateLine", "rest_after"]
+__all__ = ["Board", "CampaignView", "CandidateLine"]
 
 TRIED_SECONDS = 0.2
 """How often a folder is asked whether anything was written to it, which takes no time."""
 FRESH_SECONDS = 1.0
 """How often it is looked at what tells nothing of that: a server, and runs that go on."""
-WATCHING_SHARE = 99.0
-"""After a second of processor time it is waited for 99: one percent of a core goes into looking,
-and another into the pages that follow, however many watch and however large the campaign."""
-LONGEST_REST = 15.0
-"""Seconds that a page may lag behind, whatever it costs."""
-
-
-def rest_after(used: float) -> float:
-    """Return how many seconds to wait after so many of processor time, before more are used."""
-    return min(WATCHING_SHARE * used, LONGEST_REST)
 
 
 @dataclass(frozen=True, slots=True)

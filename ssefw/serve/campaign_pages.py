@@ -16,7 +16,7 @@ from ssefw.campaigns.steering.holds import Hold
 from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
 from ssefw.serve.data_pages import CandidateRecords
-from ssefw.serve.render import SharedPages, board_of, page, path_of, view_of
+from ssefw.serve.render import board_of, page, path_of, shared, view_of
 from ssefw.serve.selection import COLUMNS, Selection, page_count, state_counts
 from ssefw.store import Connection
 
@@ -39,14 +39,9 @@ def home(request: Request) -> Response:
 
 
 def campaign_page(request: Request) -> Response:
-    """Show a campaign: how far it is, what failed and what to do, and its candidates.
-
-    Those who look at the same page of it are shown what was made for the first of them.
-    """
+    """Show a campaign: how far it is, what failed and what to do, and its candidates."""
     view = view_of(request)
-    pages: SharedPages = request.app.state.pages
-    key = f"{view.campaign} {view.version} {request.url.query}"
-    return pages.get(key, lambda: _campaign_page(request, view))
+    return shared(request, view, lambda: _campaign_page(request, view))
 
 
 def _campaign_page(request: Request, view: CampaignView) -> Response:
@@ -85,6 +80,10 @@ def _campaign_page(request: Request, view: CampaignView) -> Response:
 
 def candidate_page(request: Request) -> Response:
     """Show all that is known of a candidate."""
+    return shared(request, view_of(request), lambda: _candidate_page(request))
+
+
+def _candidate_page(request: Request) -> Response:
     records = CandidateRecords(request)
     view, line = records.view, records.line
     part = {"spec.campaign": view.campaign, "spec.candidate": line.candidate_id}

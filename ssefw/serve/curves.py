@@ -9,7 +9,6 @@ from ssefw import analysis
 from ssefw.campaigns.running.watch import RunningMD
 from ssefw.documents import Conductivity, Diffusivity, Estimate, Outcome
 from ssefw.report.wording import estimate_words
-from ssefw.serve.growing import Growing
 
 __all__ = ["arrhenius_curves", "growth_curve", "msd_curves", "plain_point"]
 
@@ -32,14 +31,16 @@ def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
     ]
 
 
-def growth_curve(
-    run: Growing, estimates: Sequence[Diffusivity], now: RunningMD | None
-) -> dict[str, Any]:
+def growth_curve(estimates: Sequence[Diffusivity], now: RunningMD | None) -> dict[str, Any]:
     """Return the diffusivity of a run over simulated time, and its displacements so far."""
-    label = f"{run.about.temperature:g} K"
+    temperature = estimates[-1].temperature
     points = [point for found in estimates if (point := _grown(found)) is not None]
-    curve: dict[str, Any] = {"label": label, "temperature": run.about.temperature, "points": points}
-    (curve["msd"],) = msd_curves(estimates[-1:]) or (None,)
+    curve: dict[str, Any] = {
+        "label": f"{temperature:g} K",
+        "temperature": temperature,
+        "points": points,
+    }
+    (curve["msd"],) = msd_curves(estimates[-1:])
     if now is not None:
         curve["now"] = f"{now.done:.3g} of {now.total:.3g} ps"
         curve["target"] = now.total

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
 from ssefw.serve.curves import arrhenius_curves, growth_curve, msd_curves
-from ssefw.serve.render import board_of, view_of
+from ssefw.serve.render import board_of, shared, view_of
 from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "growth_of", "moves_of"]
@@ -73,6 +73,10 @@ class CandidateRecords:
 
 def curves_of(request: Request) -> Response:
     """Return the displacements and the conductivities of a candidate."""
+    return shared(request, view_of(request), lambda: _curves_of(request))
+
+
+def _curves_of(request: Request) -> Response:
     records = CandidateRecords(request)
     return JSONResponse(
         {"msd": msd_curves(records.runs), "arrhenius": arrhenius_curves(records.outcome)}
@@ -84,6 +88,10 @@ def growth_of(request: Request) -> Response:
 
     Runs that go on are taken from their folders; the others from the store.
     """
+    return shared(request, view_of(request), lambda: _growth_of(request))
+
+
+def _growth_of(request: Request) -> Response:
     records = CandidateRecords(request)
     going_on = {
         run.key: run
@@ -95,12 +103,11 @@ def growth_of(request: Request) -> Response:
     specie = str(spec.get("specie", "Li"))
     level = float((spec.get("conductivity") or {}).get("level", DEFAULT_LEVEL))
     growing = request.app.state.growing
-    found = []
-    for key in dict.fromkeys([*going_on, *ledgers]):
-        look = growing.look(key, ledgers.get(key), specie=specie, level=level)
-        if look is not None:
-            run, estimates = look
-            found.append(growth_curve(run, estimates, going_on.get(key)))
+    found = [
+        growth_curve(estimates, going_on.get(key))
+        for key in dict.fromkeys([*going_on, *ledgers])
+        if (estimates := growing.look(key, ledgers.get(key), specie=specie, level=level))
+    ]
     return JSONResponse(sorted(found, key=lambda one: float(one["temperature"])))
 
 

@@ -17,7 +17,8 @@ from starlette.responses import Response, StreamingResponse
 
 from ssefw.campaigns.running.notices import is_wanted
 from ssefw.errors import StoreError
-from ssefw.serve.board import Board, rest_after
+from ssefw.serve.board import Board
+from ssefw.serve.pace import rest_after
 
 __all__ = ["Watcher", "events"]
 
@@ -26,8 +27,8 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS = 15.0
 """How often a connection on which nothing happens is tried, so that one that is gone is noticed."""
 
-ANSWERED_SECONDS = 3.0
-"""By then browsers have asked for their pages."""
+ANSWERED_SECONDS = 10.0
+"""By then browsers have asked for their pages, and have got them from a busy machine too."""
 
 UNWATCHED_SECONDS = 60.0
 """How often it is looked for notices that are due while nobody watches."""

@@ -4,7 +4,9 @@ Whoever looks at a run every morning asks whether its diffusivity has settled. I
 simulated times that lie evenly on a logarithmic scale, each once.
 """
 
+import math
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from ssefw.data import Chunk, decode_chunk
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.engines import read_progress
 from ssefw.errors import AnalysisError, DataError, StoreError
+from ssefw.serve.pace import rest_after
 from ssefw.store.frames.trajectories import TrajectoryStore
 
 __all__ = ["Growing", "GrowingRuns"]
@@ -90,6 +93,7 @@ class Growing:
     _temperatures: list[float] = field(default_factory=list)
     _cell: FloatArray | None = None
     _files: set[str] = field(default_factory=set)
+    _rests_until: float = -math.inf
 
     def add_stored(self, ledger: Trajectory, store: TrajectoryStore) -> None:
         """Take in what is stored of the run."""
@@ -128,6 +132,15 @@ class Growing:
     def between_ps(self) -> float:
         """Simulated time between two of the frames that are kept."""
         return self.stride * self.about.steps_per_frame * self.about.timestep / 1000.0
+
+    @property
+    def rests(self) -> bool:
+        """Whether it was looked at so lately that another look would cost too much."""
+        return time.monotonic() < self._rests_until
+
+    def rest(self, used: float) -> None:
+        """Let it rest after so many seconds of processor time."""
+        self._rests_until = time.monotonic() + rest_after(used)
 
     @property
     def is_known(self) -> bool:
@@ -184,8 +197,8 @@ class GrowingRuns:
 
     def look(
         self, key: str, ledger: Trajectory | None, *, specie: str, level: float
-    ) -> tuple[Growing, list[Diffusivity]] | None:
-        """Return a run and its diffusivity at simulated times; None where nothing can be said.
+    ) -> list[Diffusivity]:
+        """Return the diffusivity of a run at simulated times; none where nothing can be said.
 
         Parameters
         ----------
@@ -200,22 +213,27 @@ class GrowingRuns:
         """
         folder = self._folder / key
         with self._lock:
+            if (known := self._kept.get(key)) is not None and known.rests:
+                return list(known.estimates.values())
+            began = time.process_time()
             if folder.is_dir():
                 ledger = self._newest(key) or ledger  # of a run that was interrupted
             run = self._kept.get(key) or self._begin(folder, ledger, specie, level)
             if run is None:
-                return None
+                return []
             if ledger is not None and ledger.n_frames > run.next_frame:
                 try:
                     run.add_stored(ledger, self._store)
                 except StoreError:
-                    return None  # it is being continued, or damaged, which its own page says
+                    return []  # it is being continued, or damaged, which its own page says
             run.add_folder(folder)
             self._kept[key] = run
             self._kept.move_to_end(key)
             while len(self._kept) > RUNS_KEPT:
                 self._kept.popitem(last=False)
-            return (run, run.estimate()) if run.is_known else None
+            found = run.estimate() if run.is_known else []
+            run.rest(time.process_time() - began)
+            return found
 
     def _newest(self, key: str) -> Trajectory | None:
         try:

@@ -78,9 +78,10 @@ class OutcomeLines:
         if count == self._count and moment < self._compared + COMPARED_SECONDS:
             return False
         self._count, self._compared = count, moment
-        return self._compare(jobs, ours)
+        return self._compare(connection, ours)
 
-    def _compare(self, jobs: Any, ours: dict[str, str]) -> bool:
+    def _compare(self, connection: Connection, ours: dict[str, str]) -> bool:
+        jobs = connection.database[JOBS]
         group = {"_id": {"uuid": "$uuid", "status": "$output.status"}, "count": {"$sum": 1}}
         now = {
             (item["_id"]["uuid"], item["_id"]["status"]): item["count"]
@@ -94,8 +95,10 @@ class OutcomeLines:
         for lines in self._lines.values():
             for candidate in [key for key, (uuid, _, _) in lines.items() if uuid not in left]:
                 del lines[candidate]
+        # A folder's records are decoded whole in any case, and picked from here soonest.
+        wanted = dict.fromkeys(WANTED, True) if connection.address.is_server else None
         for part in _parts(new, is_all=not self._known):
-            for record in jobs.find({**ours, **part}, dict.fromkeys(WANTED, True)):
+            for record in jobs.find({**ours, **part}, wanted):
                 self._keep(record)
         self._known = now
         return True

@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any
@@ -24,27 +25,45 @@ from ssefw.report.wording import (
 )
 from ssefw.serve.board import Board, CampaignView
 
-__all__ = ["SharedPages", "board_of", "duration_words", "page", "path_of", "view_of"]
+__all__ = ["SharedPages", "board_of", "duration_words", "page", "path_of", "shared", "view_of"]
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
-PAGES_KEPT = 8
+PAGES_KEPT = 32
 
 
 class SharedPages:
     """Pages that several people look at, made once for all of them."""
 
     def __init__(self) -> None:
-        self._made: dict[str, bytes] = {}
+        self._made: dict[str, _Made] = {}
         self._lock = threading.Lock()
 
     def get(self, key: str, make: Callable[[], Response]) -> Response:
         """Return a page; of all that ask for the same key at once, the first makes it."""
         with self._lock:
-            if key not in self._made:
-                while len(self._made) >= PAGES_KEPT:
-                    del self._made[next(iter(self._made))]
-                self._made[key] = bytes(make().body)
-            return HTMLResponse(self._made[key])
+            while len(self._made) >= PAGES_KEPT and key not in self._made:
+                del self._made[next(iter(self._made))]
+            page = self._made.setdefault(key, _Made())
+        with page.lock:
+            if page.body is None:
+                made = make()
+                page.body, page.media_type = bytes(made.body), made.media_type
+        return Response(page.body, media_type=page.media_type)
+
+
+@dataclass
+class _Made:
+    """A page, and a lock that holds up those only who wait for this page."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    body: bytes | None = None
+    media_type: str | None = None
+
+
+def shared(request: Request, view: CampaignView, make: Callable[[], Response]) -> Response:
+    """Return a page of a campaign as it is seen now, made for whoever asks for it first."""
+    pages: SharedPages = request.app.state.pages
+    return pages.get(f"{view.version} {request.url.path}?{request.url.query}", make)
 
 
 def board_of(request: Request) -> Board:

@@ -1,14 +1,17 @@
 """Disordered crystals as candidates: arrangements as replicas, more of them later, and kills."""
 
 import json
+import shutil
 import textwrap
 
 import pytest
 
+from ssefw.campaigns.derive import derive
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.errors import SsefwError
 from ssefw.store import connect
+from ssefw.store.results.reanalysis import reanalyzed
 from tests.campaigns.killing import kill_9
 from tests.conftest import call_ssefw, run_ssefw, start_ssefw, work_here
 
@@ -62,7 +65,7 @@ def prepare(folder):
 def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("disordered")
     prepare(folder)
-    run_ssefw("run", "mixed.yaml", "--store", "st", folder=folder)
+    work_here(folder=folder, submit="mixed.yaml")
     return folder
 
 
@@ -98,16 +101,41 @@ def test_plan_lists_who_is_refused_and_the_atoms_that_would_run(finished):
     assert "CuO2 cannot be ordered" in told.stdout + told.stderr
 
 
-def test_report_results_and_export_name_each_arrangement(finished, tmp_path):
-    page = (finished / "st/mixed/report.html").read_text()
+def test_report_results_and_export_name_each_arrangement(finished, tmp_path, capsys):
+    def say(*words):
+        capsys.readouterr()
+        assert call_ssefw(*words, "--store", "st", folder=finished) == 0
+        return capsys.readouterr().out
+
+    say("report", "mixed", "-o", tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
     assert "<h3>Arrangements</h3>" in page
+    assert '<th class="n">arrangement</th><th class="n">T (K)</th>' in page
     outcome = only_outcome(finished)
-    shown = run_ssefw("results", "show", outcome.candidate_id, "--store", "st", folder=finished)
-    assert "meV/atom above the lowest" in shown.stdout
-    words = ("results", "export", outcome.candidate_id, "--store", "st", "-o", tmp_path / "out")
-    run_ssefw(*words, folder=finished)
+    shown = say("results", "show", outcome.candidate_id)
+    assert "meV/atom above the lowest" in shown
+    for run in ("300 K #0:", "300 K #1:", "600 K #0:", "600 K #1:"):
+        assert shown.count(run) == 2  # among the runs and the diffusivities
+    say("results", "export", outcome.candidate_id, "-o", tmp_path / "out")
     cells = sorted(path.name for path in (tmp_path / "out").glob("*.cif"))
     assert [name[-6:] for name in cells] == ["-0.cif", "-1.cif"]
+
+
+def test_what_is_derived_anew_knows_the_arrangements(finished, tmp_path):
+    shutil.copytree(finished / "st", tmp_path / "st")
+    with connect(tmp_path / "st") as connection:
+        derive(connection, version="next")
+        (document,) = connection.database.conductivities.find({})
+        (before,) = connection.results.find(Outcome, campaign="mixed")
+        after = reanalyzed(before, {document["key"]: document})
+    assert document["problems"] == []
+    assert sorted(document["arrangements"]) == ["0", "1"]
+    assert after.provenance.versions["analysis"] == "next"
+    assert after.conductivity.conductivity == before.conductivity.conductivity
+    assert after.arrangement_spread == before.arrangement_spread
+    for one, two in zip(before.arrangements, after.arrangements, strict=True):
+        assert one.conductivity.conductivity == two.conductivity.conductivity
+        assert [d.tracer for d in one.diffusivities] == [d.tracer for d in two.diffusivities]
 
 
 @pytest.mark.slow

@@ -48,7 +48,11 @@ READS = {
     "screen systems", "screen train", "screen validate", "screen votes", "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
-SHOWS_PROGRESS = {"analyze", "bvse", "neb", "resume", "run", "screen validate", "submit"}
+SHOWS_PROGRESS = {
+    "analyze", "bvse", "labels import", "neb", "plan", "pool check", "resume", "run",
+    "screen descriptors", "screen rank", "screen shortlist", "screen train",
+    "screen validate", "submit",
+}  # fmt: skip
 ASKS = {"cancel", "store delete", "submit"}
 OPENS_A_STORE = {
     "cancel", "config check", "config show", "feedback check", "feedback history",
@@ -119,7 +123,7 @@ def test_who_asks_or_shows_progress_can_be_told_not_to():
         if "click.confirm(" in source:
             assert "--yes" in options(command), name
             assert name in ASKS, name
-        if "waiting(" in source:
+        if "waiting(" in source or "progress(quiet" in source:
             assert "--quiet" in options(command), name
             assert name in SHOWS_PROGRESS, name
 

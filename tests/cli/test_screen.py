@@ -243,3 +243,23 @@ def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
 def test_a_kind_of_split_that_is_none_is_said():
     with pytest.raises(DataError, match=r"no protocol 'faimly'.*groups, families"):
         run(screen, "validate", "--labels", "starter", "--kind", "faimly", "--no-baselines")
+
+
+def test_a_ranking_is_a_pool_again_and_names_stay(model, tmp_path, lif):
+    from ssefw.data import read_pool
+    from ssefw.data.materials import read_materials
+
+    pool, out = tmp_path / "pool.jsonl", tmp_path / "ranking.json"
+    rows = [
+        {"structure": lif.as_dict(), "mp_id": "mp-1138", "band_gap": 8.7},
+        {"formula": "Li3PS4", "id": "icsd-180318"},
+        {"formula": "SiS4", "id": "no-lithium"},
+    ]
+    pool.write_text("\n".join(json.dumps(row, default=float) for row in rows))
+    result = run(screen, "rank", pool, "--model", model, "--out", out)
+    assert "1 rows hold no lithium and are no candidates" in result.stderr
+    (candidate,) = read_pool(out).candidates
+    assert (candidate.source, candidate.properties["band_gap_ev"]) == ("mp-1138", 8.7)
+    assert {row.name for row in read_materials(out)} == {"mp-1138", "icsd-180318"}
+    again = run(screen, "rank", out, "--model", model, "--json").stdout.splitlines()
+    assert {json.loads(line)["source"] for line in again} == {"mp-1138", "icsd-180318"}

@@ -1,5 +1,8 @@
 """Identity, order and size of structures."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -87,3 +90,27 @@ def test_occupancies_that_make_no_whole_atoms_are_refused():
     odd = Structure(Lattice.cubic(4.0), [{"Li": 0.37}, "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     with pytest.raises(DataError, match=r"whole atoms|charge|oxidation"):
         order_structure(odd)
+
+
+def test_the_id_of_a_structure_is_that_of_earlier_versions():
+    """Ids stand in stores: how they are computed may change, what they are may not."""
+    alloy = Structure(
+        Lattice.from_parameters(3.12345, 4.1, 5.2, 90, 95.55555, 90),
+        [{"Li+": 0.5, "Na+": 0.25}, "O2-", "Cl-"],
+        [[0.12344999, -0.25, 0.99999], [0.33335, 0.66665, 1.5], [0, 0, 0.5]],
+    )
+    lattice = [round(value, 3) + 0.0 for value in alloy.lattice.parameters]
+    sites = sorted(
+        (
+            [
+                [element.symbol, round(float(amount), 4)]
+                for element, amount in sorted(
+                    site.species.element_composition.items(), key=lambda item: item[0].symbol
+                )
+            ],
+            [round(x, 4) % 1.0 + 0.0 for x in site.frac_coords],
+        )
+        for site in alloy
+    )
+    text = json.dumps([lattice, sites], separators=(",", ":"))
+    assert content_id(alloy) == hashlib.sha256(text.encode()).hexdigest()[:16]

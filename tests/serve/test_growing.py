@@ -9,6 +9,8 @@ from ssefw.data import Chunk
 from ssefw.engines import RunDirectory
 from ssefw.serve import growing
 from ssefw.serve.growing import GrowingRuns
+from ssefw.serve.growing_process import GrowingProcess
+from ssefw.store import Address, connect
 from ssefw.store.frames.blobs import FileBlobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 
@@ -65,16 +67,17 @@ def look(runs):
 
 
 def test_a_run_is_analyzed_as_it_grows(run, runs, walk, monkeypatch):
-    assert look(runs) is None
+    monkeypatch.setattr(growing, "rest_after", lambda _: 0.0)
+    assert look(runs) == []
     write(run, walk[:400], 0)
-    _, first = look(runs)
+    first = look(runs)
     write(run, walk[400:800], 400)
     counted = []
     estimate = growing.Growing._estimate
     monkeypatch.setattr(
         growing.Growing, "_estimate", lambda self, n: counted.append(n) or estimate(self, n)
     )
-    _, then = look(runs)
+    then = look(runs)
     frame = PER_FRAME * TIMESTEP / 1000.0
     assert first[-1].duration == pytest.approx((400 - SKIPPED - 1) * frame)
     assert then[-1].duration == pytest.approx((800 - SKIPPED - 1) * frame)
@@ -90,9 +93,9 @@ def test_a_long_run_is_thinned_and_says_the_same(run, runs, walk, monkeypatch):
     monkeypatch.setattr(growing, "MOST_FRAMES", 300)
     for first in range(0, 3000, 250):
         write(run, walk[first : first + 250], first)
-    found, estimates = look(runs)
-    assert found.stride == 8
-    assert len(found._positions) <= 600
+    estimates = look(runs)
+    assert runs._kept["k"].stride == 8
+    assert len(runs._kept["k"]._positions) <= 600
     span = (3000 - SKIPPED) * PER_FRAME * TIMESTEP / 1000.0
     assert estimates[-1].duration == pytest.approx(span, abs=8 * 0.02)
     assert estimates[-1].tracer.lower < D < estimates[-1].tracer.upper
@@ -103,4 +106,19 @@ def test_a_folder_that_says_too_little_has_no_curve(run, runs, walk):
     del about["symbols"]
     (run.path / "run.json").write_text(json.dumps(about))
     write(run, walk[:400], 0)
-    assert look(runs) is None
+    assert look(runs) == []
+
+
+@pytest.mark.slow
+def test_a_process_that_analyzes_is_started_again_and_ends(run, walk, tmp_path):
+    write(run, walk[:400], 0)
+    connect(tmp_path).close()
+    asked = GrowingProcess(Address(tmp_path), tmp_path / "runs")
+    first = look(asked)
+    process = asked._process
+    process.kill()
+    process.wait()
+    assert [found.duration for found in look(asked)] == [found.duration for found in first]
+    again = asked._process
+    asked.end()
+    assert again.poll() is not None

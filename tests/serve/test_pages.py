@@ -48,10 +48,9 @@ def test_names_from_files_are_shown_as_text(browser):
     (named,) = candidate_paths(browser.get(f"{PAGE}?q=alert").text)
     for path in (PAGE, f"{PAGE}?q=alert", f"{PAGE}/jobs?state=all", "/results?kind=candidates"):
         assert SCRIPT not in browser.get(path).text
-    for path in (named, "/results?kind=candidates"):
-        text = browser.get(path).text
-        assert ESCAPED in text
-        assert SCRIPT not in text
+    text = browser.get(named).text
+    assert ESCAPED in text
+    assert SCRIPT not in text
 
 
 def test_what_an_address_says_is_shown_as_text(browser):
@@ -187,7 +186,7 @@ def test_results_are_found_as_on_the_command_line_and_downloaded(browser, folder
     table = browser.get("/results.csv?kind=candidates&elements=Au")
     assert table.headers["content-type"].startswith("text/csv")
     head, line = table.text.splitlines()
-    assert head.startswith("candidate_id,formula,")
+    assert {"candidate_id", "formula"} <= set(head.split(","))
     assert "Cu3Au" in line
     (record,) = browser.get("/results.jsonl?kind=candidates&without=Au").text.splitlines()
     assert '"formula": "Cu"' in record

@@ -6,6 +6,7 @@ from ssefw.campaigns.file import CampaignSpec
 from ssefw.campaigns.planning.selection import Excluded
 from ssefw.documents import Candidate, OrderingSettings
 from ssefw.errors import DataError
+from ssefw.progress import counted
 
 __all__ = ["ordering_settings", "with_cells"]
 
@@ -25,7 +26,7 @@ def with_cells(
     kept: list[Candidate] = []
     cells: dict[str, int] = {}
     refused: list[Excluded] = []
-    for candidate in candidates:
+    for candidate in counted(candidates, "preparing cells"):
         if spec.pool.limit is not None and len(kept) == spec.pool.limit:
             break
         size = 0 if candidate.structure.is_ordered else _size(candidate, spec)

@@ -13,6 +13,7 @@ from ssefw.campaigns.planning.template import WorkflowEntry, entries
 from ssefw.campaigns.steering.budget import lift_budget
 from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
+from ssefw.progress import counted
 from ssefw.store import Connection
 
 __all__ = ["Submitted", "campaign_record", "submit"]
@@ -37,7 +38,10 @@ def campaign_record(plan: Plan, *, pace: Pace | None = None) -> CampaignRecord:
     pace
         Of the dynamics, where runs of the engine have been seen.
     """
-    estimates = [plan.estimate(candidate, pace=pace) for candidate in plan.candidates]
+    estimates = [
+        plan.estimate(candidate, pace=pace)
+        for candidate in counted(plan.candidates, "estimating costs")
+    ]
     return CampaignRecord(
         campaign=plan.spec.campaign,
         plan_key=plan.key,

@@ -11,6 +11,7 @@ from ssefw.cli.options import (
     json_option,
     opened,
     print_json,
+    quiet_option,
     store_option,
     warn_of_missing,
 )
@@ -28,9 +29,10 @@ SHOWN = 40
 @click.command(epilog="Example: ssefw plan workflows/quickstart.yaml")
 @click.argument("file", type=click.Path(path_type=Path))
 @store_option
+@quiet_option
 @json_option
 @click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
-def command(file: Path, *, as_json: bool, inputs: bool) -> None:
+def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool) -> None:
     """Show what a campaign would run and what it would cost; nothing is written.
 
     If the store holds it with other settings, also what of it stays and what is computed again.
@@ -38,14 +40,17 @@ def command(file: Path, *, as_json: bool, inputs: bool) -> None:
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
     from ssefw.campaigns.running.launch import campaign_record
+    from ssefw.cli.console import progress
 
-    plan = continued(make_plan(read_campaign(file)))
+    with progress(quiet=quiet):
+        plan = continued(make_plan(read_campaign(file)))
     if inputs:
         _print_inputs(plan)
         return
     warn_of_missing(plan)
     pace = _pace(plan)
-    record = campaign_record(plan, pace=pace)
+    with progress(quiet=quiet):
+        record = campaign_record(plan, pace=pace)
     if as_json:
         for candidate in record.candidates:
             print_json(candidate.model_dump(mode="json"))

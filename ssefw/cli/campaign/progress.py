@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ssefw.settings import Settings
     from ssefw.store import Connection
 
-__all__ = ["submitting", "view", "work_to_the_end"]
+__all__ = ["Pace", "submitting", "view", "work_to_the_end"]
 
 JOBS_FAILED = 3
 """Exit code where nothing is left to run, but jobs have failed."""
@@ -150,10 +150,58 @@ def _display(record: "CampaignRecord", *, quiet: bool) -> "Iterator[Callable[[Sn
     if quiet:
         yield lambda _: None
     elif screen.is_terminal:
+        pace = Pace(record)
         with Live(console=screen, refresh_per_second=4, transient=True) as live:
-            yield lambda now: live.update(view(now, record))
+            yield lambda now: live.update(view(now, record, pace.left(now)))
     else:
         yield _Lines(record).show
+
+
+class Pace:
+    """How long a campaign still takes at the pace at which it went since somebody looks.
+
+    Its work is counted in runs of dynamics, a run in motion by its part. A candidate that was
+    concluded counts as all of its runs, so that one which a gate ends early counts at once. What
+    has no dynamics is counted in candidates.
+    """
+
+    def __init__(self, record: "CampaignRecord") -> None:
+        dynamics = record.spec.get("md") or {}
+        temperatures = dynamics.get("temperatures") or ()
+        if dynamics.get("ladder") == "adaptive":
+            most = (dynamics.get("adaptive") or {}).get("max_runs") or len(temperatures)
+            temperatures = temperatures[:most]
+        self._runs = max(1, len(temperatures))
+        self._first: tuple[float, float] | None = None
+
+    def left(self, now: "Snapshot", *, clock: float | None = None) -> float | None:
+        """Return the seconds that are left, about; None where too little was seen."""
+        moment = time.monotonic() if clock is None else clock
+        done = self._done(now)
+        if self._first is None:
+            self._first = (moment, done)
+            return None
+        began, before = self._first
+        gone, went = moment - began, done - before
+        if gone < MINUTE / 4 or went <= 0:
+            return None
+        return max(0.0, now.n_candidates * self._runs - done) * gone / went
+
+    def _done(self, now: "Snapshot") -> float:
+        """Return how many runs are done, in parts."""
+        finished = sum(
+            count
+            for (stage, state), count in now.in_words().items()
+            if state == "done" and stage.startswith("md")
+        )
+        moving = sum(run.done / run.total for run in now.running if run.total)
+        whole = now.concluded * self._runs
+        # Runs of candidates that are not concluded; those of concluded ones are in both.
+        return whole + min(max(0, finished - whole) + moving, now.n_candidates * self._runs - whole)
+
+
+def _left(seconds: float | None) -> str:
+    return "" if seconds is None else f", about {_duration(seconds)} left"
 
 
 class _Lines:
@@ -162,21 +210,29 @@ class _Lines:
     def __init__(self, record: "CampaignRecord") -> None:
         self._record = record
         self._last = (-1, 0.0)
+        self._pace = Pace(record)
 
     def show(self, now: "Snapshot") -> None:
         concluded, when = self._last
+        left = self._pace.left(now)
         if now.concluded != concluded or time.monotonic() - when > MINUTE:
             self._last = (now.concluded, time.monotonic())
             running = "; ".join(_line(run, self._record) for run in now.running)
             say(
                 f"{now.concluded}/{now.n_candidates} concluded, "
-                f"{now.count('COMPLETED')} jobs done; {running}",
+                f"{now.count('COMPLETED')} jobs done{_left(left)}; {running}",
                 err=True,
             )
 
 
-def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
-    """Return the campaign as bars: candidates, stages, and each run with speed and time left."""
+def view(now: "Snapshot", record: "CampaignRecord", left: float | None = None) -> RenderableType:
+    """Return the campaign as bars: candidates, stages, and each run with speed and time left.
+
+    Parameters
+    ----------
+    left
+        About the seconds until the campaign is done, where they are known.
+    """
     bars = Bars(
         TextColumn("{task.description}", justify="left", markup=False),
         BarColumn(bar_width=30),
@@ -186,7 +242,7 @@ def view(now: "Snapshot", record: "CampaignRecord") -> RenderableType:
         now.campaign,
         total=now.n_candidates,
         completed=now.concluded,
-        note=f"{now.concluded}/{now.n_candidates} candidates concluded",
+        note=f"{now.concluded}/{now.n_candidates} candidates concluded{_left(left)}",
     )
     for run in now.running:
         bars.add_task(

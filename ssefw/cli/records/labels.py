@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, FOLDS, SEED
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.cli.say import say
 
 PATH = click.Path(path_type=Path)
@@ -36,6 +36,7 @@ def command() -> None:
 @click.option("--keep-duplicates", is_flag=True, help="Keep every report of one material.")
 @click.option("--extrapolate", is_flag=True, help="Bring several temperatures to 298.15 K.")
 @click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write it (.json[.gz]).")
+@quiet_option
 @json_option
 def import_(
     *,
@@ -46,6 +47,7 @@ def import_(
     out: Path,
     keep_duplicates: bool,
     extrapolate: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Read a table of conductivities, merge its duplicates, and save it as a set.
@@ -53,11 +55,13 @@ def import_(
     Which table it is follows from its columns: OBELiX, McHaffie, Laskowski, Liverpool, or a plain
     one with 'formula' and a conductivity whose header says its unit, such as 'sigma (S/cm)'.
     """
+    from ssefw.cli.console import progress
     from ssefw.data.label_sources import extrapolate_labels
     from ssefw.data.label_tables import assign_clusters, read_label_table
     from ssefw.data.labels import label_statistics, merge_labels, save_label_set
 
-    labels = read_label_table(table, structures=structures, name=name)
+    with progress(quiet=quiet):
+        labels = read_label_table(table, structures=structures, name=name)
     if clusters:
         labels = assign_clusters(labels, clusters)
     rows, rejects = list(labels.labels), list(labels.rejects)

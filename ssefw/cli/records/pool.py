@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ssefw.cli.numbers import COUNT, LENGTH, SEED
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.numbers import ARRANGEMENTS, COUNT, LENGTH, SEED
+from ssefw.cli.options import json_option, print_json, quiet_option
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
@@ -54,20 +54,23 @@ def show(path: Path, *, as_json: bool) -> None:
 @command.command("check", epilog="Example: ssefw pool check structures/ --strict")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Stop at the first entry that cannot be read.")
+@quiet_option
 @json_option
-def check(path: Path, *, strict: bool, as_json: bool) -> int:
+def check(path: Path, *, strict: bool, quiet: bool, as_json: bool) -> int:
     """Say what of a pool is there twice and what cannot be read; exit code 1 if anything cannot.
 
     Of each disordered crystal it says how it would be ordered, or why it cannot be.
     """
     import logging
 
+    from ssefw.cli.console import progress
     from ssefw.data import read_pool
     from ssefw.documents import Orderings, OrderingSettings
 
     # What cannot be read is the answer here; elsewhere it is a warning.
     logging.getLogger("ssefw.data.pools").setLevel(logging.ERROR)
-    pool = read_pool(path, strict=strict)
+    with progress(quiet=quiet):
+        pool = read_pool(path, strict=strict)
     disordered = [c for c in pool.candidates if not c.structure.is_ordered]
     orders = (
         (candidate, _order(candidate, OrderingSettings(number=1))) for candidate in disordered
@@ -97,7 +100,7 @@ def check(path: Path, *, strict: bool, as_json: bool) -> int:
 
 @command.command("order", epilog="Example: ssefw pool order LGPS.cif --number 5 -o cells/")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--number", default=3, show_default=True, type=COUNT)
+@click.option("--number", default=3, show_default=True, type=ARRANGEMENTS)
 @click.option(
     "--choose",
     type=click.Choice(["lowest", "sampled", "random"]),

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ssefw.cli.numbers import CLUSTERS, CONDUCTIVITY, COUNT, SEED
-from ssefw.cli.options import OUTPUT, core_count, json_option, print_json, workers_option
+from ssefw.cli.options import (
+    OUTPUT,
+    core_count,
+    json_option,
+    print_json,
+    quiet_option,
+    workers_option,
+)
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import readable_rows
 from ssefw.errors import DataError
@@ -55,6 +62,7 @@ SPECIE = click.option("--specie", "mobile", default="Li", help="The ion that mov
 @SPECIE
 @CACHE
 @workers_option
+@quiet_option
 @json_option
 def descriptors_command(
     *,
@@ -72,6 +80,7 @@ def descriptors_command(
     mobile: str,
     cache: Path | None,
     workers: int | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Compare representations by W, the spread of conductivities inside clusters.
@@ -82,6 +91,7 @@ def descriptors_command(
     """
     import numpy as np
 
+    from ssefw.cli.console import progress
     from ssefw.screening.clustering.representations import (
         FeatureCache,
         all_representations,
@@ -91,13 +101,14 @@ def descriptors_command(
 
     chosen = all_representations(_descriptors(wanted), _simplifications(simplifications))
     labeled = _labeled(pool, sets, structures)
-    features = represent(
-        [material.structure for material in labeled.materials],
-        chosen,
-        mobile=mobile,
-        cache=FeatureCache(cache),
-        workers=workers or core_count(),
-    )
+    with progress(quiet=quiet):
+        features = represent(
+            [material.structure for material in labeled.materials],
+            chosen,
+            mobile=mobile,
+            cache=FeatureCache(cache),
+            workers=workers or core_count(),
+        )
     known = [
         (row, material.properties["bvse_barrier_ev"])
         for row, material in enumerate(labeled.materials)
@@ -174,6 +185,7 @@ def _say_choice(found: "Study", labeled: "LabeledPool", folds: int, split: str, 
 @SPECIE
 @CACHE
 @workers_option
+@quiet_option
 @json_option
 def shortlist_command(
     *,
@@ -190,6 +202,7 @@ def shortlist_command(
     mobile: str,
     cache: Path | None,
     workers: int | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """List what lies in clusters with conductors, or in the clusters nearest to those.
@@ -200,19 +213,21 @@ def shortlist_command(
 
     import numpy as np
 
+    from ssefw.cli.console import progress
     from ssefw.screening.clustering.representations import FeatureCache, Representation, represent
     from ssefw.screening.clustering.shortlist import shortlist
     from ssefw.screening.clustering.ward import build_tree
 
     chosen = Representation.parse(representation)
     labeled = _labeled(pool, sets, structures)
-    features = represent(
-        [material.structure for material in labeled.materials],
-        [chosen],
-        mobile=mobile,
-        cache=FeatureCache(cache),
-        workers=workers or core_count(),
-    )[chosen]
+    with progress(quiet=quiet):
+        features = represent(
+            [material.structure for material in labeled.materials],
+            [chosen],
+            mobile=mobile,
+            cache=FeatureCache(cache),
+            workers=workers or core_count(),
+        )[chosen]
     if features.problems:
         say(f"{len(features.problems)} materials have no {chosen}", err=True)
     kept = np.flatnonzero(features.usable)
@@ -360,13 +375,16 @@ def _lines(found: "Study") -> list[dict[str, Any]]:
 
 
 def _show(lines: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table(caption="W: mean over 2 to 50 clusters; small is good")
-    for title in ("#", "descriptor", "of", "W sigma", "shuffled", "W Ea (eV2)", "failed"):
-        table.add_column(title)
+    numbers = [
+        Heading("W sigma", 0, "right"), Heading("shuffled", 1, "right"),
+        Heading("W Ea (eV2)", 2, "right"), Heading("failed", 3, "right"),
+    ]  # fmt: skip
+    table = Listing(
+        [Heading("#", 0, "right"), Heading("descriptor"), Heading("of"), *numbers],
+        caption="W: mean over 2 to 50 clusters; small is good",
+    )
     for line in lines:
-        table.add_row(*(str(value) for value in list(line.values())[:-1]))
-    console().print(table)
+        table.add(*list(line.values())[:-1])
+    table.show()

@@ -12,6 +12,7 @@ from ssefw.cli.options import (
     core_count,
     json_option,
     print_json,
+    quiet_option,
     set_option,
     values_of,
     workers_option,
@@ -70,6 +71,7 @@ command.add_command(votes_command)
     default=1e-4,
     help="S/cm from which a material is superionic.",
 )
+@quiet_option
 @json_option
 def train(
     *,
@@ -84,12 +86,14 @@ def train(
     workers: int | None,
     threshold: float,
     keep_duplicates: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Fit a screening system to labels and save it.
 
     Settings are given as --set n_trees=300 --set cell=none; values are YAML.
     """
+    from ssefw.cli.console import progress
     from ssefw.data.dataset import dataset_of
     from ssefw.data.labels import merge_labels
     from ssefw.screening.base import make_screener, save_screener, usable_rows
@@ -103,9 +107,10 @@ def train(
     data, left_out = usable_rows(screener, data)
     if left_out:
         say(f"{left_out} labels have no structure and are left out", err=True)
-    if tune:
-        screener = screener.tuned_on(data, trials=tune)
-    screener.fit(data, pool=unlabeled)
+    with progress(quiet=quiet):
+        if tune:
+            screener = screener.tuned_on(data, trials=tune)
+        screener.fit(data, pool=unlabeled)
     save_screener(screener, out)
     record = {
         "model": str(out),

@@ -2,18 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.cli import complete
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT
-from ssefw.cli.options import OUTPUT, json_option, print_json
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ssefw.documents import RankedCandidate, Ranking
     from ssefw.screening.ranking import RankingResult
 
@@ -43,6 +45,7 @@ __all__ = ["rank_command"]
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
 @click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
+@quiet_option
 @json_option
 def rank_command(
     *,
@@ -57,30 +60,35 @@ def rank_command(
     figure: Path | None,
     accepted_only: bool,
     threshold: float | None,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     """Order a pool by the model's score, after the filters of a preset.
 
-    The file of --pool-out is a pool that a campaign file names under 'pool'.
+    The file of --pool-out is a pool that a campaign file names under 'pool', and so is that of
+    --out. A material without lithium is no candidate.
     """
+    from ssefw.cli.console import progress
     from ssefw.screening.ranking import rank_pool
 
-    result = rank_pool(
-        pool,
-        model,
-        preset=preset,
-        phases=phases,
-        top=None if figure else top,
-        accepted_only=accepted_only,
-        threshold=threshold,
-    )
+    with progress(quiet=quiet):
+        result = rank_pool(
+            pool,
+            model,
+            preset=preset,
+            phases=phases,
+            top=None if figure else top,
+            accepted_only=accepted_only,
+            threshold=threshold,
+        )
     if figure:
         _draw_pool(result, figure)
         kept = result.ranking.entries[:top]
         result.ranking = result.ranking.model_copy(update={"entries": kept})
     if out:
         with replacing(out) as draft:
-            draft.write_text(json.dumps(result.ranking.as_dict()) + "\n")
+            whole = result.ranking.model_copy(update={"pool": tuple(_pool_rows(result))})
+            draft.write_text(json.dumps(whole.as_dict(), default=float) + "\n")
     if pool_out:
         _write_pool(result, pool_out)
     if trails:
@@ -95,12 +103,17 @@ def rank_command(
 
 def _write_pool(result: "RankingResult", path: Path) -> None:
     """Write a line for each entry that has a structure, in order."""
+    with replacing(path) as draft, draft.open("w") as file:
+        for record in _pool_rows(result):
+            file.write(json.dumps(record, default=float) + "\n")
+
+
+def _pool_rows(result: "RankingResult") -> "Iterator[dict[str, Any]]":
     from ssefw.screening.ranking import ranked_candidates
 
-    with path.open("w") as file:
-        for candidate in ranked_candidates(result):
-            record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
-            file.write(json.dumps(record | candidate.properties, default=float) + "\n")
+    for candidate in ranked_candidates(result):
+        record = {"structure": candidate.structure.as_dict(), "name": candidate.source}
+        yield record | candidate.properties
 
 
 def _draw_pool(result: "RankingResult", path: Path) -> None:
@@ -132,6 +145,8 @@ def _say_counts(result: "RankingResult") -> None:
         say(
             f"{len(result.repeated)} rows repeat the name of an earlier row, which counts", err=True
         )
+    if result.without_ion:
+        say(f"{len(result.without_ion)} rows hold no lithium and are no candidates", err=True)
     for step in result.ranking.cascade:
         say(
             f"{step.name}: {step.n_in} -> {step.n_passed}"
@@ -152,18 +167,25 @@ def _meaning(ranking: "Ranking") -> str:
 
 
 def _print_ranking(result: "RankingResult") -> None:
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(caption=_meaning(result.ranking))
     numbers = any(entry.sigma is not None for entry in result.ranking.entries)
-    added = ("sigma (S/cm), 90 %",) if numbers else ("votes",)
-    for title in ("#", "material", "formula", "score", "95 %", *added, "distance"):
-        table.add_column(title)
+    table = Listing(
+        [
+            Heading("#", 0, "right"),
+            Heading("material", 1),
+            Heading("formula"),
+            Heading("score", 0, "right"),
+            Heading("95 %", 3, "right"),
+            Heading("sigma (S/cm), 90 %") if numbers else Heading("votes", 2),
+            Heading("distance", 4, "right"),
+        ],
+        caption=_meaning(result.ranking),
+    )
     for number, entry in enumerate(result.ranking.entries, start=1):
-        table.add_row(
-            str(number),
+        table.add(
+            number,
             entry.source,
             entry.formula,
             f"{entry.score:.3f}",
@@ -171,8 +193,11 @@ def _print_ranking(result: "RankingResult") -> None:
             show_estimate(entry.sigma) if numbers else _votes(entry),
             f"{entry.distance:.2f}" if entry.distance is not None else "–",
         )
-    console().print(table)
+    table.show()
 
 
 def _votes(entry: "RankedCandidate") -> str:
-    return f"{entry.votes}/{entry.n_votes}" if entry.votes is not None else "–"
+    if entry.votes is None:
+        return "–"
+    apart = ", ".join(f"{kind} {votes}" for kind, votes in entry.votes_by_kind.items())
+    return f"{entry.votes}/{entry.n_votes}" + (f" ({apart})" if apart else "")

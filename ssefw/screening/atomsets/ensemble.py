@@ -98,7 +98,7 @@ def fit_groups(
         for number, (config, start) in enumerate(zip(configs, first, strict=True))
     )
     groups = []
-    for group in run_tasks(tasks, workers=workers):
+    for group in run_tasks(tasks, workers=workers, total=len(configs)):
         groups.append(group)
         logger.info("%d of %d groups of %d networks", len(groups), len(configs), group.members)
     return groups

@@ -115,7 +115,8 @@ def fit_classifiers(
         for kind in dict.fromkeys(wanted)
         for run, side in enumerate(learns)
     )
-    fitted = list(run_tasks(tasks, workers=workers))
+    count = len(set(wanted)) * len(learns)
+    fitted = list(run_tasks(tasks, workers=workers, total=count))
     return [frozen for frozen, _ in fitted], [kind for kind in wanted for _ in learns]
 
 

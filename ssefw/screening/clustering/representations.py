@@ -21,6 +21,7 @@ from pymatgen.core import Structure
 
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.progress import counted
 from ssefw.screening.features.descriptors import DESCRIPTORS, describe, descriptor
 from ssefw.screening.features.simplify import SIMPLIFICATIONS, simplified
 from ssefw.screening.parallel import delayed, run_tasks
@@ -189,7 +190,7 @@ def represent(
         if wanted:
             missing[key] = (structure, wanted)
     batches = list(_batches(missing))
-    for start in range(0, len(batches), 4 * workers):
+    for start in counted(range(0, len(batches), 4 * workers), "computing descriptors"):
         part = batches[start : start + 4 * workers]
         done = run_tasks((delayed(_compute)(batch, mobile) for batch in part), workers=workers)
         fresh: dict[Representation, dict[str, Row]] = {}

@@ -185,7 +185,7 @@ def train_members(
         for number in range(settings.members)
     )
     members = []
-    for member in run_tasks(tasks, workers=workers):
+    for member in run_tasks(tasks, workers=workers, total=settings.members):
         members.append(member)
         logger.info("member %d of %d is trained", len(members), settings.members)
     return members

@@ -15,11 +15,16 @@ from maggma.core import Builder, Store
 from maggma.stores import MongoStore
 
 from ssefw import analysis
-from ssefw.documents import Barrier, Diffusivity, Trajectory
+from ssefw.documents import Barrier, Conductivity, Diffusivity, Estimate, Outcome, Trajectory
 from ssefw.errors import SsefwError
 from ssefw.store.connection import Connection
 from ssefw.store.embedded.database import EmbeddedDatabase
 from ssefw.store.embedded.stores import EmbeddedStore
+from ssefw.store.results.arrangements import (
+    arrangement_of_runs,
+    fits_of_arrangements,
+    usual_spread,
+)
 from ssefw.store.results.reanalysis import BARRIERS, CONDUCTIVITIES
 
 __all__ = ["BarrierBuilder", "ConductivityBuilder", "derived_store"]
@@ -79,14 +84,32 @@ class ConductivityBuilder(Builder):
             # A run that was continued has put out its ledger several times.
             if ledger.key not in runs or ledger.n_frames > runs[ledger.key].n_frames:
                 runs[ledger.key] = ledger
+        places = self._arrangements()
         for candidate, runs in longest.items():
             key = f"{self._campaign}/{candidate}"
-            content = sorted((run.key, run.n_frames) for run in runs.values())
+            content: list[Any] = sorted((run.key, run.n_frames) for run in runs.values())
+            if candidate in places:
+                content.append(sorted(places[candidate].items()))
             digest = _digest([content, self._settings])
             if _is_there(self.targets[0], key, digest, self._version):
                 self.skipped += 1
                 continue
-            yield {"key": key, "candidate_id": candidate, "input": digest, "runs": runs}
+            yield {
+                "key": key,
+                "candidate_id": candidate,
+                "input": digest,
+                "runs": runs,
+                "places": places.get(candidate, {}),
+            }
+
+    def _arrangements(self) -> dict[str, dict[str, int]]:
+        """Return of each disordered candidate which arrangement its runs are of."""
+        outcomes = self._connection.results.find(
+            Outcome,
+            campaign=self._campaign,
+            where={"arrangement_spread.kind": {"$in": ["value", "undetermined"]}},
+        )
+        return {outcome.candidate_id: arrangement_of_runs(outcome) for outcome in outcomes}
 
     def process_item(self, item: dict[str, Any]) -> dict[str, Any]:
         """Return the document of a candidate; what cannot be analyzed is in it with the reason."""
@@ -97,12 +120,20 @@ class ConductivityBuilder(Builder):
                 found.append(self._estimate(ledger))
             except SsefwError as error:
                 problems.append({"trajectory": ledger.key, "reason": str(error)})
-        conductivity = None
+        conductivity: Conductivity | None = None
+        arrangements: dict[int, Conductivity] = {}
+        spread: Estimate | None = None
         if found:
             try:
-                conductivity = analysis.fit_conductivity(
-                    found, temperature=self._temperature
-                ).as_dict()
+                if item["places"]:
+                    arrangements = fits_of_arrangements(
+                        found, item["places"], temperature=self._temperature
+                    )
+                    conductivity, spread = analysis.pool_conductivities(
+                        list(arrangements.values()), scale=usual_spread(self._connection.results)
+                    )
+                else:
+                    conductivity = analysis.fit_conductivity(found, temperature=self._temperature)
             except SsefwError as error:
                 problems.append({"trajectory": "", "reason": str(error)})
         ledger = next(iter(item["runs"].values()))
@@ -111,7 +142,9 @@ class ConductivityBuilder(Builder):
             "campaign": self._campaign,
             "candidate_id": item["candidate_id"],
             "formula": ledger.structure.composition.reduced_formula,
-            "conductivity": conductivity,
+            "conductivity": conductivity.as_dict() if conductivity else None,
+            "arrangements": {str(index): fit.as_dict() for index, fit in arrangements.items()},
+            "arrangement_spread": spread.as_dict() if spread else None,
             "diffusivities": [point.as_dict() for point in found],
             "problems": problems,
             "input": item["input"],

@@ -84,9 +84,11 @@ class CurrentOutputs:
 
     def _loaded(self, batch: Mapping[str, int]) -> Iterator[dict[str, Any]]:
         """Yield the records of uuids with an index, in their order."""
+        # Without other stores nothing of a record lies elsewhere, and it need not be gone through.
+        load = bool(self._store.additional_stores)  # type: ignore[has-type]
         found = {
             record["uuid"]: record
-            for record in self._store.query({"uuid": {"$in": list(batch)}}, load=True)
+            for record in self._store.query({"uuid": {"$in": list(batch)}}, load=load)
             if record["index"] == batch[record["uuid"]]
         }
         yield from (found[uuid] for uuid in batch if uuid in found)

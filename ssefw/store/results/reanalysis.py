@@ -72,16 +72,16 @@ def newer_analyses(database: Any) -> dict[str, dict[str, Any]]:
 def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
     """Return an outcome with what another version of the analysis says of it, if there is any.
 
-    One whose analysis is of the same version stays as it is, and so does one of a disordered
-    crystal: its runs are of several arrangements and make no single line.
+    One whose analysis is of the same version stays as it is.
     """
-    if outcome.arrangements:
-        return outcome
     if outcome.conductivity is None and outcome.barrier is not None:
         return _with_barrier(outcome, outcome.barrier, derived)
     record = derived.get(f"{outcome.campaign}/{outcome.candidate_id}")
     if record is None or record["analysis_version"] == version_of(outcome):
         return outcome
+    own = record.get("arrangements") or {}
+    if outcome.arrangements and not own:
+        return outcome  # of a version that made one line of all its runs
     fit = decoded_record(record["conductivity"]) if record["conductivity"] else None
     points = decoded_record(record["diffusivities"])
     reasons = [problem["reason"] for problem in record["problems"]]
@@ -100,9 +100,28 @@ def reanalyzed(outcome: Outcome, derived: Mapping[str, Any]) -> Outcome:
             "reason": reason,
             "conductivity": _checked(fit),
             "diffusivities": tuple(item for item in points if isinstance(item, Diffusivity)),
+            **_of_arrangements(outcome, record),
             "provenance": outcome.provenance.model_copy(update={"versions": versions}),
         }
     )
+
+
+def _of_arrangements(outcome: Outcome, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what changes of the arrangements of a disordered crystal."""
+    if not outcome.arrangements:
+        return {}
+    points = [p for p in decoded_record(record["diffusivities"]) if isinstance(p, Diffusivity)]
+    fits = {int(index): decoded_record(fit) for index, fit in record["arrangements"].items()}
+    arrangements = []
+    for item in outcome.arrangements:
+        fit = _checked(fits.get(item.ordering.index))
+        own = tuple(p for p in points if p.trajectory_key in item.trajectory_keys)
+        arrangements.append(item.model_copy(update={"conductivity": fit, "diffusivities": own}))
+    spread = record["arrangement_spread"]
+    return {
+        "arrangements": tuple(arrangements),
+        "arrangement_spread": decoded_record(spread) if spread else None,
+    }
 
 
 def _with_barrier(outcome: Outcome, barrier: Barrier, derived: Mapping[str, Any]) -> Outcome:
