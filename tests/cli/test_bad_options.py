@@ -177,3 +177,10 @@ def test_a_time_step_in_another_unit_is_told_in_fs(ssefw, tmp_path, step, hint):
     written(tmp_path / "XDATCAR", "xdatcar")
     given = ("--timestep", step, "--stride", 1, "--temperature", 600)
     fails(ssefw("analyze", "XDATCAR", *given, check=False), hint)
+
+
+@pytest.mark.parametrize("words", [["backup"], ["archive", "x"]])
+def test_a_backup_does_not_take_the_place_of_a_pipe(outcomes, tmp_path, words):
+    os.mkfifo(tmp_path / "pipe")
+    fails(outcomes("store", *words, "pipe", "--store", "st", check=False), "no regular file")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
