@@ -85,6 +85,7 @@ def start_watching(address):
     for number in range(BROWSERS):
         there = path if number % 2 else "/campaigns/small"
         threading.Thread(target=watch, args=(browser, there), daemon=True).start()
+    return browser, path
 
 
 def steps_in(folder):
@@ -122,9 +123,10 @@ def main():
         worker = ssefw("work", folder=folder, **quiet)
         server = ssefw("serve", "--port", "0", folder=folder, stdout=subprocess.PIPE, text=True)
         try:
-            start_watching(server.stdout.readline().strip())
+            browser, path = start_watching(server.stdout.readline().strip())
             while steps_in(folder) is None:
                 time.sleep(1)
+            browser.get(f"{path}/growth.json")  # starts the process that analyzes
             time.sleep(SETTLED)
             _, share = measure(folder, worker, server, UNDISTURBED)
             for pair in range(options.pairs):

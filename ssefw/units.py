@@ -26,6 +26,7 @@ __all__ = [
     "ELEMENTARY_CHARGE_C",
     "Area",
     "AskedAmount",
+    "AskedArrangements",
     "AskedCharge",
     "AskedClusters",
     "AskedConductivity",
@@ -213,6 +214,8 @@ AskedCutoff = Annotated[float, Unit("Ry"), Limits("Ry", least=1, most=1e3)]
 AskedSpacing = Annotated[float, Unit("1/angstrom"), Limits("1/A", least=0.01, most=10)]
 AskedInterval = Annotated[Seconds, Limits("s", least=0.1, most=1e5)]
 """Between two looks."""
+AskedArrangements = Annotated[int, Limits("", least=1, most=100, whole=True)]
+"""Of a disordered crystal: its spread is known from a few."""
 AskedCount = Annotated[int, Limits("", least=1, most=10**9, whole=True)]
 AskedCountOrNone = Annotated[int, Limits("", least=0, most=10**9, whole=True)]
 AskedImages = Annotated[int, Limits("", least=3, most=99, whole=True)]

@@ -210,7 +210,7 @@ def test_figures_are_axes(store):
     own = plt.figure().add_subplot()
     assert outcome.plot_arrhenius(ax=own) is own
     axes = outcome.plot_msd()
-    assert {line.get_label() for line in axes.lines} >= {"600 K", "900 K"}
+    assert {text.get_text() for text in axes.texts} >= {"600 K", "900 K"}
     plt.close("all")
     with pytest.raises(DataError, match="Li2O has no conductivity: relax"):
         store.outcomes(formula="Li2O")[0].plot_arrhenius()

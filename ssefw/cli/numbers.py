@@ -6,6 +6,7 @@ import click
 
 from ssefw.mistakes import shown
 from ssefw.units import (
+    AskedArrangements,
     AskedCharge,
     AskedClusters,
     AskedConductivity,
@@ -35,6 +36,7 @@ from ssefw.units import (
 )
 
 __all__ = [
+    "ARRANGEMENTS",
     "CHARGE",
     "CLUSTERS",
     "CONDUCTIVITY",
@@ -84,6 +86,7 @@ class Number(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{error}, got {shown(value).strip(chr(39))}", param, ctx)
 
 
+ARRANGEMENTS = Number(AskedArrangements)
 CHARGE = Number(AskedCharge)
 CLUSTERS = Number(AskedClusters)
 CONDUCTIVITY = Number(AskedConductivity)

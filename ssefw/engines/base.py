@@ -22,6 +22,11 @@ __all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_ha
 
 FIRST_RELEASE = "0.1.0"
 """What keys of stages hold for the version of ssefw."""
+CAME_LATER: dict[str, dict[str, Any]] = {
+    "LadderMaker": {"determined_within": 2.0},
+    "DisorderedMaker": {"n_relaxed": None},
+}
+"""Fields by class, and what they are where nobody sets them: campaigns begun before go on."""
 
 
 class MDSettings(Document):
@@ -110,12 +115,16 @@ def settings_hash(*parts: Any) -> str:
 def _of_any_release(plain: Any) -> Any:
     """Return settings as the first release writes them down, so that a newer one finds its work.
 
-    monty notes the installed version with every object; what changes numbers is a field.
+    monty notes the installed version with every object; what changes numbers is a field. A field
+    that came later is left out where it stands at what all did before.
     """
     if isinstance(plain, dict):
         found = {key: _of_any_release(value) for key, value in plain.items()}
         if str(found.get("@module")).startswith("ssefw.") and "@version" in found:
             found["@version"] = FIRST_RELEASE
+            for name, value in CAME_LATER.get(found.get("@class", ""), {}).items():
+                if name in found and found[name] == value:
+                    del found[name]
         return found
     return [_of_any_release(item) for item in plain] if isinstance(plain, list) else plain
 

@@ -38,6 +38,7 @@ from ssefw.engines.students import (
     weights_key,
     write_card,
 )
+from ssefw.errors import DataError
 from ssefw.makers.disordered import DisorderedMaker
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.gates import relaxation_gate
@@ -156,6 +157,8 @@ class LearningLadderMaker(LadderMaker):
             gate = relaxation_gate(relaxed, **limits)
             if not gate.passed:
                 return self._conclude(candidate, gates=[*gates, gate], relaxed=relaxed)
+            if (too_large := self.size_gate([relaxed.structure])) is not None:
+                return self._conclude(candidate, gates=[*gates, gate, too_large], relaxed=relaxed)
             lesson = self.learn.make([relaxed.structure])
             after = self.taught(
                 lesson.output, relaxed=relaxed, candidate=candidate, gates=list(gates)
@@ -175,6 +178,15 @@ class LearningLadderMaker(LadderMaker):
         with failures_recorded():
             ladder, gate = self.climber(potential)
             return replaced_by([], ladder.make(relaxed, candidate=candidate, gates=[*gates, gate]))
+
+    def size_gate(self, crystals: Sequence[Structure]) -> Gate | None:
+        """Return the gate that fails where a cell of the student's dynamics is too large."""
+        try:
+            for crystal in crystals:
+                self.supercell(crystal)
+        except DataError as error:
+            return Gate(name="supercell", passed=False, code="too_large", message=str(error))
+        return None
 
     def climber(self, potential: LearnedPotential | None) -> tuple[LadderMaker, Gate]:
         """Return the ladder that is climbed, and what is said of it."""
@@ -243,6 +255,9 @@ class LearningDisorderedMaker(DisorderedMaker):
             ]
             if not good:
                 return self._conclude(candidate, gates=gates, relaxed=relaxed)
+            too_large = self._learning().size_gate([found.structure for found in good])
+            if too_large is not None:
+                return self._conclude(candidate, gates=[*gates, too_large], relaxed=relaxed)
             lesson = self._learning().learn.make([found.structure for found in good])
             after = self.taught(
                 lesson.output,

@@ -53,6 +53,24 @@ def test_sigma_as_a_pure_exponential_shifts_the_energy_by_about_kt():
     assert fit.prefactor.unit == "S/cm"
 
 
+def test_what_was_simulated_at_the_temperature_outranks_a_line_that_does_not_hold():
+    """The line through a barrier of 0.28 eV above 600 K and 0.20 eV below misses sigma at 300 K."""
+    bend = np.exp(-(ENERGY - 0.20) / (KT_PER_K * 600.0))
+    own = measured(300)
+    half = np.exp(1.959964 * 0.1)
+    value = PREFACTOR * bend * np.exp(-0.20 / (KT_PER_K * 300.0))
+    tracer = Estimate(value=value, lower=value / half, upper=value * half, unit="cm^2/s")
+    fit = fit_conductivity(
+        [own.model_copy(update={"tracer": tracer}), *(measured(t) for t in (600, 900, 1200))]
+    )
+    assert fit.curvature_p < 0.01
+    expected = sigma_300() * value / own.tracer.value
+    assert fit.conductivity.value == pytest.approx(expected, rel=1e-9)
+    assert fit.conductivity.upper == pytest.approx(expected * half, rel=1e-6)
+    assert fit.extrapolation == "direct"
+    assert any("run at 300 K alone" in warning for warning in fit.warnings)
+
+
 def test_the_interval_is_that_of_weighted_least_squares_with_known_errors():
     errors = np.array([0.3, 0.2, 0.05, 0.1])
     temperatures = np.array([600.0, 800.0, 1000.0, 1200.0])

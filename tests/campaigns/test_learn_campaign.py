@@ -1,6 +1,7 @@
 """A campaign that teaches a student first, with EMT as the teacher."""
 
 import pytest
+from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import LearnedPotential, Outcome, Trajectory
 from ssefw.errors import ConfigurationError
@@ -37,10 +38,11 @@ def done(tmp_path_factory):
     return folder, ran(folder, CAMPAIGN)
 
 
-def ran(folder, campaign):
+def ran(folder, campaign, crystal=None):
     from pymatgen.io.ase import AseAtomsAdaptor
 
-    AseAtomsAdaptor.get_structure(alloy()).to(filename=str(folder / "alloy.cif"))
+    crystal = crystal or AseAtomsAdaptor.get_structure(alloy())
+    crystal.to(filename=str(folder / "alloy.cif"))
     (folder / "c.yaml").write_text(campaign)
     work_here(submit="c.yaml", folder=folder, env={"SSEFW_POTENTIALS": str(folder / "potentials")})
     with connect(folder / "st", read_only=True) as connection:
@@ -132,6 +134,34 @@ def test_a_student_that_is_not_accepted_leaves_the_dynamics_to_its_teacher(tmp_p
     assert gate.code == "not_accepted"
     assert potential.reason in gate.message
     assert not outcome.lesson.accepted
+
+
+MIXED = """
+specie: Cu
+relax: {max_volume_change: 5, relax_cell: false, max_steps: 30, fmax: 0.5}
+orderings: {number: 2, choose: random}
+"""
+
+
+@pytest.mark.slow
+def test_arrangements_of_a_disordered_crystal_have_one_student(tmp_path):
+    """A rock salt of EMT: what it does is no physics."""
+    crystal = Structure.from_spacegroup(
+        "Fm-3m", Lattice.cubic(4.3), [{"Cu": 0.5, "Ni": 0.5}, "O"], [[0, 0, 0], [0.5, 0.5, 0.5]]
+    )
+    kept = [line for line in CAMPAIGN.splitlines() if not line.startswith(("specie:", "relax:"))]
+    campaign = "\n".join(kept).replace("{min_length: 7}", "{min_length: 5}") + MIXED
+    campaign = campaign.replace("{min_length: 10}", "{min_length: 12, max_atoms: 500}")
+    outcome, potential, runs = ran(tmp_path, campaign, crystal)
+    assert len(outcome.arrangements) == len(potential.structures) == 2
+    assert outcome.lesson.potential == potential.potential
+    (lesson,) = {len(a.relaxed.structure) for a in outcome.arrangements}
+    if potential.accepted:
+        assert {run.provenance.engine for run in runs} == {f"student-{potential.potential[:8]}"}
+        assert min(len(run.structure) for run in runs) > lesson  # repeated for the student
+    else:
+        assert {run.temperature for run in runs} <= {500.0}
+        assert {run.provenance.engine for run in runs} <= {"EMT"}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from ssefw.store import connect
+from tests.analysis.readers.test_readers import written
 from tests.conftest import CAMPAIGN
 from tests.outcomes import outcome
 
@@ -162,3 +163,24 @@ def test_a_pipe_and_a_link_that_are_written_to_stay_what_they_are(outcomes, tmp_
     assert (tmp_path / "page.html").is_symlink()
     outcomes("report", "small", "--store", "st", "-o", "/dev/null")
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("step", "hint"),
+    [
+        (0.002, "if it was in ps (metal units of LAMMPS), give 2"),
+        (2e-15, "if it was in s, give 2"),
+        (200, "if it is the time between two frames, give the step"),
+    ],
+)
+def test_a_time_step_in_another_unit_is_told_in_fs(ssefw, tmp_path, step, hint):
+    written(tmp_path / "XDATCAR", "xdatcar")
+    given = ("--timestep", step, "--stride", 1, "--temperature", 600)
+    fails(ssefw("analyze", "XDATCAR", *given, check=False), hint)
+
+
+@pytest.mark.parametrize("words", [["backup"], ["archive", "x"]])
+def test_a_backup_does_not_take_the_place_of_a_pipe(outcomes, tmp_path, words):
+    os.mkfifo(tmp_path / "pipe")
+    fails(outcomes("store", *words, "pipe", "--store", "st", check=False), "no regular file")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 from ssefw.cli import ssefw
 from ssefw.nep import read_nep
+from tests.engines.students.test_frame_files import images
 from tests.engines.students.test_students import CRYSTAL, EMT
 
 QUICK = [
@@ -53,6 +54,26 @@ def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
     assert added.stdout.strip() == card["potential"][:12]
 
 
+@pytest.mark.slow
+def test_frames_that_are_there_are_learned_with_nobody_to_ask(call, tmp_path):
+    from ase.io import read, write
+
+    (tmp_path / "runs").mkdir()
+    given = images(30)
+    given[4].calc.results["forces"][0] = 300.0
+    write(tmp_path / "runs" / "md.extxyz", given)
+    how = [*QUICK[10:], "--set", "explore_temperatures=[500]", "--json", "--folder", "lesson"]
+    trained = call("train", "--frames", "runs", *how, "--specie", "Ag")
+    card = json.loads(trained.stdout.splitlines()[-1])
+    assert card["n_labels"] == 29
+    assert card["structures"] == ["Cu21Ag11"]
+    assert not card["accepted"]  # no time, no comparison of motion
+    assert "compared with nothing" in card["reason"] or not card["stable"]
+    assert "md.extxyz: frame 5: it has exploded" in trained.stderr
+    wanted = tmp_path / "lesson" / "wanted.extxyz"
+    assert not wanted.stat().st_size or read(wanted, index=0).get_chemical_symbols()
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -61,6 +82,8 @@ def test_a_student_is_trained_listed_shown_and_exported(call, tmp_path):
         (["train", "alloy.cif", "--set", "explore_time=-1"], "a number above 0"),
         (["train", "alloy.cif", "--calculator", EMT], "None of the structures holds Li"),
         (["train", "alloy.cif", "--calculator", "nosuch"], "no import path"),
+        (["train"], "Give structures for a teacher, or --frames"),
+        (["train", "--frames", "."], "holds no vasprun.xml"),
         (["show", "ffffffff"], "no potential"),
         (["export", "ffffffff", "-o", "x.txt"], "no potential"),
         (["add", "alloy.cif"], "no nep.txt"),

@@ -118,6 +118,21 @@ def test_bounds_that_decide_no_class_are_learned_from():
     assert len(dataset_of(both)) == 30
 
 
+def test_feedback_gives_bounds_to_the_system_that_learns_from_them():
+    from ssefw.campaigns.file import FeedbackSpec
+    from ssefw.campaigns.learning.models import _learnable
+
+    labels = make_labels(["Li3PS4", "Li6PS5Cl", "Li2O", "LiF"], [1e-3, 1e-3, 1e-9, 1e-9])
+    bound = Estimate.below(1e-2, unit="S/cm", reason="too few hops")
+    open_bound = labels.labels[0].model_copy(update={"formula": "Li3N", "conductivity": bound})
+    mixed = labels.model_copy(update={"labels": (*labels.labels, open_bound)})
+    sizes = {
+        name: len(_learnable(mixed, make_screener(name, {}), FeedbackSpec(system=name)))
+        for name in ("conductivity", "composition")
+    }
+    assert sizes == {"conductivity": 5, "composition": 4}
+
+
 def test_the_shares_of_labels_are_those_of_the_leaves_of_scikit_learn(rng):
     from sklearn.ensemble import ExtraTreesRegressor
 

@@ -30,6 +30,10 @@ ROUNDING = 0.05
 """How far times that are printed with few digits may be off, of the time between two frames."""
 SHORTEST_STEP = 0.05
 """Time step in fs below which its unit was mistaken."""
+LONGEST_STEP = 20.0
+"""fs; dynamics of ions take 1 to 5, and what is longer is the time between two frames."""
+SECONDS_BELOW = 1e-9
+"""A step below this was written in seconds."""
 
 
 @dataclass
@@ -195,9 +199,17 @@ def collect_frames(
     if timestep is not None and not timestep > 0:
         raise DataError(f"the time step must be positive, got {timestep} fs.")
     if timestep is not None and timestep < SHORTEST_STEP:
+        is_si = timestep < SECONDS_BELOW
+        unit, factor = ("s", 1e15) if is_si else ("ps (metal units of LAMMPS)", 1e3)
         raise DataError(
             f"the time step is in fs, and {timestep} fs is shorter than dynamics of ions need; "
-            f"if it was in ps (metal units of LAMMPS), give {1000.0 * timestep:g}."
+            f"if it was in {unit}, give {factor * timestep:g}."
+        )
+    if timestep is not None and timestep > LONGEST_STEP:
+        raise DataError(
+            f"the time step is that of the integrator in fs, and {timestep:g} fs is longer than "
+            "dynamics of ions bear; if it is the time between two frames, give the step "
+            "(--timestep, POTIM of VASP) and how many of them lie between frames (--stride)."
         )
     if stride is not None and stride < 1:
         raise DataError(f"frames are at least one step apart, got a stride of {stride}.")

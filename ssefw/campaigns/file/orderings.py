@@ -5,11 +5,10 @@ from typing import Annotated, Literal, Self
 from pydantic import model_validator
 
 from ssefw.campaigns.file.block import Block
-from ssefw.units import AskedSeed, AskedTemperature, Fraction, Limits, Pure
+from ssefw.units import AskedArrangements, AskedSeed, AskedTemperature, Fraction, Limits, Pure
 
 __all__ = ["OrderingsSpec"]
 
-AskedNumber = Annotated[int, Limits("", least=1, most=100, whole=True)]
 AskedPermittivity = Annotated[Pure, Limits("", least=1, most=1e4)]
 AskedShare = Annotated[Fraction, Limits("", least=0, most=0.2)]
 
@@ -32,11 +31,11 @@ class OrderingsSpec(Block):
         A crystal of which more would change is left out.
     """
 
-    number: AskedNumber = 3
+    number: AskedArrangements = 3
     choose: Literal["lowest", "sampled", "random"] = "sampled"
     temperature: AskedTemperature = 1000.0
     permittivity: AskedPermittivity = 10.0
-    relax: AskedNumber | None = None
+    relax: AskedArrangements | None = None
     tolerance: AskedShare = 0.01
     limit: AskedShare = 0.02
     seed: AskedSeed = 0

@@ -1,7 +1,7 @@
 """From the block ``learn`` of a campaign file to what teaches."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from ssefw.campaigns.file import CampaignSpec
 from ssefw.engines import Engine
@@ -76,5 +76,8 @@ def learning_ladder(
             specie=spec.specie,
             stable=learn.accept.stable,
         ),
-        otherwise=otherwise,
+        # The teacher cannot afford the student's cells.
+        otherwise=replace(
+            otherwise, min_length=learn.cell.min_length, max_atoms=learn.cell.max_atoms
+        ),
     )

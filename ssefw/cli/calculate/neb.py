@@ -16,7 +16,7 @@ from ssefw.cli.calculate.band_output import (
     verdict,
     write_vasp,
 )
-from ssefw.cli.numbers import CHARGE, FORCE, HOP, IMAGES, LENGTH
+from ssefw.cli.numbers import ARRANGEMENTS, CHARGE, FORCE, HOP, IMAGES, LENGTH
 from ssefw.cli.options import (
     configured,
     json_option,
@@ -128,7 +128,7 @@ class _Study:
     help="Relax each band with the ML potential before --engine takes it over.",
 )  # fmt: skip
 @click.option(
-    "--orderings", type=click.IntRange(1, 100), default=3, show_default=True,
+    "--orderings", type=ARRANGEMENTS, default=3, show_default=True,
     help="Arrangements of a disordered crystal.",
 )  # fmt: skip
 @click.option("--min-length", type=LENGTH, default=10.0, help="Least distance of defects (A).")

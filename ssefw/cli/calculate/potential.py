@@ -21,7 +21,7 @@ from ssefw.mistakes import check_settings
 
 if TYPE_CHECKING:
     from ssefw.documents import LearnedPotential
-    from ssefw.engines.students import LearnSettings
+    from ssefw.engines.students import Learned, LearnSettings
 
 
 @click.group()
@@ -30,7 +30,11 @@ def command() -> None:
 
 
 @command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--frames", "frames", multiple=True, type=click.Path(exists=True, path_type=Path),
+    help="Learn what is there: a folder of vasprun.xml, OUTCAR, pw.x output or extended XYZ.",
+)  # fmt: skip
 @click.option(
     "--calculator", metavar="NAME",
     help="The teacher: short name of a potential, or import path of an ASE calculator.  "
@@ -60,6 +64,7 @@ def command() -> None:
 def train(
     files: tuple[Path, ...],
     *,
+    frames: tuple[Path, ...],
     calculator: str | None,
     temperatures: tuple[float, ...],
     specie: str,
@@ -76,15 +81,24 @@ def train(
     The teacher runs dynamics, its frames are learned, and two students explore, ask and learn until
     they no longer leave what they know. The student is then judged by physics: exit code 1 says
     that it was not accepted. Interrupted or killed, the same command goes on.
+
+    With --frames nobody is asked: frames of DFT are learned as they are.
     """
     from ssefw.data import content_id, expand_to_length, read_pool
     from ssefw.engines.ase import AseEngine
     from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
     from ssefw.engines.stopping import install_signal_handlers, stop_check
-    from ssefw.engines.students import add_potential, teach, write_card
+    from ssefw.engines.students import teach
     from ssefw.errors import DataError
 
     how = _lesson(changes, temperatures, seed)
+    if bool(files) == bool(frames) or (frames and calculator):
+        raise click.UsageError(
+            "Give structures for a teacher, or --frames of which all is learned that is learned."
+        )
+    if frames:
+        learned, card = _taught_by_frames(frames, how, specie=specie, folder=folder)
+        return _kept(learned, card, out=out, as_json=as_json)
     if calculator is not None and not calculator.strip():
         raise click.UsageError("--calculator is empty: leave it out, or name one.")
     engine = AseEngine.named(calculator or DEFAULT_POTENTIAL)
@@ -120,6 +134,41 @@ def train(
         stop=stop,
         say=lambda text: say(text, err=True),
     )
+    return _kept(learned, card, out=out, as_json=as_json)
+
+
+def _taught_by_frames(
+    frames: tuple[Path, ...], how: "LearnSettings", *, specie: str, folder: Path | None
+) -> "tuple[Learned, LearnedPotential]":
+    from ssefw.engines.base import settings_hash
+    from ssefw.engines.stopping import install_signal_handlers, stop_check
+    from ssefw.engines.students import labelled_files, read_together, teach_frames
+    from ssefw.errors import DataError
+
+    paths = [path for place in frames for path in labelled_files(place)]
+    runs = read_together(paths)
+    for run in runs:
+        for line in run.refused:
+            say(f"left out: {line}", err=True)
+        say(f"{run.path}: {len(run.frames)} frames, {run.theory.name}", err=True)
+    if not any(specie in run.frames[0].symbols for run in runs):
+        raise DataError(f"None of the frames holds {specie}; name the mobile ion by --specie.")
+    name = settings_hash([str(path.resolve()) for path in paths])
+    install_signal_handlers()
+    return teach_frames(
+        runs,
+        folder or settings().scratch_folder() / "lessons" / f"frames-{name}",
+        how,
+        specie=specie,
+        stop=stop_check(),
+        say=lambda text: say(text, err=True),
+    )
+
+
+def _kept(learned: "Learned", card: "LearnedPotential", *, out: Path | None, as_json: bool) -> int:
+    """Put a student where workers find it, say what is known of it, and return the exit code."""
+    from ssefw.engines.students import add_potential, write_card
+
     path = add_potential(learned.student)
     write_card(card)
     if out is not None:

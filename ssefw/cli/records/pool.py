@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from ssefw.cli.numbers import COUNT, LENGTH, SEED
+from ssefw.cli.numbers import ARRANGEMENTS, COUNT, LENGTH, SEED
 from ssefw.cli.options import json_option, print_json, quiet_option
 from ssefw.cli.say import say
 
@@ -100,7 +100,7 @@ def check(path: Path, *, strict: bool, quiet: bool, as_json: bool) -> int:
 
 @command.command("order", epilog="Example: ssefw pool order LGPS.cif --number 5 -o cells/")
 @click.argument("paths", type=click.Path(path_type=Path), nargs=-1, required=True)
-@click.option("--number", default=3, show_default=True, type=COUNT)
+@click.option("--number", default=3, show_default=True, type=ARRANGEMENTS)
 @click.option(
     "--choose",
     type=click.Choice(["lowest", "sampled", "random"]),

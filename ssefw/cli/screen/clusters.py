@@ -375,13 +375,16 @@ def _lines(found: "Study") -> list[dict[str, Any]]:
 
 
 def _show(lines: list[dict[str, Any]]) -> None:
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table(caption="W: mean over 2 to 50 clusters; small is good")
-    for title in ("#", "descriptor", "of", "W sigma", "shuffled", "W Ea (eV2)", "failed"):
-        table.add_column(title)
+    numbers = [
+        Heading("W sigma", 0, "right"), Heading("shuffled", 1, "right"),
+        Heading("W Ea (eV2)", 2, "right"), Heading("failed", 3, "right"),
+    ]  # fmt: skip
+    table = Listing(
+        [Heading("#", 0, "right"), Heading("descriptor"), Heading("of"), *numbers],
+        caption="W: mean over 2 to 50 clusters; small is good",
+    )
     for line in lines:
-        table.add_row(*(str(value) for value in list(line.values())[:-1]))
-    console().print(table)
+        table.add(*list(line.values())[:-1])
+    table.show()

@@ -126,25 +126,28 @@ def _measures(result: "Evaluation") -> dict[str, Any]:
 
 
 def _print_evaluation(result: "Evaluation") -> None:
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(
+    table = Listing(
+        [
+            Heading("measure"),
+            Heading("value [95 %]"),
+            Heading("constant score", 1),
+            Heading("shuffled scores", 2),
+        ],
         title=f"{result.screener} on {result.label_set}: {result.n} labels, "
-        f"{result.n_positive} superionic at {result.threshold:g} S/cm"
+        f"{result.n_positive} superionic at {result.threshold:g} S/cm",
     )
-    for title in ("measure", "value [95 %]", "constant score", "shuffled scores"):
-        table.add_column(title)
     for name, value in result.metrics.items():
         controls = [result.controls[kind].get(name) for kind in ("mean", "shuffled")]
         unit = f" ({value.unit})" if value.unit else ""
-        table.add_row(
+        table.add(
             name + unit,
             show_estimate(value, digits=3),
             *(show_estimate(c, digits=2) for c in controls),
         )
-    console().print(table)
+    table.show()
     seen = result.record.get("similar_to_training", 0)
     if seen:
         unseen = result.record.get("without_similar", {}).get("mcc")

@@ -88,16 +88,24 @@ def patterns(
             print_json(line)
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    shown = Table(caption=f"{scores.meaning}; similarity: cosine of patterns smoothed by 1 degree")
-    for title in lines[0]:
-        shown.add_column(title.replace("_", " "))
+    shown = Listing(
+        [
+            Heading("name", 1),
+            Heading("formula"),
+            Heading("votes", 0, "right"),
+            Heading("of", 0, "right"),
+            Heading("probability", 3, "right"),
+            Heading("mean probability", 4, "right"),
+            Heading("similarity", 2, "right"),
+            Heading("nearest conductor"),
+        ],
+        caption=f"{scores.meaning}; similarity: cosine of patterns smoothed by 1 degree",
+    )
     for line in lines[:top]:
-        shown.add_row(*(str(value) for value in line.values()))
-    console().print(shown)
+        shown.add(*line.values())
+    shown.show()
 
 
 @click.command(

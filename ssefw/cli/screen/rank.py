@@ -167,18 +167,25 @@ def _meaning(ranking: "Ranking") -> str:
 
 
 def _print_ranking(result: "RankingResult") -> None:
-    from rich.table import Table
+    from ssefw.cli.console import show_estimate
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console, show_estimate
-
-    table = Table(caption=_meaning(result.ranking))
     numbers = any(entry.sigma is not None for entry in result.ranking.entries)
-    added = ("sigma (S/cm), 90 %",) if numbers else ("votes",)
-    for title in ("#", "material", "formula", "score", "95 %", *added, "distance"):
-        table.add_column(title)
+    table = Listing(
+        [
+            Heading("#", 0, "right"),
+            Heading("material", 1),
+            Heading("formula"),
+            Heading("score", 0, "right"),
+            Heading("95 %", 3, "right"),
+            Heading("sigma (S/cm), 90 %") if numbers else Heading("votes", 2),
+            Heading("distance", 4, "right"),
+        ],
+        caption=_meaning(result.ranking),
+    )
     for number, entry in enumerate(result.ranking.entries, start=1):
-        table.add_row(
-            str(number),
+        table.add(
+            number,
             entry.source,
             entry.formula,
             f"{entry.score:.3f}",
@@ -186,7 +193,7 @@ def _print_ranking(result: "RankingResult") -> None:
             show_estimate(entry.sigma) if numbers else _votes(entry),
             f"{entry.distance:.2f}" if entry.distance is not None else "–",
         )
-    console().print(table)
+    table.show()
 
 
 def _votes(entry: "RankedCandidate") -> str:

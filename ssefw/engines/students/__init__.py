@@ -3,7 +3,8 @@
 from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
 from ssefw.engines.students.card import read_card, write_card
 from ssefw.engines.students.engine import FARTHEST, StudentEngine
-from ssefw.engines.students.judgement import STABLE, described, judge, teach
+from ssefw.engines.students.frame_files import labelled_files, read_together
+from ssefw.engines.students.judgement import STABLE, described, judge, teach, teach_frames
 from ssefw.engines.students.learning import learn
 from ssefw.engines.students.lesson_records import Learned, LearnSettings, Round
 from ssefw.engines.students.lessons import (
@@ -34,6 +35,7 @@ __all__ = [
     "find_potential",
     "frames_bytes",
     "judge",
+    "labelled_files",
     "learn",
     "long_run",
     "potential_files",
@@ -41,8 +43,10 @@ __all__ = [
     "read_card",
     "read_frames",
     "read_student",
+    "read_together",
     "take_in",
     "teach",
+    "teach_frames",
     "weights_key",
     "write_card",
     "write_frames",

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Composition, Structure
 
 from ssefw.documents import FitError, LearnedPotential, LessonRound, PhysicsCheck, Provenance
 from ssefw.engines.ase import AseEngine
@@ -15,12 +15,15 @@ from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
 from ssefw.engines.students.engine import FARTHEST
+from ssefw.engines.students.frame_files import LabelledRun
+from ssefw.engines.students.from_frames import learn_frames
 from ssefw.engines.students.learning import learn
 from ssefw.engines.students.lesson_records import Learned, LearnSettings
 from ssefw.engines.students.lessons import frames_hash
+from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
 
-__all__ = ["STABLE", "described", "judge", "teach"]
+__all__ = ["STABLE", "described", "judge", "teach", "teach_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +58,55 @@ def teach(
     checks = judge(learned, settings, specie=specie, stable=stable)
     learned = replace(learned, seconds=learned.seconds + time.monotonic() - began)
     record = described(
-        learned, checks, teacher=teacher, structures=structures, settings=settings, specie=specie
+        learned,
+        checks,
+        source=Provenance(
+            engine=teacher.name,
+            settings_hash=settings_hash(teacher, asdict(settings)),
+            versions=teacher.versions(),
+        ),
+        level_of_theory=f"{teacher.name} ({settings_hash(teacher)})",
+        structures=[crystal.composition.reduced_formula for crystal in structures],
+        settings=settings,
+        specie=specie,
+    )
+    return learned, record
+
+
+def teach_frames(
+    runs: Sequence[LabelledRun],
+    folder: Path,
+    settings: LearnSettings,
+    *,
+    specie: str,
+    stop: StopCheck = never_stop,
+    say: Callable[[str], None] = logger.info,
+) -> tuple[Learned, LearnedPotential]:
+    """Teach a student frames that are there already, judge it, and return both as `teach` does.
+
+    Parameters
+    ----------
+    runs, folder, settings, stop, say
+        See `ssefw.engines.students.from_frames.learn_frames`.
+    specie
+        The mobile ion.
+    """
+    learned = learn_frames(runs, folder, settings, stop=stop, say=say)
+    began = time.monotonic()
+    checks = judge(learned, settings, specie=specie)
+    learned = replace(learned, seconds=learned.seconds + time.monotonic() - began)
+    formulas = {Composition("".join(run.frames[0].symbols)).reduced_formula for run in runs}
+    theory = runs[0].theory
+    record = described(
+        learned,
+        checks,
+        source=Provenance(
+            engine=theory.settings["program"], settings_hash=settings_hash(theory.name)
+        ),
+        level_of_theory=theory.name,
+        structures=sorted(formulas),
+        settings=settings,
+        specie=specie,
     )
     return learned, record
 
@@ -77,7 +128,7 @@ def judge(
     checks: list[PhysicsCheck] = []
     for run in learned.teacher_runs:
         checks += compare_runs(learned.student, run, specie=specie, seed=settings.seed)
-    start, hottest = learned.teacher_runs[0].frames[0], max(settings.temperatures)
+    start, hottest = _start(learned), _hottest(learned, settings)
     checks.append(
         long_run(
             learned.student,
@@ -92,12 +143,26 @@ def judge(
     return checks
 
 
+def _start(learned: Learned) -> Snapshot:
+    if learned.teacher_runs:
+        return learned.teacher_runs[0].frames[0]
+    first = learned.frames[0]
+    return first.symbols, first.positions, first.cell
+
+
+def _hottest(learned: Learned, settings: LearnSettings) -> float:
+    """Return the hottest temperature that a teacher showed; of frames alone that of their runs."""
+    shown = [run.temperature for run in learned.teacher_runs]
+    return max(shown, default=max(settings.temperatures))
+
+
 def described(
     learned: Learned,
     checks: Sequence[PhysicsCheck],
     *,
-    teacher: AseEngine,
-    structures: Sequence[Structure],
+    source: Provenance,
+    level_of_theory: str,
+    structures: Sequence[str],
     settings: LearnSettings,
     specie: str,
 ) -> LearnedPotential:
@@ -107,8 +172,10 @@ def described(
     ----------
     learned, checks
         What the loop ended with, and how it was judged.
-    teacher, structures
-        Who taught it what.
+    source, level_of_theory
+        Who or what gave the labels, and at which level.
+    structures
+        Formulas of what was learned.
     settings, specie
         How, and which ion was compared.
     """
@@ -118,22 +185,24 @@ def described(
     reason = ""
     if not learned.stable:
         reason = "an exploration of the last round was lost"
+    elif not learned.teacher_runs:
+        reason = "its motion was compared with nothing: no run tells temperature and time step"
     elif failed:
         reason = f"{failed[0].name}: {failed[0].words}"
     return LearnedPotential(
         potential=student.digest,
         species=student.species,
         specie=specie,
-        structures=tuple(crystal.composition.reduced_formula for crystal in structures),
-        teacher=teacher.name,
-        level_of_theory=f"{teacher.name} ({settings_hash(teacher)})",
+        structures=tuple(structures),
+        teacher=source.engine,
+        level_of_theory=level_of_theory,
         training_set=frames_hash(learned.frames),
         n_labels=learned.n_labels,
         n_evaluations=learned.n_evaluations,
         settings=asdict(settings),
         errors=(
             _error(student, unseen),
-            *(_error(student, part, temperature=t) for t, part in learned.held_out),
+            *(_error(student, part, temperature=t) for t, part in learned.held_out if t),
         ),
         first_errors=_plain(learned.first_errors),
         rounds=tuple(
@@ -152,11 +221,7 @@ def described(
         accepted=not reason,
         reason=reason,
         wall_time=learned.seconds,
-        provenance=Provenance(
-            engine=teacher.name,
-            settings_hash=settings_hash(teacher, asdict(settings)),
-            versions=teacher.versions(),
-        ),
+        provenance=source,
     )
 
 

@@ -32,7 +32,7 @@ from ssefw.errors import DataError
 from ssefw.files import replacing
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
 
-__all__ = ["learn"]
+__all__ = ["HELD_OUT", "fitted_pair", "learn"]
 
 logger = logging.getLogger(__name__)
 
@@ -288,22 +288,9 @@ class _Lesson:
     def _students(
         self, number: int, frames: Sequence[LabelledFrame], before: tuple[NEP, NEP] | None
     ) -> tuple[NEP, NEP]:
-        """Return the two students of a round, fitted unless their files are there."""
-        settings, found = self._settings, []
-        for k in range(2):
-            path = self._folder / f"student-{number:02d}-{k}.nep"
-            if not path.exists():
-                self._check()
-                seed = settings.seed + k
-                start = None if before is None else before[k]
-                form = (
-                    TrainingSettings(**{**asdict(settings.fit), "seed": seed})
-                    if start is None
-                    else settings.fit.refit(steps=settings.refit_steps, seed=100 * number + seed)
-                )
-                write_student(path, fit(frames, form, start=start))
-            found.append(read_student(path))
-        return found[0], found[1]
+        return fitted_pair(
+            self._folder, number, frames, self._settings, before=before, check=self._check
+        )
 
     def _check(self) -> None:
         reason = self._stop()
@@ -316,6 +303,45 @@ class _Lesson:
     def _write_json(path: Path, content: object) -> None:
         with replacing(path) as draft:
             draft.write_text(json.dumps(content))
+
+
+def fitted_pair(
+    folder: Path,
+    number: int,
+    frames: Sequence[LabelledFrame],
+    settings: LearnSettings,
+    *,
+    before: tuple[NEP, NEP] | None,
+    check: Callable[[], None],
+) -> tuple[NEP, NEP]:
+    """Return the two students of a round, fitted unless their files are there.
+
+    Parameters
+    ----------
+    folder, number
+        Where their files are, and the round.
+    frames, settings
+        What they learn, and how.
+    before
+        Those of the round before, from which they go on.
+    check
+        Called before each fit; raises where that is not to begin.
+    """
+    found = []
+    for k in range(2):
+        path = folder / f"student-{number:02d}-{k}.nep"
+        if not path.exists():
+            check()
+            seed = settings.seed + k
+            start = None if before is None else before[k]
+            form = (
+                TrainingSettings(**{**asdict(settings.fit), "seed": seed})
+                if start is None
+                else settings.fit.refit(steps=settings.refit_steps, seed=100 * number + seed)
+            )
+            write_student(path, fit(frames, form, start=start))
+        found.append(read_student(path))
+    return found[0], found[1]
 
 
 def _spread(run: Sequence[Snapshot], number: int) -> list[Snapshot]:

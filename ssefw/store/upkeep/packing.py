@@ -49,6 +49,7 @@ def back_up(connection: Connection, path: Path) -> dict[str, Any]:
             f"{connection.address} is on a server: use `mongodump --oplog` there, or `ssefw store "
             "copy` it to a folder when no worker is at work."
         )
+    _refuse_special(path)
     with workspace(path) as folder:
         snapshot = sqlite3.connect(folder / DATABASE)
         try:
@@ -67,10 +68,17 @@ def archive_campaign(source: Connection, campaign: str, path: Path) -> dict[str,
     dict
         What the file says of itself.
     """
+    _refuse_special(path)
     with workspace(path) as folder:
         with connect(folder) as target:
             copy_campaign(source, target, campaign)
         return _packed(path, folder, folder / BLOBS, kind="archive", campaign=campaign)
+
+
+def _refuse_special(path: Path) -> None:
+    """Refuse a pipe or device, whose place the file would take."""
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no regular file: give the name of a new one.")
 
 
 def _packed(path: Path, folder: Path, blobs: Path, **about: str) -> dict[str, Any]:

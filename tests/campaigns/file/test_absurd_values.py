@@ -23,7 +23,8 @@ engine: {code: ase, calculator: ase.calculators.emt.EMT}
 bvse: {max_barrier: 0.6, resolution: 0.2}
 relax: {fmax: 0.05, max_steps: 10, max_volume_change: 0.3}
 supercell: {min_length: 10, max_atoms: 300}
-orderings: {number: 3, temperature: 1000, permittivity: 10, tolerance: 0.01, limit: 0.02, seed: 0}
+orderings: {number: 3, relax: 4, temperature: 1000, permittivity: 10, tolerance: 0.01,
+            limit: 0.02, seed: 0}
 neb:
   engine: {code: espresso, options: {kspacing: 0.5}}
   first: {code: ase}
@@ -53,7 +54,19 @@ md:
   triage: {temperature: 900, length: 5, min_hops: 5}
   converge: {relative_error: 0.3, max_length: 100, step: 10, enough_bound: 1.0e-9, min_hops: 5,
              give_up: 4, max_temperature_error: 0.2}
-conductivity: {temperature: 300, level: 0.9}
+learn:
+  temperatures: [1000, 700]
+  length: 2
+  frames: 100
+  rattled: 10
+  cell: {min_length: 8, max_atoms: 100}
+  explore: {temperatures: [1100], length: 20, labels: 10, rounds: 3}
+  student: {radial_cutoff: 6, angular_cutoff: 4.5, n_radial: 5, n_angular: 3, functions: 5,
+            neurons: 10, steps: 1000, refit_steps: 500}
+  accept: {stable: 50}
+  budget: 1000
+  seed: 0
+conductivity: {temperature: 300, level: 0.9, determined_within: 2}
 resources:
   md: {nodes: 1, tasks_per_node: 2, cpus_per_task: 2, gpus_per_node: 0, memory: 4000,
        walltime: "1:00:00", queue: cpu, account: a, directives: ["--constraint=cpu"]}
