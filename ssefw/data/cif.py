@@ -82,8 +82,11 @@ def structure_from_cif(text: str) -> Structure:
     return structure
 
 
-def _parsed(text: str, **tolerances: float) -> Structure:
-    parser = NamedGroupParser(StringIO(text), occupancy_tolerance=FULL, **tolerances)
+def _parsed(text: str, *, site_tolerance: float = 1e-4) -> Structure:
+    """Return a crystal; images of a site within the tolerance, fractional, are one."""
+    parser = NamedGroupParser(
+        StringIO(text), occupancy_tolerance=FULL, site_tolerance=site_tolerance
+    )
     structure: Structure = parser.parse_structures(primitive=False)[0]
     return structure
 
