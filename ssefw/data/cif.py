@@ -42,6 +42,13 @@ _LABELS = "_atom_site_label"
 _OCCUPANCY = "_atom_site_occupancy"
 _UNSAID = {"?", "."}
 _VACANCIES = {"Va", "Vac", "Vc", "Vacancy"}
+SAME_ATOM = 0.2
+"""Images of a filled site nearer than this (angstrom) are one atom, whose coordinates were rounded
+off a special position."""
+
+SAME_SITE = 0.05
+"""No experiment tells sites nearer than this apart (angstrom), however little they are filled."""
+
 _GROUPS = {"Oh", "Oh2", "Wat", "Nh4", "Nh3", "No3", "Od"}
 """Groups of atoms at one site, of which pymatgen keeps one atom or none."""
 
@@ -66,11 +73,34 @@ def structure_from_cif(text: str) -> Structure:
             mended |= _mend_symmetry(block)
     try:
         told = str(blocks) if mended else text
-        parser = NamedGroupParser(StringIO(told), occupancy_tolerance=FULL)
-        structure: Structure = parser.parse_structures(primitive=False)[0]
+        structure = _parsed(told)
+        if _has_atoms_twice(structure):
+            tolerance = SAME_ATOM / max(structure.lattice.abc)
+            structure = _parsed(told, site_tolerance=tolerance)
     except Exception as error:
         raise DataError(f"not a readable cif file ({_line(error)})") from error
     return structure
+
+
+def _parsed(text: str, *, site_tolerance: float = 1e-4) -> Structure:
+    """Return a crystal; images of a site within the tolerance, fractional, are one."""
+    parser = NamedGroupParser(
+        StringIO(text), occupancy_tolerance=FULL, site_tolerance=site_tolerance
+    )
+    structure: Structure = parser.parse_structures(primitive=False)[0]
+    return structure
+
+
+def _has_atoms_twice(structure: Structure) -> bool:
+    """Whether symmetry puts a site beside itself, as 0.33 does that stands for 1/3."""
+    if len(structure) < 2:
+        return False
+    first, second, _, apart = structure.get_neighbor_list(SAME_ATOM, exclude_self=True)
+    return any(
+        structure[one].species == structure[other].species
+        and (structure[one].species.num_atoms > 0.5 * FULL or distance < SAME_SITE)
+        for one, other, distance in zip(first, second, apart, strict=True)
+    )
 
 
 def _mend_atoms(data: dict[str, Any]) -> bool:

@@ -1,5 +1,7 @@
 """CIFs as databases and programs write them: what a site is called, and what a group is."""
 
+from pathlib import Path
+
 import pytest
 
 from ssefw.data import candidate_from_text
@@ -92,3 +94,20 @@ def test_the_origin_is_the_one_named_or_the_one_that_keeps_atoms_apart(atoms, gr
 def test_a_space_group_that_is_unknown_is_no_p1():
     with pytest.raises(DataError, match="'Q 1 2 3' is unknown"):
         read(ROCK_SALT, "Q 1 2 3")
+
+
+def composition(text):
+    return candidate_from_text(text, name="x").structure.composition
+
+
+@pytest.mark.parametrize(("third", "twice"), [("0.333", "0.667"), ("0.33", "0.67")])
+def test_rounded_thirds_are_one_site_and_not_three(third, twice):
+    text = (Path(__file__).parent / "disordered/Li3YCl6.cif").read_text()
+    rounded = text.replace("0.3333", third).replace("0.6667", twice)
+    assert composition(rounded).almost_equals(composition(text))
+
+
+def test_a_full_mirror_site_that_is_off_its_mirror_is_one_atom():
+    text = (Path(__file__).parent / "disordered/Li6PS5Cl.cif").read_text()
+    off = text.replace("0.1196 0.8804 0.6196", "0.120 0.880 0.619")
+    assert composition(off).almost_equals(composition(text))
