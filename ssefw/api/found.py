@@ -186,7 +186,7 @@ class FoundOutcome(Outcome):
         """
         if self.conductivity is None:
             raise DataError(f"{self.formula} has no conductivity: {self.reason or self.status}.")
-        return arrhenius_axes(self.conductivity, ax)
+        return arrhenius_axes(self.conductivity, ax, self.lines)
 
     def plot_msd(self, ax: "Axes | None" = None) -> "Axes":
         """Draw the mean squared displacement at each temperature, and return the axes.
@@ -219,7 +219,7 @@ class FoundOutcome(Outcome):
             return facts
         from ssefw.report.figures.campaign import arrhenius_svg  # noqa: PLC0415 - slow to import
 
-        return f"{facts}{arrhenius_svg(self.conductivity)}"
+        return f"{facts}{arrhenius_svg(self.conductivity, self.lines)}"
 
 
 def _atoms(frame: Frame) -> Atoms:

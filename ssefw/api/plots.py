@@ -13,13 +13,15 @@ __all__ = ["arrhenius_axes", "msd_axes"]
 # matplotlib takes half a second to import, which those do not pay who draw nothing.
 
 
-def arrhenius_axes(fit: Conductivity, ax: "Axes | None") -> "Axes":
+def arrhenius_axes(
+    fit: Conductivity, ax: "Axes | None", lines: Sequence[Conductivity] = ()
+) -> "Axes":
     """Draw conductivities over 1000/T, with the fit and its interval."""
     from ssefw.report.figures.analysis import draw_arrhenius  # noqa: PLC0415
     from ssefw.report.style import pyplot_axes  # noqa: PLC0415
 
     with pyplot_axes(ax) as axes:
-        draw_arrhenius(axes, fit)
+        draw_arrhenius(axes, fit, lines)
     return axes
 
 

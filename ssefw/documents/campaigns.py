@@ -62,6 +62,17 @@ class Outcome(Document):
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
 
+    @property
+    def lines(self) -> tuple[Conductivity, ...]:
+        """Fits that are Arrhenius lines: that of the outcome, or those of its arrangements.
+
+        Points that are means over arrangements hold the spread between these at each temperature,
+        which is not an error that one line through them would average out.
+        """
+        of_arrangements = [a.conductivity for a in self.arrangements if a.conductivity is not None]
+        own = [self.conductivity] if self.conductivity is not None else []
+        return tuple(of_arrangements or own)
+
 
 class FoundConductivity(Document):
     """Conductivity of a candidate at one temperature, as an answer to a question.

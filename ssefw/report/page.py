@@ -170,7 +170,7 @@ class _Section:
             msd=msd_svg(outcome.diffusivities)
             if any(run.msd for run in outcome.diffusivities)
             else "",
-            arrhenius=arrhenius_svg(outcome.conductivity)
+            arrhenius=arrhenius_svg(outcome.conductivity, outcome.lines)
             if outcome.conductivity and _has_points(outcome.conductivity)
             else "",
             bands=barriers_svg(outcome.barrier) if outcome.barrier else "",

@@ -59,9 +59,9 @@ def _grown(found: Diffusivity) -> dict[str, Any] | None:
 
 
 def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
-    """Return conductivities over 1000/T with the fitted line and its band; None without a fit."""
+    """Return conductivities over 1000/T with fitted lines and their bands; None without a fit."""
     fit = outcome.conductivity if outcome else None
-    if fit is None:
+    if outcome is None or fit is None:
         return None
     points = [
         _point(point.temperature, point.conductivity, is_used=point.is_used) for point in fit.points
@@ -70,7 +70,7 @@ def arrhenius_curves(outcome: Outcome | None) -> dict[str, Any] | None:
     return {
         "points": [point for point in points if point is not None],
         "target": target,
-        "line": _line(fit),
+        "lines": [line for line in map(_line, outcome.lines) if line],
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ssefw.analysis import DensityMap, VanHove, fit_conductivity
+from ssefw.analysis import DensityMap, VanHove, fit_conductivity, pool_conductivities
 from ssefw.documents import Estimate
 from ssefw.report.figures.analysis import (
     arrhenius_figure,
@@ -72,6 +72,19 @@ def test_every_kind_of_fit_is_drawn(points, note, tmp_path):
     assert note in text_of(figure).replace("$", "")
     for path in save_figure(figure, tmp_path / "arrhenius"):
         assert path.stat().st_size > 1000
+
+
+def test_the_band_of_an_arrangement_lies_within_the_interval_of_the_crystal():
+    """The points of the crystal hold the spread between arrangements; a line through them would not
+    know that it is one and the same at each temperature."""
+    fit = fit_conductivity([diffusivity(t, value(e)) for t, e in [(750, 4e-6), (900, 1e-5)]])
+    pooled, _ = pool_conductivities([fit])
+    (axes, *_) = arrhenius_figure(pooled, [fit]).axes
+    (band,) = axes.collections[:1]
+    ends = band.get_paths()[0].vertices
+    cold = ends[np.isclose(ends[:, 0], 1000 / 300)][:, 1]
+    target = pooled.conductivity
+    assert target.lower < cold.min() < fit.conductivity.value < cold.max() < target.upper
 
 
 def test_van_hove_maps_span_their_grid():

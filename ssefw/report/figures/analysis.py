@@ -134,17 +134,22 @@ def _short(number: float) -> str:
     return f"{number / 10.0**power:.1f}$\\times$10$^{{{power}}}$"
 
 
-def arrhenius_figure(fit: Conductivity) -> Figure:
-    """Draw conductivities over 1000/T: values, bounds, excluded points, the line and its band."""
+def arrhenius_figure(fit: Conductivity, lines: Sequence[Conductivity] = ()) -> Figure:
+    """Draw conductivities over 1000/T: values, bounds, excluded points, the line and its band.
+
+    The `lines` of arrangements (`Outcome.lines`) are drawn in the place of one of their means.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(4.6, 3.6), layout="constrained")
-        draw_arrhenius(figure.subplots(), fit)
+        draw_arrhenius(figure.subplots(), fit, lines)
     return figure
 
 
-def draw_arrhenius(axes: Axes, fit: Conductivity) -> None:
+def draw_arrhenius(axes: Axes, fit: Conductivity, lines: Sequence[Conductivity] = ()) -> None:
     """Draw what `arrhenius_figure` shows into axes."""
-    _draw_line(axes, fit)
+    drawn = lines or (fit,)
+    for line in drawn:
+        _draw_line(axes, line, alpha=0.18 / len(drawn))
     for point in fit.points:
         _draw_point(axes, point.temperature, point.conductivity, is_used=point.is_used)
     target = fit.conductivity
@@ -172,7 +177,7 @@ def _height(estimate: Estimate) -> float | None:
     return estimate.upper if estimate.value is None else estimate.value
 
 
-def _draw_line(axes: Axes, fit: Conductivity) -> None:
+def _draw_line(axes: Axes, fit: Conductivity, *, alpha: float) -> None:
     used = [p.temperature for p in fit.points if p.is_used]
     if not used:
         return
@@ -185,7 +190,7 @@ def _draw_line(axes: Axes, fit: Conductivity) -> None:
     lower = [float(e.lower or 0.0) for e in predicted]
     upper = [float(e.upper or 0.0) for e in predicted]
     axes.plot(x, [float(e.value or 0.0) for e in predicted], color=color, lw=1.2)
-    axes.fill_between(x, lower, upper, color=color, alpha=0.18, lw=0)
+    axes.fill_between(x, lower, upper, color=color, alpha=alpha, lw=0)
 
 
 def _draw_point(

@@ -135,7 +135,7 @@ def _label_ticks(axis: Axis, low: float, high: float) -> None:
     )
 
 
-def arrhenius_svg(conductivity: Conductivity) -> str:
+def arrhenius_svg(conductivity: Conductivity, lines: Sequence[Conductivity] = ()) -> str:
     """Draw the conductivities, the fit with its prediction band, and the value asked for."""
     with mpl.rc_context(STYLE):
-        return svg_text(arrhenius_figure(conductivity))
+        return svg_text(arrhenius_figure(conductivity, lines))

@@ -39,7 +39,9 @@ function growth(place, runs) {
 function arrhenius(place, found) {
   if (!found || !(found.points.length || found.target)) return false;
   const color = "#2e90fa";
-  const series = [{ points: found.points, color, line: found.line.map(([x, y]) => [x, y]), band: found.line.map(([x, , low, high]) => [x, low, high]) }];
+  // Of a disordered crystal, one line for each of its arrangements.
+  const series = found.lines.map((line) => ({ points: [], color, line: line.map(([x, y]) => [x, y]), band: line.map(([x, , low, high]) => [x, low, high]) }));
+  series.push({ points: found.points, color });
   if (found.target) series.push({ points: [found.target], color: "#f79009", radius: 6 });
   new Plot(place, { x: { label: "1000 K / T" }, y: { label: "conductivity (S/cm)", log: true }, series });
   return true;
