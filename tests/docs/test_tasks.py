@@ -1,11 +1,13 @@
-"""The tasks of docs/tasks.md, done as printed, and the printed commands that only read."""
+"""The tasks of docs/tasks.md, done as printed, and the printed commands in a folder of a reader."""
 
 import json
 import re
 
+import click
 import pandas as pd
 import pytest
 
+from ssefw.cli import ssefw as program
 from ssefw.store import connect
 from tests.campaigns.test_vasp_campaign import CAMPAIGN as VASP_CAMPAIGN
 from tests.conftest import CAMPAIGN, REPOSITORY, run_ssefw
@@ -30,6 +32,22 @@ LINES = {
     for page in PAGES
     for line in command_lines(page)
     if {line.words[:1], line.words[:2]} & READING and not {"-w", "--watch", "-f"} & {*line.words}
+}
+
+
+def _can_try(words):
+    """Whether a command can say what it would do."""
+    command, context = program, click.Context(program)
+    for word in words:
+        found = command.get_command(context, word) if isinstance(command, click.Group) else None
+        if found is None:
+            break
+        command = found
+    return any("--dry-run" in item.opts for item in command.params)
+
+
+WRITING = {
+    line.words: line for page in PAGES for line in command_lines(page) if _can_try(line.words)
 }
 
 
@@ -125,3 +143,12 @@ def test_a_printed_command_that_reads_answers_or_says_in_one_line_why_not(reader
         assert last.startswith("Error: ")
     elif "--json" in words and done.stdout.startswith("{"):
         json.loads(done.stdout.splitlines()[0])
+
+
+@pytest.mark.parametrize("words", sorted(WRITING), ids=lambda words: " ".join(words)[:60])
+def test_a_printed_command_that_writes_says_what_it_would_do_or_why_not(reader, words):
+    done = reader(*words, *([] if {"-n", "--dry-run"} & {*words} else ["--dry-run"]), check=False)
+    assert done.returncode in {0, 1, 2}, done.stderr
+    if done.returncode:
+        *_, last = done.stderr.strip().splitlines()
+        assert last.startswith("Error: ")
