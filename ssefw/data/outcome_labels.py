@@ -129,7 +129,10 @@ def label_from_outcome(
         level_of_theory=outcome.provenance.engine,
         reference=f"campaign {outcome.campaign}",
         quantity="bulk",
-        structure=outcome.relaxed.structure if outcome.relaxed else None,
+        # A label of a disordered crystal is not one of the cell that was relaxed.
+        structure=outcome.relaxed.structure
+        if outcome.relaxed and not outcome.arrangements
+        else None,
         row_id=f"{outcome.campaign}/{outcome.candidate_id}",
         sources=(f"{outcome.campaign}/{outcome.candidate_id}",),
     )

@@ -7,7 +7,8 @@ import textwrap
 import pytest
 
 from ssefw.campaigns.derive import derive
-from ssefw.documents import Outcome, RelaxResult
+from ssefw.campaigns.learning.feedback import labels_of_outcomes
+from ssefw.documents import Estimate, Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.errors import SsefwError
 from ssefw.store import connect
@@ -136,6 +137,24 @@ def test_what_is_derived_anew_knows_the_arrangements(finished, tmp_path):
     for one, two in zip(before.arrangements, after.arrangements, strict=True):
         assert one.conductivity.conductivity == two.conductivity.conductivity
         assert [d.tracer for d in one.diffusivities] == [d.tracer for d in two.diffusivities]
+
+
+def test_the_label_is_of_the_disordered_crystal(finished, tmp_path):
+    shutil.copytree(finished / "st", tmp_path / "st")
+    concluded = only_outcome(finished)
+    sigma = Estimate(value=1e-3, lower=5e-4, upper=2e-3, unit="S/cm")
+    fit = concluded.conductivity.model_copy(update={"conductivity": sigma})
+    # A rock salt of EMT melts.
+    solid = {"status": "determined", "conductivity": fit, "diffusivities": ()}
+    known = concluded.model_copy(update=solid)
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(known, candidate=known.candidate_id, campaign="mixed")
+        found = labels_of_outcomes(connection, specie="Cu", methods={"EMT": "mlip"})
+    labels = found.labels
+    assert labels, found.rejects
+    (label,) = [label for label in labels if label.conductivity.kind == "value"]
+    assert not label.structure.is_ordered
+    assert label.structure.composition.reduced_formula == known.formula
 
 
 @pytest.mark.slow

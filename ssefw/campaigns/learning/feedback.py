@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
+from pymatgen.core import Structure
 
+from ssefw.campaigns.learning.submitted import submitted_structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.label_sources import find_label_set
 from ssefw.data.labels import merge_labels
@@ -118,6 +120,9 @@ def labels_of_outcomes(
             if outcome is not concluded:
                 said = f"{label.reference}, analysis {version_of(outcome)}"
                 label = label.model_copy(update={"reference": said})
+            if outcome.arrangements:
+                crystal = _as_submitted(connection, outcome)
+                label = label.model_copy(update={"structure": crystal})
             labels.append(label)
         except DataError as error:
             source = f"{outcome.campaign}/{outcome.candidate_id} {outcome.formula}"
@@ -134,6 +139,14 @@ def labels_of_outcomes(
         convention=f"Outcomes of campaigns; sigma of {specie} at 300 K, bounds censored.",
         rejects=tuple(sorted(rejects)),
     )
+
+
+def _as_submitted(connection: Connection, outcome: Outcome) -> Structure | None:
+    """Return the disordered crystal of an outcome, of which its cells are arrangements."""
+    try:
+        return submitted_structure(connection, outcome.campaign, outcome.candidate_id)
+    except DataError:
+        return None
 
 
 def _kept(connection: Connection, labels: LabelSet) -> Ingested:

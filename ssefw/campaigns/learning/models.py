@@ -15,19 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Structure
 
 from ssefw.campaigns.file import FeedbackSpec
 from ssefw.campaigns.learning.feedback import stored_label_set
 from ssefw.campaigns.learning.reasons import Known
+from ssefw.campaigns.learning.submitted import submitted_structure
 from ssefw.data.dataset import Dataset, dataset_of
 from ssefw.data.materials import Material
-from ssefw.documents import CampaignRecord, Candidate, LabelSet, Provenance, Ranking, Reranking
+from ssefw.documents import CampaignRecord, LabelSet, Provenance, Ranking, Reranking
 from ssefw.errors import DataError, StoreError
 from ssefw.screening.base import Screener, load_screener, make_screener, save_screener
 from ssefw.screening.ranking import rank_materials
 from ssefw.store import Connection
-from ssefw.store.decoding import decoded_record
 
 __all__ = [
     "Difference",
@@ -53,7 +52,7 @@ def campaign_materials(connection: Connection, record: CampaignRecord) -> list[M
     """
 
     def builder(candidate_id: str) -> Any:
-        return lambda: _submitted(connection, record.campaign, candidate_id)
+        return lambda: submitted_structure(connection, record.campaign, candidate_id)
 
     return [
         Material(
@@ -64,30 +63,6 @@ def campaign_materials(connection: Connection, record: CampaignRecord) -> list[M
         )
         for item in record.candidates
     ]
-
-
-def _submitted(connection: Connection, campaign: str, candidate_id: str) -> Structure:
-    query = {"spec.campaign": campaign, "spec.candidate": candidate_id}
-    for firework in connection.launchpad.fireworks.find(query, {"spec._tasks": True}):
-        found = _candidate_in(firework["spec"].get("_tasks"))
-        if found is not None:
-            return found.structure
-    raise DataError(
-        f"The structure of candidate {candidate_id} is not on the launch pad any more; rank it "
-        "with a system that needs the composition only."
-    )
-
-
-def _candidate_in(value: Any) -> Candidate | None:
-    """Return the candidate among the arguments of a job."""
-    if isinstance(value, Mapping):
-        if value.get("@class") == "Candidate":
-            found = decoded_record(dict(value))
-            return found if isinstance(found, Candidate) else None
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        return next((found for item in value if (found := _candidate_in(item))), None)
-    return None
 
 
 def fitted_model(
