@@ -63,6 +63,8 @@ def structure_from_cif(text: str) -> Structure:
     """
     try:
         blocks = CifFile.from_str(text)
+    except ZeroDivisionError as error:  # of the values by the names
+        raise DataError("not a readable cif file (a loop_ has no names, or no values)") from error
     except Exception as error:
         raise DataError(f"not a readable cif file ({_line(error)})") from error
     mended = False

@@ -283,6 +283,7 @@ F1 1.0 0.5 0.5 0.5
         ("F1 1.0 0.5 0.5 0.5", "F1 1.0 0.01 0 0", "closer than 0.5 A"),
         ("Li1 1.0", "Qq1 1.0", "'Qq1', no element"),
         ("F1 1.0 0.5 0.5 0.5\n", "F1 1.0 0.5 0.5\n", "not a readable cif"),
+        ("Li1 1.0 0 0 0\nF1 1.0 0.5 0.5 0.5\n", "", "a loop_ has no names, or no values"),
         ("data_x", "data_\0x", "NUL"),
     ],
 )
