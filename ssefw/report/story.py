@@ -50,7 +50,9 @@ def _story(
 ) -> dict[str, Any]:
     results = connection.results
     places = arrangement_of_runs(outcome)
-    ledgers = results.find(Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id)
+    found = results.find(Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id)
+    # A run that was continued is on record as it was after each job; the longest is how it stands.
+    ledgers = {ledger.key: ledger for ledger in sorted(found, key=lambda run: run.n_steps)}
     return {
         **summary(outcome),
         "provenance": outcome.provenance.model_dump(mode="json"),
@@ -58,7 +60,7 @@ def _story(
         "relaxation": outcome.relaxed.model_dump(mode="json", exclude={"structure", "provenance"})
         if outcome.relaxed
         else None,
-        "trajectories": [_run(ledger, places.get(ledger.key)) for ledger in ledgers],
+        "trajectories": [_run(ledger, places.get(key)) for key, ledger in ledgers.items()],
         "labels": [
             {"label_set": f"{labels_.name} {labels_.version}", "kind": label.kind}
             for labels_, label in labels

@@ -4,7 +4,23 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["sum_of_leaves"]
+__all__ = ["leaf_shares", "sum_of_leaves"]
+
+
+@numba.njit(cache=True)
+def _leaf(  # noqa: PLR0917 - numba takes flat arrays
+    values: npt.NDArray[np.float64],
+    feature: npt.NDArray[np.int32],
+    threshold: npt.NDArray[np.float64],
+    left: npt.NDArray[np.int32],
+    right: npt.NDArray[np.int32],
+    root: int,
+) -> int:
+    """Return the leaf that a row of features reaches in the tree of a root."""
+    node = root
+    while feature[node] >= 0:
+        node = left[node] if values[feature[node]] <= threshold[node] else right[node]
+    return node
 
 
 @numba.njit(cache=True)
@@ -34,12 +50,7 @@ def sum_of_leaves(  # noqa: PLR0917 - numba takes flat arrays
     total = np.zeros(features.shape[0])
     for row in range(features.shape[0]):
         for root in roots:
-            node = root
-            while feature[node] >= 0:
-                if features[row, feature[node]] <= threshold[node]:
-                    node = left[node]
-                else:
-                    node = right[node]
+            node = _leaf(features[row], feature, threshold, left, right, root)
             total[row] += value[node]
     return total
 
@@ -77,12 +88,7 @@ def leaf_shares(  # noqa: PLR0917 - numba takes flat arrays
     shares = np.zeros((features.shape[0], n_learned))
     for row in range(features.shape[0]):
         for root in roots:
-            node = root
-            while feature[node] >= 0:
-                if features[row, feature[node]] <= threshold[node]:
-                    node = left[node]
-                else:
-                    node = right[node]
+            node = _leaf(features[row], feature, threshold, left, right, root)
             for place in range(first[node], first[node] + count[node]):
                 shares[row, members[place]] += 1.0 / (count[node] * len(roots))
     return shares

@@ -5,6 +5,7 @@ import pytest
 from ssefw.report.story import candidate_stories
 from ssefw.report.story_text import story_lines
 from ssefw.store import connect
+from tests.makers.test_outcome import trajectory
 from tests.outcomes import bound, outcome
 
 
@@ -26,3 +27,18 @@ def test_what_is_known_is_said(tmp_path, sigma, words):
     assert "None" not in text
     for word in words:
         assert word in text
+
+
+def test_a_run_that_was_continued_is_told_once_as_it_stands(tmp_path, lif):
+    item = outcome("LiF", 1e-3)
+    short, long = (
+        trajectory(lif, temperature=900, picoseconds=length, seconds=1).model_copy(
+            update={"candidate_id": item.candidate_id}
+        )
+        for length in (4, 8)
+    )
+    with connect(tmp_path / "st") as connection:
+        for document in (item, long, short):
+            connection.results.add(document, candidate=item.candidate_id, campaign="x")
+        (story,) = candidate_stories(connection, "LiF")
+    assert [run["steps"] for run in story["trajectories"]] == [long.n_steps]
