@@ -35,9 +35,24 @@ __all__ = [
     "TakenError",
 ]
 
+LONGEST_LINE = 1600
+"""Characters of a line of a message. What quotes a damaged file may quote all of it; a list of the
+columns of a wide table, the longest that is meant, has some hundred."""
+_KEPT_AT_THE_END = 300
+"""A message ends with how to mend it."""
+
+
+def _shortened(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    return f"{line[: LONGEST_LINE - _KEPT_AT_THE_END]} ... {line[-_KEPT_AT_THE_END:]}"
+
 
 class SsefwError(Exception):
     """A situation that a user can meet, with a message that says how to mend it."""
+
+    def __str__(self) -> str:
+        return "\n".join(_shortened(line) for line in super().__str__().split("\n"))
 
 
 class ConfigurationError(SsefwError):
@@ -51,7 +66,7 @@ class ConfigurationError(SsefwError):
 
     def __init__(self, *mistakes: str) -> None:
         super().__init__("\n".join(mistakes))
-        self.mistakes = mistakes
+        self.mistakes = tuple(_shortened(mistake) for mistake in mistakes)
 
 
 class DataError(SsefwError):

@@ -21,10 +21,16 @@ from ssefw.engines.stopping import SIGNALS
 REPOSITORY = Path(__file__).parent.parent
 REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch", "chromium", "chromedriver")
 
-# How long an example takes says how loaded the machine is. On CI, hypothesis has its own profile.
-settings.register_profile("here", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-if "CI" not in os.environ:
-    settings.load_profile("here")
+# How long an example takes says how loaded the machine is.
+# The same examples every time, so that the suite says something of a change and nothing of luck;
+# SSEFW_FUZZ, the number of damaged files of each kind, looks for new ones.
+settings.register_profile(
+    "here",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="SSEFW_FUZZ" not in os.environ,
+)
+settings.load_profile("here")
 
 
 def pytest_configure(config):

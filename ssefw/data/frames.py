@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.errors import DataError
+from ssefw.files.arrays import unpack_npz
 
 __all__ = ["Chunk", "decode_chunk", "decode_series", "encode_chunk", "join_chunks"]
 
@@ -139,31 +140,29 @@ def decode_chunk(payload: bytes) -> Chunk:
         If the bytes are torn or something else.
     """
     try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            header = json.loads(arrays["header"].tobytes())
-            shape = tuple(header["shape"])
-            return Chunk(
-                first_step=header["first_step"],
-                last_step=header["last_step"],
-                first_frame=header["first_frame"],
-                positions=_unpack(arrays["positions"].tobytes(), shape),
-                energies=arrays["energies"],
-                temperatures=arrays["temperatures"],
-                cell=arrays["cell"],
-                state={
-                    name.removeprefix("state."): arrays[name]
-                    for name in arrays.files
-                    if name.startswith("state.")
-                },
-                notes=header["notes"],
-                forces=_unpack(arrays["forces"].tobytes(), shape, step=FORCE_STEP)
-                if "forces" in arrays.files
-                else None,
-                stresses=arrays["stresses"].astype(np.float64)
-                if "stresses" in arrays.files
-                else None,
-            )
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        arrays = unpack_npz(payload)
+        header = json.loads(arrays["header"].tobytes())
+        shape = tuple(header["shape"])
+        return Chunk(
+            first_step=header["first_step"],
+            last_step=header["last_step"],
+            first_frame=header["first_frame"],
+            positions=_unpack(arrays["positions"].tobytes(), shape),
+            energies=arrays["energies"],
+            temperatures=arrays["temperatures"],
+            cell=arrays["cell"],
+            state={
+                name.removeprefix("state."): array
+                for name, array in arrays.items()
+                if name.startswith("state.")
+            },
+            notes=header["notes"],
+            forces=_unpack(arrays["forces"].tobytes(), shape, step=FORCE_STEP)
+            if "forces" in arrays
+            else None,
+            stresses=arrays["stresses"].astype(np.float64) if "stresses" in arrays else None,
+        )
+    except (DataError, ValueError, KeyError, TypeError, zlib.error) as error:
         raise DataError(f"These are not the bytes of a trajectory chunk: {error}") from error
 
 
@@ -176,10 +175,8 @@ def decode_series(payload: bytes, name: Literal["energies", "temperatures"]) -> 
         If the bytes are torn or something else.
     """
     try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            found: FloatArray = arrays[name]
-            return found
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        return unpack_npz(payload, wanted=name.__eq__)[name]
+    except (DataError, KeyError) as error:
         raise DataError(f"These are not the bytes of a trajectory chunk: {error}") from error
 
 

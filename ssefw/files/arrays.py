@@ -3,8 +3,9 @@
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from ssefw.errors import DataError, SsefwError
 from ssefw.files.reading import open_input
 
-__all__ = ["read_npz"]
+__all__ = ["read_npz", "unpack_npz"]
 
 LARGEST_ARRAYS = 2 * 2**30
 """Bytes of all arrays of a file; the largest ensembles of networks have a tenth of it."""
@@ -46,15 +47,42 @@ def read_npz(
     """
     with open_input(path, error=error):
         try:
-            with zipfile.ZipFile(path) as archive:
-                total = sum(info.file_size for info in archive.infolist())
-                if total > largest:
-                    raise error(f"{path} unpacks to {total} bytes, more than {largest}.")
-                names = [info.filename for info in archive.infolist()]
-                return {name.removesuffix(".npy"): _array(archive.read(name)) for name in names}
-        except _DAMAGE as problem:
-            reason = " ".join(str(problem).split())[:120] or type(problem).__name__
-            raise error(f"{path} holds no arrays, or is damaged ({reason}).") from problem
+            return _unpack(path, largest=largest)
+        except DataError as problem:
+            raise error(f"{path}: {problem}") from problem
+
+
+def unpack_npz(
+    payload: bytes, *, wanted: Callable[[str], bool] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays by name, all or those that are wanted, from the bytes of an .npz.
+
+    Raises
+    ------
+    DataError
+        It is no such file, is damaged, holds objects or is too large.
+    """
+    return _unpack(io.BytesIO(payload), largest=LARGEST_ARRAYS, wanted=wanted)
+
+
+def _unpack(
+    file: Path | IO[bytes], *, largest: int, wanted: Callable[[str], bool] | None = None
+) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            total = sum(info.file_size for info in members.values())
+            if total <= largest:
+                return {
+                    name: _array(archive.read(info))
+                    for name, info in members.items()
+                    if wanted is None or wanted(name)
+                }
+    except _DAMAGE as problem:
+        # zipfile quotes what stands where a name should be, perhaps the whole file.
+        reason = " ".join(str(problem).split())[:120] or type(problem).__name__
+        raise DataError(f"no arrays, or damaged ones ({reason})") from problem
+    raise DataError(f"unpacks to {total} bytes, more than {largest}")
 
 
 def _array(data: bytes) -> npt.NDArray[Any]:

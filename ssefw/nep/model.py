@@ -18,6 +18,7 @@ from ase.data import chemical_symbols
 
 from ssefw.errors import DataError
 from ssefw.files import read_text
+from ssefw.files.arrays import unpack_npz
 from ssefw.mistakes import shown
 from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
@@ -218,15 +219,15 @@ class NEP:
             If the bytes are something else, or no potential.
         """
         try:
-            with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-                model = cls(
-                    species=tuple(str(symbol) for symbol in arrays["species"]),
-                    radial_cutoff=float(arrays["radial_cutoff"]),
-                    angular_cutoff=float(arrays["angular_cutoff"]),
-                    offset=float(arrays["offset"]),
-                    **{name: np.array(arrays[name], dtype=np.float64) for name in _ARRAYS},
-                )
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError) as error:
+            arrays = unpack_npz(payload)
+            model = cls(
+                species=tuple(str(symbol) for symbol in arrays["species"]),
+                radial_cutoff=float(arrays["radial_cutoff"]),
+                angular_cutoff=float(arrays["angular_cutoff"]),
+                offset=float(arrays["offset"]),
+                **{name: np.array(arrays[name], dtype=np.float64) for name in _ARRAYS},
+            )
+        except (DataError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"These are not the bytes of a potential: {error}") from error
         model.check()
         return model

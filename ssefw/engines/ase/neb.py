@@ -27,7 +27,8 @@ from ssefw.engines.band import band_document, path_lengths
 from ssefw.engines.base import NebSettings
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import StopCheck
-from ssefw.errors import EngineError
+from ssefw.errors import DataError, EngineError
+from ssefw.files.arrays import unpack_npz
 
 __all__ = ["AseBand", "read_history"]
 
@@ -186,18 +187,21 @@ class AseBand:
         file = self.folder / BAND_FILE
         if not file.exists():
             return
-        with np.load(file) as saved:
-            positions: npt.NDArray[np.float64] = saved["positions"]
-            self.stage = "climb" if saved["climb"] else "plain"
-            self.history = _history(saved["history"])
+        try:
+            saved = unpack_npz(file.read_bytes())
+            positions = saved["positions"]
+            history = _history(saved["history"])
+            stage: Stage = "climb" if saved["climb"] else "plain"
+        except (DataError, OSError, KeyError, ValueError):
+            return  # damaged on disk: what it held is computed again
+        self.stage, self.history = stage, history
         for image, saved_positions in zip(atoms, positions, strict=True):
             image.positions = saved_positions
 
 
 def read_history(file: Path) -> list[NebIterationRecord]:
     """Return the iterations that a band has noted in its file."""
-    with np.load(file) as saved:
-        return _history(saved["history"])
+    return _history(unpack_npz(file.read_bytes())["history"])
 
 
 def _history(rows: npt.NDArray[np.float64]) -> list[NebIterationRecord]:

@@ -8,7 +8,6 @@ structure at the start, so that the steps are those of a relaxation that nothing
 import io
 import time
 import warnings
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from ase.optimize import FIRE
 
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck
+from ssefw.errors import DataError
+from ssefw.files.arrays import unpack_npz
 
 __all__ = ["Relaxed", "relax_atoms"]
 
@@ -142,11 +143,10 @@ def _restore(file: Path | None, atoms: Atoms, optimizer: FIRE) -> float:
     if file is None or not file.exists():
         return 0.0
     try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as state:
-            found = {name: state[name] for name in state.files}
+        found = unpack_npz(file.read_bytes())
         positions, cell, velocities = found["positions"], found["cell"], found["velocities"]
         (dt, a, seconds), (n_downhill, n_steps) = found["pace"], found["counts"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (DataError, OSError, ValueError, KeyError):
         return 0.0  # damaged on disk: what it held is computed again
     atoms.set_cell(cell)
     atoms.positions[:] = positions

@@ -15,7 +15,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.engines.potentials.sevennet_convert import convert
-from ssefw.errors import EngineError
+from ssefw.errors import DataError, EngineError
 from ssefw.files import expand_user, replacing
+from ssefw.files.arrays import unpack_npz
 
 __all__ = ["MODELS", "SPACING", "checkpoint_hash", "checkpoint_path", "load_arrays"]
 
@@ -103,12 +103,10 @@ def load_arrays(path: Path, *, modality: str | None = None, spacing: float = SPA
 
 def _read(path: Path) -> Arrays | None:
     try:
-        # Opened here: numpy leaves a file open that turns out to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            return dict(stored)
+        return unpack_npz(path.read_bytes())
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (DataError, OSError) as error:
         logger.warning("Converting again, since %s is broken: %s", path, error)
         return None
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ssefw.errors import DataError
 from ssefw.files import read_bytes, replacing
+from ssefw.files.arrays import unpack_npz
 from ssefw.nep import NEP, LabelledFrame
 
 __all__ = [
@@ -63,20 +63,19 @@ def read_frames(path: Path) -> list[LabelledFrame]:
         If the file is something else.
     """
     try:
-        # By its bytes: numpy leaves a file open that turns out to be no archive.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return [
-                LabelledFrame(
-                    symbols=tuple(str(symbol) for symbol in arrays[f"{k}.symbols"]),
-                    positions=arrays[f"{k}.positions"],
-                    cell=arrays[f"{k}.cell"],
-                    energy=float(arrays[f"{k}.energy"]),
-                    forces=arrays[f"{k}.forces"],
-                    stress=arrays[f"{k}.stress"] if f"{k}.stress" in arrays.files else None,
-                )
-                for k in range(int(arrays["n_frames"]))
-            ]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        arrays = unpack_npz(path.read_bytes())
+        return [
+            LabelledFrame(
+                symbols=tuple(str(symbol) for symbol in arrays[f"{k}.symbols"]),
+                positions=arrays[f"{k}.positions"],
+                cell=arrays[f"{k}.cell"],
+                energy=float(arrays[f"{k}.energy"]),
+                forces=arrays[f"{k}.forces"],
+                stress=arrays.get(f"{k}.stress"),
+            )
+            for k in range(int(arrays["n_frames"]))
+        ]
+    except (DataError, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} holds no labelled frames: {error}") from error
 
 
