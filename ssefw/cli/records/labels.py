@@ -232,11 +232,9 @@ def _print_statistics(record: dict[str, Any], *, as_json: bool) -> None:
         print_json(record)
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table(show_header=False)
+    table = Listing([Heading("what"), Heading("value")])
     for key, value in record.items():
-        table.add_row(key.replace("_", " "), "–" if value is None else str(value))
-    console().print(table)
+        table.add(key.replace("_", " "), "–" if value is None else value)
+    table.show()

@@ -1,10 +1,12 @@
 """The commands labels and screen, from a table to a ranking and its measures."""
 
 import json
+import re
 
 import click.testing
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from ssefw.cli.records.labels import command as labels
 from ssefw.cli.screen.group import command as screen
@@ -227,6 +229,8 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
 
 
 def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("ssefw.screening.baselines.TREES", 10)
     out, figure = tmp_path / "v.json", tmp_path / "v.svg"
     labels_ = ("--labels", "starter", "-k", 2, "--workers", 1)
@@ -237,6 +241,10 @@ def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
     assert records["composition: dt"]["differences"]["auc_pr"]["lower"] < 1
     assert 0 < records["plain extra trees"]["mae"]["value"] < 10
     assert "nearest composition" in result.stdout
+    assert "AUC-PR less plain extra trees's: " in result.stdout
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in result.stdout.splitlines()]
+    assert max(map(cell_len, lines)) <= 80
+    assert {"AUC-PR", "MCC", "Brier"} < {*" ".join(lines).split()}
     assert figure.read_text().count("AUC-PR") == 1
 
 
