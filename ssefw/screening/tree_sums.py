@@ -4,7 +4,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["leaf_shares", "sum_of_leaves"]
+__all__ = ["sum_of_leaves"]
 
 
 @numba.njit(cache=True)
@@ -53,42 +53,3 @@ def sum_of_leaves(  # noqa: PLR0917 - numba takes flat arrays
             node = _leaf(features[row], feature, threshold, left, right, root)
             total[row] += value[node]
     return total
-
-
-@numba.njit(cache=True)
-def leaf_shares(  # noqa: PLR0917 - numba takes flat arrays
-    features: npt.NDArray[np.float64],
-    feature: npt.NDArray[np.int32],
-    threshold: npt.NDArray[np.float64],
-    left: npt.NDArray[np.int32],
-    right: npt.NDArray[np.int32],
-    roots: npt.NDArray[np.int32],
-    first: npt.NDArray[np.int32],
-    count: npt.NDArray[np.int32],
-    members: npt.NDArray[np.int32],
-    n_learned: int,
-) -> npt.NDArray[np.float64]:
-    """Return how much of the trees' leaves each row shares with each row that was learned from.
-
-    Parameters
-    ----------
-    features, feature, threshold, left, right, roots
-        As for `sum_of_leaves`.
-    first, count
-        Of each leaf: where its learned rows begin among `members`, and how many they are.
-    members
-        Learned rows of all leaves, leaf by leaf.
-    n_learned
-        Rows that were learned from.
-
-    Returns
-    -------
-    Shape (n_rows, n_learned); a row of it sums to 1.
-    """
-    shares = np.zeros((features.shape[0], n_learned))
-    for row in range(features.shape[0]):
-        for root in roots:
-            node = _leaf(features[row], feature, threshold, left, right, root)
-            for place in range(first[node], first[node] + count[node]):
-                shares[row, members[place]] += 1.0 / (count[node] * len(roots))
-    return shares

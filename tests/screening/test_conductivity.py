@@ -11,16 +11,15 @@ from ssefw.documents import Cell, Estimate
 from ssefw.errors import DataError
 from ssefw.screening.base import load_screener, make_screener, save_screener
 from ssefw.screening.composition import CompositionScreener
-from ssefw.screening.conductivity.forest import LabelForest
 from ssefw.screening.conductivity.kernel import NOISE, LabelKernel
-from ssefw.screening.conductivity.quantiles import SHARES, asked_at, chance_above, interval
-from ssefw.screening.conductivity.recalibration import Correction, Recalibration
+from ssefw.screening.conductivity.quantiles import SHARES, asked_at, chance_above, interval, means
+from ssefw.screening.conductivity.recalibration import Correction, Recalibration, trust_of
 from ssefw.screening.conductivity.screener import ConductivityScreener
 from ssefw.screening.conductivity.spreads import BEYOND, grid_of, spreads_of
 from ssefw.screening.ranking import rank_materials
 from tests.screening.conftest import METALS, make_labels
 
-QUICK = {"n_trees": 20, "folds": 2}
+QUICK = {"folds": 2}
 
 
 def series(rng, *, noise):
@@ -133,18 +132,6 @@ def test_feedback_gives_bounds_to_the_system_that_learns_from_them():
     assert sizes == {"conductivity": 5, "composition": 4}
 
 
-def test_the_shares_of_labels_are_those_of_the_leaves_of_scikit_learn(rng):
-    from sklearn.ensemble import ExtraTreesRegressor
-
-    x, y = rng.normal(size=(40, 6)), rng.uniform(size=(40, 3))
-    asked = rng.normal(size=(9, 6))
-    forest = LabelForest.fit(x, y, n_trees=7, seed=3)
-    peer = ExtraTreesRegressor(7, max_features="sqrt", random_state=3).fit(x, y)
-    shares = forest.shares(asked)
-    assert shares.sum(axis=1) == pytest.approx(np.ones(9))
-    np.testing.assert_allclose(shares @ y, peer.predict(asked), atol=1e-12)
-
-
 def test_the_kernel_is_a_gaussian_process_of_scikit_learn(rng):
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import PairwiseKernel
@@ -169,11 +156,31 @@ def test_recalibration_makes_shares_uniform(rng):
     np.testing.assert_allclose(exact.share(exact.predicted), exact.predicted, atol=0.01)
 
 
+def test_a_prediction_is_trusted_as_far_as_it_helps(rng):
+    truth = rng.uniform(size=(400, 1)) < np.linspace(0, 1, 60)
+    everything, known = np.repeat(np.linspace(0, 1, 60)[None], 400, axis=0), np.ones((400, 60))
+    oracle, noise = truth.astype(float), truth[rng.permutation(400)].astype(float)
+    assert trust_of(oracle, everything, truth, known) == 1
+    assert trust_of(noise, everything, truth, known) == pytest.approx(0, abs=0.1)
+    assert trust_of((oracle + noise) / 2, everything, truth, known) == pytest.approx(1, abs=0.1)
+    half = np.where(rng.uniform(size=(400, 1)) < 0.5, oracle, noise)
+    assert trust_of(half, everything, truth, known) == pytest.approx(0.5, abs=0.1)
+    assert trust_of(everything, everything, truth, known) == 1
+
+
+def test_the_number_is_the_mean_of_its_distribution():
+    from scipy.stats import norm
+
+    grid = np.linspace(-20, 5, 251)
+    humps = (norm.cdf(grid, -9, 0.5) + norm.cdf(grid, -3, 0.5)) / 2
+    assert means(np.array([norm.cdf(grid, -4.2, 1), humps]), grid) == pytest.approx([-4.2, -6])
+
+
 def test_far_from_labels_the_far_correction_holds():
     near, far = Recalibration.of(*[np.full(50, 0.5)] * 2), Recalibration.of(*[np.zeros(50)] * 2)
     correction = Correction(near, far, nearby=0.1, distant=1.1)
-    asked = np.full((3, 1), 0.25)
-    found = correction.share(asked, np.array([0.0, 0.6, 5.0]))[:, 0]
+    asked, everything = np.full((3, 1), 0.25), np.full(1, 0.5)
+    found = correction.share(asked, everything, np.array([0.0, 0.6, 5.0]))[:, 0]
     assert found[0] == near.share(np.array(0.25))
     assert found[2] == far.share(np.array(0.25))
     assert found[1] == pytest.approx((found[0] + found[2]) / 2)
@@ -226,12 +233,12 @@ def test_a_saved_model_says_the_same_and_a_damaged_one_is_refused(learned, tmp_p
         load_screener(file).score(asked).quantiles, learned.score(asked).quantiles
     )
     state = learned.state()
-    arrays = {**state.arrays, "composition_members": state.arrays["composition_members"] + 9999}
-    with pytest.raises(DataError, match="other labels"):
+    arrays = {**state.arrays, "spreads": state.arrays["spreads"][:-1]}
+    with pytest.raises(DataError, match="not one for each label"):
         ConductivityScreener(**QUICK).restore(SimpleNamespace(meta=state.meta, arrays=arrays))
 
 
-def test_what_parts_the_labels_is_important(learned):
+def test_what_orders_the_labels_is_important(learned):
     named = learned.importances(top=200)
     assert sum(weight for _, weight in named) == pytest.approx(1)
     assert named[0][1] >= named[1][1] > 0

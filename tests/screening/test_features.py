@@ -90,3 +90,22 @@ def test_a_cell_without_formula_units_gives_the_five_of_kang_only():
     assert cell_features([cell], composition, names=KANG_CELL_FEATURES).shape == (1, 5)
     with pytest.raises(DataError, match="formula units"):
         cell_features([cell], composition, names=CELL_FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("formula", "atoms"),
+    [
+        ("LiTi2(PO4)3", 18),
+        ("Li7La3Zr2O12", 24),
+        ("Li6.5La3Zr1.5Ta0.5O12", 47),
+        ("Li6.75La3Zr1.75Ta0.25O12", 95),
+        ("Li0.33La0.557TiO3", 44),
+        ("Li", 1),
+        ("Li0.0001Na0.9999Cl", 1000),
+    ],
+)
+def test_the_ordered_cell_of_a_formula_holds_whole_atoms(formula, atoms):
+    from ssefw.screening.features import ordered_cell_atoms
+
+    found = ordered_cell_atoms([parse_formula(formula), parse_formula("Li3YCl6")])
+    assert found.tolist() == [atoms, 10]

@@ -20,7 +20,7 @@ QUICK = {
     "atomsets": {"runs": 3, "members": ["net", "lr"], "networks": [{"epochs": 40, "neurons": 16}]},
     "clustering": {"representation": "soap-unperturbed"},
     "composition": {"n_splits": 3, "members": ["dt", "nb"]},
-    "conductivity": {"n_trees": 10, "folds": 2},
+    "conductivity": {"folds": 2},
     "consensus": {
         "systems": {
             "trees": {"system": "composition", "n_splits": 2, "members": ["dt"]},

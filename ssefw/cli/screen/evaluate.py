@@ -103,6 +103,15 @@ def _say_one_sided(result: "Evaluation") -> None:
     from ssefw.screening.evaluation.metrics import CUT
 
     yes, record = result.record["answered_superionic"], result.record
+    cut = record.get("best_cut")
+    if "mcc_best_cut" in result.metrics:
+        best = result.metrics["mcc_best_cut"].value
+        say(
+            f"mcc_best_cut answers superionic from a score of {cut:.2f} on, which was best on the "
+            f"labels learned from while they were held out: {best:.3f}, at {CUT:g} "
+            f"{result.metrics['mcc'].value:.3f}",
+            err=True,
+        )
     if 0 < yes < result.n:
         return
     side, answer = ("at or above", "yes") if yes else ("below", "no")

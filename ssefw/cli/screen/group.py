@@ -56,7 +56,7 @@ command.add_command(votes_command)
 @click.option("--pool", type=PATH, help="Materials without labels, for systems that learn of them.")
 @click.option("-o", "--out", type=OUTPUT, required=True, help="Where to write the model.")
 @click.option("--keep-duplicates", is_flag=True, help="Learn from every report of one material.")
-@set_option("system", "n_trees=300")
+@set_option("system", "cell=none")
 @click.option(
     "--tune",
     type=COUNT_OR_NONE,
@@ -91,7 +91,7 @@ def train(
 ) -> None:
     """Fit a screening system to labels and save it.
 
-    Settings are given as --set n_trees=300 --set cell=none; values are YAML.
+    Settings are given as --set cell=none --set folds=10; values are YAML.
     """
     from ssefw.cli.console import progress
     from ssefw.data.dataset import dataset_of

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores
 
-__all__ = ["INTERVAL", "SHARES", "asked_at", "chance_above", "interval"]
+__all__ = ["INTERVAL", "SHARES", "asked_at", "chance_above", "interval", "means"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -26,6 +26,17 @@ def interval(quantiles: Floats, *, level: float = INTERVAL) -> tuple[Floats, Flo
     sides = ((1 - level) / 2, (1 + level) / 2)
     low, high = (_at_shares(quantiles, side) for side in sides)
     return low, high
+
+
+def means(below: Floats, grid: Floats) -> Floats:
+    """Return the mean of distributions, each the share below the points of a grid; shape (n,).
+
+    The mean rather than the median: where a distribution has two humps, as between conductors and
+    insulators, the median leaps from one to the other.
+    """
+    middle = (grid[1:] + grid[:-1]) / 2
+    held = np.diff(below, axis=1)
+    return np.asarray(held @ middle / held.sum(axis=1))
 
 
 def _at_shares(quantiles: Floats, share: float) -> Floats:

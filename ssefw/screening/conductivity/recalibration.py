@@ -1,5 +1,9 @@
 """Distributions that hold what they say: recalibrated on labels they had not seen.
 
+First a prediction is drawn towards what all labels say together, as far as that brings it nearer
+to labels that were held out (by the continuous ranked probability score, Gneiting, Raftery, J. Am.
+Stat. Assoc. 102, 359 (2007), whose best mixture of two is a line through them). Then its quantiles
+are corrected:
 Kuleshov, Fenner, Ermon, Proc. ICML 80, 2796 (2018). Where a label fell in the distribution that was
 predicted of it, as the share below it, must be uniform over labels; the distribution of these
 shares is the correction. With n labels nothing is said to be rarer than 1 / (n + 1) (conformal).
@@ -11,7 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Correction", "Recalibration"]
+__all__ = ["Correction", "Recalibration", "mixed", "trust_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,9 +55,35 @@ class Recalibration:
         return np.asarray(np.interp(predicted, self.predicted, self.held))
 
 
+def trust_of(below: Floats, everything: Floats, reached: Floats, known: Floats) -> float:
+    """Return the share of predictions, 0 to 1, that mixed with `everything` errs least.
+
+    Parameters
+    ----------
+    below
+        Predicted share below each point of the grid, of labels that were held out, shape (n, g).
+    everything
+        The same of all labels learned from, alike.
+    reached
+        1 where a label lies at or below a point of the grid, else 0.
+    known
+        1 where that is known: of a bound it is so on one side only.
+    """
+    way = (below - everything) * known
+    length = float((way**2).sum())
+    if length == 0:
+        return 1.0
+    return float(np.clip((way * (reached - everything)).sum() / length, 0.0, 1.0))
+
+
+def mixed(below: Floats, everything: Floats, trust: float) -> Floats:
+    """Return distributions drawn towards what all labels say alike."""
+    return trust * below + (1 - trust) * everything
+
+
 @dataclass(frozen=True)
 class Correction:
-    """Recalibrations near labels and far from them, and what near and far are.
+    """Trusts and recalibrations near labels and far from them, and what near and far are.
 
     What holds of new members of known chemistries does not of new chemistries: there errors are
     larger, and the correction draws the distribution out.
@@ -68,10 +98,23 @@ class Correction:
     far: Recalibration
     nearby: float
     distant: float
+    trust_near: float = 1.0
+    trust_far: float = 1.0
 
-    def share(self, predicted: Floats, distance: Floats) -> Floats:
-        """Return what is held below where so much was predicted, by the distance of each row."""
+    def share(self, predicted: Floats, everything: Floats, distance: Floats) -> Floats:
+        """Return what is held below each point of the grid, shape (n, g).
+
+        Parameters
+        ----------
+        predicted
+            Share below each point, shape (n, g).
+        everything
+            What all labels say alike, shape (g,).
+        distance
+            Of each row to the nearest label, shape (n,).
+        """
         span = max(self.distant - self.nearby, 1e-9)
         weight = np.clip((distance - self.nearby) / span, 0.0, 1.0)[:, None]
-        near, far = self.near.share(predicted), self.far.share(predicted)
+        near = self.near.share(mixed(predicted, everything, self.trust_near))
+        far = self.far.share(mixed(predicted, everything, self.trust_far))
         return np.asarray((1 - weight) * near + weight * far)

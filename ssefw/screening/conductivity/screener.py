@@ -1,9 +1,9 @@
 """The system that predicts the number: log10 of the conductivity, with an interval.
 
 Every label enters as what it is: a value, a bound, with the classes of any threshold following from
-the number and not the other way round. `shares` says how labels join to a prediction. Where the
-cell of a material is known (space group, volume and lithium per volume), learners that were fitted
-with cells speak of it, else those that know the composition only.
+the number and not the other way round. A prediction is what the labels say, each by the share that
+a Gaussian process gives it. Where the cell of a material is known (space group, volume and lithium
+per volume), a process that was fitted with cells speaks of it, else one of the composition only.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 
 from ssefw.data.dataset import Dataset
 from ssefw.data.labels.sets import classes, log_conductivities
@@ -21,22 +19,33 @@ from ssefw.data.materials import Material
 from ssefw.data.pettifor import composition_distances, cumulative_fractions
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores
-from ssefw.screening.conductivity.quantiles import SHARES
-from ssefw.screening.conductivity.recalibration import Correction, Recalibration
+from ssefw.screening.conductivity.held_out import composition_clusters, grouped_folds
+from ssefw.screening.conductivity.kernel import LabelKernel
+from ssefw.screening.conductivity.quantiles import SHARES, interval, means
+from ssefw.screening.conductivity.recalibration import (
+    Correction,
+    Recalibration,
+    mixed,
+    trust_of,
+)
 from ssefw.screening.conductivity.shares import (
-    LabelShares,
     Learned,
-    answers_of,
     held_out_shares_below,
     quantiles_of,
+    rising,
 )
 from ssefw.screening.conductivity.spreads import grid_of, spreads_of
 from ssefw.screening.distances import KnownCompositions
-from ssefw.screening.evaluation.regression_metrics import bound_sides
-from ssefw.screening.features import COMPOSITION_FEATURES, cell_features, composition_features
-from ssefw.screening.parallel import delayed, run_tasks
+from ssefw.screening.evaluation.metrics import best_cut
+from ssefw.screening.evaluation.regression_metrics import bound_sides, mean_ranks
+from ssefw.screening.features import (
+    COMPOSITION_FEATURES,
+    cell_features,
+    composition_features,
+    ordered_cell_atoms,
+)
 from ssefw.screening.voting import TrainedScreener, rows_without
-from ssefw.units import AskedCount, AskedFolds, AskedSeed, AskedWorkers
+from ssefw.units import AskedFolds, AskedSeed, AskedWorkers
 
 __all__ = ["ConductivityScreener"]
 
@@ -46,9 +55,12 @@ Ints = npt.NDArray[np.int64]
 CELL = ("space group", "volume per atom", "lithium per volume", "crystal system")
 """Descriptors of the cell that do not depend on which cell was chosen."""
 
-CELL_COUNTS = 4.0
-"""Weight in distances of a descriptor of the cell: the four count together as much as sixteen of
-the composition's 248, which say little more than a few independent numbers."""
+ORDERED_CELL = "atoms of the ordered cell (log)"
+"""Logarithm of how many atoms the smallest cell has whose sites hold one kind of atom each."""
+
+COUNTS = 4.0
+"""Weight in distances of a descriptor of the cell, and of `ORDERED_CELL`: the five count together
+as much as twenty of the composition's 248, which say little more than a few independent numbers."""
 
 FEWEST_CELLS = 20
 """Labels with cells, from which learners are fitted that know them."""
@@ -62,26 +74,23 @@ CHUNK = 2048
 
 @dataclass(kw_only=True, eq=False)
 class ConductivityScreener(TrainedScreener):
-    """A mixture of labels whose shares a forest and a Gaussian process give.
+    """A mixture of labels whose shares a Gaussian process gives.
 
     Attributes
     ----------
-    n_trees
-        Of the forest.
     cell
         ``known``: descriptors of the cell count where a material states one or has a structure;
         ``none``: the composition only, which is faster for large pools of structures.
     folds
         Folds of near-duplicates on which predictions are corrected.
     workers
-        Processes that fit at the same time; the result does not depend on it.
+        As other systems have; this one learns in a second and takes no more than one.
     """
 
     name: ClassVar[str] = "conductivity"
     needs: ClassVar[Literal["composition", "structure"]] = "composition"
     learns_from_bounds: ClassVar[bool] = True
 
-    n_trees: AskedCount = 300
     cell: Literal["known", "none"] = "known"
     folds: AskedFolds = 5
     seed: AskedSeed = 0
@@ -102,70 +111,69 @@ class ConductivityScreener(TrainedScreener):
         stated = log_conductivities(data.labels)
         self.grid_ = grid_of(stated)
         self.spreads_ = spreads_of(data.labels, self.grid_)
-        answers = answers_of(self.spreads_, self.grid_, threshold=data.threshold)
         self._remember(data, data.materials)
+        self.order_ = _order_of(stated, features)
         self._known = KnownCompositions(self.formulas_)
         apart = composition_distances([m.composition for m in data.materials]) / self._known.unit
         problem = _Problem(
             features=features,
-            answers=answers,
             spreads=self.spreads_,
             grid=self.grid_,
             stated=stated,
             side=bound_sides(data.labels),
             apart=apart,
             groups=data.groups,
-            clusters=_clusters(apart, self.folds * CLUSTERS_OF_A_FOLD),
+            clusters=composition_clusters(apart, self.folds * CLUSTERS_OF_A_FOLD),
         )
-        self.by_composition_ = self._learned(problem, np.arange(len(data)), _COMPOSITION)
+        rows = np.arange(len(data))
+        self.by_composition_, held_out = self._learned(problem, rows, _COMPOSITION)
         self.typical_ = np.median(features[:, :_COMPOSITION], axis=0)
         self.by_cell_: Learned | None = None
-        rows = np.flatnonzero(has_cell)
-        if len(rows) >= FEWEST_CELLS:
-            self.by_cell_ = self._learned(problem, rows, _ALL)
-            cells = np.median(features[rows, _COMPOSITION:], axis=0)
+        with_cell = np.flatnonzero(has_cell)
+        if len(with_cell) >= FEWEST_CELLS:
+            self.by_cell_, held_out[with_cell] = self._learned(problem, with_cell, _ALL)
+            cells = np.median(features[with_cell, _COMPOSITION:], axis=0)
             self.typical_ = np.concatenate([self.typical_, cells])
+        decided = data.y >= 0
+        chance = _chance(held_out[decided], self.grid_, data.threshold)
+        self._trained_on["best_cut"] = best_cut(data.y[decided], chance)
         return self
 
-    def _learned(self, problem: "_Problem", rows: Ints, width: int) -> Learned:
+    def _learned(self, problem: "_Problem", rows: Ints, width: int) -> tuple[Learned, Floats]:
         """Fit to some labels, and correct by what is said of each when it is held out.
 
-        Once it is held out with its near-duplicates, once with all that is related to it.
+        Once it is held out with its near-duplicates, once with all that is related to it. Beside
+        what was learned stands what is said, corrected, when near-duplicates are held out.
         """
-        # What is held out is for the correction, which half of the trees give as well.
-        some = max(1, self.n_trees // 2)
-        deals = [
-            [
-                (rows[train], rows[test])
-                for train, test in _folds(names[rows], self.folds, self.seed)
-            ]
-            for names in (problem.groups, problem.clusters)
-        ]
-        fit = delayed(_fitted)
-        sides = [side for deal in deals for side in deal]
-        tasks = [fit(problem, train, width, some, self.seed) for train, _ in sides]
-        tasks.append(fit(problem, rows, width, self.n_trees, self.seed))
-        *partial, whole = run_tasks(tasks, workers=self.workers)
-        corrections, distances = [], []
-        for deal in deals:
-            below = np.empty((len(problem.stated), len(problem.grid)))
-            distance = np.empty(len(problem.stated))
-            for (train, test), labels in zip(deal, partial, strict=False):
-                below[test] = labels.below(problem.features[test, :width], problem.spreads[train])
-                distance[test] = problem.apart[np.ix_(test, train)].min(axis=1)
-            partial = partial[len(deal) :]
+        below = np.empty((len(problem.stated), len(problem.grid)))
+        everything, distance = np.empty_like(below), np.empty(len(below))
+        reached, known = _reached(problem)
+        trusts, corrections, distances = [], [], []
+        said_of: list[tuple[Floats, Floats]] = []
+        for names in (problem.groups, problem.clusters):
+            for train, test in grouped_folds(names[rows], self.folds, self.seed):
+                learned, asked = rows[train], rows[test]
+                kernel = _fitted(problem, learned, width)
+                said = kernel.shares(problem.features[asked, :width]) @ problem.spreads[learned]
+                below[asked], everything[asked] = rising(said), problem.spreads[learned].mean(0)
+                distance[asked] = problem.apart[np.ix_(asked, learned)].min(axis=1)
+            own = below[rows], everything[rows]
+            said_of.append((own[0], distance[rows]))
+            trusts.append(trust_of(*own, reached[rows], known[rows]))
             fell = held_out_shares_below(
-                below[rows], problem.grid, problem.stated[rows], problem.side[rows]
+                mixed(*own, trusts[-1]), problem.grid, problem.stated[rows], problem.side[rows]
             )
             corrections.append(Recalibration.of(*fell))
             distances.append(float(np.median(distance[rows])))
-        (near, far), (nearby, distant) = corrections, distances
-        return Learned(whole, Correction(near, far, nearby=nearby, distant=distant), rows)
+        correction = Correction(*corrections, *distances, *trusts)
+        held_out = correction.share(said_of[0][0], problem.spreads[rows].mean(0), said_of[0][1])
+        return Learned(_fitted(problem, rows, width), correction, rows), held_out
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return conductivities with their distributions, and the chance of the threshold."""
         self._check_fitted()
         n = len(materials)
+        log_sigma = np.full(n, np.nan)
         quantiles, probability = np.full((n, len(SHARES)), np.nan), np.full(n, np.nan)
         distance, effective = np.full(n, np.nan), np.full(n, np.nan)
         problems: dict[int, str] = {}
@@ -180,7 +188,8 @@ class ConductivityScreener(TrainedScreener):
             below, rests_on = self._below(features, has_cell, near)
             here = start + good
             quantiles[here] = quantiles_of(below, self.grid_)
-            probability[here] = self._chance(below)
+            log_sigma[here] = np.clip(means(below, self.grid_), *interval(quantiles[here]))
+            probability[here] = _chance(below, self.grid_, self._trained_on["threshold"])
             effective[here] = rests_on
             distance[here] = near
         spread = np.sqrt(probability * (1 - probability) / (1 + effective))
@@ -198,7 +207,7 @@ class ConductivityScreener(TrainedScreener):
             distance=distance,
             problems=problems,
             details={"labels_it_rests_on": effective},
-            log_sigma=quantiles[:, len(SHARES) // 2],
+            log_sigma=log_sigma,
             quantiles=quantiles,
         )
 
@@ -209,14 +218,14 @@ class ConductivityScreener(TrainedScreener):
         width = _ALL if has_cell[0] and self.by_cell_ is not None else _COMPOSITION
         own = features[0, :width]
         # The cumulative fractions are moved by the descriptors of the composition already.
-        named = [*range(len(COMPOSITION_FEATURES)), *range(_COMPOSITION, width)]
+        named = [*range(len(COMPOSITION_FEATURES)), *range(_ORDERED, width)]
         trial = np.repeat(features, len(named) + 1, axis=0)
         trial[np.arange(len(named)), named] = self.typical_[named]
         near = np.repeat(self._known.distances([material.composition]), len(trial))
         below, _ = self._below(trial, np.repeat(has_cell, len(trial)), near)
-        chance = self._chance(below)
+        chance = _chance(below, self.grid_, self._trained_on["threshold"])
         effect = chance[-1] - chance[:-1]
-        names = (*COMPOSITION_FEATURES, *CELL)
+        names = (*COMPOSITION_FEATURES, *_SINGLE)
         order = np.argsort(-np.abs(effect), kind="stable")[:top]
         return [
             Reason(names[i], float(own[named[i]]), float(self.typical_[named[i]]), float(effect[i]))
@@ -224,23 +233,26 @@ class ConductivityScreener(TrainedScreener):
         ]
 
     def importances(self, *, top: int = 20) -> list[tuple[str, float]]:
-        """Return the descriptors that part labels best in the forest, with their importance.
+        """Return the descriptors that order labels best, each alone, and their share of all.
 
-        Fractions along the Pettifor scale stand together, since each says little alone.
+        How strongly is the square of the rank correlation with log10 sigma: the kernel weighs
+        descriptors alike and tells no other. Fractions along the Pettifor scale stand together,
+        as the best of them.
         """
         self._check_fitted()
-        learned = self.by_cell_ or self.by_composition_
-        each = learned.labels.forest.importance
         n = len(COMPOSITION_FEATURES)
-        named = dict(zip(COMPOSITION_FEATURES, each[:n].tolist(), strict=True))
-        named["fractions along the Pettifor scale"] = float(each[n:_COMPOSITION].sum())
-        named |= dict(zip(CELL, each[_COMPOSITION:].tolist(), strict=False))
-        return sorted(named.items(), key=lambda item: (-item[1], item[0]))[:top]
+        named = dict(zip(COMPOSITION_FEATURES, self.order_[:n].tolist(), strict=True))
+        named["fractions along the Pettifor scale"] = float(self.order_[n:_ORDERED].max())
+        named |= dict(zip(_SINGLE, self.order_[_ORDERED:].tolist(), strict=True))
+        whole = sum(named.values()) or 1.0
+        shares = {name: value / whole for name, value in named.items()}
+        return sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:top]
 
     def state(self) -> ModelState:
         """Return the distributions of the labels and the learners as arrays."""
         self._check_fitted()
         arrays = {"grid": self.grid_, "spreads": self.spreads_, "typical": self.typical_}
+        arrays["order"] = self.order_
         arrays |= self.by_composition_.arrays("composition_")
         if self.by_cell_ is not None:
             arrays |= self.by_cell_.arrays("cell_")
@@ -252,7 +264,7 @@ class ConductivityScreener(TrainedScreener):
         arrays = state.arrays
         self._recall(state.meta)
         self.grid_, self.spreads_ = arrays["grid"], arrays["spreads"]
-        self.typical_ = arrays["typical"]
+        self.typical_, self.order_ = arrays["typical"], arrays["order"]
         if self.spreads_.shape != (len(self.formulas_), len(self.grid_)):
             raise DataError("the distributions are not one for each label")
         self.by_composition_ = Learned.of_arrays(arrays, "composition_")
@@ -276,16 +288,13 @@ class ConductivityScreener(TrainedScreener):
                 below[rows], effective[rows] = learned.below(asked, self.spreads_, distance[rows])
         return below, effective
 
-    def _chance(self, below: Floats) -> Floats:
-        cut = float(np.log10(self._trained_on["threshold"]))
-        return 1.0 - np.array([np.interp(cut, self.grid_, row) for row in below])
-
     def _features(self, materials: Sequence[Material]) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return features, NaN for those of a cell that is not known, and where it is."""
         compositions = [material.composition for material in materials]
         features = np.full((len(materials), _ALL), np.nan)
         features[:, : len(COMPOSITION_FEATURES)] = composition_features(compositions)
-        features[:, len(COMPOSITION_FEATURES) : _COMPOSITION] = cumulative_fractions(compositions)
+        features[:, len(COMPOSITION_FEATURES) : _ORDERED] = cumulative_fractions(compositions)
+        features[:, _ORDERED] = np.log(ordered_cell_atoms(compositions))
         if self.cell == "known":
             for row, material in enumerate(materials):
                 features[row, _COMPOSITION:] = _cell_of(material)
@@ -309,7 +318,9 @@ class ConductivityScreener(TrainedScreener):
             return np.vstack(features), np.concatenate(known), problems
 
 
-_COMPOSITION = len(COMPOSITION_FEATURES) + cumulative_fractions(()).shape[1]
+_ORDERED = len(COMPOSITION_FEATURES) + cumulative_fractions(()).shape[1]
+_COMPOSITION = _ORDERED + 1
+_SINGLE = (ORDERED_CELL, *CELL)
 _ALL = _COMPOSITION + len(CELL)
 
 
@@ -318,7 +329,6 @@ class _Problem:
     """What learners are fitted to; rows are labels."""
 
     features: Floats
-    answers: Floats
     spreads: Floats
     grid: Floats
     stated: Floats
@@ -328,36 +338,34 @@ class _Problem:
     clusters: Ints
 
 
-def _clusters(apart: Floats, n: int) -> Ints:
-    """Return at most n clusters of labels by the mean distance of their compositions."""
-    if len(apart) < 2:
-        return np.zeros(len(apart), dtype=np.int64)
-    tree = hierarchy.linkage(squareform(apart, checks=False), "average")
-    return np.asarray(hierarchy.fcluster(tree, n, "maxclust"), dtype=np.int64)
+def _fitted(problem: _Problem, rows: Ints, width: int) -> LabelKernel:
+    weight = np.where(np.arange(width) < _ORDERED, 1.0, COUNTS)
+    return LabelKernel.fit(problem.features[rows, :width], weight)
 
 
-def _fitted(problem: _Problem, rows: Ints, width: int, n_trees: int, seed: int) -> LabelShares:
-    weight = np.where(np.arange(width) < _COMPOSITION, 1.0, CELL_COUNTS)
-    return LabelShares.fit(
-        problem.features[rows, :width], problem.answers[rows], weight, n_trees=n_trees, seed=seed
-    )
+def _reached(problem: _Problem) -> tuple[Floats, Floats]:
+    """Return where labels lie at or below points of the grid, and where that is known."""
+    grid, stated, side = problem.grid[None], problem.stated[:, None], problem.side[:, None]
+    reached = grid >= stated
+    known = (side == 0) | ((side == 1) & reached) | ((side == -1) & ~reached)
+    return reached.astype(float), known.astype(float)
 
 
-def _folds(groups: Ints, k: int, seed: int) -> list[tuple[Ints, Ints]]:
-    """Return folds of rows whose groups stay together, as equal in size as groups allow."""
-    names, place = np.unique(groups, return_inverse=True)
-    size = np.bincount(place)
-    # The largest first, each to the fold that is smallest; groups of one size in random order.
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-size[order], kind="stable")]
-    load, fold = np.zeros(min(k, len(names))), np.empty(len(names), dtype=np.int64)
-    for group in order:
-        fold[group] = int(np.argmin(load))
-        load[fold[group]] += size[group]
-    if len(load) < 2:
-        raise DataError("All labels are of one composition, so that nothing can be held out.")
-    of_row = fold[place]
-    return [(np.flatnonzero(of_row != f), np.flatnonzero(of_row == f)) for f in range(len(load))]
+def _chance(below: Floats, grid: Floats, threshold: float) -> Floats:
+    """Return the probability that sigma is at least a threshold (S/cm), shape (n,)."""
+    cut = float(np.log10(threshold))
+    return 1.0 - np.array([np.interp(cut, grid, row) for row in below])
+
+
+def _order_of(stated: Floats, features: Floats) -> Floats:
+    """Return how strongly each feature alone orders the labels where it is known, shape (p,)."""
+    found = np.zeros(features.shape[1])
+    for column, values in enumerate(features.T):
+        has = np.isfinite(values)
+        if has.sum() > 2 and np.ptp(values[has]) > 0 and np.ptp(stated[has]) > 0:
+            ranks = [mean_ranks(one[has]) for one in (values, stated)]
+            found[column] = np.corrcoef(*ranks)[0, 1] ** 2
+    return found
 
 
 def _cell_of(material: Material) -> Any:

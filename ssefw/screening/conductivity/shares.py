@@ -1,9 +1,4 @@
-"""What labels say together of a material: each by its share, the shares by forest and kernel.
-
-A forest and a Gaussian process both answer with labels: the prediction is the mixture of what the
-labels say, each with the share that the learner gives it. The two are averaged, since they err
-differently, and the mixture is recalibrated on labels that the learners had not seen.
-"""
+"""What labels say together of a material: each by the share that the kernel gives it, corrected."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,55 +7,14 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from ssefw.screening.conductivity.forest import LabelForest
 from ssefw.screening.conductivity.kernel import LabelKernel
 from ssefw.screening.conductivity.quantiles import SHARES
 from ssefw.screening.conductivity.recalibration import Correction, Recalibration
 
-__all__ = ["LabelShares", "Learned", "held_out_shares_below"]
+__all__ = ["Learned", "held_out_shares_below", "quantiles_of", "rising"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-
-ASKED_COUNTS = 3.0
-"""How much more the asked threshold counts than every other, where trees are parted: enough that
-the classes are as pure as in a forest of classes, and the other thresholds still matter."""
-
-FIRST, LAST, STEP = -10.0, -2.0, 0.5
-"""log10 of the thresholds that trees are parted by: half a decade, what a label is known to, over
-the range where questions are asked."""
-
-
-@dataclass(frozen=True)
-class LabelShares:
-    """Forest and kernel that learned from the same labels."""
-
-    forest: LabelForest
-    kernel: LabelKernel
-
-    @classmethod
-    def fit(
-        cls, features: Floats, answers: Floats, weight: Floats, *, n_trees: int, seed: int
-    ) -> Self:
-        """Fit both.
-
-        Parameters
-        ----------
-        answers
-            Of labels to thresholds, shape (n, thresholds); see `answers_of`.
-        weight
-            How much a feature counts in distances, shape (p,).
-        """
-        forest = LabelForest.fit(features, answers, n_trees=n_trees, seed=seed)
-        return cls(forest, LabelKernel.fit(features, weight))
-
-    def shares(self, features: Floats) -> Floats:
-        """Return the share of each label for each row, shape (n, labels); a row sums to 1."""
-        return np.asarray((self.forest.shares(features) + self.kernel.shares(features)) / 2)
-
-    def below(self, features: Floats, spreads: Floats) -> Floats:
-        """Return the share of the mixture below each point of the grid, shape (n, g)."""
-        return rising(self.shares(features) @ spreads)
 
 
 def rising(below: Floats) -> Floats:
@@ -68,20 +22,17 @@ def rising(below: Floats) -> Floats:
     return np.clip(np.maximum.accumulate(below, axis=1), 0.0, 1.0)
 
 
-def answers_of(spreads: Floats, grid: Floats, *, threshold: float) -> Floats:
-    """Return the chance that labels reach each threshold, the asked one counting more."""
-    asked = float(np.log10(threshold))
-    levels = np.unique([*np.arange(FIRST, LAST + STEP / 2, STEP), asked])
-    counts = np.where(levels == asked, ASKED_COUNTS, 1.0)
-    columns = [np.interp(levels, grid, row) for row in spreads]
-    return np.asarray((1.0 - np.array(columns)) * counts)
-
-
 @dataclass(frozen=True)
 class Learned:
-    """Learners, and the correction of what they say."""
+    """A kernel over some of the labels, and the correction of what it says.
 
-    labels: LabelShares
+    Attributes
+    ----------
+    rows
+        Which of the labels it knows.
+    """
+
+    kernel: LabelKernel
     correction: Correction
     rows: Ints
 
@@ -91,23 +42,23 @@ class Learned:
         Beside it, how many labels each row rests on, shape (n,): one over the sum of the squares
         of their shares.
         """
-        shares = self.labels.shares(features)
-        below = self.correction.share(rising(shares @ spreads[self.rows]), distance)
+        shares, own = self.kernel.shares(features), spreads[self.rows]
+        below = self.correction.share(rising(shares @ own), own.mean(axis=0), distance)
         return below, 1.0 / (shares**2).sum(axis=1)
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         """Return all that `of_arrays` reads, each name with a prefix."""
-        kernel = self.labels.kernel
+        one = self.correction
         named = {
-            **self.labels.forest.arrays(),
-            "points": kernel.points,
-            "shift": kernel.shift,
-            "scale": kernel.scale,
-            "length": np.array(kernel.length),
-            "predicted": self.correction.near.predicted,
-            "near": self.correction.near.held,
-            "far": self.correction.far.held,
-            "distances": np.array([self.correction.nearby, self.correction.distant]),
+            "points": self.kernel.points,
+            "shift": self.kernel.shift,
+            "scale": self.kernel.scale,
+            "length": np.array(self.kernel.length),
+            "predicted": one.near.predicted,
+            "near": one.near.held,
+            "far": one.far.held,
+            "distances": np.array([one.nearby, one.distant]),
+            "trusts": np.array([one.trust_near, one.trust_far]),
             "rows": self.rows,
         }
         return {prefix + name: array for name, array in named.items()}
@@ -121,10 +72,9 @@ class Learned:
         kernel = LabelKernel.of_points(
             own["points"], own["shift"], own["scale"], length=float(own["length"])
         )
-        forest = LabelForest.of_arrays(own, n_labels=len(own["rows"]))
         near, far = (Recalibration(own["predicted"], own[name]) for name in ("near", "far"))
-        correction = Correction(near, far, *(float(value) for value in own["distances"]))
-        return cls(LabelShares(forest, kernel), correction, own["rows"].astype(np.int64))
+        numbers = [float(value) for value in (*own["distances"], *own["trusts"])]
+        return cls(kernel, Correction(near, far, *numbers), own["rows"].astype(np.int64))
 
 
 def held_out_shares_below(

@@ -194,6 +194,14 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
     result = evaluate_predictions(
         predictions, data, screener=screener, protocol="a trained model on labels", seed=seed
     )
+    metrics, cut = dict(result.metrics), trained.get("best_cut")
+    if cut is not None and trained["threshold"] == data.threshold:
+        metrics["mcc_best_cut"] = _mcc_at(
+            data.y,
+            scores.probability,
+            np.full(len(data), cut),
+            draws=resampled_rows(data.groups, seed=seed, n=N_BOOTSTRAP),
+        )
     unseen = {}
     if 0 < seen.sum() < len(data):
         fresh = ~seen
@@ -211,8 +219,9 @@ def evaluate_model(screener: Screener, data: Dataset, *, seed: int = 0) -> Evalu
         "highest_score": float(scores.probability.max()),
         "similar_to_training": int(seen.sum()),
         "without_similar": unseen,
+        "best_cut": cut,
     }
-    return result.model_copy(update={"record": record})
+    return result.model_copy(update={"record": record, "metrics": metrics})
 
 
 def similar_to(data: Dataset, formulas: Sequence[str]) -> npt.NDArray[np.bool_]:

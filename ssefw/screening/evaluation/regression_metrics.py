@@ -20,7 +20,14 @@ from ssefw.screening.evaluation.metrics import (
     resampled_rows,
 )
 
-__all__ = ["REGRESSION_METRICS", "Numbers", "measure_numbers", "numbers_of"]
+__all__ = [
+    "REGRESSION_METRICS",
+    "Numbers",
+    "bound_sides",
+    "mean_ranks",
+    "measure_numbers",
+    "numbers_of",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -95,13 +102,14 @@ def _r2(found: Numbers) -> float:
 
 def _spearman(found: Numbers) -> float:
     """Return the correlation of the ranks; ties share their mean rank. NaN of constants."""
-    ranks = [_mean_ranks(values) for values in (found.stated, found.predicted)]
+    ranks = [mean_ranks(values) for values in (found.stated, found.predicted)]
     centered = [rank - rank.mean() for rank in ranks]
     scale = float(np.sqrt((centered[0] ** 2).sum() * (centered[1] ** 2).sum()))
     return float((centered[0] * centered[1]).sum()) / scale if scale > 0 else float("nan")
 
 
-def _mean_ranks(values: Floats) -> Floats:
+def mean_ranks(values: Floats) -> Floats:
+    """Return the rank of each value, from 0; equal ones share their mean rank."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)
     return np.asarray((last - (count - 1) / 2)[place])

@@ -7,6 +7,7 @@ from ssefw.lazy import on_demand
 if TYPE_CHECKING:
     from ssefw.screening.features.cell import CELL_FEATURES, KANG_CELL_FEATURES, cell_features
     from ssefw.screening.features.composition import COMPOSITION_FEATURES, composition_features
+    from ssefw.screening.features.ordered_cell import ordered_cell_atoms
     from ssefw.screening.features.xrd import (
         PatternGrid,
         bin_patterns,
@@ -22,6 +23,7 @@ __all__ = [
     "bin_patterns",
     "cell_features",
     "composition_features",
+    "ordered_cell_atoms",
     "xrd_pattern",
     "xrd_patterns",
 ]
@@ -36,6 +38,7 @@ __getattr__ = on_demand(
         "bin_patterns": "xrd",
         "cell_features": "cell",
         "composition_features": "composition",
+        "ordered_cell_atoms": "ordered_cell",
         "xrd_pattern": "xrd",
         "xrd_patterns": "xrd",
     },
