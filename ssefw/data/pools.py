@@ -35,8 +35,11 @@ __all__ = [
     "candidate_from_text",
     "check_properties",
     "entries_in",
+    "first_name",
     "merge_candidates",
+    "pool_entries",
     "ranking_rows",
+    "read_entry",
     "read_pool",
     "stated_name",
 ]
@@ -95,17 +98,15 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     pool = Pool()
     named: set[str] = set()
     for place, entry in counted(
-        _entries(path), "reading structures", total=lambda: entries_in(path)
+        pool_entries(path), "reading structures", total=lambda: entries_in(path)
     ):
         # A file may be called anything, and its name goes to terminals.
         source = printable(place)
         try:
-            candidate = _candidate(source, entry)
-            if candidate.source in named:
-                # One name for two rows names neither: each then says where it stands as well.
-                told = f"{candidate.source} ({source})"
+            candidate = read_entry(source, entry)
+            told = first_name(candidate.source, source, named)
+            if told != candidate.source:
                 candidate = candidate.model_copy(update={"source": told})
-            named.add(candidate.source)
             pool.candidates.append(candidate)
         except DataError as error:
             if strict:
@@ -119,6 +120,16 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
     if merge:
         pool.candidates, pool.merged = merge_candidates(pool.candidates)
     return pool
+
+
+def first_name(name: str, place: str, named: set[str]) -> str:
+    """Return a name that no entry had before, and remember it.
+
+    One name for two rows names neither: the second then says where it stands as well.
+    """
+    told = f"{name} ({place})" if name in named else name
+    named.add(told)
+    return told
 
 
 def candidate_from_text(
@@ -153,7 +164,8 @@ def merge_candidates(
     return list(kept.values()), merged
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool
+def pool_entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool
+    """Yield the entries of a pool, unread: where each stands, and its file, line, text or row."""
     if not path.exists():
         raise DataError(
             f"There is no pool at {path}. Give a folder or zip of CIFs, a .jsonl, a .csv or a CIF."
@@ -210,7 +222,8 @@ def _table(path: Path) -> Iterator[tuple[str, Any]]:
         yield f"{path.name}:{row.number}", row
 
 
-def _candidate(source: str, entry: Any) -> Candidate:
+def read_entry(source: str, entry: Any) -> Candidate:
+    """Return an entry that `pool_entries` gave as a candidate, or raise a DataError."""
     if isinstance(entry, Path):
         entry = read_bytes(entry, largest=LARGEST_STRUCTURE)
     if isinstance(entry, DataError):

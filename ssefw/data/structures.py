@@ -3,12 +3,14 @@
 import hashlib
 import json
 import math
+import os
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from pymatgen.core import Element, Species, Structure
+import spglib
+from pymatgen.core import Element, Lattice, Species, Structure
 
 from ssefw.errors import DataError
 
@@ -33,6 +35,10 @@ refinements of one compound stay two candidates."""
 
 ANGLE_TOLERANCE = 1.0
 """Degrees, of cell angles, likewise."""
+
+TRANSLATION_TOLERANCE = 0.1
+"""Angstrom by which atoms that a translation carries into each other may be off: what two crystals
+that count as one may differ by (a twentieth of the cube root of the volume an atom)."""
 
 
 def content_id(structure: Structure) -> str:
@@ -95,9 +101,29 @@ def same_structure(one: Structure, other: Structure) -> bool:
 
 
 def reduced_cell(structure: Structure) -> Structure:
-    """Return the primitive Niggli cell, by which crystals are compared; it takes milliseconds."""
-    # The order of pymatgen's matcher, which would do it again for each pair.
-    return structure.get_reduced_structure("niggli").get_primitive_structure()
+    """Return the primitive Niggli cell, by which crystals are compared."""
+    species, kinds = [], []
+    for site in structure:
+        # Oxidation states are no part of it: see `content_id`.
+        elements = site.species.element_composition
+        if elements not in species:
+            species.append(elements)
+        kinds.append(species.index(elements))
+    # spglib takes a tenth of the time of pymatgen's own search. It tells the terminal of every
+    # tolerance that it tries, and of this variable alone it learns to be silent.
+    os.environ.setdefault("SPGLIB_WARNING", "OFF")
+    crystal: Any = (structure.lattice.matrix, structure.frac_coords, kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = spglib.standardize_cell(
+            crystal, to_primitive=True, no_idealize=True, symprec=TRANSLATION_TOLERANCE
+        )
+        niggli = None if found is None else spglib.niggli_reduce(found[0])
+    if found is None or niggli is None:
+        return structure.get_reduced_structure("niggli").get_primitive_structure()
+    matrix, frac_coords, numbers = found
+    moved = frac_coords @ matrix @ np.linalg.inv(niggli)
+    return Structure(Lattice(niggli), [species[number] for number in numbers], moved % 1.0)
 
 
 def same_reduced(one: Structure, other: Structure) -> bool:

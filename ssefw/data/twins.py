@@ -25,6 +25,11 @@ VOLUME_TOLERANCE = 3 * math.log1p(LENGTH_TOLERANCE) + 3 * math.radians(ANGLE_TOL
 cell, whose angles are between 60 and 120 degrees, the logarithm changes by at most 0.58 of an angle
 in radians, so that this leaves out no pair."""
 
+STRETCH = 0.06
+"""Largest relative difference of the edges of two Niggli cells, which are the shortest vectors of
+their lattices: one lattice is the other strained by at most LENGTH_TOLERANCE and, for each of three
+angles, half of ANGLE_TOLERANCE in radians, and a vector changes by no more than the strain."""
+
 
 class Crystals:
     """Crystals that are not the same, by formula and volume an atom."""
@@ -55,7 +60,8 @@ class Crystals:
             near.append(place)
         self._structures[key] = structure
         for _, _, other in sorted(near, key=lambda place: place[1]):
-            if same_reduced(self._cell(other), self._cell(key)):
+            one, two = self._cell(other), self._cell(key)
+            if _may_be_same(one, two) and same_reduced(one, two):
                 del self._structures[key]
                 self._reduced.pop(key, None)
                 return other
@@ -66,3 +72,9 @@ class Crystals:
         if key not in self._reduced:
             self._reduced[key] = reduced_cell(self._structures[key])
         return self._reduced[key]
+
+
+def _may_be_same(one: Structure, two: Structure) -> bool:
+    """Return whether two Niggli cells can be one within the tolerances; it takes microseconds."""
+    edges = zip(sorted(one.lattice.abc), sorted(two.lattice.abc), strict=True)
+    return len(one) == len(two) and all(abs(math.log(a / b)) <= STRETCH for a, b in edges)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from ssefw.cli.numbers import ARRANGEMENTS, COUNT, LENGTH, SEED
-from ssefw.cli.options import json_option, print_json, quiet_option
+from ssefw.cli.options import (
+    core_count,
+    json_option,
+    print_json,
+    quiet_option,
+    workers_option,
+)
+from ssefw.cli.records.fetch import fetch
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
@@ -15,7 +22,10 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Look at a pool of structures."""
+    """Look at a pool of structures, or get one."""
+
+
+command.add_command(fetch)
 
 
 @command.command("show", epilog="Example: ssefw pool show structures/")
@@ -54,26 +64,22 @@ def show(path: Path, *, as_json: bool) -> None:
 @command.command("check", epilog="Example: ssefw pool check structures/ --strict")
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--strict", is_flag=True, help="Stop at the first entry that cannot be read.")
+@workers_option
 @quiet_option
 @json_option
-def check(path: Path, *, strict: bool, quiet: bool, as_json: bool) -> int:
+def check(path: Path, *, strict: bool, workers: int | None, quiet: bool, as_json: bool) -> int:
     """Say what of a pool is there twice and what cannot be read; exit code 1 if anything cannot.
 
     Of each disordered crystal it says how it would be ordered, or why it cannot be.
     """
-    import logging
-
     from ssefw.cli.console import progress
-    from ssefw.data import read_pool
+    from ssefw.data.survey import survey_pool
     from ssefw.documents import Orderings, OrderingSettings
 
-    # What cannot be read is the answer here; elsewhere it is a warning.
-    logging.getLogger("ssefw.data.pools").setLevel(logging.ERROR)
     with progress(quiet=quiet):
-        pool = read_pool(path, strict=strict)
-    disordered = [c for c in pool.candidates if not c.structure.is_ordered]
+        pool = survey_pool(path, workers=workers or core_count(), strict=strict)
     orders = (
-        (candidate, _order(candidate, OrderingSettings(number=1))) for candidate in disordered
+        (candidate, _order(candidate, OrderingSettings(number=1))) for candidate in pool.disordered
     )
     if as_json:
         for reject in pool.rejects:
@@ -91,8 +97,8 @@ def check(path: Path, *, strict: bool, quiet: bool, as_json: bool) -> int:
             told = _order_line(found) if isinstance(found, Orderings) else found
             say(f"disordered: {candidate.source}: {told}")
         say(
-            f"{len(pool.candidates)} candidates, {len(pool.rejects)} unreadable, "
-            f"{len(pool.merged)} duplicates, {len(disordered)} disordered",
+            f"{pool.n_candidates} candidates, {len(pool.rejects)} unreadable, "
+            f"{len(pool.merged)} duplicates, {len(pool.disordered)} disordered",
             err=True,
         )
     return int(bool(pool.rejects))

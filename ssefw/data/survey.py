@@ -1,0 +1,209 @@
+"""What of a pool is there twice and what cannot be read, on all cores, without holding the pool.
+
+`read_pool` returns structures; this only looks. Entries are read in the order of the pool, by
+processes that return what the comparison needs: a crystal as arrays, a kilobyte.
+Crystals of different formulas are never the same, so that formulas are compared independently.
+"""
+
+import multiprocessing
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from pymatgen.core import Composition, Lattice, Structure
+
+from ssefw.data.pools import Reject, entries_in, first_name, pool_entries, read_entry
+from ssefw.data.twins import Crystals
+from ssefw.documents import Candidate
+from ssefw.errors import DataError
+from ssefw.files import printable
+from ssefw.processes import end_with_parent
+from ssefw.progress import counted
+
+__all__ = ["Survey", "survey_pool"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CHUNK = 100
+"""Entries that a process takes at a time: a fifth of a second of work."""
+
+WORTH_PROCESSES = 1000
+"""Entries from which further processes are started, each of which takes two seconds to begin."""
+
+
+@dataclass
+class Survey:
+    """What was found.
+
+    Attributes
+    ----------
+    n_candidates
+        Crystals that differ.
+    merged
+        Source of each duplicate, and the source of the crystal it is, in the order of the pool.
+    disordered
+        Candidates whose sites are shared or partly occupied; only of these the structure is kept.
+    """
+
+    n_candidates: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    merged: list[tuple[str, str]] = field(default_factory=list)
+    disordered: list[Candidate] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A crystal as arrays: sites hold a kind, and kinds hold elements."""
+
+    matrix: npt.NDArray[np.float64]
+    frac_coords: npt.NDArray[np.float64]
+    kinds: tuple[dict[str, float], ...]
+    numbers: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(cls, structure: Structure) -> "_Packed":
+        contents = [site.species.get_el_amt_dict() for site in structure]
+        kinds: list[dict[str, float]] = []
+        for content in contents:
+            if content not in kinds:
+                kinds.append(content)
+        numbers = np.array([kinds.index(content) for content in contents], dtype=np.int16)
+        matrix, coords = structure.lattice.matrix, structure.frac_coords
+        return cls(matrix, coords, tuple(map(dict, kinds)), numbers)
+
+    def structure(self) -> Structure:
+        kinds = [Composition(kind) for kind in self.kinds]
+        return Structure(Lattice(self.matrix), [kinds[n] for n in self.numbers], self.frac_coords)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """An entry that could be read, in a kilobyte."""
+
+    place: str
+    source: str
+    id: str
+    formula: str
+    crystal: _Packed
+    candidate: Candidate | None
+
+
+def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey:
+    """Return what `read_pool` would keep, merge and reject of a pool.
+
+    Parameters
+    ----------
+    workers
+        Processes; small pools take one. The result does not depend on it.
+    strict
+        Stop at the first entry that cannot be read.
+
+    Raises
+    ------
+    DataError
+        As `read_pool`.
+    """
+    survey, number = Survey(), entries_in(path)
+    is_small = number is not None and number < WORTH_PROCESSES
+    named: set[str] = set()
+    kept: dict[str, str] = {}
+    by_formula: dict[str, list[_Seen]] = defaultdict(list)
+    same: dict[str, str] = {}
+    order: list[_Seen] = []
+    with _mapping(1 if is_small else workers) as mapped:
+        found = mapped(_seen, _chunks(pool_entries(path), CHUNK))
+        for entry in counted(found, "reading structures", total=lambda: number):
+            if isinstance(entry, Reject):
+                if strict:
+                    raise DataError(entry.reason)
+                survey.rejects.append(entry)
+                continue
+            source = first_name(entry.source, entry.place, named)
+            if entry.id in kept:
+                survey.merged.append((source, kept[entry.id]))
+                continue
+            kept[entry.id] = source
+            by_formula[entry.formula].append(entry)
+            order.append(entry)
+        groups = [group for group in by_formula.values() if len(group) > 1]
+        by_formula.clear()
+        compared = counted(mapped(_twins, _chunks(groups, CHUNK)), "comparing structures",
+                           total=lambda: len(groups))  # fmt: skip
+        for pairs in compared:
+            same |= pairs
+    if not order:
+        why = f": {survey.rejects[0].reason}" if survey.rejects else ""
+        raise DataError(f"The pool {path} holds no readable structure{why}")
+    survey.merged += [(kept[e.id], kept[same[e.id]]) for e in order if e.id in same]
+    survey.disordered = [e.candidate for e in order if e.candidate and e.id not in same]
+    survey.n_candidates = len(order) - len(same)
+    return survey
+
+
+@contextmanager
+def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give a function that maps lists of items in order, on this process or on several."""
+    if workers == 1:
+        yield lambda function, chunks: (x for chunk in chunks for x in function(chunk))
+        return
+    # Fresh processes: a forked one could inherit a lock of a thread that does not exist in it.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
+        yield lambda function, chunks: _in_order(pool, function, chunks, ahead=4 * workers)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor,
+    function: Callable[[Sequence[T]], list[R]],
+    chunks: Iterable[Sequence[T]],
+    *,
+    ahead: int,
+) -> Iterator[R]:
+    """Yield results in order, with so many chunks under way: a pool is not read far ahead."""
+    stream = iter(chunks)
+    waiting = [pool.submit(function, chunk) for chunk in islice(stream, ahead)]
+    while waiting:
+        yield from waiting.pop(0).result()
+        waiting += [pool.submit(function, chunk) for chunk in islice(stream, 1)]
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    stream = iter(items)
+    while chunk := list(islice(stream, size)):
+        yield chunk
+
+
+def _seen(entries: Sequence[tuple[str, Any]]) -> list[_Seen | Reject]:
+    """Return what is to be known of entries of a pool."""
+    found: list[_Seen | Reject] = []
+    for place, entry in entries:
+        source = printable(place)
+        try:
+            one = read_entry(source, entry)
+        except DataError as error:
+            found.append(Reject(source, printable(str(error))))
+            continue
+        own = None if one.structure.is_ordered else one
+        found.append(_Seen(source, one.source, one.id, one.formula, _Packed.of(one.structure), own))
+    return found
+
+
+def _twins(groups: Sequence[Sequence[_Seen]]) -> list[dict[str, str]]:
+    """Return for each group of one formula the ids that are twins, and of which id."""
+    found = []
+    for group in groups:
+        crystals, twins = Crystals(), {}
+        for entry in group:
+            other = crystals.twin_or_add(entry.id, entry.formula, entry.crystal.structure())
+            if other is not None:
+                twins[entry.id] = other
+        found.append(twins)
+    return found
