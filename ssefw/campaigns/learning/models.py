@@ -130,8 +130,15 @@ def _scored(
         mine = entry.model_copy(update={"candidate_id": entry.source})
         chance = known.probability(mine)
         if chance is not None:
-            update = {"score": chance, "spread": 0.0, "lower": chance, "upper": chance}
-            mine = mine.model_copy(update=update)
+            mine = mine.model_copy(
+                update={
+                    "score": chance,
+                    "spread": 0.0,
+                    "lower": chance,
+                    "upper": chance,
+                    "sigma": known.conductivity(mine),
+                }
+            )
         entries.append(mine)
     entries.sort(key=lambda entry: (-entry.score, entry.candidate_id))
     meaning = f"{ranking.meaning}; of a material that has a label itself, what that label gives"

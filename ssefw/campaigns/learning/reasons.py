@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.labels.sets import chance_above, class_of
+from ssefw.data.labels.sets import chance_above
 from ssefw.data.pettifor import cumulative_fractions
-from ssefw.documents import Label, LabelSet, RankedCandidate
+from ssefw.documents import Estimate, Label, LabelSet, RankedCandidate
 
 __all__ = ["Known", "Why"]
 
-CLASS_WORDS = {1: "superionic", 0: "not superionic", -1: "undecided"}
 NEAR = 0.5
 """A new label within this distance of a candidate (in mean distances of labels) is named near."""
 
@@ -49,13 +48,17 @@ class Known:
         doubt = DOUBT[label.kind]
         return chance_above(label.conductivity, threshold=self._threshold, doubt=doubt)
 
+    def conductivity(self, entry: RankedCandidate) -> Estimate | None:
+        """Return the value or bound of the candidate's own label."""
+        label = self.label_of(entry)
+        return None if label is None else label.conductivity
+
 
 class Why:
     """Says what moved a candidate: its own outcome, or the new label that is nearest to it."""
 
-    def __init__(self, new: Sequence[Label], mixed: LabelSet, *, threshold: float) -> None:
+    def __init__(self, new: Sequence[Label], mixed: LabelSet) -> None:
         self._new = new
-        self._threshold = threshold
         shares = cumulative_fractions([parse_formula(label.formula) for label in mixed.labels])
         self._unit = float(np.abs(shares - shares.mean(axis=0)).sum(axis=1).mean()) or 1.0
         self._near = cumulative_fractions([parse_formula(label.formula) for label in new])
@@ -63,16 +66,24 @@ class Why:
     def of(self, entry: RankedCandidate, own: Label | None, *, is_kept: bool) -> str:
         """Return the reason for the place of a candidate in a few words."""
         if own is not None:
-            word = CLASS_WORDS[class_of(own.conductivity, threshold=self._threshold)]
-            said = f"computed ({own.kind}): {own.conductivity}, {word}"
+            said = f"computed ({own.kind}): {own.conductivity}"
             return said if is_kept else f"{said}; another label of this material is learned from"
         if not self._new:
             return "no new labels"
         composition = parse_formula(entry.formula)
         gaps = np.abs(self._near - cumulative_fractions([composition])).sum(axis=1) / self._unit
         nearest = self._new[int(np.argmin(gaps))]
-        word = CLASS_WORDS[class_of(nearest.conductivity, threshold=self._threshold)]
+        told = _number(nearest.conductivity)
         if composition_id(composition) == composition_id(parse_formula(nearest.formula)):
-            return f"its composition is now known to be {word}"
+            return f"of its composition now {told} is known"
         how = "near" if gaps.min() <= NEAR else "no new label is near; the closest is"
-        return f"{how} {nearest.formula}, {word} (distance {gaps.min():.2f})"
+        return f"{how} {nearest.formula}, {told} (distance {gaps.min():.2f})"
+
+
+def _number(conductivity: Estimate) -> str:
+    """Return a value or bound in a few words."""
+    bounds = {"upper_bound": ("<", conductivity.upper), "lower_bound": (">", conductivity.lower)}
+    sign, number = bounds.get(conductivity.kind, ("", conductivity.value))
+    if number is None:
+        return "nothing certain"
+    return f"{sign} {number:.1e} {conductivity.unit}".strip()

@@ -103,7 +103,6 @@ def rerank(
                 new=new,
                 mixed=mixed,
                 computed=computed.labels,
-                threshold=spec.threshold,
             )
         ),
         provenance=provenance_of(after.screener),
@@ -138,12 +137,11 @@ def _changes(
     new: Sequence[Label],
     mixed: LabelSet,
     computed: LabelSet,
-    threshold: float,
 ) -> list[RankChange]:
     places = {entry.candidate_id: (n, entry) for n, entry in enumerate(before.entries, start=1)}
     own = {label.candidate_id: label for label in computed.labels}
     kept = {label.row_id for label in mixed.labels}
-    why = Why(new, mixed, threshold=threshold)
+    why = Why(new, mixed)
     changes = []
     for place, entry in enumerate(after.entries, start=1):
         old = places.get(entry.candidate_id)
