@@ -19,7 +19,7 @@ from ssefw.cli import main
 from ssefw.engines.stopping import SIGNALS
 
 REPOSITORY = Path(__file__).parent.parent
-REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch", "chromium", "chromedriver")
+REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch", "chromium", "chromedriver", "cp2k.psmp")
 
 # How long an example takes says how loaded the machine is.
 # The same examples every time, so that the suite says something of a change and nothing of luck;
