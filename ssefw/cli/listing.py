@@ -68,8 +68,8 @@ class Listing:
         self, widths: Sequence[int], kept: Sequence[int], limit: int | None
     ) -> Iterator[tuple[str, str]]:
         """Yield the lines of the table with their styles."""
-        if self.title:
-            yield self.title, "italic"
+        for text in _wrapped(self.title, limit, indent="") if self.title else ():
+            yield text, "italic"
         for text in self._folded([title for _, title in self._titles()], widths, kept):
             yield text, "bold"
         yield "─" * _wide(widths, kept), ""

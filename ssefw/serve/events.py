@@ -41,6 +41,7 @@ class Watcher:
         self._board = board
         self._stop = threading.Event()
         self._wanted = threading.Event()
+        self._looked = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rung = asyncio.Event()
         self._watching = 0
@@ -48,10 +49,14 @@ class Watcher:
 
     @contextlib.asynccontextmanager
     async def on_duty(self) -> AsyncIterator[None]:
-        """Watch until the block ends."""
+        """Watch until the block ends; it begins when the first look is over.
+
+        That look reads every outcome, and whoever asks before would wait for it.
+        """
         self._loop = asyncio.get_running_loop()
         thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
         thread.start()
+        await asyncio.to_thread(self._looked.wait)
         try:
             yield
         finally:
@@ -62,6 +67,7 @@ class Watcher:
         self._is_over = True
         self._stop.set()
         self._wanted.set()
+        self._looked.set()
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended already
                 self._loop.call_soon_threadsafe(self._ring)
@@ -91,6 +97,8 @@ class Watcher:
                 self._board.tell()
             except StoreError as error:
                 logger.warning("%s", error)
+            finally:
+                self._looked.set()
             versions = self._board.versions()
             # Browsers that are told ask for their pages, which costs more than the look.
             since = time.monotonic() - rung

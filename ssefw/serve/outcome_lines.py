@@ -95,8 +95,7 @@ class OutcomeLines:
         for lines in self._lines.values():
             for candidate in [key for key, (uuid, _, _) in lines.items() if uuid not in left]:
                 del lines[candidate]
-        # A folder's records are decoded whole in any case, and picked from here soonest.
-        wanted = dict.fromkeys(WANTED, True) if connection.address.is_server else None
+        wanted = dict.fromkeys(WANTED, True)
         for part in _parts(new, is_all=not self._known):
             for record in jobs.find({**ours, **part}, wanted):
                 self._keep(record)

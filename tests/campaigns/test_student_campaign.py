@@ -61,6 +61,7 @@ def test_a_file_is_put_where_workers_find_it(folder, ssefw, student):
     ("engine", "why"),
     [
         ("{potential: ffffffff}", "There is no potential 'ffffffff'"),
+        ("{potential: sevenet-0}", "; did you mean 'sevennet-0'? Those with a short name are"),
         ("{potential: ffffffff, calculator: ase.calculators.emt.EMT}", "keep one of them"),
         ("{code: vasp, potential: ffffffff}", "is not for the code 'vasp'"),
     ],

@@ -71,14 +71,19 @@ def record(**md):
 
 def test_a_campaign_says_how_long_it_takes_at_the_pace_it_was_seen_to_go():
     pace = Pace(record())
-    assert pace.left(snapshot(2, done=4), clock=0.0) is None
-    assert pace.left(snapshot(2, done=4), clock=100.0) is None  # nothing moved
+    assert pace.left(snapshot(1, done=3), clock=-1e4) is None
+    assert pace.left(snapshot(1, done=3), clock=-1e3) is None  # workers import and relax
+    assert pace.left(snapshot(2, done=4), clock=0.0) is None  # it moves: the clock starts
+    assert pace.left(snapshot(2, done=4), clock=50.0) is None
     # Of 20 runs 4 were done and 8 are: 4 runs took 100 s, and 12 are left.
     assert pace.left(snapshot(4, done=8), clock=100.0) == pytest.approx(300.0)
     run = RunningMD(candidate_id="a", temperature=600.0, done=5.0, total=10.0, speed=1.0,
                     seconds_left=1.0)  # fmt: skip
     half = replace(snapshot(4, done=9), running=(run,))
     assert pace.left(half, clock=100.0) == pytest.approx((20 - 9.5) * 100 / 5.5)
+    # Gates ended nine candidates at once, and one run of the tenth takes longer than they say.
+    slow = replace(snapshot(9, done=3), running=(replace(run, seconds_left=5000.0),))
+    assert pace.left(slow, clock=100.0) == 5000.0
     # Candidates that a gate ended have no runs, and none to come.
     assert pace.left(snapshot(10, done=3), clock=50.0) == 0.0
 

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from ssefw.cli.listing import Heading, Listing
-from tests.conftest import CAMPAIGN, work_here
+from tests.conftest import CAMPAIGN, REPOSITORY, work_here
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -60,7 +60,13 @@ def test_a_table_fits_a_terminal_of_80_columns(called, words):
 
 @pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize(
-    "words", [["plan", "c.yaml"], ["pool", "show", "pool"], ["labels", "show", "starter"]]
+    "words",
+    [
+        ["plan", "c.yaml"],
+        ["pool", "show", "pool"],
+        ["labels", "show", "starter"],
+        ["labels", "stats", "starter"],
+    ],
 )
 def test_a_table_without_a_store_fits_a_terminal_of_80_columns(ssefw, tmp_path, copper, words):
     (tmp_path / "c.yaml").write_text(CAMPAIGN)
@@ -70,6 +76,13 @@ def test_a_table_without_a_store_fits_a_terminal_of_80_columns(ssefw, tmp_path, 
     table = lines[: next(k for k, line in enumerate(lines) if line.startswith("  ") or not line)] \
         if words[0] == "plan" else lines  # fmt: skip
     assert max(map(cell_len, table)) <= 80
+
+
+def test_every_table_is_of_one_kind():
+    """But for the stages below the bars of a campaign that is worked, which are drawn anew."""
+    modules = (REPOSITORY / "ssefw/cli").rglob("*.py")
+    others = {path.stem for path in modules if "rich.table" in path.read_text()}
+    assert others == {"progress"}
 
 
 @pytest.mark.usefixtures("narrow")

@@ -228,3 +228,8 @@ def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_pat
             assert moves["between_ps"] > 0
             assert "data_" in browser.get(f"{path}/crystal.cif").text
             assert browser.get(f"{path}/runs/none.json").status_code == 404
+
+
+def test_everything_was_read_before_the_server_answers(serve):
+    """Whoever opens the printed address at once does not wait for the first look at the store."""
+    assert serve(signed_in=False).app.state.board.versions()

@@ -179,21 +179,21 @@ def _pymatgen_record(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> dict
 def _print_pymatgen(runs: "list[PymatgenNumbers]", fit: "Conductivity") -> None:
     if not runs:
         return
-    from rich.table import Table
-
     from ssefw.analysis.pymatgen_rules import pymatgen_arrhenius
     from ssefw.cli.console import console
+    from ssefw.cli.listing import Heading, Listing
 
-    out = console()
-    table = Table(title="By pymatgen's DiffusionAnalyzer, without errors", title_justify="left")
-    for name in ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio"):
-        table.add_column(name, justify="right")
+    titles = ("T (K)", "D (cm²/s)", "σ (S/cm)", "Haven ratio")
+    table = Listing(
+        [Heading(title, 0, "right") for title in titles],
+        title="By pymatgen's DiffusionAnalyzer, without errors",
+    )
     for run in sorted(runs, key=lambda run: run.temperature):
         numbers = (run.diffusivity, run.conductivity, run.haven_ratio)
-        table.add_row(f"{run.temperature:g}", *(f"{number:.3g}" for number in numbers))
-    out.print(table)
+        table.add(f"{run.temperature:g}", *(f"{number:.3g}" for number in numbers))
+    table.show()
     if line := pymatgen_arrhenius(runs, specie=fit.specie, temperature=fit.temperature):
-        out.print(
+        console().print(
             f"σ({line.temperature:g} K) = {line.conductivity:.3g} S/cm, "
             f"E_a = {line.activation_energy:.3f} eV by its Arrhenius fit",
             highlight=False,

@@ -102,23 +102,27 @@ def show_bands(
             )
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    title = None if arrangement is None else f"Arrangement {arrangement}"
-    table = Table(title=title, title_justify="left")
-    for name in ("hop (A)", "in the cell", "forward (eV)", "reverse (eV)", "status"):
-        table.add_column(name)
+    table = Listing(
+        [
+            Heading("hop (A)", 0, "right"),
+            Heading("in the cell", 1, "right"),
+            Heading("forward (eV)", 0, "right"),
+            Heading("reverse (eV)", 0, "right"),
+            Heading("status"),
+        ],
+        title="" if arrangement is None else f"Arrangement {arrangement}",
+    )
     for kind, band in bands.items():
-        table.add_row(
+        table.add(
             f"{kind.hop.length:.3f}",
             str(len(kind.hops)),
             "–" if band.forward is None else f"{band.forward:.3f}",
             "–" if band.reverse is None else f"{band.reverse:.3f}",
             band.status,
         )
-    console().print(table)
+    table.show()
 
 
 def show_barrier(barrier: "Barrier", *, arrangements: int = 0, as_json: bool) -> None:

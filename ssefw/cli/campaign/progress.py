@@ -158,11 +158,12 @@ def _display(record: "CampaignRecord", *, quiet: bool) -> "Iterator[Callable[[Sn
 
 
 class Pace:
-    """How long a campaign still takes at the pace at which it went since somebody looks.
+    """How long a campaign still takes at the pace at which it went since it began to move.
 
-    Its work is counted in runs of dynamics, a run in motion by its part. A candidate that was
-    concluded counts as all of its runs, so that one which a gate ends early counts at once. What
-    has no dynamics is counted in candidates.
+    Before that workers import, and relax what has no dynamics yet, which says nothing of the pace:
+    the clock starts with the first step forward. Its work is counted in runs of dynamics, a run in
+    motion by its part. A candidate that was concluded counts as all of its runs, so that one which
+    a gate ends early counts at once. What has no dynamics is counted in candidates.
     """
 
     def __init__(self, record: "CampaignRecord") -> None:
@@ -172,20 +173,27 @@ class Pace:
             most = (dynamics.get("adaptive") or {}).get("max_runs") or len(temperatures)
             temperatures = temperatures[:most]
         self._runs = max(1, len(temperatures))
+        self._seen: float | None = None
         self._first: tuple[float, float] | None = None
 
     def left(self, now: "Snapshot", *, clock: float | None = None) -> float | None:
         """Return the seconds that are left, about; None where too little was seen."""
         moment = time.monotonic() if clock is None else clock
         done = self._done(now)
+        if self._seen is None:
+            self._seen = done
         if self._first is None:
-            self._first = (moment, done)
+            if done > self._seen:
+                self._first = (moment, done)
             return None
         began, before = self._first
         gone, went = moment - began, done - before
         if gone < MINUTE / 4 or went <= 0:
             return None
-        return max(0.0, now.n_candidates * self._runs - done) * gone / went
+        rest = max(0.0, now.n_candidates * self._runs - done) * gone / went
+        # Candidates that gates end at once make the pace look fast; a run in motion knows better.
+        known = (run.seconds_left for run in now.running if run.seconds_left < float("inf"))
+        return max(rest, *known, 0.0)
 
     def _done(self, now: "Snapshot") -> float:
         """Return how many runs are done, in parts."""

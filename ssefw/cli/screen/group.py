@@ -95,7 +95,7 @@ def train(
     """
     from ssefw.cli.console import progress
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.labels import merge_labels
+    from ssefw.data.labels.sets import merge_labels
     from ssefw.screening.base import make_screener, save_screener, usable_rows
 
     labels, unlabeled = asked_labels(label_set, structures=structures, pool=pool)
@@ -166,18 +166,20 @@ def explain(
             print_json(vars(reason))
         return
 
-    from rich.table import Table
+    from ssefw.cli.listing import Heading, Listing
 
-    from ssefw.cli.console import console
-
-    table = Table(title=f"{material.formula}: score {scores.probability[0]:.2f}")
-    for title in ("property", "value", "median of labels", "adds to score"):
-        table.add_column(title)
+    table = Listing(
+        [
+            Heading("property"),
+            Heading("value", 1, "right"),
+            Heading("median of labels", 2, "right"),
+            Heading("adds to score", 0, "right"),
+        ],
+        title=f"{material.formula}: score {scores.probability[0]:.2f}",
+    )
     for item in reasons:
-        table.add_row(
-            item.feature, f"{item.value:.4g}", f"{item.typical:.4g}", f"{item.effect:+.3f}"
-        )
-    console().print(table)
+        table.add(item.feature, f"{item.value:.4g}", f"{item.typical:.4g}", f"{item.effect:+.3f}")
+    table.show()
 
 
 def _asked(formula: str | None, structure: Path | None) -> "Material":

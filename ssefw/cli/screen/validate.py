@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ssefw.data.dataset import Dataset
     from ssefw.documents import Estimate
-    from ssefw.screening.validation import Contestant, Trial, Validation
+    from ssefw.screening.evaluation.validation import Contestant, Trial, Validation
 
 __all__ = ["validate_command"]
 
@@ -108,9 +108,9 @@ def validate_command(
     years     learned from before a year, tested from it on
     """
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.labels import merge_labels
+    from ssefw.data.labels.sets import merge_labels
     from ssefw.data.split_protocols import Asked, protocol_splits
-    from ssefw.screening.validation import baselines, compared, trials
+    from ssefw.screening.evaluation.validation import baselines, compared, trials
 
     labels, _ = asked_labels(label_set, structures=structures, pool=pool)
     if not keep_duplicates:
@@ -148,7 +148,7 @@ def _contestants(
 ) -> "list[Contestant]":
     from ssefw.screening.base import DEFAULT, screener_names
     from ssefw.screening.classifiers import CLASSIFIERS
-    from ssefw.screening.validation import system
+    from ssefw.screening.evaluation.validation import system
 
     def settings_of(name: str) -> dict[str, Any]:
         own = {key.removeprefix(f"{name}."): value for key, value in settings.items()}
@@ -224,36 +224,38 @@ WITH_INTERVALS = ("auc_pr", "mcc", "mae")
 
 
 def _print_validation(result: "Validation") -> None:
-    from rich.table import Table
-
-    from ssefw.cli.console import console
+    from ssefw.cli.listing import Heading, Listing
 
     first = next(iter(result.evaluations.values()))
-    table = Table(
+    shown = [
+        name for name in COLUMNS if any(name in one.metrics for one in result.evaluations.values())
+    ]
+    table = Listing(
+        [
+            Heading("system"),
+            *(Heading(COLUMNS[name], k, "right") for k, name in enumerate(shown)),
+            Heading("s", len(shown), "right"),
+        ],
         title=f"{first.label_set}: {first.n} labels, {first.n_positive} superionic at "
         f"{first.threshold:g} S/cm; {result.protocol}",
         caption="95 % intervals over groups of near-duplicates. Best cut: MCC at the score that is "
         "best on the labels learned from. MAE: decades, bounds at themselves.",
     )
-    shown = [
-        name for name in COLUMNS if any(name in one.metrics for one in result.evaluations.values())
-    ]
-    table.add_column("system", no_wrap=True)
-    for name in shown:
-        table.add_column(COLUMNS[name])
-    differences = [name for name in ("auc_pr", "mae") if name in shown and result.differences]
-    for name in differences:
-        table.add_column(f"{COLUMNS[name]} less {result.reference}'s")
-    table.add_column("s")
+    compared = [name for name in ("auc_pr", "mae") if name in shown]
     for name, evaluation in result.evaluations.items():
         other = result.differences.get(name, {})
-        table.add_row(
+        less = [
+            f"{COLUMNS[key]} less {result.reference}'s: {difference}"
+            for key in compared
+            if (difference := _signed(other.get(key)))
+        ]
+        table.add(
             name,
             *(_shown(evaluation.metrics.get(key), name=key) for key in shown),
-            *(_signed(other.get(key)) for key in differences),
             f"{result.seconds[name]:.0f}",
+            notes=["; ".join(less)],
         )
-    console().print(table)
+    table.show()
 
 
 def _shown(estimate: "Estimate | None", *, name: str) -> str:
@@ -266,7 +268,7 @@ def _shown(estimate: "Estimate | None", *, name: str) -> str:
 
 def _signed(estimate: "Estimate | None") -> str:
     if estimate is None or estimate.value is None:
-        return "–"
+        return ""
     return f"{estimate.value:+.3f} [{estimate.lower:+.2f}, {estimate.upper:+.2f}]"
 
 

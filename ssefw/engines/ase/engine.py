@@ -14,13 +14,23 @@ from ase.calculators.calculator import Calculator
 from pymatgen.core import PeriodicSite, Structure
 
 from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
-from ssefw.engines.ase.calculators import BREAKDOWNS, check_calculator, make_calculator
+from ssefw.engines.ase.calculators import (
+    BREAKDOWNS,
+    EXAMPLE,
+    check_calculator,
+    make_calculator,
+)
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.needs import complaint_of
 from ssefw.engines.potentials.device import check_device
-from ssefw.engines.potentials.names import DEFAULT_POTENTIAL, POTENTIALS, name_of
+from ssefw.engines.potentials.names import (
+    DEFAULT_POTENTIAL,
+    POTENTIALS,
+    name_of,
+    no_potential,
+)
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import ConfigurationError, DataError, EngineError
@@ -81,16 +91,24 @@ class AseEngine(Engine):
             If there is no potential of this name, or an option would make it another one.
         """
         if potential not in POTENTIALS:
-            raise ConfigurationError(
-                f"Unknown potential {potential!r}. Known potentials: {', '.join(POTENTIALS)}."
-            )
+            raise ConfigurationError(no_potential(potential))
         known = POTENTIALS[potential]
         return cls(calculator=known.calculator, options=known.with_options(options))
 
     @classmethod
     def named(cls, name: str) -> Self:
-        """Return the engine of a potential by its short name, or of a calculator by its path."""
-        return cls.of(name) if name in POTENTIALS else cls(calculator=name)
+        """Return the engine of a potential by its short name, or of a calculator by its path.
+
+        Raises
+        ------
+        ConfigurationError
+            If it is neither.
+        """
+        if name in POTENTIALS:
+            return cls.of(name)
+        if "." not in name:
+            raise ConfigurationError(f"{no_potential(name)} {EXAMPLE}")
+        return cls(calculator=name)
 
     @property
     def name(self) -> str:

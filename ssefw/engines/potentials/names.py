@@ -6,8 +6,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ssefw.errors import ConfigurationError
+from ssefw.mistakes import close_to, shown
 
-__all__ = ["DEFAULT_POTENTIAL", "POTENTIALS", "Potential", "name_of"]
+__all__ = ["DEFAULT_POTENTIAL", "POTENTIALS", "Potential", "name_of", "no_potential"]
 
 DEFAULT_POTENTIAL = "sevennet-l3i5"
 """What computes where no engine is named: its barriers are the nearest to those of DFT."""
@@ -73,3 +74,13 @@ def name_of(calculator: str, options: Mapping[str, Any]) -> str | None:
         ):
             return name
     return None
+
+
+def no_potential(name: str) -> str:
+    """Return a sentence or two on a name that no potential has: what was meant, what there is."""
+    close = close_to(name, list(POTENTIALS))
+    meant = f"; did you mean {close[0]!r}?" if close else "."
+    return (
+        f"There is no potential {shown(name)}{meant} Those with a short name are "
+        f"{', '.join(POTENTIALS)}."
+    )

@@ -4,6 +4,7 @@ import contextlib
 from functools import cache
 from pathlib import Path
 
+from ssefw.engines.potentials.names import no_potential
 from ssefw.engines.students.lessons import read_student, write_student
 from ssefw.errors import ConfigurationError
 from ssefw.files import expand_user
@@ -106,8 +107,8 @@ def find_potential(name: str, *, add: bool = False) -> NEP:
             f"{shown(name)} is the beginning of {names}. Write more of the hash."
         )
     raise ConfigurationError(
-        f"There is no potential {shown(name)} in {_shelf()}. `ssefw potential list` shows those "
-        "that are there, `ssefw potential add FILE` puts one there."
+        f"{no_potential(name)} Trained ones are in {_shelf()}: `ssefw potential list` shows them, "
+        "`ssefw potential add FILE` puts one there."
     )
 
 

@@ -22,6 +22,7 @@ from pymongo.results import BulkWriteResult
 
 from ssefw.store.embedded.covered import grouped_counts
 from ssefw.store.embedded.cursor import EmbeddedCursor, own_projection, sort_list
+from ssefw.store.embedded.cutting import Cutter
 from ssefw.store.embedded.indices import Index
 from ssefw.store.embedded.keys import text_of
 from ssefw.store.embedded.pipeline import fields_read
@@ -131,11 +132,11 @@ class EmbeddedCollection(_Collection):  # type: ignore[misc]
             # Only what is sorted by is held: the documents may not fit into memory.
             yield from filter(None, map(records.read, _sorted(found, sort)))
 
-    def read(self, places: Sequence[int]) -> list[dict[str, Any]]:
-        """Return the documents at some places, but those that are gone."""
+    def read(self, places: Sequence[int], cut: Cutter | None = None) -> list[dict[str, Any]]:
+        """Return the documents at some places, with all fields or some, but those that are gone."""
         with self.file.transaction():
             records = CollectionRecords.existing(self.file, self.name)
-            found = map(records.read, places) if records else []
+            found = (records.read(place, cut) for place in places) if records else ()
             return [record.document for record in found if record is not None]
 
     def _iter_documents(self, spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

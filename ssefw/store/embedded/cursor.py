@@ -8,6 +8,7 @@ from mongomock import collection as rules
 from mongomock import helpers
 from mongomock.filtering import filter_applies
 
+from ssefw.store.embedded.cutting import Cutter, fields_asked
 from ssefw.store.embedded.projection import included, wanted_fields
 
 __all__ = ["EmbeddedCursor", "own_projection", "sort_list"]
@@ -73,7 +74,9 @@ class EmbeddedCursor(_Cursor):  # type: ignore[misc]
     def _documents(self, skip: int, limit: int | None) -> Iterator[dict[str, Any]]:
         projection = own_projection(self._projection)
         wanted = wanted_fields(projection)
-        for document in self._at_once(skip, abs(limit)) if limit else self._in_batches(skip):
+        asked = fields_asked(self._spec) if wanted is not None else None
+        cut = Cutter(wanted, asked) if wanted is not None and asked is not None else None
+        for document in self._at_once(skip, abs(limit)) if limit else self._in_batches(skip, cut):
             if projection is None:
                 yield document
             elif wanted is not None:
@@ -86,10 +89,10 @@ class EmbeddedCursor(_Cursor):  # type: ignore[misc]
             matches = self.collection.matches(self._spec, self._sort)
             return [record.document for record in islice(matches, skip, skip + limit)]
 
-    def _in_batches(self, skip: int) -> Iterator[dict[str, Any]]:
+    def _in_batches(self, skip: int, cut: Cutter | None) -> Iterator[dict[str, Any]]:
         places = iter(self.collection.places(self._spec, self._sort))
         while batch := list(islice(places, BATCH)):
-            for document in self.collection.read(batch):
+            for document in self.collection.read(batch, cut):
                 if filter_applies(self._spec, document):
                     if skip <= 0:
                         yield document

@@ -14,6 +14,7 @@ from pymongo.errors import DuplicateKeyError
 
 from ssefw.errors import StoreError
 from ssefw.store.checksum import with_tail, without_tail
+from ssefw.store.embedded.cutting import Cutter
 from ssefw.store.embedded.indices import Index, Values
 from ssefw.store.embedded.keys import OUTSIDE, encode_key
 from ssefw.store.embedded.sqlite import CollectionTable, DocumentFile
@@ -49,11 +50,11 @@ class CollectionRecords:
         """Return the documents of a collection, made if need be."""
         return cls(file, name, file.make_table(name))
 
-    def read(self, seq: int) -> Record | None:
-        """Return the document at a place, or None if it was deleted."""
+    def read(self, seq: int, cut: Cutter | None = None) -> Record | None:
+        """Return the document at a place, with all fields or some; None if it was deleted."""
         query = f"SELECT body FROM {self.table.name} WHERE seq = ?"
         row = self.connection.execute(query, (seq,)).fetchone()
-        return None if row is None else self.decode(row[0], seq)
+        return None if row is None else self.decode(row[0], seq, cut)
 
     def insert(self, data: dict[str, Any]) -> None:
         """Add a document; it gets an ``_id`` if it has none, as pymongo does it."""
@@ -132,8 +133,8 @@ class CollectionRecords:
         query = f"SELECT 1 FROM {table} WHERE key >= ?"
         return self.connection.execute(query, (OUTSIDE,)).fetchone() is not None
 
-    def decode(self, stored: bytes, seq: int) -> Record:
-        """Return the document of what is stored at a place.
+    def decode(self, stored: bytes, seq: int, cut: Cutter | None = None) -> Record:
+        """Return the document of what is stored at a place, with all fields or some.
 
         Raises
         ------
@@ -142,7 +143,7 @@ class CollectionRecords:
         """
         try:
             body = without_tail(stored)
-            return Record(seq, body, bson.decode(body))
+            return Record(seq, body, bson.decode(cut(body) if cut else body))
         except (ValueError, bson.InvalidBSON) as error:
             raise StoreError(
                 f"Record {seq} of collection {self._name!r} in {self._file.path} is damaged "

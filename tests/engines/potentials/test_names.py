@@ -83,7 +83,7 @@ def test_only_what_names_nothing_goes_on_with_an_earlier_default():
 
 
 def test_an_unknown_potential_is_refused_with_those_that_there_are():
-    with pytest.raises(ConfigurationError, match="Known potentials: chgnet, sevennet-0, seven"):
+    with pytest.raises(ConfigurationError, match="are chgnet, sevennet-0, sevennet-l3i5"):
         AseEngine.of("sevennet")
 
 

@@ -1,10 +1,12 @@
 """The commands labels and screen, from a table to a ranking and its measures."""
 
 import json
+import re
 
 import click.testing
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from ssefw.cli.records.labels import command as labels
 from ssefw.cli.screen.group import command as screen
@@ -200,9 +202,9 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
     """Scores of a weak model, calibrated, may all lie on one side of 0.5."""
     from ssefw.cli.screen.evaluate import _say_one_sided
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.screening.base import load_screener
-    from ssefw.screening.evaluate import evaluate_model
+    from ssefw.screening.evaluation.evaluate import evaluate_model
 
     table = tmp_path / "t.csv"
     table.write_text(
@@ -227,6 +229,8 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
 
 
 def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("ssefw.screening.baselines.TREES", 10)
     out, figure = tmp_path / "v.json", tmp_path / "v.svg"
     labels_ = ("--labels", "starter", "-k", 2, "--workers", 1)
@@ -237,6 +241,10 @@ def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):
     assert records["composition: dt"]["differences"]["auc_pr"]["lower"] < 1
     assert 0 < records["plain extra trees"]["mae"]["value"] < 10
     assert "nearest composition" in result.stdout
+    assert "AUC-PR less plain extra trees's: " in result.stdout
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in result.stdout.splitlines()]
+    assert max(map(cell_len, lines)) <= 80
+    assert {"AUC-PR", "MCC", "Brier"} < {*" ".join(lines).split()}
     assert figure.read_text().count("AUC-PR") == 1
 
 
