@@ -37,7 +37,7 @@ from ssefw.data.splits import k_fold
 from ssefw.screening.atomsets.network import PAPER
 from ssefw.screening.atomsets.screener import AtomSetsScreener
 from ssefw.screening.atomsets.sources import make_source, pooled, set_statistics
-from ssefw.screening.evaluate import cross_validate
+from ssefw.screening.evaluation.evaluate import cross_validate
 from ssefw.screening.features import composition_features
 from ssefw.screening.features.sendek import sendek_features
 

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 
 from ssefw.screening.classifiers import fit_classifier
-from ssefw.screening.evaluate import Predictions
-from ssefw.screening.metrics import difference_with_intervals, measure
+from ssefw.screening.evaluation.evaluate import Predictions
+from ssefw.screening.evaluation.metrics import difference_with_intervals, measure
 
 FULL = "--full" in sys.argv
 PAIRED = "--paired" in sys.argv

@@ -9,7 +9,7 @@ import numpy as np
 from screening import mchaffie
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.splits import Split, leave_one_cluster_out
 from ssefw.screening.atomsets.sources import material_set
 

@@ -13,7 +13,7 @@ from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.network import PAPER, NetworkConfig
 from ssefw.screening.atomsets.sources import make_source, set_statistics
 from ssefw.screening.classifiers import fit_classifier
-from ssefw.screening.metrics import measure
+from ssefw.screening.evaluation.metrics import measure
 
 OUT = os.environ.get("SSEFW_CHECKPOINTS")
 LAMB = PAPER | {"optimizer": "lamb", "rate": 6e-5, "rate_max": 5e-3}

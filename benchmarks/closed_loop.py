@@ -39,9 +39,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 from ssefw.campaigns.learning.acquisition import acquisition_order, framework_of
 from ssefw.data.compositions import composition_id
 from ssefw.data.dataset import Dataset, dataset_of
-from ssefw.data.label_sources import starter_labels
-from ssefw.data.label_tables import read_label_table
-from ssefw.data.labels import merge_labels
+from ssefw.data.labels.sets import merge_labels
+from ssefw.data.labels.sources import starter_labels
+from ssefw.data.labels.tables import read_label_table
 from ssefw.documents import LabelSet, RankedCandidate
 from ssefw.screening.features import composition_features
 

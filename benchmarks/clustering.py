@@ -28,8 +28,8 @@ import numpy as np
 from joblib.externals.loky import get_reusable_executor
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table, read_structures
-from ssefw.data.labels import merge_labels
+from ssefw.data.labels.sets import merge_labels
+from ssefw.data.labels.tables import read_label_table, read_structures
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out
@@ -48,7 +48,7 @@ from ssefw.screening.clustering.shortlist import enrichment, share_for_half, sho
 from ssefw.screening.clustering.study import choose, mixed, study
 from ssefw.screening.clustering.variance import cluster_variance
 from ssefw.screening.clustering.ward import build_tree, cut
-from ssefw.screening.evaluate import cross_validate, evaluate_predictions
+from ssefw.screening.evaluation.evaluate import cross_validate, evaluate_predictions
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))

@@ -29,12 +29,12 @@ from pathlib import Path
 import numpy as np
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
-from ssefw.data.labels import merge_labels
+from ssefw.data.labels.sets import merge_labels
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.splits import k_fold
 from ssefw.screening.base import make_screener
+from ssefw.screening.evaluation.metrics import measure
 from ssefw.screening.joining import MEAN, STACK, join_as
-from ssefw.screening.metrics import measure
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))

@@ -17,7 +17,7 @@ import time
 from itertools import combinations, islice
 from pathlib import Path
 
-from ssefw.data.label_sources import find_label_set
+from ssefw.data.labels.sources import find_label_set
 from ssefw.data.pools import read_pool
 
 HERE = Path(__file__).resolve().parent

@@ -19,20 +19,20 @@ import numpy as np
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out, repeated_random
 from ssefw.documents import LabelSet
 from ssefw.screening.cascade import preset_filters
 from ssefw.screening.composition import CompositionScreener
-from ssefw.screening.evaluate import (
+from ssefw.screening.evaluation.evaluate import (
     cross_validate,
     cross_validate_oracle,
     shuffled_labels,
 )
+from ssefw.screening.evaluation.metrics import measure, measure_with_intervals
 from ssefw.screening.features import composition_features
-from ssefw.screening.metrics import measure, measure_with_intervals
 from ssefw.screening.phases import read_phases
 
 HERE = Path(__file__).resolve().parent

@@ -31,7 +31,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.screening.features import bin_patterns, xrd_patterns
@@ -251,7 +251,7 @@ def run_speed(_args):
 
 def run_figures(args):
     """Draw what the augmentations do to the pattern of Li3N."""
-    from ssefw.data.label_sources import starter_labels
+    from ssefw.data.labels.sources import starter_labels
     from ssefw.report.figures.xrdmatch import draw_augmentations
     from ssefw.screening.features import PatternGrid, xrd_pattern
 

@@ -26,7 +26,7 @@ from sklearn.svm import SVC
 from xrdmatch import BIN, DATA, SETS, draw, interval, pool_patterns, quality
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_tables import read_label_table
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.data.splits import repeated_random

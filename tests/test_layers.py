@@ -1,6 +1,7 @@
 """The rooms of ssefw import downward only, and heavy packages have one home."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,8 @@ LAYERS = [
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 ROOT = Path(ssefw.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
+MOST_FILES = 20
+"""Files of a room, its face among them, that one still takes in at a glance."""
 
 # Where each heavy package may be imported from: a room, or one module of it.
 HOMES = {
@@ -89,3 +92,16 @@ def test_heavy_packages_are_imported_in_their_home_only(path):
         homes = HOMES.get(name.partition(".")[0])
         if homes is not None:
             assert room in homes or module_id(path) in homes, f"{path} imports {name}"
+
+
+def test_no_room_is_a_flat_drawer():
+    trees = (ROOT, Path(__file__).parent)
+    rooms = Counter(path.parent for tree in trees for path in tree.rglob("*.py"))
+    assert not [str(room) for room, files in rooms.items() if files > MOST_FILES]
+
+
+def test_every_room_says_in_a_line_what_lives_there():
+    for face in ROOT.rglob("__init__.py"):
+        said = ast.get_docstring(ast.parse(face.read_text()))
+        assert said, face
+        assert said.splitlines()[0].endswith("."), face

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.data.compositions import parse_formula, similar_groups
-from ssefw.data.labels import SUPERIONIC, classes
+from ssefw.data.labels.sets import SUPERIONIC, classes
 from ssefw.data.materials import Material, material_from_label
 from ssefw.documents import Label, LabelSet
 from ssefw.errors import DataError

@@ -18,7 +18,11 @@ from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.pools import Reject, check_properties, ranking_rows, read_pool, stated_name
-from ssefw.data.structure_files import flat_structure, structure_from_record, structure_from_text
+from ssefw.data.reading.structure_files import (
+    flat_structure,
+    structure_from_record,
+    structure_from_text,
+)
 from ssefw.data.structures import content_id
 from ssefw.documents import Candidate, Cell, Label
 from ssefw.errors import DataError

@@ -12,8 +12,8 @@ from typing import Any
 
 from pymatgen.core import Structure
 
-from ssefw.data.archives import zip_members
-from ssefw.data.structure_files import (
+from ssefw.data.reading.archives import zip_members
+from ssefw.data.reading.structure_files import (
     LARGEST_STRUCTURE,
     decode_structure_text,
     flat_structure,

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
 from ssefw.data.dataset import Dataset
-from ssefw.data.labels import log_conductivities
+from ssefw.data.labels.sets import log_conductivities
 from ssefw.data.materials import Material
 from ssefw.data.pettifor import cumulative_fractions
 from ssefw.screening.base import Scores

@@ -17,19 +17,12 @@ from starlette.staticfiles import StaticFiles
 
 from ssefw.errors import SsefwError, StoreError
 from ssefw.masking import masked
-from ssefw.serve import (
-    actions,
-    campaign_pages,
-    data_pages,
-    job_pages,
-    result_pages,
-    screening_pages,
-    site_pages,
-)
+from ssefw.serve import actions
 from ssefw.serve.board import Board
 from ssefw.serve.events import Watcher, events
 from ssefw.serve.growing_process import GrowingProcess
 from ssefw.serve.guard import Guard, Keys, form_of
+from ssefw.serve.pages import campaigns, data, jobs, results, screening, site
 from ssefw.serve.render import SharedPages, page
 
 __all__ = ["application"]
@@ -93,25 +86,25 @@ def application(
 
     app = Starlette(
         routes=[
-            Route("/", campaign_pages.home),
+            Route("/", campaigns.home),
             Route("/login", login, methods=["GET", "POST"]),
             Route("/events", events),
-            Route("/results", result_pages.results_page),
-            Route("/results/points.json", result_pages.results_points),
-            Route("/results.{form}", result_pages.results_download),
-            Route("/site", site_pages.site_page),
-            Route(f"{campaign}/screening", screening_pages.screening_page),
-            Route(f"{campaign}/screening/points.json", screening_pages.screening_points),
-            Route(campaign, campaign_pages.campaign_page),
-            Route(candidate, campaign_pages.candidate_page),
-            Route(f"{candidate}/curves.json", data_pages.curves_of),
-            Route(f"{candidate}/growth.json", data_pages.growth_of),
-            Route(f"{candidate}/crystal.json", data_pages.crystal_of),
-            Route(f"{candidate}/crystal.cif", data_pages.cif_of),
-            Route(candidate + "/runs/{key}.json", data_pages.moves_of),
-            Route(f"{campaign}/jobs", job_pages.jobs_page),
-            Route(campaign + "/jobs/{job:int}", job_pages.job_page),
-            Route(campaign + "/jobs/{job:int}/log", job_pages.log_part),
+            Route("/results", results.results_page),
+            Route("/results/points.json", results.results_points),
+            Route("/results.{form}", results.results_download),
+            Route("/site", site.site_page),
+            Route(f"{campaign}/screening", screening.screening_page),
+            Route(f"{campaign}/screening/points.json", screening.screening_points),
+            Route(campaign, campaigns.campaign_page),
+            Route(candidate, campaigns.candidate_page),
+            Route(f"{candidate}/curves.json", data.curves_of),
+            Route(f"{candidate}/growth.json", data.growth_of),
+            Route(f"{candidate}/crystal.json", data.crystal_of),
+            Route(f"{candidate}/crystal.cif", data.cif_of),
+            Route(candidate + "/runs/{key}.json", data.moves_of),
+            Route(f"{campaign}/jobs", jobs.jobs_page),
+            Route(campaign + "/jobs/{job:int}", jobs.job_page),
+            Route(campaign + "/jobs/{job:int}/log", jobs.log_part),
             Route(f"{campaign}/change", actions.ask, methods=["GET"]),
             Route(f"{campaign}/change", actions.do, methods=["POST"]),
             Mount("/static", StaticFiles(directory=str(resources.files("ssefw.serve") / "static"))),

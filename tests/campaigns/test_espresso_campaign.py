@@ -17,7 +17,7 @@ import yaml
 from pymatgen.core import Structure
 
 from ssefw.data import join_chunks
-from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.data.labels.outcomes import label_from_outcome
 from ssefw.documents import Outcome
 from ssefw.documents import Trajectory as Ledger
 from ssefw.engines.espresso import EspressoEngine

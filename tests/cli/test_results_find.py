@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.data.labels.outcomes import label_from_outcome
 from ssefw.documents import Estimate, LabelSet
 from ssefw.store import connect
 from tests.outcomes import bound, outcome, value

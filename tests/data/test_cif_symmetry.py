@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pymatgen.io.cif import CifParser
 
-from ssefw.data.structure_files import structure_from_text
+from ssefw.data.reading.structure_files import structure_from_text
 
 CIF = """\
 data_

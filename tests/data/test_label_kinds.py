@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ssefw.data.label_kinds import corrected, learn_offsets, mix_labels, resolve_labels
-from ssefw.data.outcome_labels import label_from_outcome
+from ssefw.data.labels.kinds import corrected, learn_offsets, mix_labels, resolve_labels
+from ssefw.data.labels.outcomes import label_from_outcome
 from ssefw.documents import Label, LabelSet
 from tests.outcomes import bound, outcome, value
 

@@ -8,14 +8,7 @@ import pytest
 
 from ssefw.data.compositions import parse_formula
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_sources import extrapolate_labels, find_label_set, starter_labels
-from ssefw.data.label_tables import (
-    assign_clusters,
-    conductivity_of,
-    read_label_table,
-    write_label_table,
-)
-from ssefw.data.labels import (
+from ssefw.data.labels.sets import (
     chance_above,
     class_of,
     classes,
@@ -24,6 +17,13 @@ from ssefw.data.labels import (
     log_conductivities,
     merge_labels,
     save_label_set,
+)
+from ssefw.data.labels.sources import extrapolate_labels, find_label_set, starter_labels
+from ssefw.data.labels.tables import (
+    assign_clusters,
+    conductivity_of,
+    read_label_table,
+    write_label_table,
 )
 from ssefw.documents import Estimate
 from ssefw.errors import DataError, MissingDependencyError

@@ -3,7 +3,7 @@
 import pytest
 
 from ssefw.data.compositions import parse_formula
-from ssefw.data.outcome_labels import kind_of, label_from_barrier, label_from_outcome
+from ssefw.data.labels.outcomes import kind_of, label_from_barrier, label_from_outcome
 from ssefw.documents import (
     Barrier,
     Candidate,

@@ -5,7 +5,7 @@ import pytest
 from pymatgen.core import Composition
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.label_sources import starter_labels
+from ssefw.data.labels.sources import starter_labels
 from ssefw.data.pettifor import composition_distances
 from ssefw.data.splits import (
     composition_clusters,

@@ -24,9 +24,9 @@ from pymatgen.core import Lattice, Structure
 from ssefw.analysis.readers import read_frames
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.queueing.site import read_site
-from ssefw.data.label_sources import starter_labels
-from ssefw.data.label_tables import read_label_table
-from ssefw.data.labels import load_label_set, save_label_set
+from ssefw.data.labels.sets import load_label_set, save_label_set
+from ssefw.data.labels.sources import starter_labels
+from ssefw.data.labels.tables import read_label_table
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import read_pool
 from ssefw.engines.students.lessons import read_student

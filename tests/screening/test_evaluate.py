@@ -12,14 +12,14 @@ from sklearn.metrics import (
 from ssefw.data.splits import k_fold, leave_one_cluster_out
 from ssefw.errors import DataError
 from ssefw.screening.composition import CompositionScreener
-from ssefw.screening.evaluate import (
+from ssefw.screening.evaluation.evaluate import (
     cross_validate,
     cross_validate_oracle,
     evaluate_model,
     evaluate_predictions,
     shuffled_labels,
 )
-from ssefw.screening.metrics import (
+from ssefw.screening.evaluation.metrics import (
     chance,
     difference_with_intervals,
     expected_calibration_error,

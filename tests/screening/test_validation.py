@@ -9,10 +9,10 @@ from ssefw.data.dataset import dataset_of
 from ssefw.data.split_protocols import PROTOCOLS, Asked, protocol_splits, publication_year
 from ssefw.errors import DataError
 from ssefw.screening.baselines import BASELINES, NearestComposition
-from ssefw.screening.evaluate import Predictions, cuts_from_other_splits, evaluation_of
-from ssefw.screening.metrics import CUT, best_cut, measure
-from ssefw.screening.regression_metrics import Numbers, measure_numbers
-from ssefw.screening.validation import baselines, compared, system, trials
+from ssefw.screening.evaluation.evaluate import Predictions, cuts_from_other_splits, evaluation_of
+from ssefw.screening.evaluation.metrics import CUT, best_cut, measure
+from ssefw.screening.evaluation.regression_metrics import Numbers, measure_numbers
+from ssefw.screening.evaluation.validation import baselines, compared, system, trials
 from tests.screening.conftest import make_labels
 
 QUICK = {"members": ["dt"], "n_splits": 2}

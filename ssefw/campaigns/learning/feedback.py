@@ -14,10 +14,10 @@ from pymatgen.core import Structure
 
 from ssefw.campaigns.learning.submitted import submitted_structure
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.label_sources import find_label_set
-from ssefw.data.labels import merge_labels
-from ssefw.data.outcome_labels import label_from_outcome
-from ssefw.data.structure_files import structure_from_record
+from ssefw.data.labels.outcomes import label_from_outcome
+from ssefw.data.labels.sets import merge_labels
+from ssefw.data.labels.sources import find_label_set
+from ssefw.data.reading.structure_files import structure_from_record
 from ssefw.documents import LabelSet, Outcome
 from ssefw.errors import DataError, StoreError
 from ssefw.files import check_plain, read_json

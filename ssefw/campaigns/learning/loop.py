@@ -16,7 +16,7 @@ from ssefw.campaigns.learning.rerank import Reranked, rerank
 from ssefw.campaigns.steering.budget import hold_if_spent
 from ssefw.campaigns.steering.control import Part, set_priority
 from ssefw.campaigns.steering.holds import Hold, end_loop, hold, holds
-from ssefw.data.labels import class_of
+from ssefw.data.labels.sets import class_of
 from ssefw.documents import CampaignRecord, Outcome
 from ssefw.store import Connection
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.labels import chance_above, class_of
+from ssefw.data.labels.sets import chance_above, class_of
 from ssefw.data.pettifor import cumulative_fractions
 from ssefw.documents import Label, LabelSet, RankedCandidate
 

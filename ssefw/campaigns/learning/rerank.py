@@ -20,7 +20,7 @@ from ssefw.campaigns.learning.models import (
 )
 from ssefw.campaigns.learning.reasons import Why
 from ssefw.campaigns.steering.control import Part, set_priority
-from ssefw.data.label_kinds import mix_labels
+from ssefw.data.labels.kinds import mix_labels
 from ssefw.documents import (
     CampaignRecord,
     Label,

@@ -22,7 +22,7 @@ from ssefw.data import (
     merge_candidates,
     read_pool,
 )
-from ssefw.data.label_sources import find_label_set
+from ssefw.data.labels.sources import find_label_set
 from ssefw.data.pools import check_properties
 from ssefw.documents import Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash

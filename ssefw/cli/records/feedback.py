@@ -68,7 +68,7 @@ def ingest(
     """
     from ssefw.campaigns.learning.feedback import import_outcomes
     from ssefw.campaigns.learning.feedback import ingest as make_labels
-    from ssefw.data.labels import save_label_set
+    from ssefw.data.labels.sets import save_label_set
 
     if dry_run:
         _say_ingest(campaigns, outcomes, specie, _methods(methods), as_json=as_json)

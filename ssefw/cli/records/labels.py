@@ -56,9 +56,9 @@ def import_(
     one with 'formula' and a conductivity whose header says its unit, such as 'sigma (S/cm)'.
     """
     from ssefw.cli.console import progress
-    from ssefw.data.label_sources import extrapolate_labels
-    from ssefw.data.label_tables import assign_clusters, read_label_table
-    from ssefw.data.labels import label_statistics, merge_labels, save_label_set
+    from ssefw.data.labels.sets import label_statistics, merge_labels, save_label_set
+    from ssefw.data.labels.sources import extrapolate_labels
+    from ssefw.data.labels.tables import assign_clusters, read_label_table
 
     with progress(quiet=quiet):
         labels = read_label_table(table, structures=structures, name=name)
@@ -82,8 +82,8 @@ def import_(
 @json_option
 def show(*, label_set: str, top: int, as_json: bool) -> None:
     """List labels, the most conductive first."""
-    from ssefw.data.label_sources import find_label_set
-    from ssefw.data.labels import log_conductivities
+    from ssefw.data.labels.sets import log_conductivities
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.report.rows import label_record
 
     found = find_label_set(label_set)
@@ -131,8 +131,8 @@ def show(*, label_set: str, top: int, as_json: bool) -> None:
 @json_option
 def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
     """Count classes, bounds, structures and duplicates of a set."""
-    from ssefw.data.label_sources import find_label_set
-    from ssefw.data.labels import label_statistics
+    from ssefw.data.labels.sets import label_statistics
+    from ssefw.data.labels.sources import find_label_set
 
     found = find_label_set(label_set)
     _print_statistics(label_statistics(found, threshold=threshold), as_json=as_json)
@@ -144,8 +144,8 @@ def stats(*, label_set: str, threshold: float, as_json: bool) -> None:
 @json_option
 def export(*, label_set: str, out: Path, as_json: bool) -> None:
     """Write a set as a plain table, which `ssefw labels import` reads back."""
-    from ssefw.data.label_sources import find_label_set
-    from ssefw.data.label_tables import write_label_table
+    from ssefw.data.labels.sources import find_label_set
+    from ssefw.data.labels.tables import write_label_table
 
     found = find_label_set(label_set)
     write_label_table(found, out)
@@ -188,7 +188,7 @@ def split(
     compositions, UMAP, DBSCAN), which takes umap-learn.
     """
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.data.splits import write_split
 
     data = dataset_of(find_label_set(label_set), threshold=threshold)

@@ -315,7 +315,7 @@ def _write_pool(materials: "list[Material]", path: Path) -> None:
 
 
 def _labeled(pool: Path, sets: tuple[str, ...], structures: Path | None) -> "LabeledPool":
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.screening.clustering.matching import label_pool
 
     labels: list[Label] = []

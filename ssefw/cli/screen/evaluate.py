@@ -52,7 +52,7 @@ def evaluate_command(
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.screening.base import load_screener, usable_rows
-    from ssefw.screening.evaluate import evaluate_model, similar_to
+    from ssefw.screening.evaluation.evaluate import evaluate_model, similar_to
 
     screener = load_screener(model)
     labels, _ = asked_labels(label_set, structures=structures, pool=pool)
@@ -100,7 +100,7 @@ def evaluate_command(
 
 def _say_one_sided(result: "Evaluation") -> None:
     """Explain measures of classes that say nothing, beside those of order that may say a lot."""
-    from ssefw.screening.metrics import CUT
+    from ssefw.screening.evaluation.metrics import CUT
 
     yes, record = result.record["answered_superionic"], result.record
     if 0 < yes < result.n:

@@ -95,7 +95,7 @@ def train(
     """
     from ssefw.cli.console import progress
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.labels import merge_labels
+    from ssefw.data.labels.sets import merge_labels
     from ssefw.screening.base import make_screener, save_screener, usable_rows
 
     labels, unlabeled = asked_labels(label_set, structures=structures, pool=pool)

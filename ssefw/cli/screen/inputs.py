@@ -23,7 +23,7 @@ def asked_labels(
     label_set: str, *, structures: Path | None, pool: Path | None
 ) -> "tuple[LabelSet, list[Material]]":
     """Return labels, with the structures of a pool where they have none, and the pool."""
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
 
     labels = find_label_set(label_set, structures=structures)
     for source, reason in labels.rejects:

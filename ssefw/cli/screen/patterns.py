@@ -121,7 +121,7 @@ def votes_command(
 ) -> None:
     """Draw how the members of a model vote on labels, and the confusion of their majority."""
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.report.figures.xrdmatch import draw_votes
     from ssefw.screening.base import load_screener, usable_rows
 

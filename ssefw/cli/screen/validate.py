@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ssefw.data.dataset import Dataset
     from ssefw.documents import Estimate
-    from ssefw.screening.validation import Contestant, Trial, Validation
+    from ssefw.screening.evaluation.validation import Contestant, Trial, Validation
 
 __all__ = ["validate_command"]
 
@@ -108,9 +108,9 @@ def validate_command(
     years     learned from before a year, tested from it on
     """
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.labels import merge_labels
+    from ssefw.data.labels.sets import merge_labels
     from ssefw.data.split_protocols import Asked, protocol_splits
-    from ssefw.screening.validation import baselines, compared, trials
+    from ssefw.screening.evaluation.validation import baselines, compared, trials
 
     labels, _ = asked_labels(label_set, structures=structures, pool=pool)
     if not keep_duplicates:
@@ -148,7 +148,7 @@ def _contestants(
 ) -> "list[Contestant]":
     from ssefw.screening.base import DEFAULT, screener_names
     from ssefw.screening.classifiers import CLASSIFIERS
-    from ssefw.screening.validation import system
+    from ssefw.screening.evaluation.validation import system
 
     def settings_of(name: str) -> dict[str, Any]:
         own = {key.removeprefix(f"{name}."): value for key, value in settings.items()}

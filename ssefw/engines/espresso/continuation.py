@@ -9,6 +9,7 @@ point, dynamics, whose velocities no output holds) have nothing of the kind: the
 from collections.abc import Sequence
 from pathlib import Path
 
+from ssefw.engines.espresso.bands.neb_output import parse_path
 from ssefw.engines.espresso.inputs import (
     change_geometry,
     change_option,
@@ -16,7 +17,6 @@ from ssefw.engines.espresso.inputs import (
     read_option,
 )
 from ssefw.engines.espresso.job import attempts
-from ssefw.engines.espresso.neb_output import parse_path
 from ssefw.engines.espresso.pw_output import Geometry, PwRun, parse_pw
 from ssefw.engines.espresso.symptoms import read_text
 

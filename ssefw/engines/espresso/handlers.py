@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 from custodian.custodian import ErrorHandler
 
 from ssefw.documents import EndReason  # noqa: TC001
+from ssefw.engines.espresso.bands.neb_output import parse_log
 from ssefw.engines.espresso.continuation import continued, is_path, pw_attempts
 from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, PW_INPUT, change_option, read_option
 from ssefw.engines.espresso.job import PW_OUTPUT
-from ssefw.engines.espresso.neb_output import parse_log
 from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 from ssefw.engines.stopping import StopCheck

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from custodian.custodian import Validator
 
+from ssefw.engines.espresso.bands.neb_output import parse_log
 from ssefw.engines.espresso.job import NEB_OUTPUT, PW_OUTPUT
-from ssefw.engines.espresso.neb_output import parse_log
 from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 

@@ -22,8 +22,8 @@ def read_band_progress(folder: Path) -> NebIterationRecord | None:
         history = read_history(folder / BAND_FILE)
         return history[-1] if history else None
     if (folder / NEB_OUTPUT).exists():
-        from ssefw.engines.espresso.neb_output import parse_log  # noqa: PLC0415  custodian is slow
-        from ssefw.engines.espresso.results import records  # noqa: PLC0415
+        from ssefw.engines.espresso.bands.neb_output import parse_log  # noqa: PLC0415  custodian is slow
+        from ssefw.engines.espresso.bands.neb_result import records  # noqa: PLC0415
         from ssefw.engines.espresso.symptoms import read_text  # noqa: PLC0415
 
         found = records(parse_log(read_text(folder / NEB_OUTPUT)))

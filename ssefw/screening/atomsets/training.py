@@ -24,7 +24,7 @@ from ssefw.screening.atomsets.network import (
 )
 from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet
-from ssefw.screening.metrics import METRICS
+from ssefw.screening.evaluation.metrics import METRICS
 
 __all__ = ["Start", "Trained", "feature_scale", "one_thread", "train_networks"]
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.labels import log_conductivities
+from ssefw.data.labels.sets import log_conductivities
 from ssefw.data.materials import Material, material_from_label
 from ssefw.data.structures import content_id
 from ssefw.documents import Label, LabelSet

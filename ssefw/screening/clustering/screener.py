@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pymatgen.core import Structure
 
 from ssefw.data.dataset import Dataset
-from ssefw.data.labels import log_conductivities
+from ssefw.data.labels.sets import log_conductivities
 from ssefw.data.materials import Material
 from ssefw.data.splits import k_fold
 from ssefw.data.structures import content_id

@@ -16,7 +16,7 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from ssefw.data.dataset import Dataset
-from ssefw.data.labels import classes, log_conductivities
+from ssefw.data.labels.sets import classes, log_conductivities
 from ssefw.data.materials import Material
 from ssefw.data.pettifor import composition_distances, cumulative_fractions
 from ssefw.errors import ConfigurationError, DataError
@@ -32,9 +32,9 @@ from ssefw.screening.conductivity.shares import (
 )
 from ssefw.screening.conductivity.spreads import grid_of, spreads_of
 from ssefw.screening.distances import KnownCompositions
+from ssefw.screening.evaluation.regression_metrics import bound_sides
 from ssefw.screening.features import COMPOSITION_FEATURES, cell_features, composition_features
 from ssefw.screening.parallel import delayed, run_tasks
-from ssefw.screening.regression_metrics import bound_sides
 from ssefw.screening.voting import TrainedScreener, rows_without
 from ssefw.units import AskedCount, AskedFolds, AskedSeed, AskedWorkers
 

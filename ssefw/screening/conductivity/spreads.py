@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from ssefw.data.labels import log_conductivities
+from ssefw.data.labels.sets import log_conductivities
 from ssefw.documents import Label
-from ssefw.screening.regression_metrics import bound_sides
+from ssefw.screening.evaluation.regression_metrics import bound_sides
 
 __all__ = ["REPRODUCIBILITY", "grid_of", "spreads_of"]
 

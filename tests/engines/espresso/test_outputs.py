@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssefw.engines.espresso import neb_result, read_band
-from ssefw.engines.espresso.neb_output import parse_log, parse_path, parse_profile
+from ssefw.engines.espresso.bands.neb_output import parse_log, parse_path, parse_profile
 from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import diagnose, diagnose_folder
 

@@ -21,9 +21,9 @@ from pymatgen.core import Lattice, Structure
 from ssefw.engines import NebSettings
 from ssefw.engines.band import linear_images
 from ssefw.engines.espresso import EspressoEngine
+from ssefw.engines.espresso.bands.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.continuation import pw_attempts
 from ssefw.engines.espresso.job import attempts
-from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.pw_output import parse_pw
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.errors import EngineError

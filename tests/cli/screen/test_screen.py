@@ -202,9 +202,9 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
     """Scores of a weak model, calibrated, may all lie on one side of 0.5."""
     from ssefw.cli.screen.evaluate import _say_one_sided
     from ssefw.data.dataset import dataset_of
-    from ssefw.data.label_sources import find_label_set
+    from ssefw.data.labels.sources import find_label_set
     from ssefw.screening.base import load_screener
-    from ssefw.screening.evaluate import evaluate_model
+    from ssefw.screening.evaluation.evaluate import evaluate_model
 
     table = tmp_path / "t.csv"
     table.write_text(

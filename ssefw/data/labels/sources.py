@@ -18,8 +18,8 @@ from pymatgen.core import Lattice, Structure
 from scipy.special import stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.label_tables import ROOM_TEMPERATURE, read_label_table
-from ssefw.data.labels import load_label_set
+from ssefw.data.labels.sets import load_label_set
+from ssefw.data.labels.tables import ROOM_TEMPERATURE, read_label_table
 from ssefw.data.structures import content_id
 from ssefw.documents import Cell, Estimate, Label, LabelSet
 from ssefw.errors import DataError, MissingDependencyError

@@ -8,11 +8,11 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ssefw.data.archives import zip_members
 from ssefw.data.compositions import parse_formula
-from ssefw.data.label_formats import LARGEST, ROOM_TEMPERATURE, TABLES, Row, conductivity_of
+from ssefw.data.labels.formats import LARGEST, ROOM_TEMPERATURE, TABLES, Row, conductivity_of
 from ssefw.data.pools import candidate_from_text
-from ssefw.data.structure_files import LARGEST_STRUCTURE, decode_structure_text
+from ssefw.data.reading.archives import zip_members
+from ssefw.data.reading.structure_files import LARGEST_STRUCTURE, decode_structure_text
 from ssefw.documents import Candidate, Label, LabelSet
 from ssefw.errors import DataError
 from ssefw.files import check_plain, listed, printable, read_bytes

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ssefw.data.structure_files import LARGEST_STRUCTURE
+from ssefw.data.reading.structure_files import LARGEST_STRUCTURE
 from ssefw.errors import DataError
 from ssefw.files import open_input
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ssefw.data.labels import log_conductivities
+from ssefw.data.labels.sets import log_conductivities
 from ssefw.documents import Estimate, Label
-from ssefw.screening.metrics import (
+from ssefw.screening.evaluation.metrics import (
     N_BOOTSTRAP,
     estimate_of,
     number_of_groups,

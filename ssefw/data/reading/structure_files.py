@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pymatgen.core import DummySpecies, Lattice, Structure
 
-from ssefw.data.cell_checks import FULL, check_cell
+from ssefw.data.reading.cell_checks import FULL, check_cell
 from ssefw.errors import DataError
 from ssefw.files import check_plain, printable, read_json
 
@@ -86,7 +86,7 @@ def structure_from_text(text: str, *, fmt: str, source: str) -> Structure:
             record = read_json(text)
         return structure_from_record(record, source=source)
     # Half a second to import, and whoever reads no CIF need not wait for it.
-    from ssefw.data.cif import structure_from_cif  # noqa: PLC0415
+    from ssefw.data.reading.cif import structure_from_cif  # noqa: PLC0415
 
     with warnings.catch_warnings(), _named(source):
         warnings.simplefilter("ignore")

@@ -22,7 +22,7 @@ from ssefw.documents import Estimate, Evaluation, Provenance
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores, Screener
 from ssefw.screening.conductivity.quantiles import asked_at, interval
-from ssefw.screening.metrics import (
+from ssefw.screening.evaluation.metrics import (
     CUT,
     METRICS,
     N_BOOTSTRAP,
@@ -34,7 +34,7 @@ from ssefw.screening.metrics import (
     reliability_curve,
     resampled_rows,
 )
-from ssefw.screening.regression_metrics import Numbers, measure_numbers, numbers_of
+from ssefw.screening.evaluation.regression_metrics import Numbers, measure_numbers, numbers_of
 
 __all__ = [
     "Predictions",

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.structure_files import structure_from_record
+from ssefw.data.reading.structure_files import structure_from_record
 from ssefw.documents import Estimate, Label, LabelSet
 from ssefw.errors import DataError
 from ssefw.files import read_bytes, read_json, replacing

@@ -19,16 +19,16 @@ from ssefw.documents import Estimate, Evaluation
 from ssefw.errors import DataError, SsefwError
 from ssefw.screening.base import Screener, make_screener
 from ssefw.screening.baselines import BASELINES
-from ssefw.screening.evaluate import (
+from ssefw.screening.evaluation.evaluate import (
     Predictions,
     evaluation_of,
     hold_out,
     joined_predictions,
     numbers_in,
 )
-from ssefw.screening.metrics import N_BOOTSTRAP, difference_with_intervals
+from ssefw.screening.evaluation.metrics import N_BOOTSTRAP, difference_with_intervals
+from ssefw.screening.evaluation.regression_metrics import measure_numbers
 from ssefw.screening.parallel import delayed, run_tasks
-from ssefw.screening.regression_metrics import measure_numbers
 
 __all__ = [
     "REFERENCE",

@@ -9,9 +9,7 @@ from pymatgen.core import Structure
 
 from ssefw.documents import NebIterationRecord, NebPath, NebStatus, Provenance
 from ssefw.engines.band import band_document, path_lengths
-from ssefw.engines.espresso.inputs import PREFIX
-from ssefw.engines.espresso.job import NEB_OUTPUT
-from ssefw.engines.espresso.neb_output import (
+from ssefw.engines.espresso.bands.neb_output import (
     NebIteration,
     NebLog,
     PathFile,
@@ -19,6 +17,8 @@ from ssefw.engines.espresso.neb_output import (
     parse_path,
     parse_profile,
 )
+from ssefw.engines.espresso.inputs import PREFIX
+from ssefw.engines.espresso.job import NEB_OUTPUT
 from ssefw.engines.espresso.symptoms import diagnose_folder, read_text
 
 if TYPE_CHECKING:

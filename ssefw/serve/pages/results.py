@@ -21,8 +21,8 @@ from ssefw.report.tables import row, write_csv, write_json_lines, write_parquet
 from ssefw.report.whose import Owners, Whose
 from ssefw.report.wording import estimate_words
 from ssefw.serve.curves import plain_point
+from ssefw.serve.pages.screening import first_scores
 from ssefw.serve.render import board_of, page, path_of
-from ssefw.serve.screening_pages import first_scores
 from ssefw.serve.selection import PAGE_ROWS
 from ssefw.store import Connection
 from ssefw.store.asking import understood

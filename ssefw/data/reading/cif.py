@@ -13,9 +13,9 @@ import numpy as np
 from pymatgen.core import Element, Lattice, Structure
 from pymatgen.io.cif import CifFile
 
-from ssefw.data.cell_checks import FULL, check_cell
-from ssefw.data.cif_symmetry import NamedGroupParser, named_operations
-from ssefw.data.space_groups import operations_of
+from ssefw.data.reading.cell_checks import FULL, check_cell
+from ssefw.data.reading.cif_symmetry import NamedGroupParser, named_operations
+from ssefw.data.reading.space_groups import operations_of
 from ssefw.errors import DataError
 from ssefw.files import printable
 

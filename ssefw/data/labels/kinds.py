@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import gammaincinv, stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
-from ssefw.data.labels import SUPERIONIC, class_of
+from ssefw.data.labels.sets import SUPERIONIC, class_of
 from ssefw.documents import Conflict, Estimate, KindOffset, Label, LabelKind, LabelSet
 
 __all__ = ["corrected", "learn_offsets", "mix_labels", "resolve_labels"]

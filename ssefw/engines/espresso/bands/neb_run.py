@@ -15,13 +15,13 @@ from pymatgen.core import Structure
 
 from ssefw.documents import NebPath
 from ssefw.engines.base import NebSettings
+from ssefw.engines.espresso.bands.neb_output import parse_log, parse_path
+from ssefw.engines.espresso.bands.neb_result import read_band, records
 from ssefw.engines.espresso.continuation import corrected
 from ssefw.engines.espresso.inputs import NEB_INPUT, PREFIX, Options, PathSettings, neb_input
 from ssefw.engines.espresso.job import NEB_OUTPUT, attempts
-from ssefw.engines.espresso.neb_output import parse_log, parse_path
 from ssefw.engines.espresso.process import run_program
 from ssefw.engines.espresso.pseudopotentials import Pseudopotential
-from ssefw.engines.espresso.results import read_band, records
 from ssefw.engines.espresso.symptoms import read_text
 from ssefw.engines.run_directory import RunDirectory, write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck

@@ -15,7 +15,7 @@ from ssefw.campaigns.steering.hold_words import HELD, release_of, worth_saying
 from ssefw.campaigns.steering.holds import Hold
 from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
-from ssefw.serve.data_pages import CandidateRecords
+from ssefw.serve.pages.data import CandidateRecords
 from ssefw.serve.render import board_of, page, path_of, shared, view_of
 from ssefw.serve.selection import COLUMNS, Selection, page_count, state_counts
 from ssefw.store import Connection

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from ssefw.cli.screen.group import command as screen
-from ssefw.data.labels import save_label_set
+from ssefw.data.labels.sets import save_label_set
 from ssefw.errors import ConfigurationError, DataError
 from tests.screening.conftest import METALS, make_labels, rock_salt
 

@@ -1,0 +1,1 @@
+"""Known conductivities: where they come from, how they are read, what they are worth together."""
