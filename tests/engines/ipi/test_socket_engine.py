@@ -133,6 +133,36 @@ def test_a_site_without_the_command_says_how_it_is_set(monkeypatch, lif):
         engine().static(lif)
 
 
+CAMPAIGN = """\
+campaign: springs
+pool: {path: lif.cif}
+engine: {code: socket, options: {program: springs, files: {program.in: "socket %socket%"}}}
+relax: {skip: true}
+supercell: {min_length: 4}
+md: {temperatures: [900, 600], length: 3}
+"""
+
+
+def test_a_plan_tries_a_few_steps_to_know_what_they_cost(site, lif, tmp_path, ssefw):
+    lif.to(filename=str(tmp_path / "lif.cif"))
+    (tmp_path / "c.yaml").write_text(CAMPAIGN)
+    said = ssefw("plan", "c.yaml", "--probe", "3").stdout
+    assert "Core-hours at the pace of 3 steps of springs on this machine." in said
+    assert (site / "asked").read_text() == "5"  # forces at the start, a step to begin with, three
+    assert not (tmp_path / "ssefw-store").exists()
+    guessed = json.loads(ssefw("plan", "c.yaml", "--json").stdout)
+    tried = json.loads(ssefw("plan", "c.yaml", "--json", "--probe", "3").stdout)
+    assert tried["core_hours"] < guessed["core_hours"] / 10  # springs are no electrons
+
+
+def test_a_plan_without_dynamics_has_nothing_to_try(site, lif, tmp_path, ssefw):
+    lif.to(filename=str(tmp_path / "lif.cif"))
+    (tmp_path / "c.yaml").write_text(CAMPAIGN.partition("supercell")[0] + "neb: {}\n")
+    done = ssefw("plan", "c.yaml", "--probe", "3", check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "Error: The campaign springs has no dynamics that could be tried."
+
+
 CP2K = Path(__file__).parents[2] / "data" / "cp2k" / "licl.yaml"
 
 
