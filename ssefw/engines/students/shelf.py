@@ -109,9 +109,7 @@ def find_potential(name: str, *, add: bool = False) -> NEP:
     if name in POTENTIALS:
         raise ConfigurationError(
             f"{name} is no potential that was trained: it comes with ssefw's dependencies, and "
-            "`engine: {potential: "
-            + name
-            + "}` uses it. `ssefw potential list` shows trained ones."
+            f"`engine: {{potential: {name}}}` uses it. `ssefw potential list` has trained ones."
         )
     raise ConfigurationError(
         f"{no_potential(name)} Trained ones are in {_shelf()}: `ssefw potential list` shows them, "
