@@ -71,6 +71,8 @@ class LadderMaker(Maker):
         Where the conductivity is wanted, K.
     determined_within
         Decades that its interval may be wide to count as determined.
+    prefactor_spread
+        Decades of a prior on the prefactor, if there is one; see `fit_conductivity`.
     """
 
     md: MDMaker
@@ -86,6 +88,7 @@ class LadderMaker(Maker):
     max_force: float = 0.5
     conductivity_temperature: float = 300.0
     determined_within: float = DETERMINED_WITHIN
+    prefactor_spread: float | None = None
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -403,6 +406,7 @@ class LadderMaker(Maker):
             lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
             threads=load_settings().settings.threads,
             determined_within=self.determined_within,
+            prefactor_spread=self.prefactor_spread,
         )
 
 
