@@ -1,10 +1,11 @@
 """The report of a campaign: one HTML file with everything in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -27,6 +28,7 @@ from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.neb import barriers_svg
+from ssefw.report.frame_files import FrameFile, write_frame_files
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.report.wording import (
@@ -55,19 +57,32 @@ GROUPS = {
 
 
 def write_report(
-    connection: Connection, campaign: str, settings: Settings, *, output: Path | None = None
+    connection: Connection,
+    campaign: str,
+    settings: Settings,
+    *,
+    output: Path | None = None,
+    frames: bool = True,
 ) -> Path:
-    """Write the report and return its path: by default ``report.html`` beside the store."""
+    """Write the report and return its path: by default ``report.html`` beside the store.
+
+    Parameters
+    ----------
+    frames
+        Whether frames of the runs are written beside the page, thinned, for a viewer.
+    """
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
     now = snapshot(connection, record, settings.scratch_folder())
     learned = list(connection.results.find(Reranking, campaign=campaign))
     store = connection.address.masked
-    page = render_report(record, outcomes, now, learned=learned, store=store)
     if output is None:
         base = Path() if settings.store.startswith("mongodb") else expand_user(settings.store)
         output = base / campaign / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
+    is_page = not output.exists() or output.is_file()  # and no pipe, beside which nothing lies
+    files = write_frame_files(connection, outcomes if frames else (), output) if is_page else {}
+    page = render_report(record, outcomes, now, learned=learned, store=store, frames=files)
     with replacing(output) as draft:
         draft.write_text(page, encoding="utf-8")
     return output
@@ -80,6 +95,7 @@ def render_report(
     *,
     learned: Sequence[Reranking] = (),
     store: str = "",
+    frames: Mapping[str, Sequence[FrameFile]] = MappingProxyType({}),
 ) -> str:
     """Return the page.
 
@@ -91,6 +107,8 @@ def render_report(
         Re-rankings of the campaign in order.
     store
         Address of the store, for the commands that the page names.
+    frames
+        Files beside the page, by candidate.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -114,6 +132,7 @@ def render_report(
         table=table_of(record, outcomes),
         file=campaign_file(record),
         store=store,
+        frames=frames,
         groups=GROUPS,
         record=record,
         now=now,
