@@ -24,7 +24,7 @@ from ssefw.analysis import (
     fit_conductivity,
     unwrapped_paths,
 )
-from ssefw.analysis.prefactor import hopping_prefactor
+from ssefw.analysis.line.prefactor import hopping_prefactor
 from ssefw.analysis.synthetic import LatticeWalk
 from ssefw.documents import Diffusivity, Estimate
 from ssefw.errors import AnalysisError

@@ -10,7 +10,7 @@ from ssefw.analysis import (
     fit_conductivity,
     predict_conductivity,
 )
-from ssefw.analysis.prefactor import hopping_prefactor
+from ssefw.analysis.line.prefactor import hopping_prefactor
 from ssefw.documents import Estimate
 from ssefw.errors import AnalysisError
 from tests.outcomes import diffusivity

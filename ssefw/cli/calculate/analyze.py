@@ -233,7 +233,7 @@ def _draw_run(
 
 
 def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
-    from ssefw.analysis.bend import remark
+    from ssefw.analysis.line.bend import remark
     from ssefw.cli.console import console, errors, show_estimate
     from ssefw.cli.listing import Heading, Listing
 

@@ -10,7 +10,7 @@ end at infinite temperature, so that two or three uncertain points bend it less.
 
 import numpy as np
 
-from ssefw.analysis.censored_line import CensoredLine
+from ssefw.analysis.line.censored_line import CensoredLine
 
 __all__ = ["hopping_prefactor", "with_prior"]
 

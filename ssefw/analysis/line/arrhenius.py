@@ -6,7 +6,7 @@ is the maximum of the likelihood, intervals are likelihood-ratio intervals: for 
 weighted least squares with known errors (which, unlike a fit scaled by its residuals, covers the
 truth as often as it says with three or four temperatures), and with bounds asymmetric or one-sided
 as the data are. What no data in a window of temperatures can tell, that the barrier changes outside
-of it, is added to the interval of the conductivity (`ssefw.analysis.bend`).
+of it, is added to the interval of the conductivity (`ssefw.analysis.line.bend`).
 
 The conductivity is that of Nernst and Einstein, sigma = (n / V) (z e)^2 D / (k_B T).
 """
@@ -17,9 +17,9 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ssefw.analysis.bend import bend_spread, extrapolation, widened
-from ssefw.analysis.censored_line import CensoredLine, upper_limit
-from ssefw.analysis.prefactor import hopping_prefactor, with_prior
+from ssefw.analysis.line.bend import bend_spread, extrapolation, widened
+from ssefw.analysis.line.censored_line import CensoredLine, upper_limit
+from ssefw.analysis.line.prefactor import hopping_prefactor, with_prior
 from ssefw.documents import ArrheniusPoint, Conductivity, Diffusivity, Estimate
 from ssefw.errors import AnalysisError
 from ssefw.units import BOLTZMANN_EV_PER_K, ELEMENTARY_CHARGE_C
@@ -89,8 +89,8 @@ def fit_conductivity(
         Whether the tracer diffusivity enters (Nernst-Einstein conductivity) or the charge
         diffusivity.
     prefactor_spread
-        With one, D0 is taken beforehand as that of free hops (`ssefw.analysis.prefactor`), known
-        to so many decades (standard deviation).
+        With one, D0 is taken beforehand as that of free hops (`ssefw.analysis.line.prefactor`),
+        known to so many decades (standard deviation).
 
     Returns
     -------

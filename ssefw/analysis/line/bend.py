@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import scipy.special
 
-from ssefw.analysis.censored_line import CensoredLine
+from ssefw.analysis.line.censored_line import CensoredLine
 from ssefw.documents import Conductivity, Estimate
 from ssefw.units import BOLTZMANN_EV_PER_K
 
