@@ -3,7 +3,8 @@
 A student fitted once to a teacher's frames can run away after a hundred picoseconds with perfect
 errors on held-out frames. So two students, alike but for their seeds, run dynamics, hot and cold;
 frames on which they disagree, or that lie outside the range of training, are labelled by the
-teacher, and both are fitted again, until every run comes to its end without a doubt worth a label.
+teacher, and both are fitted again, until every run comes to its end without a doubt worth a label,
+one of them as long as what an accepted student must survive.
 
 All that is computed lies in one folder as whole files named by what they are, every step is the
 same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop
@@ -132,14 +133,14 @@ class _Lesson:
         first, first_errors = students[0].digest, errors_on(students[0], unseen)
         self._tell(f"first fit: {_words(first_errors)} on held-out frames")
         rounds: list[Round] = []
-        stable = False
+        stable = is_long = False
         evaluations = self._first_evaluations(runs, len(kept) + len(unseen))
         for number in range(1, settings.rounds + 1):
             if settings.budget is not None and evaluations + settings.labels > settings.budget:
                 self._tell(f"the {settings.budget} evaluations of the teacher are spent")
                 break
-            survived, asked = self._explore(number, students, starts)
-            was_stable = stable
+            is_long = is_long or stable
+            survived, asked = self._explore(number, students, starts, is_long=is_long)
             stable = all(duration > 0 for duration in survived)
             new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
             evaluations += self._asked(number)
@@ -152,9 +153,9 @@ class _Lesson:
                 f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
                 f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
             )
-            # With nothing to learn but stray frames; or twice in a row, since of rare surroundings
-            # in hot dynamics there are always more.
-            if stable and (len(new) <= len(survived) or was_stable):
+            # Some frames are asked for even then: of rare surroundings in hot dynamics there are
+            # always more.
+            if stable and is_long:
                 break
         return Learned(
             student=students[0],
@@ -245,7 +246,12 @@ class _Lesson:
         return rattled(snapshots, self._settings.rattled, seed=self._settings.seed)
 
     def _explore(
-        self, number: int, students: tuple[NEP, NEP], starts: Sequence[Snapshot]
+        self,
+        number: int,
+        students: tuple[NEP, NEP],
+        starts: Sequence[Snapshot],
+        *,
+        is_long: bool,
     ) -> tuple[tuple[float, ...], list[Snapshot]]:
         """Run the students and return how long each run lasted, and what wants a label."""
         settings = self._settings
@@ -254,14 +260,20 @@ class _Lesson:
             return tuple(json.loads(record.read_text())["survived"]), []
         survived, asked = [], []
         share = max(1, settings.labels // len(settings.explore_temperatures))
-        for k, temperature in enumerate(settings.explore_temperatures):
+        runs = [
+            # Each of the two drives in turn, so that a fault of either comes to light.
+            (students if (number + k) % 2 else students[::-1], temperature, settings.explore_time)
+            for k, temperature in enumerate(settings.explore_temperatures)
+        ]
+        if is_long:
+            runs.append((students, max(settings.temperatures), settings.long_time))
+        for k, (pair, temperature, duration) in enumerate(runs):
             self._check()
             seen = explore(
-                # Each of the two drives in turn, so that a fault of either comes to light.
-                students if (number + k) % 2 else students[::-1],
+                pair,
                 starts[(number + k) % len(starts)],
                 temperature=temperature,
-                duration=settings.explore_time,
+                duration=duration,
                 seed=1000 * (settings.seed + 1) + 100 * number + k,
             )
             survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))

@@ -44,6 +44,10 @@ class LearnSettings(MSONable):
         K, of the students' runs; the hottest above any that will be asked for.
     explore_time
         ps of each of those runs.
+    long_time
+        ps of one more run, by the potential itself at the hottest of `temperatures`, once all of
+        them were survived. What happens once in 50 ps is not seen in 20; whoever survives no
+        longer run is not accepted.
     labels
         Most labels a round.
     rounds
@@ -65,6 +69,7 @@ class LearnSettings(MSONable):
     rattled: AskedCountOrNone = 30
     explore_temperatures: Temperatures = (1100.0, 700.0, 350.0)
     explore_time: AskedTimePs = 20.0
+    long_time: AskedTimePs = 100.0
     labels: AskedMembers = 32
     rounds: AskedMembers = 8
     fit: TrainingSettings = field(default_factory=TrainingSettings)
