@@ -26,7 +26,7 @@ from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.acceptance import TeacherRun
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
-from ssefw.engines.students.lesson_records import TIMESTEP, Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import TIMESTEP, Asked, Learned, LearnSettings, Round
 from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
 from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
 from ssefw.errors import DataError
@@ -143,12 +143,13 @@ class _Lesson:
             survived, asked = self._explore(number, students, starts, is_long=is_long)
             stable = all(duration > 0 for duration in survived)
             new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
-            evaluations += self._asked(number)
+            evaluations += len(self._asked(number))
             if new:
                 frames += new
                 students = self._students(number, frames, students)
             errors = errors_on(students[0], unseen)
-            rounds.append(Round(survived, len(new), errors, students[0].digest))
+            why = self._asked(number)
+            rounds.append(Round(survived, len(new), errors, students[0].digest, why))
             self._tell(
                 f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
                 f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
@@ -176,9 +177,9 @@ class _Lesson:
         steps = sum((len(run.frames) - 1) * STEPS_PER_FRAME + 1 for run in runs)
         return steps + n_labels + self._settings.rattled
 
-    def _asked(self, number: int) -> int:
-        """Return how many frames a round had labelled, those that were left out included."""
-        return int(json.loads(self._record(number).read_text())["asked"])
+    def _asked(self, number: int) -> tuple[Asked, ...]:
+        """Return why frames of a round were labelled, those that were left out included."""
+        return tuple(Asked(*one) for one in json.loads(self._record(number).read_text())["asked"])
 
     def _record(self, number: int) -> Path:
         return self._folder / f"round-{number:02d}.json"
@@ -258,7 +259,7 @@ class _Lesson:
         record = self._record(number)
         if record.exists() and (self._folder / f"round-{number:02d}.npz").exists():
             return tuple(json.loads(record.read_text())["survived"]), []
-        survived, asked = [], []
+        survived, asked, why = [], [], []
         share = max(1, settings.labels // len(settings.explore_temperatures))
         runs = [
             # Each of the two drives in turn, so that a fault of either comes to light.
@@ -277,8 +278,11 @@ class _Lesson:
                 seed=1000 * (settings.seed + 1) + 100 * number + k,
             )
             survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
-            asked += choose(seen, share)
-        self._write_json(record, {"survived": survived, "asked": len(asked)})
+            for frame in choose(seen, share):
+                asked.append(seen.frames[frame])
+                apart, beyond = float(seen.disagreement[frame]), float(seen.excess[frame])
+                why.append(Asked(temperature, seen.time(frame), apart, beyond))
+        self._write_json(record, {"survived": survived, "asked": why})
         return tuple(survived), asked
 
     def _labels(

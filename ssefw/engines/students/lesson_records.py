@@ -1,7 +1,7 @@
 """How a student is taught, and what the loop that teaches it ended with."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from monty.json import MSONable
 from pydantic import Field
@@ -17,7 +17,7 @@ from ssefw.units import (
     AskedTimePs,
 )
 
-__all__ = ["TIMESTEP", "LearnSettings", "Learned", "Round"]
+__all__ = ["TIMESTEP", "Asked", "LearnSettings", "Learned", "Round"]
 
 TIMESTEP = 2.0
 """fs, of the teacher's runs."""
@@ -84,6 +84,24 @@ class LearnSettings(MSONable):
         return len(self.temperatures) * per_run + self.frames + self.rattled
 
 
+class Asked(NamedTuple):
+    """Why a frame was labelled.
+
+    Attributes
+    ----------
+    temperature, time
+        K, of the exploration, and the ps after which it was seen there.
+    disagreement, excess
+        Of the two students on the force of an atom (eV/A), and of the surroundings of an atom over
+        the range of training.
+    """
+
+    temperature: float
+    time: float
+    disagreement: float
+    excess: float
+
+
 @dataclass(frozen=True)
 class Round:
     """One round of the loop.
@@ -98,12 +116,15 @@ class Round:
         Of the first student after the round, on frames held back from the teacher's runs.
     potential
         Content hash of that student.
+    asked
+        Why each frame was labelled, those included that were left out for their forces.
     """
 
     survived: tuple[float, ...]
     labels: int
     errors: FitErrors
     potential: str
+    asked: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True)
