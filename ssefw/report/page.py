@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
@@ -29,6 +30,7 @@ from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
 from ssefw.report.figures.lessons import lesson_svg
 from ssefw.report.figures.neb import barriers_svg
+from ssefw.report.frame_files import FrameFile, write_frame_files
 from ssefw.report.lessons import asked_words, lesson_words
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
@@ -58,20 +60,41 @@ GROUPS = {
 
 
 def write_report(
-    connection: Connection, campaign: str, settings: Settings, *, output: Path | None = None
+    connection: Connection,
+    campaign: str,
+    settings: Settings,
+    *,
+    output: Path | None = None,
+    frames: bool = True,
 ) -> Path:
-    """Write the report and return its path: by default ``report.html`` beside the store."""
+    """Write the report and return its path: by default ``report.html`` beside the store.
+
+    Parameters
+    ----------
+    frames
+        Whether frames of the runs are written beside the page, thinned, for a viewer.
+    """
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
     potentials = list(connection.results.find(LearnedPotential, campaign=campaign))
     now = snapshot(connection, record, settings.scratch_folder())
     learned = list(connection.results.find(Reranking, campaign=campaign))
     store = connection.address.masked
-    page = render_report(record, outcomes, now, learned=learned, potentials=potentials, store=store)
     if output is None:
         base = Path() if settings.store.startswith("mongodb") else expand_user(settings.store)
         output = base / campaign / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
+    is_page = not output.exists() or output.is_file()  # and no pipe, beside which nothing lies
+    files = write_frame_files(connection, outcomes if frames else (), output) if is_page else {}
+    page = render_report(
+        record,
+        outcomes,
+        now,
+        learned=learned,
+        potentials=potentials,
+        store=store,
+        frames=files,
+    )
     with replacing(output) as draft:
         draft.write_text(page, encoding="utf-8")
     return output
@@ -85,6 +108,7 @@ def render_report(
     learned: Sequence[Reranking] = (),
     potentials: Sequence[LearnedPotential] = (),
     store: str = "",
+    frames: Mapping[str, Sequence[FrameFile]] = MappingProxyType({}),
 ) -> str:
     """Return the page.
 
@@ -98,6 +122,8 @@ def render_report(
         Those that its candidates were taught.
     store
         Address of the store, for the commands that the page names.
+    frames
+        Files beside the page, by candidate.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -124,6 +150,7 @@ def render_report(
         table=table_of(record, outcomes),
         file=campaign_file(record),
         store=store,
+        frames=frames,
         groups=GROUPS,
         record=record,
         now=now,
