@@ -19,7 +19,7 @@ def lesson_svg(potential: LearnedPotential) -> str:
     has_parity = potential.parity is not None
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(6.6 if has_parity else 3.5, 2.7), layout="constrained")
-        axes = np.atleast_1d(figure.subplots(1, 2 if has_parity else 1))
+        axes = figure.subplots(1, 2 if has_parity else 1, squeeze=False)[0]
         _draw_curve(axes[0], potential)
         if potential.parity is not None:
             _draw_parity(axes[1], potential.parity)
