@@ -13,7 +13,7 @@ from ssefw.documents import (
     RelaxResult,
     Trajectory,
 )
-from ssefw.makers.adaptive_arrangements import ArrangementChoice
+from ssefw.makers.disordered.adaptive_arrangements import ArrangementChoice
 from ssefw.makers.gates import triage_gate
 from ssefw.makers.ladder import LadderMaker
 
