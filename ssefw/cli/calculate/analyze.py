@@ -53,7 +53,9 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     help="Put beside it what pymatgen's DiffusionAnalyzer says.",
 )
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
-@click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option(
+    "--types", default="", show_default=False, help="Elements of LAMMPS types, such as Li,P,S."
+)
 @click.option("-o", "--out", type=OUTPUT, help="Write what was found here (.json).")
 @click.option(
     "--figure", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
