@@ -76,6 +76,9 @@ class Settings(BaseModel):
     vasp_gamma_cmd: str = Field("vasp_gam", description="command that runs Gamma-only VASP")
     pw_cmd: str = Field("pw.x", description="command that runs Quantum ESPRESSO's pw.x")
     neb_cmd: str = Field("neb.x", description="command that runs Quantum ESPRESSO's neb.x")
+    socket_cmd: str = Field(
+        "", description="command that runs the program of engine: {code: socket}, such as cp2k.psmp"
+    )
     potcar_dir: Path | None = Field(None, description="folder of VASP's POTCARs, as pymatgen wants")
     pseudo_dir: Path | None = Field(None, description="folder of UPF pseudopotentials")
     calculator_packages: str = Field(

@@ -19,7 +19,11 @@ from ssefw.cli import main
 from ssefw.engines.stopping import SIGNALS
 
 REPOSITORY = Path(__file__).parent.parent
-REQUIRED_PROGRAMS = ("pw.x", "neb.x", "sbatch", "chromium", "chromedriver")
+REQUIRED_PROGRAMS = (
+    "pw.x", "neb.x", "cp2k.psmp", "sbatch", "chromium", "chromedriver", "sshd", "rsync",
+)  # fmt: skip
+PROGRAMS_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"
+"""Where they are: whoever is not root has no /usr/sbin in the path."""
 
 # How long an example takes says how loaded the machine is.
 # The same examples every time, so that the suite says something of a change and nothing of luck;
@@ -36,7 +40,7 @@ settings.load_profile("here")
 def pytest_configure(config):
     """Where the integration tests are required, do not skip them for want of a program."""
     if os.environ.get("SSEFW_TEST_REQUIRE"):
-        missing = [name for name in REQUIRED_PROGRAMS if shutil.which(name) is None]
+        missing = [name for name in REQUIRED_PROGRAMS if not shutil.which(name, path=PROGRAMS_PATH)]
         if missing:
             pytest.exit(f"SSEFW_TEST_REQUIRE is set and not installed: {', '.join(missing)}", 1)
     # pytest-xdist would hand out the files with the fewest tests last, which take longest.

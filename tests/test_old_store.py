@@ -216,6 +216,7 @@ def test_a_newer_release_finds_what_an_older_one_has_computed(version, monkeypat
         "ssefw.makers.candidate.CandidateMaker",
         "ssefw.makers.convergence.ConvergenceMaker",
         "ssefw.makers.diffusivity.DiffusivityMaker",
+        "ssefw.makers.disordered.DisorderedMaker",
         "ssefw.makers.ladder.LadderMaker",
         "ssefw.makers.ladder.Triage",
         "ssefw.makers.length.LengthPolicy",

@@ -10,13 +10,14 @@ from ssefw.documents import Barrier, Candidate, Gate, Outcome, RelaxResult
 from ssefw.engines import settings_hash
 from ssefw.errors import ConfigurationError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded, recorded_failures
-from ssefw.makers.gates import barrier_gate, failed, neb_gate, relaxation_gate
+from ssefw.makers.gates import barrier_gate, failed, neb_gate, with_relaxation
 from ssefw.makers.ladder import LadderMaker
 from ssefw.makers.neb import NebMaker
 from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import computed_once
+from ssefw.makers.state import CandidateState
 from ssefw.settings import load_settings
 
 __all__ = ["BarrierMaker", "CandidateMaker"]
@@ -105,7 +106,7 @@ class CandidateMaker(Maker):
             if relaxed is None or self.neb is None:
                 return self._conclude(candidate, gates=gates)
             limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
-            checked = [*gates, relaxation_gate(relaxed, **limits)]
+            checked = with_relaxation(gates, relaxed, **limits)
             if failed(checked):
                 return self._conclude(candidate, gates=checked, relaxed=relaxed)
             bands = self.neb.jobs(relaxed, candidate=candidate)
@@ -113,7 +114,7 @@ class CandidateMaker(Maker):
                 bands[-1].output,
                 candidate=candidate,
                 relaxed=relaxed,
-                gates=list(gates) if self.ladder else checked,  # a ladder checks for itself
+                gates=checked,
             )
             return replaced_by(bands, after)
 
@@ -133,8 +134,8 @@ class CandidateMaker(Maker):
                 gates = [*gates, neb_gate(barrier, max_barrier=limit)]
             if self.ladder is None or failed(gates):
                 return self._conclude(candidate, gates=gates, relaxed=relaxed, barrier=barrier)
-            return replaced_by(
-                [], self.ladder.make(relaxed, candidate=candidate, gates=list(gates))
+            return self.ladder.start(
+                CandidateState(candidate, relaxed, gates=tuple(gates), barrier=barrier)
             )
 
     def gate(self, barrier: Barrier | None) -> Gate:
@@ -153,7 +154,9 @@ class CandidateMaker(Maker):
         if self.neb is not None:
             end = self.find_barrier(relaxed.output, candidate=candidate, gates=list(gates))
         elif self.ladder is not None:
-            end = self.ladder.make(relaxed.output, candidate=candidate, gates=list(gates))
+            end = self.ladder.make(
+                relaxed.output, candidate=candidate, gates=list(gates), barrier=None, lesson=None
+            )
         else:
             raise ConfigurationError("A candidate needs dynamics, bands, or both.")
         return [relaxed, end]

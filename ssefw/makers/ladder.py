@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from jobflow import CURRENT_JOB, Job, Maker, Response, job
 from pymatgen.core import Structure
@@ -11,11 +10,12 @@ from pymatgen.core import Structure
 from ssefw.data import expand_to_length
 from ssefw.documents import (
     DETERMINED_WITHIN,
+    Barrier,
     Candidate,
     Diffusivity,
     Document,
-    Failure,
     Gate,
+    Lesson,
     Outcome,
     RelaxResult,
     Trajectory,
@@ -25,20 +25,17 @@ from ssefw.errors import DataError
 from ssefw.makers.adaptive import AdaptivePolicy, Choice
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
-from ssefw.makers.gates import failed, relaxation_gate, triage_gate
+from ssefw.makers.gates import triage_gate, with_relaxation
 from ssefw.makers.length import LengthPolicy
-from ssefw.makers.lesson import recorded_lesson
 from ssefw.makers.md import MDMaker
-from ssefw.makers.neb import recorded_barrier
 from ssefw.makers.outcome import conclude_candidate, core_hours
+from ssefw.makers.recorded import RECORDED, Recorded
 from ssefw.makers.replacement import replaced_by
-from ssefw.makers.site import trajectories as trajectory_store
+from ssefw.makers.state import CandidateState, as_stored, longest, present
 from ssefw.settings import load_settings
 from ssefw.units import Pure, Temperature, TimePs
 
-__all__ = ["LadderMaker", "Triage", "as_stored", "longest"]
-
-T = TypeVar("T")
+__all__ = ["LadderMaker", "Triage"]
 
 
 class Triage(Document):
@@ -71,6 +68,8 @@ class LadderMaker(Maker):
         Where the conductivity is wanted, K.
     determined_within
         Decades that its interval may be wide to count as determined.
+    prefactor_spread
+        Decades of a prior on the prefactor, if there is one; see `fit_conductivity`.
     """
 
     md: MDMaker
@@ -86,6 +85,7 @@ class LadderMaker(Maker):
     max_force: float = 0.5
     conductivity_temperature: float = 300.0
     determined_within: float = DETERMINED_WITHIN
+    prefactor_spread: float | None = None
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -96,45 +96,63 @@ class LadderMaker(Maker):
         *,
         candidate: Candidate,
         gates: Sequence[Gate] = (),
+        barrier: Barrier | Recorded | None = RECORDED,
+        lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
-        """Go on with a relaxed structure; `relaxed` is None where relaxation failed."""
+        """Go on with a relaxed structure.
+
+        Parameters
+        ----------
+        relaxed
+            None where relaxation failed.
+        candidate
+            What was relaxed.
+        gates
+            That it has passed; that of relaxation is asked here, unless it is among them.
+        barrier
+            From NEB, if bands were computed.
+        lesson
+            Of the potential that runs the dynamics, if it was taught.
+        """
         with failures_recorded():
-            if relaxed is None:
-                return self._conclude(candidate, gates=gates)
-            gates = [
-                *gates,
-                relaxation_gate(
-                    relaxed,
-                    max_volume_change=self.max_volume_change,
-                    max_force=self.max_force,
-                ),
-            ]
-            if failed(gates):
-                return self._conclude(candidate, gates=gates, relaxed=relaxed)
-            try:
-                supercell = self.supercell(relaxed.structure)
-            except DataError as error:
-                gates.append(
-                    Gate(name="supercell", passed=False, code="too_large", message=str(error))
+            return self.start(
+                CandidateState.handed_on(
+                    candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
                 )
-                return self._conclude(candidate, gates=gates, relaxed=relaxed)
-            if self.triage is None:
-                return self._climb(supercell, candidate, gates, relaxed, self.temperatures)
-            rung = self.rung(
-                supercell,
-                candidate,
-                temperature=self.triage.temperature,
-                length=self.triage.length,
             )
-            decision = self.decide(
-                supercell,
-                candidate=candidate,
-                gates=gates,
-                relaxed=relaxed,
-                trajectory=rung[0].output,
-                diffusivity=rung[1].output,
-            )
-            return replaced_by(rung, decision)
+
+    def start(self, state: CandidateState) -> Outcome | Response[Outcome]:
+        """Go on with a candidate, in its job, if its structure is fit for dynamics."""
+        relaxed = state.relaxed
+        if relaxed is None:
+            return self._conclude(state)
+        limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
+        gates = with_relaxation(state.gates, relaxed, **limits)
+        state = replace(state, gates=tuple(gates))
+        if not state.is_rejected and (large := self.size_gate([relaxed.structure])):
+            state = state.after(large)
+        if state.is_rejected:
+            return self._conclude(state)
+        return self._begin(state, relaxed.structure)
+
+    def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
+        """Run the first dynamics of a structure that is fit for them."""
+        supercell = self.supercell(structure)
+        if self.triage is None:
+            return self._climb(supercell, state, self.temperatures)
+        rung = self.rung(
+            supercell,
+            state.candidate,
+            temperature=self.triage.temperature,
+            length=self.triage.length,
+        )
+        decision = self.decide(
+            supercell,
+            **state.arguments(),
+            trajectory=rung[0].output,
+            diffusivity=rung[1].output,
+        )
+        return replaced_by(rung, decision)
 
     @job(output_schema=Outcome, config=LENIENT)
     def decide(
@@ -146,34 +164,33 @@ class LadderMaker(Maker):
         relaxed: RelaxResult,
         trajectory: Trajectory | None,
         diffusivity: Diffusivity | None,
+        barrier: Barrier | Recorded | None = RECORDED,
+        lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
-        """Climb the ladder after triage, or conclude with the bound that triage gave."""
+        """Climb the ladder after triage, or conclude with the bound that triage gave.
+
+        Parameters
+        ----------
+        supercell
+            What is simulated.
+        candidate, gates, relaxed, barrier, lesson
+            As in `make`.
+        trajectory, diffusivity
+            Of the triage; None where it failed.
+        """
         with failures_recorded():
+            state = CandidateState.handed_on(
+                candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
+            ).having(present([diffusivity]), present([trajectory]))
             if self.triage is None or trajectory is None or diffusivity is None:
-                return self._conclude(
-                    candidate, gates=gates, relaxed=relaxed, trajectories=_present([trajectory])
-                )
-            gates = [*gates, triage_gate(diffusivity, min_hops=self.triage.min_hops)]
-            if failed(gates):
-                return self._conclude(
-                    candidate,
-                    gates=gates,
-                    relaxed=relaxed,
-                    diffusivities=[diffusivity],
-                    trajectories=[trajectory],
-                )
+                return self._conclude(state.having([], state.trajectories))
+            state = state.after(triage_gate(diffusivity, min_hops=self.triage.min_hops))
+            if state.is_rejected:
+                return self._conclude(state)
             rungs = self.temperatures
             if diffusivity.regime == "melted":
                 rungs = tuple(t for t in rungs if t < diffusivity.temperature)
-            return self._climb(
-                supercell,
-                candidate,
-                gates,
-                relaxed,
-                rungs,
-                trajectories=[trajectory],
-                diffusivities=[diffusivity],
-            )
+            return self._climb(supercell, state, rungs)
 
     @job(output_schema=Outcome, config=LENIENT)
     def conclude(
@@ -184,16 +201,23 @@ class LadderMaker(Maker):
         relaxed: RelaxResult,
         diffusivities: Sequence[Diffusivity | None],
         trajectories: Sequence[Trajectory | None],
+        barrier: Barrier | Recorded | None = RECORDED,
+        lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome:
-        """Fit what the rungs have given; a rung that failed is None."""
+        """Fit what the rungs have given.
+
+        Parameters
+        ----------
+        candidate, gates, relaxed, barrier, lesson
+            As in `make`.
+        diffusivities, trajectories
+            Of the rungs; None where one failed.
+        """
         with failures_recorded():
-            return self._conclude(
-                candidate,
-                gates=gates,
-                relaxed=relaxed,
-                diffusivities=longest(diffusivities),
-                trajectories=as_stored(trajectories),
+            state = CandidateState.handed_on(
+                candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
             )
+            return self._conclude(state.having(longest(diffusivities), as_stored(trajectories)))
 
     @job(output_schema=Outcome, config=LENIENT)
     def choose(
@@ -206,21 +230,36 @@ class LadderMaker(Maker):
         tried: Sequence[float],
         diffusivities: Sequence[Diffusivity | None],
         trajectories: Sequence[Trajectory | None],
+        barrier: Barrier | Recorded | None = RECORDED,
+        lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
         """Run the temperature that tells most next, or conclude when that is enough.
 
-        `tried` are the temperatures (K) that were run, also those that failed.
+        Parameters
+        ----------
+        supercell
+            What is simulated.
+        candidate, gates, relaxed, barrier, lesson
+            As in `make`.
+        tried
+            Temperatures (K) that were run, also those that failed.
+        diffusivities, trajectories
+            Of all runs so far; None where one failed.
         """
         with failures_recorded():
-            return self._choose(
-                supercell,
-                candidate,
-                gates,
-                relaxed,
-                tried=tried,
-                diffusivities=longest(diffusivities),
-                trajectories=as_stored(trajectories),
-            )
+            state = CandidateState.handed_on(
+                candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
+            ).having(longest(diffusivities), as_stored(trajectories))
+            return self._choose(supercell, replace(state, tried=tuple(tried)))
+
+    def size_gate(self, crystals: Sequence[Structure]) -> Gate | None:
+        """Return the gate that fails where the simulated cell of a crystal is too large."""
+        try:
+            for crystal in crystals:
+                self.supercell(crystal)
+        except DataError as error:
+            return Gate(name="supercell", passed=False, code="too_large", message=str(error))
+        return None
 
     def supercell(self, structure: Structure) -> Structure:
         """Return the cell that is simulated."""
@@ -238,35 +277,18 @@ class LadderMaker(Maker):
         return self.md.settings.model_copy(update={"temperature": temperature, "seed": seed})
 
     def _climb(
-        self,
-        supercell: Structure,
-        candidate: Candidate,
-        gates: Sequence[Gate],
-        relaxed: RelaxResult,
-        temperatures: Sequence[float],
-        *,
-        trajectories: Sequence[Trajectory] = (),
-        diffusivities: Sequence[Diffusivity] = (),
+        self, supercell: Structure, state: CandidateState, temperatures: Sequence[float]
     ) -> Outcome | Response[Outcome]:
         if self.adaptive is not None:
-            return self._choose(
-                supercell,
-                candidate,
-                gates,
-                relaxed,
-                diffusivities=diffusivities,
-                trajectories=trajectories,
-            )
+            return self._choose(supercell, state)
         rungs = [
-            self.rung(supercell, candidate, temperature=temperature, length=self.length)
+            self.rung(supercell, state.candidate, temperature=temperature, length=self.length)
             for temperature in sorted(temperatures, reverse=True)
         ]
         end = self.conclude(
-            candidate=candidate,
-            gates=list(gates),
-            relaxed=relaxed,
-            diffusivities=[*diffusivities, *(estimate.output for _, estimate in rungs)],
-            trajectories=[*trajectories, *(md.output for md, _ in rungs)],
+            **state.arguments(),
+            diffusivities=[*state.diffusivities, *(estimate.output for _, estimate in rungs)],
+            trajectories=[*state.trajectories, *(md.output for md, _ in rungs)],
         )
         return replaced_by([part for rung in rungs for part in rung], end)
 
@@ -296,48 +318,33 @@ class LadderMaker(Maker):
             hours=hours,
         )
 
-    def _choose(
-        self,
-        supercell: Structure,
-        candidate: Candidate,
-        gates: Sequence[Gate],
-        relaxed: RelaxResult,
-        *,
-        tried: Sequence[float] = (),
-        diffusivities: Sequence[Diffusivity] = (),
-        trajectories: Sequence[Trajectory] = (),
-    ) -> Outcome | Response[Outcome]:
-        choice = self.choice(tried=tried, diffusivities=diffusivities, trajectories=trajectories)
-        gates = [
-            *gates,
+    def _choose(self, supercell: Structure, state: CandidateState) -> Outcome | Response[Outcome]:
+        choice = self.choice(
+            tried=state.tried,
+            diffusivities=state.diffusivities,
+            trajectories=state.trajectories,
+        )
+        state = state.after(
             Gate(
                 name="ladder",
                 passed=True,
                 code=choice.code,
                 message=choice.reason,
                 numbers=choice.numbers,
-            ),
-        ]
-        if not choice.temperatures:
-            return self._conclude(
-                candidate,
-                gates=gates,
-                relaxed=relaxed,
-                diffusivities=diffusivities,
-                trajectories=trajectories,
             )
+        )
+        if not choice.temperatures:
+            return self._conclude(state)
         rungs = [
-            self.rung(supercell, candidate, temperature=temperature, length=self.length)
+            self.rung(supercell, state.candidate, temperature=temperature, length=self.length)
             for temperature in choice.temperatures
         ]
         after = self.choose(
             supercell,
-            candidate=candidate,
-            gates=gates,
-            relaxed=relaxed,
-            tried=[*tried, *choice.temperatures],
-            diffusivities=[*diffusivities, *(estimate.output for _, estimate in rungs)],
-            trajectories=[*trajectories, *(md.output for md, _ in rungs)],
+            **state.arguments(),
+            tried=[*state.tried, *choice.temperatures],
+            diffusivities=[*state.diffusivities, *(estimate.output for _, estimate in rungs)],
+            trajectories=[*state.trajectories, *(md.output for md, _ in rungs)],
         )
         return replaced_by([part for rung in rungs for part in rung], after)
 
@@ -379,51 +386,23 @@ class LadderMaker(Maker):
         ).make(md.output)
         return [md, estimate]
 
-    def _conclude(
-        self,
-        candidate: Candidate,
-        *,
-        gates: Sequence[Gate],
-        relaxed: RelaxResult | None = None,
-        diffusivities: Sequence[Diffusivity] = (),
-        trajectories: Sequence[Trajectory] = (),
-    ) -> Outcome:
+    def _conclude(self, state: CandidateState) -> Outcome:
         campaign = CURRENT_JOB.job.metadata.get("campaign", "")
-        failures: tuple[Failure, ...] = recorded_failures(candidate=candidate.id, campaign=campaign)
         return conclude_candidate(
-            candidate,
+            state.candidate,
             campaign=campaign,
             temperature=self.conductivity_temperature,
-            gates=gates,
-            relaxed=relaxed,
-            diffusivities=diffusivities,
-            trajectories=trajectories,
-            failures=failures,
-            barrier=recorded_barrier(candidate=candidate.id, campaign=campaign),
-            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
+            gates=state.gates,
+            relaxed=state.relaxed,
+            diffusivities=state.diffusivities,
+            trajectories=state.trajectories,
+            failures=recorded_failures(candidate=state.candidate.id, campaign=campaign),
+            barrier=state.barrier,
+            lesson=state.lesson,
             threads=load_settings().settings.threads,
             determined_within=self.determined_within,
+            prefactor_spread=self.prefactor_spread,
         )
-
-
-def _present(items: Sequence[T | None]) -> list[T]:
-    return [item for item in items if item is not None]
-
-
-def as_stored(trajectories: Sequence[Trajectory | None]) -> list[Trajectory]:
-    """Return each trajectory once, as long as it is now.
-
-    A policy may have continued a run, and a rung that of the triage.
-    """
-    store = trajectory_store()
-    found = {run.key: store.newest(run) for run in _present(trajectories)}
-    return list(found.values())
-
-
-def longest(diffusivities: Sequence[Diffusivity | None]) -> list[Diffusivity]:
-    """Return the diffusivity of each trajectory when it was longest."""
-    ordered = sorted(_present(diffusivities), key=lambda found: found.duration)
-    return list({found.trajectory_key: found for found in ordered}.values())
 
 
 def _seed(seed: int, candidate: str, temperature: float) -> int:

@@ -17,6 +17,7 @@ from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
 from ssefw.documents import (
+    Barrier,
     Candidate,
     Gate,
     LearnedPotential,
@@ -38,13 +39,13 @@ from ssefw.engines.students import (
     weights_key,
     write_card,
 )
-from ssefw.errors import DataError
 from ssefw.makers.disordered import DisorderedMaker
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
-from ssefw.makers.gates import relaxation_gate
 from ssefw.makers.ladder import LadderMaker
+from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
 from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import computed_once, keep_blob, run_folder
+from ssefw.makers.state import CandidateState
 from ssefw.settings import load_settings
 
 __all__ = ["LearnMaker", "LearningDisorderedMaker", "LearningLadderMaker"]
@@ -141,29 +142,17 @@ class LearningLadderMaker(LadderMaker):
     learn: LearnMaker = field(kw_only=True)
     otherwise: LadderMaker = field(kw_only=True)
 
-    @job(output_schema=Outcome, config=LENIENT)
-    def make(
-        self,
-        relaxed: RelaxResult | None,
-        *,
-        candidate: Candidate,
-        gates: Sequence[Gate] = (),
-    ) -> Outcome | Response[Outcome]:
-        """Teach what stayed itself when it was relaxed."""
-        with failures_recorded():
-            if relaxed is None:
-                return self._conclude(candidate, gates=gates)
-            limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
-            gate = relaxation_gate(relaxed, **limits)
-            if not gate.passed:
-                return self._conclude(candidate, gates=[*gates, gate], relaxed=relaxed)
-            if (too_large := self.size_gate([relaxed.structure])) is not None:
-                return self._conclude(candidate, gates=[*gates, gate, too_large], relaxed=relaxed)
-            lesson = self.learn.make([relaxed.structure])
-            after = self.taught(
-                lesson.output, relaxed=relaxed, candidate=candidate, gates=list(gates)
-            )
-            return replaced_by([lesson], after)
+    def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
+        """Teach a student the structure, which is fit for dynamics."""
+        lesson = self.learn.make([structure])
+        after = self.taught(
+            lesson.output,
+            relaxed=state.relaxed,
+            candidate=state.candidate,
+            gates=list(state.gates),
+            barrier=state.barrier,
+        )
+        return replaced_by([lesson], after)
 
     @job(output_schema=Outcome, config=LENIENT)
     def taught(
@@ -173,20 +162,27 @@ class LearningLadderMaker(LadderMaker):
         relaxed: RelaxResult,
         candidate: Candidate,
         gates: Sequence[Gate],
+        barrier: Barrier | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
-        """Climb with the student, or with the teacher; `potential` is None where it failed."""
+        """Climb with the student, or with the teacher.
+
+        Parameters
+        ----------
+        potential
+            None where none could be taught.
+        relaxed, candidate, gates, barrier
+            As in `make`.
+        """
         with failures_recorded():
             ladder, gate = self.climber(potential)
-            return replaced_by([], ladder.make(relaxed, candidate=candidate, gates=[*gates, gate]))
-
-    def size_gate(self, crystals: Sequence[Structure]) -> Gate | None:
-        """Return the gate that fails where a cell of the student's dynamics is too large."""
-        try:
-            for crystal in crystals:
-                self.supercell(crystal)
-        except DataError as error:
-            return Gate(name="supercell", passed=False, code="too_large", message=str(error))
-        return None
+            state = CandidateState.handed_on(
+                candidate,
+                relaxed=relaxed,
+                gates=[*gates, gate],
+                barrier=barrier,
+                lesson=lesson_of(potential),
+            )
+            return ladder.start(state)
 
     def climber(self, potential: LearnedPotential | None) -> tuple[LadderMaker, Gate]:
         """Return the ladder that is climbed, and what is said of it."""
@@ -288,6 +284,7 @@ class LearningDisorderedMaker(DisorderedMaker):
                 relaxed=relaxed,
                 gates=[*gates, gate],
                 stage="relaxed",
+                lesson=lesson_of(potential),
             )
             return replaced_by([], after)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from jobflow import CURRENT_JOB, Job, Maker, Response, job
+from jobflow import Job, Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data.defects import (
@@ -32,9 +32,8 @@ from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import equip, run_folder
-from ssefw.store import ResultStore
 
-__all__ = ["BandMaker", "EndMaker", "NebMaker", "recorded_barrier"]
+__all__ = ["BandMaker", "EndMaker", "NebMaker"]
 
 
 @dataclass
@@ -419,11 +418,3 @@ class NebMaker(Maker):
 
 def _title(hop: HopRecord) -> str:
     return f"{hop_label(hop, first=1)} {hop.length:.2f} A"
-
-
-def recorded_barrier(*, candidate: str, campaign: str) -> Barrier | None:
-    """Return the barrier that NEB gave a candidate, if it did."""
-    found = ResultStore(CURRENT_JOB.store).find(
-        Barrier, candidate=candidate, campaign=campaign, where={"method": "neb"}
-    )
-    return next(iter(found), None)

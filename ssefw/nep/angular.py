@@ -19,6 +19,8 @@ __all__ = [
     "harmonics_slope",
     "invariants",
     "invariants_slope",
+    "one_harmonics",
+    "one_harmonics_slope",
 ]
 
 FloatArray = npt.NDArray[np.float64]
@@ -53,26 +55,62 @@ _CUBIC = (
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
+def one_harmonics(x: float, y: float, z: float, out: FloatArray) -> None:
+    """Write the components of a unit vector."""
+    z2 = z * z
+    # Real and imaginary part of (x + iy)^m, m = 2, 3, 4.
+    c2, s2 = x * x - y * y, 2.0 * x * y
+    c3, s3 = c2 * x - s2 * y, c2 * y + s2 * x
+    c4, s4 = c3 * x - s3 * y, c3 * y + s3 * x
+    out[0], out[1], out[2] = z, x, y
+    out[3] = 3.0 * z2 - 1.0
+    out[4], out[5], out[6], out[7] = z * x, z * y, c2, s2
+    p = 5.0 * z2 - 1.0
+    out[8] = z * (5.0 * z2 - 3.0)
+    out[9], out[10], out[11], out[12] = p * x, p * y, z * c2, z * s2
+    out[13], out[14] = c3, s3
+    p, q = z * (7.0 * z2 - 3.0), 7.0 * z2 - 1.0
+    out[15] = 3.0 + z2 * (35.0 * z2 - 30.0)
+    out[16], out[17], out[18], out[19] = p * x, p * y, q * c2, q * s2
+    out[20], out[21], out[22], out[23] = z * c3, z * s3, c4, s4
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
+def one_harmonics_slope(x: float, y: float, z: float, W: FloatArray) -> tuple[float, float, float]:
+    """Return the gradient in x, y, z of the components of a unit vector weighed by `W`."""
+    z2 = z * z
+    c2, s2 = x * x - y * y, 2.0 * x * y
+    c3, s3 = c2 * x - s2 * y, c2 * y + s2 * x
+    d3, d4, q4 = 5.0 * z2 - 1.0, z * (7.0 * z2 - 3.0), 7.0 * z2 - 1.0
+    # What multiplies real and imaginary part of (x + iy)^m.
+    p1 = W[1] + z * W[4] + d3 * W[9] + d4 * W[16]
+    r1 = W[2] + z * W[5] + d3 * W[10] + d4 * W[17]
+    p2 = W[6] + z * W[11] + q4 * W[18]
+    r2 = W[7] + z * W[12] + q4 * W[19]
+    p3, r3 = W[13] + z * W[20], W[14] + z * W[21]
+    p4, r4 = W[22], W[23]
+    e4 = 21.0 * z2 - 3.0
+    return (
+        p1 + 2.0 * (p2 * x + r2 * y) + 3.0 * (p3 * c2 + r3 * s2) + 4.0 * (p4 * c3 + r4 * s3),
+        r1 + 2.0 * (r2 * x - p2 * y) + 3.0 * (r3 * c2 - p3 * s2) + 4.0 * (r4 * c3 - p4 * s3),
+        W[0]
+        + 6.0 * z * W[3]
+        + (15.0 * z2 - 3.0) * W[8]
+        + z * (140.0 * z2 - 60.0) * W[15]
+        + x * (W[4] + 10.0 * z * W[9] + e4 * W[16])
+        + y * (W[5] + 10.0 * z * W[10] + e4 * W[17])
+        + c2 * (W[11] + 14.0 * z * W[18])
+        + s2 * (W[12] + 14.0 * z * W[19])
+        + c3 * W[20]
+        + s3 * W[21],
+    )
+
+
+@numba.njit(cache=True, fastmath=True, error_model="numpy")
 def harmonics(n: int, X: FloatArray, Y: FloatArray, Z: FloatArray, out: FloatArray) -> None:
     """Write the components of `n` unit vectors, shape (N_COMPONENTS, n)."""
     for k in range(n):
-        x, y, z = X[k], Y[k], Z[k]
-        z2 = z * z
-        # Real and imaginary part of (x + iy)^m, m = 2, 3, 4.
-        c2, s2 = x * x - y * y, 2.0 * x * y
-        c3, s3 = c2 * x - s2 * y, c2 * y + s2 * x
-        c4, s4 = c3 * x - s3 * y, c3 * y + s3 * x
-        out[0, k], out[1, k], out[2, k] = z, x, y
-        out[3, k] = 3.0 * z2 - 1.0
-        out[4, k], out[5, k], out[6, k], out[7, k] = z * x, z * y, c2, s2
-        p = 5.0 * z2 - 1.0
-        out[8, k] = z * (5.0 * z2 - 3.0)
-        out[9, k], out[10, k], out[11, k], out[12, k] = p * x, p * y, z * c2, z * s2
-        out[13, k], out[14, k] = c3, s3
-        p, q = z * (7.0 * z2 - 3.0), 7.0 * z2 - 1.0
-        out[15, k] = 3.0 + z2 * (35.0 * z2 - 30.0)
-        out[16, k], out[17, k], out[18, k], out[19, k] = p * x, p * y, q * c2, q * s2
-        out[20, k], out[21, k], out[22, k], out[23, k] = z * c3, z * s3, c4, s4
+        one_harmonics(X[k], Y[k], Z[k], out[:, k])
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")
@@ -86,38 +124,7 @@ def harmonics_slope(  # noqa: PLR0917 - flat arrays of numba
 ) -> None:
     """Write the gradient in x, y, z of the components weighed by `weights`, shape (3, n)."""
     for k in range(n):
-        W = weights[:, k]
-        x, y, z = X[k], Y[k], Z[k]
-        z2 = z * z
-        c2, s2 = x * x - y * y, 2.0 * x * y
-        c3, s3 = c2 * x - s2 * y, c2 * y + s2 * x
-        d3, d4, q4 = 5.0 * z2 - 1.0, z * (7.0 * z2 - 3.0), 7.0 * z2 - 1.0
-        # What multiplies real and imaginary part of (x + iy)^m.
-        p1 = W[1] + z * W[4] + d3 * W[9] + d4 * W[16]
-        r1 = W[2] + z * W[5] + d3 * W[10] + d4 * W[17]
-        p2 = W[6] + z * W[11] + q4 * W[18]
-        r2 = W[7] + z * W[12] + q4 * W[19]
-        p3, r3 = W[13] + z * W[20], W[14] + z * W[21]
-        p4, r4 = W[22], W[23]
-        out[0, k] = (
-            p1 + 2.0 * (p2 * x + r2 * y) + 3.0 * (p3 * c2 + r3 * s2) + 4.0 * (p4 * c3 + r4 * s3)
-        )
-        out[1, k] = (
-            r1 + 2.0 * (r2 * x - p2 * y) + 3.0 * (r3 * c2 - p3 * s2) + 4.0 * (r4 * c3 - p4 * s3)
-        )
-        e4 = 21.0 * z2 - 3.0
-        out[2, k] = (
-            W[0]
-            + 6.0 * z * W[3]
-            + (15.0 * z2 - 3.0) * W[8]
-            + z * (140.0 * z2 - 60.0) * W[15]
-            + x * (W[4] + 10.0 * z * W[9] + e4 * W[16])
-            + y * (W[5] + 10.0 * z * W[10] + e4 * W[17])
-            + c2 * (W[11] + 14.0 * z * W[18])
-            + s2 * (W[12] + 14.0 * z * W[19])
-            + c3 * W[20]
-            + s3 * W[21]
-        )
+        out[0, k], out[1, k], out[2, k] = one_harmonics_slope(X[k], Y[k], Z[k], weights[:, k])
 
 
 @numba.njit(cache=True, fastmath=True, error_model="numpy")

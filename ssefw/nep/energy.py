@@ -1,7 +1,8 @@
 """Energy, forces and virial of a NEP, compiled.
 
-The loops run over the neighbors of one atom, contiguous in memory and short enough for the first
-cache. Neighbors within the angular cut-off come first, the others have only radial functions.
+The loops run over the neighbors of one atom; those within the angular cut-off come first, the
+others have only radial functions. What a loop computes for a neighbor lies in a row of eights: its
+radial functions, or the components of its harmonics.
 """
 
 import math
@@ -12,11 +13,12 @@ import numpy.typing as npt
 
 from ssefw.nep.angular import (
     N_COMPONENTS,
-    harmonics,
-    harmonics_slope,
     invariants,
     invariants_slope,
+    one_harmonics,
+    one_harmonics_slope,
 )
+from ssefw.nep.lanes import WIDTH, load, multiply_add, splat, store, total
 from ssefw.nep.model import NEP, Tables
 from ssefw.nep.neighbors import neighbors
 
@@ -65,26 +67,20 @@ def energy_and_forces(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one loop over 
         that range at most.
     """
     n = len(positions)
-    n_types = len(tables.first)
-    neurons, nd = tables.first.shape[1], tables.first.shape[2]
-    nr, na = tables.n_radial, tables.n_angular
+    n_types, nd = tables.low.shape
+    neurons, padded = tables.first.shape[1], tables.first.shape[2]
+    nr, na, channels = tables.n_radial, tables.n_angular, tables.radial.shape[3]
     room = 1
     for i in range(n):
         room = max(room, start[i + 1] - start[i])
     J = np.empty(room, np.int32)
-    R, inverse, X, Y, Z = (
-        np.empty(room),
-        np.empty(room),
-        np.empty(room),
-        np.empty(room),
-        np.empty(room),
-    )
-    G, slope = np.empty((nr + na, room)), np.empty((nr + na, room))
-    B, W = np.empty((N_COMPONENTS, room)), np.empty((N_COMPONENTS, room))
-    along, grad = np.empty(room), np.empty((3, room))
+    R, X, Y, Z = np.empty(room), np.empty(room), np.empty(room), np.empty(room)
+    G, slope = np.empty((room, channels)), np.empty((room, channels))
+    B, W = np.empty((room, N_COMPONENTS)), np.empty((1, N_COMPONENTS))
     A, dA = np.empty((na, N_COMPONENTS)), np.empty((na, N_COMPONENTS))
-    q, dq = np.empty(nd), np.empty(nd)
-    hidden, active = np.empty(neurons), np.empty(neurons)
+    sums, hidden, dq = np.empty((1, channels)), np.empty((1, neurons)), np.empty((1, padded))
+    q = np.zeros(padded)
+    zero, one, per_angstrom = splat(0.0), splat(1.0), splat(tables.knots_per_angstrom)
     radial2, angular2 = tables.radial_cutoff**2, tables.angular_cutoff**2
     energy = excess = 0.0
     forces[:] = 0.0
@@ -112,78 +108,90 @@ def energy_and_forces(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one loop over 
             J[m], R[m], X[m], Y[m], Z[m] = J[k], R[k], X[k], Y[k], Z[k]
             m += 1
         for k in range(m):
-            r = math.sqrt(R[k])
-            s = 1.0 / r
-            R[k], inverse[k] = r, s
-            X[k] *= s
-            Y[k] *= s
-            Z[k] *= s
+            R[k] = math.sqrt(R[k])
+            X[k] /= R[k]
+            Y[k] /= R[k]
+            Z[k] /= R[k]
+        sums[:] = 0.0
         for k in range(m):
             u = R[k] * tables.knots_per_angstrom
             knot = int(u)
             u -= knot
             T = tables.radial[ti * n_types + types[J[k]], knot]
-            for c in range(nr + na if k < near else nr):
-                G[c, k] = T[0, c] + u * (T[1, c] + u * (T[2, c] + u * T[3, c]))
-                slope[c, k] = (T[1, c] + u * (2.0 * T[2, c] + u * 3.0 * T[3, c])) * (
-                    tables.knots_per_angstrom
-                )
-        harmonics(near, X, Y, Z, B)
+            by, twice, thrice = splat(u), splat(2.0 * u), splat(3.0 * u)
+            for c in range(0, channels, WIDTH):
+                t1, t2, t3 = load(T, 1, c), load(T, 2, c), load(T, 3, c)
+                inner = multiply_add(by, multiply_add(by, t3, t2), t1)
+                g = multiply_add(by, inner, load(T, 0, c))
+                store(G, k, c, g)
+                store(sums, 0, c, multiply_add(one, g, load(sums, 0, c)))
+                g = multiply_add(by, multiply_add(thrice, t3, zero), multiply_add(twice, t2, t1))
+                store(slope, k, c, multiply_add(per_angstrom, g, zero))
         for c in range(nr):
-            s = 0.0
-            for k in range(m):
-                s += G[c, k]
-            q[c] = s
+            q[c] = sums[0, c]
+        for k in range(near):
+            one_harmonics(X[k], Y[k], Z[k], B[k])
         for a in range(na):
-            for c in range(N_COMPONENTS):
-                s = 0.0
-                for k in range(near):
-                    s += G[nr + a, k] * B[c, k]
-                A[a, c] = s
+            a0, a1, a2 = zero, zero, zero
+            for k in range(near):
+                g = splat(G[k, nr + a])
+                a0 = multiply_add(g, load(B, k, 0), a0)
+                a1 = multiply_add(g, load(B, k, 8), a1)
+                a2 = multiply_add(g, load(B, k, 16), a2)
+            store(A, a, 0, a0)
+            store(A, a, 8, a1)
+            store(A, a, 16, a2)
         invariants(A, q, nr)
         for d in range(nd):
             beyond = max(q[d] - tables.high[ti, d], tables.low[ti, d] - q[d])
             excess = max(excess, beyond / tables.widths[ti, d])
-        for h in range(neurons):
-            s = -tables.bias[ti, h]
+        inputs, first = tables.inputs[ti], tables.first[ti]
+        for h in range(0, neurons, WIDTH):
+            x0 = load(tables.bias, ti, h)
             for d in range(nd):
-                s += tables.first[ti, h, d] * q[d]
-            hidden[h] = s
-        hidden_layer(neurons, hidden, active)
-        dq[:] = 0.0
+                x0 = multiply_add(splat(q[d]), load(inputs, d, h), x0)
+            store(hidden, 0, h, x0)
+        hidden_layer(neurons, hidden[0], hidden[0])
         energy -= tables.offset
         for h in range(neurons):
-            energy += tables.last[ti, h] * active[h]
-            s = tables.last[ti, h] * (1.0 - active[h] * active[h])
-            for d in range(nd):
-                dq[d] += s * tables.first[ti, h, d]
-        invariants_slope(A, dq, nr, dA)
-        for k in range(m):
-            along[k] = 0.0
-        for c in range(nr):
-            s = dq[c]
-            for k in range(m):
-                along[k] += s * slope[c, k]
-        for c in range(N_COMPONENTS):
-            for k in range(near):
-                W[c, k] = 0.0
-            for a in range(na):
-                s = dA[a, c]
-                for k in range(near):
-                    W[c, k] += s * G[nr + a, k]
-                    along[k] += s * slope[nr + a, k] * B[c, k]
-        harmonics_slope(near, X, Y, Z, W, grad)
-        for k in range(near):
-            t = grad[0, k] * X[k] + grad[1, k] * Y[k] + grad[2, k] * Z[k]
-            u = along[k] - t * inverse[k]
-            grad[0, k] = u * X[k] + grad[0, k] * inverse[k]
-            grad[1, k] = u * Y[k] + grad[1, k] * inverse[k]
-            grad[2, k] = u * Z[k] + grad[2, k] * inverse[k]
-        for k in range(near, m):
-            grad[0, k], grad[1, k], grad[2, k] = along[k] * X[k], along[k] * Y[k], along[k] * Z[k]
+            energy += tables.last[ti, h] * hidden[0, h]
+            hidden[0, h] = tables.last[ti, h] * (1.0 - hidden[0, h] * hidden[0, h])
+        for d in range(0, padded, WIDTH):
+            x0 = zero
+            for h in range(neurons):
+                x0 = multiply_add(splat(hidden[0, h]), load(first, h, d), x0)
+            store(dq, 0, d, x0)
+        invariants_slope(A, dq[0], nr, dA)
         fx = fy = fz = 0.0
         for k in range(m):
-            gx, gy, gz = grad[0, k], grad[1, k], grad[2, k]
+            along = gx = gy = gz = 0.0
+            for c in range(nr):
+                along += dq[0, c] * slope[k, c]
+            if k < near:
+                w0, w1, w2, u0, u1, u2 = zero, zero, zero, zero, zero, zero
+                for a in range(na):
+                    d0, d1, d2 = load(dA, a, 0), load(dA, a, 8), load(dA, a, 16)
+                    g = splat(G[k, nr + a])
+                    w0 = multiply_add(g, d0, w0)
+                    w1 = multiply_add(g, d1, w1)
+                    w2 = multiply_add(g, d2, w2)
+                    g = splat(slope[k, nr + a])
+                    u0 = multiply_add(g, d0, u0)
+                    u1 = multiply_add(g, d1, u1)
+                    u2 = multiply_add(g, d2, u2)
+                store(W, 0, 0, w0)
+                store(W, 0, 8, w1)
+                store(W, 0, 16, w2)
+                u0 = multiply_add(u0, load(B, k, 0), zero)
+                u0 = multiply_add(u1, load(B, k, 8), u0)
+                along += total(multiply_add(u2, load(B, k, 16), u0))
+                gx, gy, gz = one_harmonics_slope(X[k], Y[k], Z[k], W[0])
+            inverse = 1.0 / R[k]
+            # The harmonics are those of unit vectors, on which only the direction acts.
+            along -= (gx * X[k] + gy * Y[k] + gz * Z[k]) * inverse
+            gx = along * X[k] + gx * inverse
+            gy = along * Y[k] + gy * inverse
+            gz = along * Z[k] + gz * inverse
             fx += gx
             fy += gy
             fz += gz
@@ -194,14 +202,13 @@ def energy_and_forces(  # noqa: C901, PLR0912, PLR0915, PLR0917 - one loop over 
             v01 += gx * y
             v02 += gx * z
             v12 += gy * z
+            j = J[k]
+            forces[j, 0] -= gx
+            forces[j, 1] -= gy
+            forces[j, 2] -= gz
         forces[i, 0] += fx
         forces[i, 1] += fy
         forces[i, 2] += fz
-        for k in range(m):
-            j = J[k]
-            forces[j, 0] -= grad[0, k]
-            forces[j, 1] -= grad[1, k]
-            forces[j, 2] -= grad[2, k]
     virial[0, 0], virial[1, 1], virial[2, 2] = v00, v11, v22
     virial[0, 1] = virial[1, 0] = v01
     virial[0, 2] = virial[2, 0] = v02

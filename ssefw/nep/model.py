@@ -22,6 +22,7 @@ from ssefw.files.arrays import unpack_npz
 from ssefw.mistakes import shown
 from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
+from ssefw.nep.lanes import WIDTH
 
 __all__ = ["NEP", "Tables", "read_nep"]
 
@@ -30,15 +31,13 @@ FloatArray = npt.NDArray[np.float64]
 UNBOUNDED = 1e300
 """A descriptor's limit where training set none."""
 
-_CHANNEL_WIDTH = 4
-"""Radial tables are padded to whole vectors of four doubles."""
-
 
 class Tables(NamedTuple):
-    """What the compiled kernel reads.
+    """What the compiled kernel reads; rows are padded with zeros to whole lanes.
 
     `radial` holds cubic polynomials of the distance, shape (types^2, knots, 4, channels): first the
-    radial channels, then the angular ones.
+    radial channels, then the angular ones. `inputs` is `first` with descriptors before neurons, and
+    `bias` what is added.
     """
 
     radial_cutoff: float
@@ -47,6 +46,7 @@ class Tables(NamedTuple):
     n_angular: int
     radial: FloatArray
     knots_per_angstrom: float
+    inputs: FloatArray
     first: FloatArray
     bias: FloatArray
     last: FloatArray
@@ -135,7 +135,7 @@ class NEP:
         """What the kernel reads, computed once."""
         pairs, n_radial, size = self.radial.shape
         n_angular = self.angular.shape[1]
-        channels = -(-(n_radial + n_angular) // _CHANNEL_WIDTH) * _CHANNEL_WIDTH
+        channels = n_radial + n_angular
         # The last knot lies beyond the cut-off, so that rounding cannot step past the table.
         step = self.radial_cutoff / (KNOTS - 2)
         distances = np.arange(KNOTS, dtype=np.float64) * step
@@ -154,16 +154,18 @@ class NEP:
         # A descriptor that never changed in training is measured in its own size.
         widths = self.high - self.low
         widths = np.where(widths > 0.0, widths, np.maximum(1e-3, np.abs(self.high)))
+        first = self.first * self.scale
         return Tables(
             radial_cutoff=self.radial_cutoff,
             angular_cutoff=self.angular_cutoff,
             n_radial=n_radial,
             n_angular=n_angular,
-            radial=table,
+            radial=_padded(table, 3),
             knots_per_angstrom=1.0 / step,
-            first=np.ascontiguousarray(self.first * self.scale),
-            bias=self.bias,
-            last=self.last,
+            inputs=_padded(first.transpose(0, 2, 1), 2),
+            first=_padded(first, 1, 2),
+            bias=_padded(-self.bias, 1),
+            last=_padded(self.last, 1),
             offset=self.offset,
             # Finite, since the compiled kernel may take no number to be infinite.
             low=np.clip(self.low / self.scale, -UNBOUNDED, UNBOUNDED),
@@ -262,6 +264,12 @@ class NEP:
                 f"The potential's cut-offs are {self.radial_cutoff:g} and {self.angular_cutoff:g} "
                 "A; the angular one must be positive and not the larger."
             )
+
+
+def _padded(array: FloatArray, *axes: int) -> FloatArray:
+    """Return an array with zeros at the ends of some axes, up to whole lanes."""
+    more = [(0, -size % WIDTH if axis in axes else 0) for axis, size in enumerate(array.shape)]
+    return np.ascontiguousarray(np.pad(array, more))
 
 
 _ARRAYS = ("first", "bias", "last", "radial", "angular", "scale", "low", "high")

@@ -42,7 +42,7 @@ def _grown(array: npt.NDArray, size: int) -> npt.NDArray:  # type: ignore[type-a
     return larger
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, error_model="numpy")
 def neighbors(  # noqa: C901 - atoms, bins and their images in one compiled pass
     positions: FloatArray, cell: FloatArray, cutoff: float
 ) -> tuple[npt.NDArray[np.int64], IntArray, FloatArray]:
@@ -70,46 +70,54 @@ def neighbors(  # noqa: C901 - atoms, bins and their images in one compiled pass
     wrap = np.floor(frac)
     home = wrap @ cell
     inside = positions - home
-    of_atom = np.empty((n, 3), np.int32)
-    head = np.full(count[0] * count[1] * count[2], -1, np.int32)
-    following = np.empty(n, np.int32)
-    for i in range(n - 1, -1, -1):  # backwards, so that the atoms of a bin come in their order
+    bin_of = np.empty((n, 3), np.int64)
+    first = np.zeros(count[0] * count[1] * count[2] + 1, np.int64)
+    for i in range(n):
         for axis in range(3):
-            bin_of = int((frac[i, axis] - wrap[i, axis]) * count[axis])
-            of_atom[i, axis] = min(bin_of, count[axis] - 1)
-        b = (of_atom[i, 0] * count[1] + of_atom[i, 1]) * count[2] + of_atom[i, 2]
-        following[i] = head[b]
-        head[b] = i
+            b = int((frac[i, axis] - wrap[i, axis]) * count[axis])
+            bin_of[i, axis] = min(b, count[axis] - 1)
+        first[(bin_of[i, 0] * count[1] + bin_of[i, 1]) * count[2] + bin_of[i, 2] + 1] += 1
+    first = np.cumsum(first)
+    # Atoms bin by bin, so that a row of bins along the last axis is one stretch of memory.
+    order, free = np.empty(n, np.int32), first.copy()
+    X, Y, Z = np.empty(n), np.empty(n), np.empty(n)
+    for i in range(n):
+        b = (bin_of[i, 0] * count[1] + bin_of[i, 1]) * count[2] + bin_of[i, 2]
+        k = free[b]
+        free[b] += 1
+        order[k], X[k], Y[k], Z[k] = i, inside[i, 0], inside[i, 1], inside[i, 2]
     start = np.zeros(n + 1, np.int64)
     index, shift = np.empty(_TYPICAL * n, np.int32), np.empty((_TYPICAL * n, 3))
     found = 0
     farthest = cutoff * cutoff
     for i in range(n):
-        for u in range(of_atom[i, 0] - reach[0], of_atom[i, 0] + reach[0] + 1):
-            image_u = math.floor(u / count[0])
-            for v in range(of_atom[i, 1] - reach[1], of_atom[i, 1] + reach[1] + 1):
-                image_v = math.floor(v / count[1])
-                for w in range(of_atom[i, 2] - reach[2], of_atom[i, 2] + reach[2] + 1):
-                    image_w = math.floor(w / count[2])
-                    b = (u - image_u * count[0]) * count[1] + (v - image_v * count[1])
-                    j = head[b * count[2] + (w - image_w * count[2])]
-                    if j < 0:
-                        continue
+        for u in range(bin_of[i, 0] - reach[0], bin_of[i, 0] + reach[0] + 1):
+            image_u = u // count[0]
+            for v in range(bin_of[i, 1] - reach[1], bin_of[i, 1] + reach[1] + 1):
+                image_v = v // count[1]
+                row = ((u - image_u * count[0]) * count[1] + (v - image_v * count[1])) * count[2]
+                w, last = bin_of[i, 2] - reach[2], bin_of[i, 2] + reach[2]
+                while w <= last:  # once for each image of the cell that the row passes through
+                    image_w = w // count[2]
+                    low = w - image_w * count[2]
+                    high = min(low + last - w, count[2] - 1)
+                    w += high - low + 1
+                    begin, end = first[row + low], first[row + high + 1]
+                    if found + end - begin > len(index):
+                        index, shift = _grown(index, 2 * len(index)), _grown(shift, 2 * len(index))
                     same = image_u == 0 and image_v == 0 and image_w == 0
                     sx = image_u * cell[0, 0] + image_v * cell[1, 0] + image_w * cell[2, 0]
                     sy = image_u * cell[0, 1] + image_v * cell[1, 1] + image_w * cell[2, 1]
                     sz = image_u * cell[0, 2] + image_v * cell[1, 2] + image_w * cell[2, 2]
                     x0, y0, z0 = sx - inside[i, 0], sy - inside[i, 1], sz - inside[i, 2]
-                    while j >= 0:
-                        x, y, z = inside[j, 0] + x0, inside[j, 1] + y0, inside[j, 2] + z0
+                    for k in range(begin, end):
+                        x, y, z = X[k] + x0, Y[k] + y0, Z[k] + z0
+                        j = order[k]
                         if x * x + y * y + z * z < farthest and not (same and i == j):
-                            if found == len(index):
-                                index, shift = _grown(index, 2 * found), _grown(shift, 2 * found)
                             index[found] = j
                             shift[found, 0] = sx + home[i, 0] - home[j, 0]
                             shift[found, 1] = sy + home[i, 1] - home[j, 1]
                             shift[found, 2] = sz + home[i, 2] - home[j, 2]
                             found += 1
-                        j = following[j]
         start[i + 1] = found
     return start, index[:found].copy(), shift[:found].copy()

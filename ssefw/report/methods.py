@@ -50,6 +50,17 @@ ESPRESSO = (
               "P. Giannozzi et al., J. Phys.: Condens. Matter 29, 465901 (2017)",
               "10.1088/1361-648X/aa8f79"),
 )  # fmt: skip
+IPI = Reference(
+    "forces over the protocol of i-PI", "V. Kapil et al., Comput. Phys. Commun. 236, 214 (2019)",
+    "10.1016/j.cpc.2018.09.020",
+)  # fmt: skip
+SOCKET = {
+    "cp2k": (
+        Reference("CP2K", "T. D. K\u00fchne et al., J. Chem. Phys. 152, 194103 (2020)",
+                  "10.1063/5.0007045"),
+    ),
+}  # fmt: skip
+"""By the name of the program; of others nobody knows here what is to be cited."""
 BVSE = Reference(
     "bond-valence site energies", "H. Chen, L. L. Wong, S. Adams, Acta Cryst. B 75, 18 (2019)",
     "10.1107/S2052520618015718",
@@ -101,6 +112,9 @@ def _of_engine(engine: dict[str, Any]) -> Iterator[Reference]:
         yield from VASP
     elif code == "espresso":
         yield from ESPRESSO
+    elif code == "socket":
+        yield from SOCKET.get((engine.get("options") or {}).get("program", ""), ())
+        yield IPI
     elif code == "ase":
         # Campaigns that name nothing are of the time when CHGNet was the default.
         named = str(engine.get("potential") or engine.get("calculator") or "chgnet").lower()

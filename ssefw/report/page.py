@@ -1,15 +1,16 @@
 """The report of a campaign: one HTML file with everything in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import jinja2
 
-from ssefw.analysis.bend import ENERGY_CHANGE, remark
+from ssefw.analysis.line.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     OUTCOME_STATUSES,
@@ -17,6 +18,7 @@ from ssefw.documents import (
     Conductivity,
     Diffusivity,
     Estimate,
+    LearnedPotential,
     Outcome,
     Reranking,
 )
@@ -26,7 +28,10 @@ from ssefw.report.axis import SigmaAxis
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
+from ssefw.report.figures.lessons import lesson_svg
 from ssefw.report.figures.neb import barriers_svg
+from ssefw.report.frame_files import FrameFile, write_frame_files
+from ssefw.report.lessons import asked_words, lesson_words
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.report.wording import (
@@ -55,19 +60,41 @@ GROUPS = {
 
 
 def write_report(
-    connection: Connection, campaign: str, settings: Settings, *, output: Path | None = None
+    connection: Connection,
+    campaign: str,
+    settings: Settings,
+    *,
+    output: Path | None = None,
+    frames: bool = True,
 ) -> Path:
-    """Write the report and return its path: by default ``report.html`` beside the store."""
+    """Write the report and return its path: by default ``report.html`` beside the store.
+
+    Parameters
+    ----------
+    frames
+        Whether frames of the runs are written beside the page, thinned, for a viewer.
+    """
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
+    potentials = list(connection.results.find(LearnedPotential, campaign=campaign))
     now = snapshot(connection, record, settings.scratch_folder())
     learned = list(connection.results.find(Reranking, campaign=campaign))
     store = connection.address.masked
-    page = render_report(record, outcomes, now, learned=learned, store=store)
     if output is None:
         base = Path() if settings.store.startswith("mongodb") else expand_user(settings.store)
         output = base / campaign / "report.html"
     output.parent.mkdir(parents=True, exist_ok=True)
+    is_page = not output.exists() or output.is_file()  # and no pipe, beside which nothing lies
+    files = write_frame_files(connection, outcomes if frames else (), output) if is_page else {}
+    page = render_report(
+        record,
+        outcomes,
+        now,
+        learned=learned,
+        potentials=potentials,
+        store=store,
+        frames=files,
+    )
     with replacing(output) as draft:
         draft.write_text(page, encoding="utf-8")
     return output
@@ -79,7 +106,9 @@ def render_report(
     now: Snapshot,
     *,
     learned: Sequence[Reranking] = (),
+    potentials: Sequence[LearnedPotential] = (),
     store: str = "",
+    frames: Mapping[str, Sequence[FrameFile]] = MappingProxyType({}),
 ) -> str:
     """Return the page.
 
@@ -89,8 +118,12 @@ def render_report(
         In the order of the ranking.
     learned
         Re-rankings of the campaign in order.
+    potentials
+        Those that its candidates were taught.
     store
         Address of the store, for the commands that the page names.
+    frames
+        Files beside the page, by candidate.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -106,7 +139,10 @@ def render_report(
     folder = resources.files("ssefw.report")
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     planned = {candidate.candidate_id: candidate for candidate in record.candidates}
-    sections = [_Section.of(outcome, planned.get(outcome.candidate_id)) for outcome in outcomes]
+    taught = {potential.potential: potential for potential in potentials}
+    sections = [
+        _Section.of(outcome, planned.get(outcome.candidate_id), taught) for outcome in outcomes
+    ]
     concluded = {outcome.candidate_id for outcome in outcomes}
     return template.render(
         style=(folder / "page.css").read_text(encoding="utf-8"),
@@ -114,6 +150,7 @@ def render_report(
         table=table_of(record, outcomes),
         file=campaign_file(record),
         store=store,
+        frames=frames,
         groups=GROUPS,
         record=record,
         now=now,
@@ -146,6 +183,9 @@ class _Section:
     conductivity: Conductivity | None
     sigma: Estimate | None
     reach: str
+    taught: str
+    rounds: list[str]
+    lesson: str
     planned: Any
     title: str
     places: dict[str, int]
@@ -157,12 +197,18 @@ class _Section:
     cell: Attachment | None
 
     @classmethod
-    def of(cls, outcome: Outcome, planned: Any) -> "_Section":
+    def of(
+        cls, outcome: Outcome, planned: Any, taught: Mapping[str, LearnedPotential]
+    ) -> "_Section":
+        potential = taught.get(outcome.lesson.potential) if outcome.lesson else None
         return cls(
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
+            taught=lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
+            rounds=asked_words(potential) if potential else [],
+            lesson=lesson_svg(potential) if potential else "",
             planned=planned,
             title=title_words(outcome.formula, planned.source if planned else ""),
             places=arrangement_of_runs(outcome),

@@ -61,12 +61,14 @@ def _is_plain(value: float) -> bool:
 
 
 def _plain(value: float, digits: int) -> str:
-    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
+    text = f"{value:.{digits}g}"  # 99.7 is rounded to three digits, for which g has a power of ten
+    return f"{value:.0f}" if abs(value) >= 10**digits or "e" in text else text
 
 
 def _even(value: float, digits: int) -> str:
     """Write a number with all its digits: 0.50 beside 0.45."""
-    return f"{value:#.{digits}g}".rstrip(".") if abs(value) < 10**digits else f"{value:.0f}"
+    text = f"{value:#.{digits}g}".rstrip(".")
+    return f"{value:.0f}" if abs(value) >= 10**digits or "e" in text else text
 
 
 def _power(value: float, digits: int) -> str:

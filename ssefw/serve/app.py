@@ -102,6 +102,7 @@ def application(
             Route(f"{candidate}/crystal.json", data.crystal_of),
             Route(f"{candidate}/crystal.cif", data.cif_of),
             Route(candidate + "/runs/{key}.json", data.moves_of),
+            Route(candidate + "/runs/{key}.extxyz", data.frames_file),
             Route(f"{campaign}/jobs", jobs.jobs_page),
             Route(campaign + "/jobs/{job:int}", jobs.job_page),
             Route(campaign + "/jobs/{job:int}/log", jobs.log_part),

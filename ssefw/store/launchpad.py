@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from fireworks import FWAction, LaunchPad
+from fireworks import FWAction, LaunchPad, Workflow
 from fireworks.fw_config import GRIDFS_FALLBACK_COLLECTION
 from fireworks.utilities.fw_utilities import get_fw_logger
 from gridfs import GridFS
@@ -113,6 +113,8 @@ class OpenLaunchPad(LaunchPad):  # type: ignore[misc]
             return {}
         put_off = _put_off(action) if state == "FIZZLED" and action is not None else None
         if put_off is None:
+            if action is not None:
+                self._hand_on_priority(launch_id, action)
             return super().complete_launch(launch_id, action, state)
         self._take_back(launch_id, *put_off)
         return {}
@@ -148,6 +150,23 @@ class OpenLaunchPad(LaunchPad):  # type: ignore[misc]
             else:
                 return added + len(rest)
         return added
+
+    def _hand_on_priority(self, launch_id: int, action: FWAction) -> None:
+        """Give jobs that a job of a campaign brings forth the priority that it has now.
+
+        They come with the one it was submitted with, which somebody may have changed since, also
+        while it ran.
+        """
+        brought = [*action.detours, *action.additions]
+        if not brought:
+            return
+        wanted = {"spec._priority": True, "spec.campaign": True}
+        spec = (self.fireworks.find_one({"launches": launch_id}, wanted) or {}).get("spec", {})
+        if "campaign" not in spec or "_priority" not in spec:
+            return
+        for flow in brought:
+            for firework in flow.fws if isinstance(flow, Workflow) else [flow]:
+                firework.spec["_priority"] = spec["_priority"]
 
     def _take_back(self, launch_id: int, kind: str, reason: str) -> None:
         """Make the job of a launch ready again, as if it had not been launched."""

@@ -136,8 +136,9 @@ def nearest(known: Iterable[Named], word: str) -> str:
     close += [f"{item.formula} ({item.candidate_id})" for item in _same_elements(everything, word)]
     if near := list(dict.fromkeys(close))[:SUGGESTED]:
         return f". Did you mean {' or '.join(near)}?"
-    first = ", ".join(dict.fromkeys(item.formula for item in everything[:SUGGESTED]))
-    return f". It has {first} ...: give a formula, a name or an id; `ssefw results` lists them."
+    formulas = list(dict.fromkeys(item.formula for item in everything))
+    first = ", ".join(formulas[:SUGGESTED]) + (" ..." if len(formulas) > SUGGESTED else "")
+    return f". It has {first}: give a formula, a name or an id; `ssefw results` lists them."
 
 
 def _same_elements(known: Iterable[Named], word: str) -> Iterator[Named]:

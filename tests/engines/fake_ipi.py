@@ -1,4 +1,6 @@
-"""A stand-in for pw.x as a server of forces, over i-PI's protocol: springs to where atoms began.
+"""A stand-in for programs that serve forces over i-PI's protocol: springs to where atoms began.
+
+The socket is named as for pw.x, or in the input behind the word ``socket``.
 
 ``FAKE_IPI`` names a folder. Its file ``events.json`` says what goes wrong: a list of [n, what],
 where n counts the geometries that all starts were asked for: ``die`` (SIGKILL), ``freeze``, ``scf``
@@ -22,10 +24,14 @@ note = folder / "events.json"
 origin = folder / "origin.json"
 counter = folder / "asked"
 (folder / "starts").open("a").write(f"{os.getpid()}\n")
-(folder / "last.in").write_text(Path(sys.argv[sys.argv.index("-inp") + 1]).read_text())
+told = Path(sys.argv[sys.argv.index("-inp") + 1]).read_text()
+(folder / "last.in").write_text(told)
 sys.stdout.write("     Program PWSCF v.6.7MaX starts on\n")
 sys.stdout.flush()
-name = sys.argv[sys.argv.index("--ipi") + 1].partition(":")[0]
+if "--ipi" in sys.argv:
+    name = sys.argv[sys.argv.index("--ipi") + 1].partition(":")[0]
+else:  # as other programs are told
+    name = told.partition("socket ")[2].split()[0]
 server = socket.socket(socket.AF_UNIX)
 server.connect(f"/tmp/ipi_{name}")
 

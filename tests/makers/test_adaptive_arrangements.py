@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from ssefw.makers.adaptive import AdaptivePolicy, Choice
-from ssefw.makers.adaptive_arrangements import Climber, choose_runs
+from ssefw.makers.disordered.adaptive_arrangements import Climber, choose_runs
 from tests.analysis.test_arrangements import conductivity
 
 

@@ -10,16 +10,18 @@ from dataclasses import replace
 import pytest
 from jobflow import Flow, JobStore, run_locally
 from maggma.stores import MemoryStore
+from monty.json import MontyDecoder
 from pymatgen.core import Lattice, Structure
 
 from ssefw.data.defects import mark_interstitials
 from ssefw.documents import Barrier, Candidate, Estimate, Failure, NebPath, Outcome, RelaxResult
-from ssefw.engines import NebSettings
+from ssefw.engines import MDSettings, NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings
 from ssefw.errors import DataError
-from ssefw.makers import NebMaker
+from ssefw.makers import LadderMaker, MDMaker, NebMaker
 from ssefw.makers import neb as neb_module
+from ssefw.makers import state as state_module
 from ssefw.makers.gates import neb_gate
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN, REPOSITORY, call_ssefw, run_ssefw, start_ssefw, work_here
@@ -228,7 +230,11 @@ def test_a_campaign_of_bands_ends_in_barriers(bands):
     assert len(paths[0].structures) == 3
 
 
-def test_bands_before_dynamics_stay_in_the_outcome(tmp_path):
+def test_bands_before_dynamics_stay_in_the_outcome(tmp_path, monkeypatch):
+    def asked(candidate):
+        raise AssertionError("the barrier was just computed")
+
+    monkeypatch.setattr(state_module, "recorded_barrier", asked)
     text = CAMPAIGN.replace("  structures:", "  limit: 1\n  structures:").replace(
         "[300, 600]", "[300]"
     )
@@ -239,8 +245,34 @@ def test_bands_before_dynamics_stay_in_the_outcome(tmp_path):
         (outcome,) = connection.results.find(Outcome)
     assert outcome.status == "bound"
     assert outcome.barrier.barrier_1d.value is not None
-    assert [gate.name for gate in outcome.gates] == ["neb", "relaxation"]
+    assert [gate.name for gate in outcome.gates] == ["relaxation", "neb"]
     assert len(outcome.diffusivities) == 1
+
+
+def test_jobs_of_earlier_versions_find_the_barrier_in_the_store(site, copper, monkeypatch):
+    """They were not told it; a job is now, also that there is none."""
+    monkeypatch.setenv("SSEFW_STORE", str(site / "st"))
+    connect(site / "st").close()
+    ladder = LadderMaker(md=MDMaker(engine=EMT, settings=MDSettings(temperature=300.0)))
+    study = {
+        "candidate": candidate(copper),
+        "gates": [],
+        "relaxed": relaxed(copper),
+        "diffusivities": [],
+        "trajectories": [],
+    }
+    bands = MAKER.jobs(study["relaxed"], candidate=study["candidate"])
+    told, untold = ladder.conclude(**study, barrier=None, lesson=None), ladder.conclude(**study)
+    flow = Flow([*bands, told, untold], order="linear")
+    flow.update_metadata({"campaign": "c", "candidate": "c"}, dynamic=True)
+    store = JobStore(MemoryStore())
+    run_locally(flow, store=store, log=False, raise_immediately=True, ensure_success=True)
+    barrier, found, none = (
+        MontyDecoder().process_decoded(store.get_output(job.uuid, load=True))
+        for job in (bands[-1], untold, told)
+    )
+    assert barrier == found.barrier
+    assert none.barrier is None
 
 
 def test_results_and_report_show_barriers(bands, ssefw):

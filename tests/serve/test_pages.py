@@ -1,6 +1,7 @@
 """What the pages show, and the changes that are made from them."""
 
 import re
+import time
 
 import pytest
 from starlette.testclient import TestClient
@@ -14,10 +15,21 @@ from ssefw.settings import Settings
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN, work_here
 from tests.job_states import MESSAGE
-from tests.serve.conftest import SCRIPT, TOKEN
+from tests.serve.conftest import SCRIPT, TOKEN, address_of
 from tests.serve.test_guard import PAGE, word_in
 
 ESCAPED = "&lt;script&gt;"
+
+
+@pytest.fixture(scope="module", params=["folder", "server"])
+def kind(request):
+    """Every page is tried on both kinds of stores."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def folder(kind, tmp_path_factory):
+    return tmp_path_factory.mktemp(kind)
 
 
 def change(browser, verb, **fields):
@@ -123,13 +135,13 @@ def test_a_second_page_goes_on_where_the_first_ended():
     assert Selection.of({"page": "9" * 30}).page == 1
 
 
-def test_pause_and_resume_of_a_candidate_say_what_they_touch(browser, folder):
+def test_pause_and_resume_of_a_candidate_say_what_they_touch(browser, address):
     path = candidate_paths(browser.get(f"{PAGE}?q=gold").text)[0]
     candidate = path.rpartition("/")[2]
     asked = browser.get(f"{PAGE}/change", params={"verb": "pause", "candidate": candidate}).text
     assert "2 jobs, 0 of them running" in asked
     assert "Held 2 jobs" in change(browser, "pause", candidate=candidate)
-    with connect(folder / "st", read_only=True) as connection:
+    with connect(address, read_only=True) as connection:
         (record,) = connection.database["holds"].find({})
     assert (record["kind"], record["candidates"]) == ("pause", [candidate])
     assert "is paused" in browser.get(path).text
@@ -143,11 +155,11 @@ def test_cancelling_and_taking_it_back(browser):
     assert "It goes on" in change(browser, "resume")
 
 
-def test_priority_is_a_number(browser, folder):
+def test_priority_is_a_number(browser, address):
     assert "have priority 70" in change(browser, "priority", priority="70")
     refused = change(browser, "priority", priority="soon")
     assert "The priority is" in refused
-    with connect(folder / "st", read_only=True) as connection:
+    with connect(address, read_only=True) as connection:
         query = {"spec._priority": 70}
         assert connection.launchpad.fireworks.count_documents(query) > 0
 
@@ -178,7 +190,7 @@ def test_a_failed_job_is_run_again(browser):
     assert "failed: engine" not in browser.get(PAGE).text
 
 
-def test_results_are_found_as_on_the_command_line_and_downloaded(browser, folder):
+def test_results_are_found_as_on_the_command_line_and_downloaded(browser):
     text = browser.get("/results?kind=candidates&formula=CuAu%2F").text
     assert 'role="alert"' in text or "Nothing fits" in text
     assert "is no element" in browser.get("/results?elements=Xx").text
@@ -197,12 +209,12 @@ def test_the_site_is_shown_as_config_check_finds_it(browser):
     assert "vasp_cmd" in browser.get("/site").text
 
 
-def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_path):
+def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(kind, tmp_path, request):
     (tmp_path / "small.yaml").write_text(CAMPAIGN)
-    work_here(folder=tmp_path, submit="small.yaml")
-    store = tmp_path / "st"
-    with connect(store, read_only=True) as connection:
-        board = Board(connection, Settings(store=str(store)), read_only=True)
+    address = address_of(kind, tmp_path, request)
+    work_here(folder=tmp_path, submit="small.yaml", store=address)
+    with connect(address, read_only=True) as connection:
+        board = Board(connection, Settings(store=address), read_only=True)
         app = application(board, Keys(TOKEN), port=8400)
         with TestClient(app, base_url="http://localhost:8400") as browser:
             browser.get("/", params={"token": TOKEN})
@@ -226,8 +238,26 @@ def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(tmp_pat
             moves = browser.get(runs[0]).json()
             assert {len(frame) for frame in moves["frames"]} == {3 * len(moves["atoms"])}
             assert moves["between_ps"] > 0
+            frames = browser.get(runs[0].replace(".json", ".extxyz"))
+            assert "attachment" in frames.headers["content-disposition"]
+            first, second, *_ = re.findall(r"time_ps=(\S+)", frames.text)
+            assert float(second) - float(first) == pytest.approx(moves["between_ps"])
             assert "data_" in browser.get(f"{path}/crystal.cif").text
             assert browser.get(f"{path}/runs/none.json").status_code == 404
+
+
+def test_what_others_change_in_the_store_is_seen(browser, address):
+    board = browser.app.state.board
+    before = board.versions()
+    with connect(address) as connection:
+        jobs = connection.launchpad.fireworks
+        jobs.update_one({"state": "READY"}, {"$set": {"state": "PAUSED"}})
+        deadline = time.monotonic() + 60
+        while board.versions() == before and time.monotonic() < deadline:
+            board.look()
+            time.sleep(0.05)
+        jobs.update_one({"state": "PAUSED"}, {"$set": {"state": "READY"}})
+    assert board.versions() != before
 
 
 def test_everything_was_read_before_the_server_answers(serve):

@@ -25,7 +25,8 @@ class EngineSpec(Block):
     Attributes
     ----------
     code
-        ``ase``: an ML potential, or another ASE calculator; ``vasp``; ``espresso``.
+        ``ase``: an ML potential, or another ASE calculator; ``vasp``; ``espresso``; ``socket``: any
+        program that speaks i-PI's protocol.
     calculator
         For ``ase``: import path of a calculator.
     potential
@@ -34,15 +35,15 @@ class EngineSpec(Block):
         `ssefw potential list`. Where no calculator is named, ``sevennet-l3i5``; a campaign's record
         says so.
     options
-        For ``ase``: keyword arguments for the calculator; for ``espresso``: fields of
-        `EspressoEngine`.
+        For ``ase``: keyword arguments for the calculator; for ``espresso`` and ``socket``: fields
+        of `EspressoEngine` and `SocketEngine`.
     preset
         For ``vasp`` and ``espresso``: name of the settings.
     incar, kpoints, potcar, potcar_spec
         For ``vasp``: what overrides them; see `VaspEngine`.
     """
 
-    code: Literal["ase", "vasp", "espresso"] = "ase"
+    code: Literal["ase", "vasp", "espresso", "socket"] = "ase"
     calculator: str | None = None
     potential: str | None = Field(default_factory=_default_potential, min_length=1)
     options: dict[str, Any] = Field(default_factory=dict)
@@ -89,6 +90,9 @@ class EngineSpec(Block):
             "ase": {"preset", "incar", "kpoints", "potcar", "potcar_spec"},
             "vasp": {"potential", "calculator", "options"},
             "espresso": {"potential", "calculator", "incar", "kpoints", "potcar", "potcar_spec"},
+            "socket": {
+                *("potential", "calculator", "preset", "incar", "kpoints", "potcar", "potcar_spec"),
+            },
         }[self.code]
         if wrong := sorted(others & self.model_fields_set):
             raise ValueError(f"{wrong[0]!r} is not for the code {self.code!r}")

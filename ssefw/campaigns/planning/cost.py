@@ -17,7 +17,7 @@ from ssefw.makers import CandidateMaker, LadderMaker, NebMaker
 from ssefw.store import Connection
 from ssefw.store.results.query import Ask
 
-__all__ = ["Estimated", "Pace", "estimate", "known_total", "seen_pace"]
+__all__ = ["Estimated", "Pace", "estimate", "known_total", "one_run_doubt", "seen_pace"]
 
 RELAX_STEPS = 60
 """Of a usual relaxation of a published structure; half of those of the quick start need fewer."""
@@ -47,12 +47,15 @@ class Pace:
     doubt
         Factor by which another material may be slower still.
     n_runs
-        In the store, from which it was learned; none where it is the engine's own guess.
+        In the store, from which it was learned.
+    n_steps
+        Steps that were run for it.
     """
 
     ratio: float
     doubt: float
     n_runs: int = 0
+    n_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,13 @@ def seen_pace(connection: Connection, engine: Engine) -> Pace | None:
     logs = np.log(ratios)
     doubt = math.exp(2.0 * float(logs.std()))
     if len(ratios) < FEW_RUNS:
-        doubt = max(doubt, engine.doubt / LEAST_DOUBT)
+        doubt = max(doubt, one_run_doubt(engine))
     return Pace(float(np.exp(np.median(logs))), max(doubt, LEAST_DOUBT), len(ratios))
+
+
+def one_run_doubt(engine: Engine) -> float:
+    """Return the doubt of a pace that was seen once: the machine is known, other materials not."""
+    return max(engine.doubt / LEAST_DOUBT, LEAST_DOUBT)
 
 
 def _ratio(engine: Engine, ledger: Trajectory) -> float | None:

@@ -34,6 +34,10 @@ def engine_of(engine: EngineSpec) -> Engine:
 
         options = check_settings(EspressoEngine, engine.options, of="The engine espresso")
         return EspressoEngine(**{"preset": engine.preset, **options})
+    if engine.code == "socket":
+        from ssefw.engines.ipi import SocketEngine  # noqa: PLC0415
+
+        return SocketEngine(**check_settings(SocketEngine, engine.options, of="The engine socket"))
     if engine.potential is not None and engine.potential in POTENTIALS:
         return AseEngine.of(engine.potential, **engine.options)
     if engine.potential is not None:

@@ -142,6 +142,12 @@ class Plan:
         one = ordering_settings(self.spec).model_copy(update={"number": 1})
         return order_crystal(candidate.structure, one).orderings[0].structure
 
+    def first_dynamics_cell(self, candidate: Candidate) -> Structure:
+        """Return the cell that a candidate's dynamics would have, were it not relaxed."""
+        structure, ladder = self._first_cell(candidate), self.maker.ladder
+        is_ordered = candidate.id not in self.cells
+        return ladder.supercell(structure) if is_ordered and ladder else structure
+
     def input_files(self, candidate: Candidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
 
@@ -165,8 +171,7 @@ class Plan:
         found = {f"{first}/{name}": text for name, text in files.items()}
         if ladder is None:
             return found
-        is_ordered = candidate.id not in self.cells
-        cell = ladder.supercell(structure) if is_ordered else structure
+        cell = self.first_dynamics_cell(candidate)
         steps = ladder.steps(ladder.length)
         for temperature in ladder.temperatures:
             settings = ladder.settings_at(temperature, candidate=candidate)
@@ -371,5 +376,6 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         max_volume_change=spec.relax.max_volume_change,
         conductivity_temperature=spec.conductivity.temperature,
         determined_within=spec.conductivity.determined_within,
+        prefactor_spread=spec.conductivity.prefactor_spread,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

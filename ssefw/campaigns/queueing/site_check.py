@@ -47,6 +47,8 @@ def check_site(loaded: LoadedSettings) -> Iterator[SiteCheck]:
     ):
         is_default = loaded.sources[name] == "default"
         yield _program(name, getattr(settings, name), purpose, is_default=is_default)
+    if settings.socket_cmd:
+        yield _program("socket_cmd", settings.socket_cmd, "engine socket", is_default=False)
     yield _folder("potcar_dir", settings.potcar_dir, "VASP", pattern="*")
     yield _folder("pseudo_dir", settings.pseudo_dir, "Quantum ESPRESSO", pattern="*.[uU][pP][fF]")
 

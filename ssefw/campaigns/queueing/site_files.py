@@ -80,6 +80,7 @@ class SiteAnswers:
     waiting: int = 5
     vasp_cmd: str | None = None
     pw_cmd: str | None = None
+    socket_cmd: str | None = None
     potcar_dir: str | None = None
     pseudo_dir: str | None = None
     offline: bool = False
@@ -118,7 +119,7 @@ def site_files(answers: SiteAnswers, folder: Path) -> dict[str, str]:
         idle=90 if answers.offline else 30,
         offline=str(answers.offline).lower(),
     )
-    names = ("store", "scratch", "vasp_cmd", "pw_cmd", "potcar_dir", "pseudo_dir")
+    names = ("store", "scratch", "vasp_cmd", "pw_cmd", "socket_cmd", "potcar_dir", "pseudo_dir")
     settings = {name: value for name in names if (value := getattr(answers, name)) is not None}
     files = {
         "queue.yaml": queue,

@@ -132,17 +132,10 @@ def rerun(connection: Connection, jobs: Sequence[FailedJob]) -> int:
 
 
 def set_priority(connection: Connection, part: Part, priority: int) -> int:
-    """Set the priority of the unfinished jobs of a part, and of those they bring forth."""
-    fireworks = connection.launchpad.fireworks
+    """Set the priority of the unfinished jobs of a part; those they bring forth take it from them.
+
+    Returns how many.
+    """
     query = {**part.query, "state": {"$in": list(UNFINISHED)}}
-    wanted = {"fw_id": True, "spec._tasks.job.config_updates.name_filter": True}
-    # Jobs that a job brings forth get their settings from its record of updates.
-    inner = "spec._tasks.{}.job.config_updates.{}.config.manager_config._priority"
-    jobs = list(fireworks.find(query, wanted))
-    for job in jobs:
-        new = {"spec._priority": priority}
-        for task, record in enumerate(job["spec"].get("_tasks", ())):
-            updates = record.get("job", {}).get("config_updates", ())
-            new |= {inner.format(task, place): priority for place in range(len(updates))}
-        fireworks.update_one({"fw_id": job["fw_id"]}, {"$set": new})
-    return len(jobs)
+    done = connection.launchpad.fireworks.update_many(query, {"$set": {"spec._priority": priority}})
+    return int(done.matched_count)

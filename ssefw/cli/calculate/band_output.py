@@ -143,7 +143,8 @@ def show_barrier(barrier: "Barrier", *, arrangements: int = 0, as_json: bool) ->
     from ssefw.cli.console import console, show_estimate
 
     dimensions = {"1D": barrier.barrier_1d, "2D": barrier.barrier_2d, "3D": barrier.barrier_3d}
-    over = f", over {arrangements} arrangements" if arrangements else ""
+    plural = "s" if arrangements > 1 else ""
+    over = f", over {arrangements} arrangement{plural}" if arrangements else ""
     for name, estimate in dimensions.items():
         console().print(f"to cross in {name}{over}: {show_estimate(estimate)} eV")
     for warning in barrier.warnings:

@@ -15,7 +15,7 @@ from ssefw.cli.options import (
     store_option,
     warn_of_missing,
 )
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.planning.cost import Pace
@@ -31,9 +31,15 @@ SHOWN = 40
 @store_option
 @quiet_option
 @json_option
+@click.option(
+    "--probe",
+    type=click.IntRange(1, 100),
+    metavar="STEPS",
+    help="Run so many steps of the first candidate's dynamics, to know what they cost here.",
+)
 @click.option("--inputs", is_flag=True, help="Print all input files of the first candidate.")
-def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool) -> None:
-    """Show what a campaign would run and what it would cost; nothing is written.
+def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool, probe: int | None) -> None:
+    """Show what a campaign would run and what it would cost; nothing is stored.
 
     If the store holds it with other settings, also what of it stays and what is computed again.
     """
@@ -48,7 +54,7 @@ def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool) -> None:
         _print_inputs(plan)
         return
     warn_of_missing(plan)
-    pace = _pace(plan)
+    pace = _probed(plan, probe) if probe else _pace(plan)
     with progress(quiet=quiet):
         record = campaign_record(plan, pace=pace)
     if as_json:
@@ -79,6 +85,15 @@ def _print_inputs(plan: "Plan") -> None:
         say(f"==> {name} <==\n{text.rstrip()}\n")
 
 
+def _probed(plan: "Plan", steps: int) -> "Pace":
+    """Return the pace of some steps that are run now."""
+    from ssefw.campaigns.planning.probe import probe
+    from ssefw.engines.stopping import stopping_on_signals
+
+    with stopping_on_signals():
+        return probe(plan, steps=steps)
+
+
 def _pace(plan: "Plan") -> "Pace | None":
     """Return how long steps of the plan's dynamics took in the store of the settings, if any."""
     from ssefw.campaigns.planning.cost import seen_pace
@@ -99,7 +114,9 @@ def _print_basis(plan: "Plan", pace: "Pace | None") -> None:
 
     ladder = plan.maker.ladder
     engine = ladder.md.engine if ladder else plan.maker.relax.engine
-    if pace is not None:
+    if pace is not None and pace.n_steps:
+        said = f"at the pace of {pace.n_steps} steps of {engine.name} on this machine"
+    elif pace is not None:
         said = f"at the pace of {pace.n_runs} runs of {engine.name} in the store"
     else:
         said = (
@@ -147,7 +164,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     about = known_total(planned.core_hours for planned in record.candidates)
     most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
-    count = f"{len(record.candidates)} candidates"
+    count = number_of(len(record.candidates), "candidate")
     table.add("", count, "", "", steps, _hours(about), _hours(most))
     table.show()
     for step in plan.steps:
@@ -160,7 +177,8 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 
 
 def _hours(hours: float | None) -> str:
-    return "unknown" if hours is None else f"{hours:.2g}"
+    """Return hours to two digits, those of thousands in full."""
+    return "unknown" if hours is None else f"{float(f'{hours:.2g}'):g}"
 
 
 def _stages(maker: "CandidateMaker") -> str:

@@ -44,7 +44,7 @@ def command(
     """Show the campaigns of the store as pages, live, to a browser on this machine.
 
     The printed address holds a token that lets a browser in. From elsewhere, reach it through ssh:
-    `ssh -L 8400:localhost:8400 login-node`, then open the address on your own machine.
+    `ssh -t -L 8400:localhost:8400 login-node 'ssefw serve'`, and open the address on your machine.
     """
     from ssefw.errors import MissingDependencyError
 

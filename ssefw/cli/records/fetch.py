@@ -6,7 +6,7 @@ import click
 
 from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 __all__ = ["fetch"]
 
@@ -67,7 +67,7 @@ def optimade(
     if as_json:
         print_json({"pool": str(out), "structures": n_rows, "left_out": len(left_out)})
     else:
-        say(f"{n_rows} structures in {out}")
+        say(f"{number_of(n_rows, 'structure')} in {out}")
 
 
 def _named(text: str) -> tuple[str, str]:

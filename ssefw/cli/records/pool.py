@@ -14,7 +14,7 @@ from ssefw.cli.options import (
     workers_option,
 )
 from ssefw.cli.records.fetch import fetch
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
     from ssefw.documents import Candidate, Orderings, OrderingSettings
@@ -97,7 +97,7 @@ def check(path: Path, *, strict: bool, workers: int | None, quiet: bool, as_json
             told = _order_line(found) if isinstance(found, Orderings) else found
             say(f"disordered: {candidate.source}: {told}")
         say(
-            f"{pool.n_candidates} candidates, {len(pool.rejects)} unreadable, "
+            f"{number_of(pool.n_candidates, 'candidate')}, {len(pool.rejects)} unreadable, "
             f"{len(pool.merged)} duplicates, {len(pool.disordered)} disordered",
             err=True,
         )

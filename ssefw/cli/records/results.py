@@ -15,7 +15,6 @@ from ssefw.files import replacing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ssefw.documents import Outcome, Trajectory
     from ssefw.report.training_frames import Select
     from ssefw.store.results.query import Reading
 
@@ -320,6 +319,7 @@ def export(
     """
     from ssefw.engines.potentials.committee import COMMITTEE, load_calculator, load_committee
     from ssefw.report.export import write_chosen, write_runs, write_structures
+    from ssefw.report.frame_files import runs_of
     from ssefw.report.story import find_outcomes
     from ssefw.store.frames.trajectories import TrajectoryStore
 
@@ -345,7 +345,7 @@ def export(
         if is_choice and level is None:
             level = load_calculator()
         for outcome in outcomes if frames else ():
-            runs = _runs(connection, outcome)
+            runs = runs_of(connection, outcome)
             if isinstance(frames, int):
                 path, count = write_chosen(outcome, runs, store, out, n=frames, select=how,
                                            committee=members, level=level)  # fmt: skip
@@ -358,16 +358,6 @@ def export(
                 written += write_runs(outcome, runs, store, out, stride=step, level=level)
     for path in written:
         say(path)
-
-
-def _runs(connection: Any, outcome: "Outcome") -> "list[Trajectory]":
-    """Return the ledgers of a candidate's runs; of one that was continued, the last."""
-    from ssefw.documents import Trajectory
-
-    found = connection.results.find(
-        Trajectory, campaign=outcome.campaign, candidate=outcome.candidate_id
-    )
-    return list({item.key: item for item in found}.values())
 
 
 @command.command("build", epilog="Example: ssefw results build quickstart --store demo")

@@ -6,7 +6,8 @@ from typing import Any
 from ssefw.cli.console import show_estimate
 from ssefw.cli.listing import Heading, Listing
 from ssefw.cli.records.labels_table import print_labels
-from ssefw.documents import Barrier, Estimate, FoundConductivity
+from ssefw.documents import Barrier, FoundConductivity
+from ssefw.report.readable import LONG, column_words, readable, unit_end
 from ssefw.report.rows import levels
 from ssefw.report.tables import row
 from ssefw.report.whose import Whose
@@ -16,13 +17,6 @@ __all__ = ["print_outcomes", "print_rows"]
 ID_SHOWN = 8
 """Characters of an id that tell candidates apart, and that `show` takes."""
 LEVELS = "intervals and bounds at the confidence level of the campaign"
-UNITS = {
-    "angstrom": "(A)", "cm2_per_s": "(cm2/s)", "ev": "(eV)", "k": "(K)", "ps": "(ps)",
-    "s_per_cm": "(S/cm)",
-}  # fmt: skip
-"""How a unit at the end of the name of a column is written."""
-LONG = ("reason", "source", "reference")
-"""Columns that get a line of their own."""
 SPARE = {"candidate_id": 2, "campaign": 3, "name": 1, "formula": 0, "temperature_k": 0}
 """Which columns go first where there is no room, those with the highest; results stay."""
 OTHERS = 5
@@ -117,15 +111,15 @@ def _print_conductivities(found: Sequence[tuple[FoundConductivity, Whose]]) -> N
 def _print_columns(found: Sequence[Row]) -> None:
     """Print all columns of a table, estimates as one with their interval."""
     columns_of = row(*found[0])
-    rows = [_readable(row(document, whose)) for document, whose in found]
+    rows = [readable(row(document, whose), show_estimate) for document, whose in found]
     names = [name for name in rows[0] if any(line[name] not in {None, ""} for line in rows)]
     shown = [name for name in names if name not in LONG]
     headings = []
     for name in shown:
         is_number = all(not isinstance(line[name], str) for line in rows)
-        is_estimate = f"{name.removesuffix(_unit(name))}_kind" in columns_of
+        is_estimate = f"{name.removesuffix(unit_end(name))}_kind" in columns_of
         spare = 0 if is_estimate else SPARE.get(name, OTHERS)
-        headings.append(Heading(_title(name), spare, "right" if is_number else "left"))
+        headings.append(Heading(column_words(name), spare, "right" if is_number else "left"))
     table = Listing(headings)
     for line in rows:
         notes = [
@@ -135,49 +129,6 @@ def _print_columns(found: Sequence[Row]) -> None:
         ]
         table.add(*(_cell(name, line[name]) for name in shown), notes=notes)
     table.show()
-
-
-def _readable(line: dict[str, Any]) -> dict[str, Any]:
-    """Join the columns of an estimate: value, bounds and kind become one."""
-    done: dict[str, Any] = {}
-    for name, value in line.items():
-        stem = name.removesuffix("_kind")
-        if stem != name:
-            unit = next(
-                other.removeprefix(f"{stem}_lower_")
-                for other in line
-                if other.startswith(f"{stem}_lower_")
-            )
-            done[f"{stem}_{unit}"] = _estimate(line, stem, unit)
-        elif name not in done and not any(f"_{end}_" in name for end in ("lower", "upper")):
-            done[name] = value
-    return done
-
-
-def _estimate(line: dict[str, Any], stem: str, unit: str) -> str:
-    if line[f"{stem}_kind"] is None:
-        return "–"
-    estimate = Estimate(
-        value=line[f"{stem}_{unit}"],
-        lower=line[f"{stem}_lower_{unit}"],
-        upper=line[f"{stem}_upper_{unit}"],
-        kind=line[f"{stem}_kind"],
-        reason="no value",
-        unit=unit,
-    )
-    return show_estimate(estimate)
-
-
-def _unit(name: str) -> str:
-    """Return the end of a column's name that is its unit, if any."""
-    return next((f"_{unit}" for unit in UNITS if name.endswith(f"_{unit}")), "")
-
-
-def _title(name: str) -> str:
-    """Return the name of a column with its unit as units are written."""
-    unit = _unit(name)
-    said = name.removesuffix(unit).replace("_", " ")
-    return f"{said} {UNITS[unit[1:]]}" if unit else said
 
 
 def _cell(name: str, value: Any) -> str:

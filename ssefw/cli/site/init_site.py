@@ -34,6 +34,7 @@ EXAMPLE = (
 @click.option("--waiting", type=COUNT, default=5, help="Most queue jobs that wait.")
 @click.option("--vasp-cmd", help="Command that runs VASP, such as 'srun vasp_std'.")
 @click.option("--pw-cmd", help="Command that runs pw.x.")
+@click.option("--socket-cmd", help="Command that runs the program of engine: {code: socket}.")
 @click.option("--potcar-dir", help="Folder of VASP's POTCARs.")
 @click.option("--pseudo-dir", help="Folder of UPF pseudopotentials.")
 @click.option("--offline", is_flag=True, help="Compute nodes reach no database: jobs go as files.")

@@ -1,28 +1,26 @@
 """The engine for ML potentials, and for any calculator that ASE can drive."""
 
-import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator
-from pymatgen.core import PeriodicSite, Structure
+from pymatgen.core import Structure
 
-from ssefw.documents import EndReason, NebPath, RelaxResult, StaticResult
+from ssefw.documents import EndReason
 from ssefw.engines.ase.calculators import (
-    BREAKDOWNS,
     EXAMPLE,
     check_calculator,
     make_calculator,
 )
 from ssefw.engines.ase.dynamics import AseDriver, Driver, advance_dynamics
-from ssefw.engines.band import check_images
-from ssefw.engines.base import Engine, MDSettings, NebSettings, settings_hash
+from ssefw.engines.ase.tasks import CalculatorEngine, plain_atoms
+from ssefw.engines.base import MDSettings
 from ssefw.engines.needs import complaint_of
 from ssefw.engines.potentials.device import check_device
 from ssefw.engines.potentials.names import (
@@ -33,7 +31,7 @@ from ssefw.engines.potentials.names import (
 )
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.errors import ConfigurationError, DataError, EngineError
+from ssefw.errors import ConfigurationError
 
 __all__ = ["AseEngine"]
 
@@ -50,7 +48,7 @@ def _distributions_with(package: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AseEngine(Engine):
+class AseEngine(CalculatorEngine):
     """Run an ASE calculator, by default the ML potential SevenNet-l3i5.
 
     Attributes
@@ -162,68 +160,6 @@ class AseEngine(Engine):
                 continue
         return found
 
-    def relax(
-        self,
-        structure: Structure,
-        *,
-        fmax: float,
-        max_steps: int,
-        relax_cell: bool,
-        directory: Path | None = None,
-        stop: StopCheck = never_stop,
-    ) -> RelaxResult:
-        """Relax with FIRE, the cell by its deformation gradient; see `Engine.relax`."""
-        # ASE's optimizers and filters: not for a plan, nor for dynamics.
-        from ssefw.engines.ase.relax import relax_atoms  # noqa: PLC0415
-
-        parts = {"fmax": fmax, "cell": relax_cell, "steps": max_steps}
-        atoms = self._atoms(structure)
-        before = atoms.get_volume()
-        try:
-            done = relax_atoms(
-                atoms,
-                fmax=fmax,
-                max_steps=max_steps,
-                relax_cell=relax_cell,
-                directory=directory,
-                key=settings_hash(self, parts, structure) if directory else "",
-                stop=stop,
-            )
-            energy = self._finite(atoms.get_potential_energy(), "relaxation")
-            forces = atoms.get_forces()
-        except BREAKDOWNS as error:
-            raise EngineError(f"Relaxation with {self.name} broke down: {error}") from error
-        final: Structure = _adaptor().get_structure(atoms)
-        return RelaxResult(
-            structure=_plain(final),
-            energy=energy,
-            energy_per_atom=energy / len(atoms),
-            converged=done.converged,
-            n_steps=done.n_steps,
-            max_force=float(np.linalg.norm(forces, axis=1).max()),
-            volume_change=float(atoms.get_volume() / before - 1.0),
-            wall_time=done.seconds,
-            provenance=self.provenance(parts),
-        )
-
-    def static(self, structure: Structure) -> StaticResult:
-        """Return the energy and the largest force."""
-        start = time.monotonic()
-        atoms = self._atoms(structure)
-        try:
-            energy = self._finite(atoms.get_potential_energy(), "evaluation")
-            forces = atoms.get_forces()
-        except BREAKDOWNS as error:
-            raise EngineError(f"Evaluation with {self.name} broke down: {error}") from error
-        return StaticResult(
-            structure=structure,
-            energy=energy,
-            energy_per_atom=energy / len(atoms),
-            max_force=float(np.linalg.norm(forces, axis=1).max()),
-            wall_time=time.monotonic() - start,
-            provenance=self.provenance(),
-        )
-
     def md(
         self,
         structure: Structure,
@@ -244,34 +180,20 @@ class AseEngine(Engine):
         """Return what moves the atoms."""
         return AseDriver(self._atoms(structure), settings)
 
-    def neb(
+    @contextmanager
+    def calculating(
         self,
-        images: Sequence[Structure],
-        settings: NebSettings,
-        directory: Path,
+        structure: Structure,
         *,
-        stop: StopCheck = never_stop,
-    ) -> NebPath:
-        """Relax a band with ASE's NEB; see `Engine.neb`."""
-        from ssefw.engines.ase.neb import AseBand  # noqa: PLC0415  slow to import; see `idpp_images`
-
-        check_images(images)
-        return AseBand(
-            folder=directory,
-            images=images,
-            calculator=self._atoms(images[0]).calc,
-            settings=settings,
-            key=settings_hash(self, settings.model_dump(), *images),
-            provenance=self.provenance(settings.model_dump()),
-        ).execute(stop)
+        task: str,  # noqa: ARG002
+        directory: Path | None,  # noqa: ARG002
+        stop: StopCheck,  # noqa: ARG002
+    ) -> Iterator[Atoms]:
+        """Give the atoms the calculator that this process has."""
+        yield self._atoms(structure)
 
     def _atoms(self, structure: Structure) -> Atoms:
-        if not structure.is_ordered:
-            raise DataError(
-                f"{structure.composition.reduced_formula} has partly occupied sites; "
-                "molecular dynamics and relaxation need an ordered structure."
-            )
-        atoms: Atoms = _adaptor().get_atoms(structure, msonable=False)
+        atoms = plain_atoms(structure)
         atoms.calc = self.calculator_instance()
         atoms.calc.reset()
         return atoms
@@ -285,22 +207,3 @@ class AseEngine(Engine):
             If there is none at the import path or it does not take the options.
         """
         return make_calculator(self.calculator, self.options)
-
-    def _finite(self, energy: float, what: str) -> float:
-        if not np.isfinite(energy):
-            raise EngineError(f"The energy of this {what} with {self.name} is not finite.")
-        return float(energy)
-
-
-def _adaptor() -> Any:
-    # A third of a second to import, and a plan converts no structure.
-    from pymatgen.io.ase import AseAtomsAdaptor  # noqa: PLC0415
-
-    return AseAtomsAdaptor
-
-
-def _plain(structure: Structure) -> Structure:
-    """Drop what the calculator attached to the sites."""
-    return Structure.from_sites(
-        [PeriodicSite(site.species, site.frac_coords, site.lattice) for site in structure]
-    )

@@ -250,7 +250,7 @@ class EspressoEngine(Engine):
         text = self._recipe.input("md", "md", structure, pseudos, {})
         command = self._pw_command("md", structure, site)
         cell = np.array(structure.lattice.matrix)
-        with run.lock(), PwForces(run, text, cell=cell, command=command, stop=stop) as forces:
+        with run.lock(), PwForces(run, text, command=command, stop=stop) as forces:
             driver = ServedDriver(
                 masses=AseAtomsAdaptor.get_atoms(structure, msonable=False).get_masses(),
                 positions=np.array(structure.cart_coords),

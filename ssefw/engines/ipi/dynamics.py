@@ -52,7 +52,7 @@ class ServedDriver:
     positions, cell
         A.
     forces
-        Energy, forces and stress at positions; it may raise StepStoppedError.
+        Energy, forces and stress at positions in a cell; it may raise StepStoppedError.
     run
         Where the chunk in progress is kept.
     """
@@ -64,7 +64,7 @@ class ServedDriver:
         positions: FloatArray,
         cell: FloatArray,
         settings: MDSettings,
-        forces: Callable[[FloatArray], Answer],
+        forces: Callable[[FloatArray, FloatArray], Answer],
         run: RunDirectory,
     ) -> None:
         self._settings = settings
@@ -132,7 +132,7 @@ class ServedDriver:
         return part
 
     def _evaluate(self, positions: FloatArray) -> tuple[float, FloatArray]:
-        answer = self._forces(positions)
+        answer = self._forces(positions, self._cell)
         self._stress = answer.stress
         return answer.energy, answer.forces
 

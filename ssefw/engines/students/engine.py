@@ -16,9 +16,9 @@ from ssefw.nep import NEP
 
 __all__ = ["StudentEngine"]
 
-STUDENT_SPEED = 140_000.0
-"""Atom-steps a second on one quiet core, of energies and forces at 50 to 200 atoms; a busy machine
-gave half of it in benchmarks/student.py."""
+STUDENT_SPEED = 150_000.0
+"""Atom-steps a second on one core at 50 to 200 atoms, by benchmarks/student.py: 130,000 to 205,000
+on a machine with more or less else to do."""
 
 FARTHEST = 3.0
 """Excess at which the learning loop gives a run up, too."""

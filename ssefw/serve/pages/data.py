@@ -1,11 +1,13 @@
 """What the scripts of a candidate's page ask for: its curves, its crystal, its trajectories."""
 
+import io
 from collections.abc import Iterator
+from itertools import chain
 from typing import TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
@@ -13,7 +15,15 @@ from ssefw.serve.curves import arrhenius_curves, growth_curve, msd_curves
 from ssefw.serve.render import board_of, shared, view_of
 from ssefw.store.frames.trajectories import TrajectoryStore
 
-__all__ = ["CandidateRecords", "cif_of", "crystal_of", "curves_of", "growth_of", "moves_of"]
+__all__ = [
+    "CandidateRecords",
+    "cif_of",
+    "crystal_of",
+    "curves_of",
+    "frames_file",
+    "growth_of",
+    "moves_of",
+]
 
 D = TypeVar("D", bound=Document)
 
@@ -130,6 +140,32 @@ def moves_of(request: Request) -> Response:
     return JSONResponse(moves(ledger, TrajectoryStore(board_of(request).connection.blobs)))
 
 
+def frames_file(request: Request) -> Response:
+    """Return the frames of a trajectory behind its equilibration as extended XYZ."""
+    # What writes them knows the potentials that may be asked for forces, and ASE with them.
+    from ssefw.report.training_frames import Frame, frames_of, write_frame  # noqa: PLC0415
+
+    def text_of(frame: Frame) -> str:
+        text = io.StringIO()
+        write_frame(frame, text)
+        return text.getvalue()
+
+    records = CandidateRecords(request)
+    ledger = records.ledgers.get(request.path_params["key"])
+    if ledger is None:
+        raise HTTPException(404, "It has no such trajectory.")
+    frames = frames_of(ledger, TrajectoryStore(board_of(request).connection.blobs))
+    # The first is read here: that there is none is said by a page, and not by a broken file.
+    pieces = chain([text_of(next(frames))], map(text_of, frames))
+    name = f"{records.line.formula}-{ledger.temperature:g}K-{ledger.key[:8]}.extxyz"
+    return StreamingResponse(pieces, media_type="chemical/x-xyz", headers=saved_as(name))
+
+
+def saved_as(name: str) -> dict[str, str]:
+    """Return the header that makes a browser save an answer under a name."""
+    return {"content-disposition": f'attachment; filename="{name.replace("/", "-")}"'}
+
+
 def cif_of(request: Request) -> Response:
     """Return the relaxed cell of a candidate as a CIF."""
     records = CandidateRecords(request)
@@ -139,5 +175,5 @@ def cif_of(request: Request) -> Response:
     return Response(
         records.outcome.relaxed.structure.to(fmt="cif"),
         media_type="chemical/x-cif",
-        headers={"content-disposition": f'attachment; filename="{name}"'},
+        headers=saved_as(name),
     )

@@ -1,7 +1,7 @@
 """The results of a store, asked for as by `ssefw results find`: as a table, a figure and files."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from ssefw.documents import OUTCOME_STATUSES, Estimate
 from ssefw.errors import DataError
+from ssefw.report.readable import LONG, column_words, readable
 from ssefw.report.tables import row, write_csv, write_json_lines, write_parquet
 from ssefw.report.whose import Owners, Whose
 from ssefw.report.wording import estimate_words
@@ -47,7 +48,7 @@ NUMBERS: dict[str, Any] = {
 }
 MOST_POINTS = 5000
 """In a figure; more would be a blot."""
-HIDDEN = {"candidate_id", "source", "sigma_level"}
+HIDDEN = {"candidate_id", "source"}
 """Columns that a table for people leaves out; files have them."""
 
 
@@ -128,7 +129,10 @@ def results_page(request: Request) -> Response:
     except DataError as error:
         problem = str(error)
         question = _Question(QueryParams())
-    rows = [(_path(item), row(item, whose)) for item, whose in found[:PAGE_ROWS]]
+    rows = [
+        (_path(item), readable(row(item, whose), estimate_words))
+        for item, whose in found[:PAGE_ROWS]
+    ]
     return page(
         request,
         "results.html",
@@ -138,13 +142,26 @@ def results_page(request: Request) -> Response:
         given=dict(request.query_params) if problem else question.given,
         problem=problem,
         rows=rows,
-        columns=[name for name in rows[0][1] if name not in HIDDEN] if rows else [],
+        columns=_columns([line for _, line in rows]),
+        long=LONG,
         is_more=len(found) > PAGE_ROWS,
         kinds=tuple(ANSWERS),
         sorts=tuple(SORTS.get(question.kind, {})),
         statuses=OUTCOME_STATUSES,
         campaigns=board_of(request).names(),
     )
+
+
+def _columns(lines: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Return the columns that hold anything with their headings, sentences last."""
+    shown = [
+        name
+        for name in (lines[0] if lines else ())
+        if name not in HIDDEN
+        and not name.endswith("_level")
+        and any(line[name] not in {None, "", "–"} for line in lines)
+    ]
+    return {name: column_words(name) for name in sorted(shown, key=lambda name: name in LONG)}
 
 
 def results_points(request: Request) -> Response:

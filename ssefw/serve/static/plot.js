@@ -3,7 +3,7 @@
 // of the page.
 
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 58, right: 16, top: 12, bottom: 40 };
+const MARGIN = { left: 68, right: 16, top: 12, bottom: 40 };
 const LABEL = 48; // pixels behind the lines for what they are called
 const FEW_DECADES = 2.6; // of an axis, between which 2 and 5 are labeled too
 const NEAR = 30; // pixels within which a point is meant

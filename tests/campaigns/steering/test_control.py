@@ -14,11 +14,12 @@ from ssefw.campaigns.running.lease import Lease
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.campaigns.running.worker_names import Worker, this_worker, worker_of
+from ssefw.campaigns.steering.control import Part, set_priority
 from ssefw.campaigns.steering.holds import add_spending, held, holds, spent, without_held
 from ssefw.errors import LaunchError
 from ssefw.store import connect
 from tests.campaigns.conftest import put_program
-from tests.conftest import CAMPAIGN, run_ssefw
+from tests.conftest import CAMPAIGN, run_ssefw, work_here
 
 
 @pytest.fixture
@@ -187,13 +188,24 @@ def test_an_unknown_candidate_is_named(submitted, ssefw):
     assert "no candidate 'Xx'" in done.stderr
 
 
-def test_a_priority_is_inherited_by_jobs_to_come(submitted, ssefw):
-    ssefw("priority", "small", "--to", "77", "--store", submitted / "st")
+def test_a_priority_is_inherited_by_jobs_to_come(submitted, monkeypatch):
+    """Also by those of a job that runs when the priority is changed."""
+    from ssefw.makers.ladder import LadderMaker
+
+    climb = LadderMaker._climb
+
+    def changed_meanwhile(*arguments):
+        with connect(submitted / "st") as connection:
+            set_priority(connection, Part("small"), 77)
+        return climb(*arguments)
+
+    monkeypatch.setattr(LadderMaker, "_climb", changed_meanwhile)
     with connect(submitted / "st") as connection:
-        firework = connection.launchpad.fireworks.find_one({"state": "READY"})
-    assert firework["spec"]["_priority"] == 77
-    updates = firework["spec"]["_tasks"][0]["job"]["config_updates"]
-    assert {item["config"]["manager_config"]["_priority"] for item in updates} == {77}
+        fireworks = connection.launchpad.fireworks
+        before = set(fireworks.distinct("fw_id"))
+        work_here(folder=submitted)
+        brought = fireworks.find({"fw_id": {"$nin": list(before)}})
+        assert {job["spec"]["_priority"] for job in brought} == {77}
 
 
 # Budget

@@ -11,9 +11,9 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.data import decode_chunk, join_chunks
 from ssefw.engines import MDSettings, RunDirectory
-from ssefw.engines.espresso import EspressoEngine, forces
+from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.inputs import read_geometry, read_option
-from ssefw.engines.ipi import server
+from ssefw.engines.ipi import forces, server
 from ssefw.engines.programs import works_in
 from ssefw.errors import ConfigurationError, EngineError
 

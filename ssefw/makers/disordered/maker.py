@@ -23,6 +23,7 @@ from ssefw.documents import (
     Candidate,
     Diffusivity,
     Gate,
+    Lesson,
     Ordering,
     OrderingSettings,
     Outcome,
@@ -30,20 +31,21 @@ from ssefw.documents import (
     Trajectory,
 )
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.makers.adaptive_arrangements import ArrangementChoice, Climber, choose_runs
-from ssefw.makers.arrangements import (
+from ssefw.makers.candidate import CandidateMaker
+from ssefw.makers.disordered.adaptive_arrangements import ArrangementChoice, Climber, choose_runs
+from ssefw.makers.disordered.arrangements import (
     arrangements_of,
     choice_gate,
     ordering_gate,
     triage_of,
 )
-from ssefw.makers.candidate import CandidateMaker
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate
-from ssefw.makers.ladder import LadderMaker, as_stored, longest
-from ssefw.makers.lesson import recorded_lesson
+from ssefw.makers.ladder import LadderMaker
 from ssefw.makers.outcome import conclude_candidate, core_hours
+from ssefw.makers.recorded import RECORDED, Recorded, recorded_lesson
 from ssefw.makers.replacement import replaced_by
+from ssefw.makers.state import as_stored, longest
 from ssefw.settings import load_settings
 from ssefw.store import ResultStore
 from ssefw.store.results.arrangements import usual_spread
@@ -126,7 +128,12 @@ class DisorderedMaker(Maker):
     ) -> Job:
         """Return the job that goes on with relaxed arrangements."""
         return self.climb(
-            candidate=candidate, orderings=orderings, relaxed=relaxed, gates=gates, stage="relaxed"
+            candidate=candidate,
+            orderings=orderings,
+            relaxed=relaxed,
+            gates=gates,
+            stage="relaxed",
+            lesson=None,
         )
 
     def simulated_cell(self, ladder: LadderMaker, relaxed: RelaxResult) -> Structure:  # noqa: ARG002
@@ -145,6 +152,7 @@ class DisorderedMaker(Maker):
         tried: Sequence[Sequence[float]] = (),
         diffusivities: Sequence[Sequence[Diffusivity | None]] = (),
         trajectories: Sequence[Sequence[Trajectory | None]] = (),
+        lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
         """Run the next temperatures of each arrangement, or conclude where none is left.
 
@@ -158,6 +166,8 @@ class DisorderedMaker(Maker):
             For each ordering the temperatures (K) of its ladder so far, also those that failed.
         diffusivities, trajectories
             For each ordering, of the triage too; a run that failed is None.
+        lesson
+            Of the potential that runs the dynamics, if it was taught.
         """
         with failures_recorded():
             ladder = self._ladder()
@@ -186,9 +196,15 @@ class DisorderedMaker(Maker):
                     known,
                     runs,
                     temperature=ladder.conductivity_temperature,
+                    prefactor_spread=ladder.prefactor_spread,
                 )
                 return self._conclude(
-                    candidate, gates=gates, arrangements=arrangements, relaxed=relaxed, runs=runs
+                    candidate,
+                    gates=gates,
+                    arrangements=arrangements,
+                    relaxed=relaxed,
+                    runs=runs,
+                    lesson=recorded_lesson(candidate.id) if isinstance(lesson, str) else lesson,
                 )
             is_triage = stage == "relaxed" and ladder.triage is not None
             length = ladder.triage.length if is_triage and ladder.triage else ladder.length
@@ -220,6 +236,7 @@ class DisorderedMaker(Maker):
                 tried=done,
                 diffusivities=points,
                 trajectories=ledgers,
+                lesson=lesson,
             )
             return replaced_by(jobs, after)
 
@@ -309,6 +326,7 @@ class DisorderedMaker(Maker):
         arrangements: Sequence[Arrangement] = (),
         relaxed: Sequence[RelaxResult | None] = (),
         runs: Sequence[Sequence[Trajectory]] = (),
+        lesson: Lesson | None = None,
     ) -> Outcome:
         campaign = CURRENT_JOB.job.metadata.get("campaign", "")
         threads = load_settings().settings.threads
@@ -333,7 +351,7 @@ class DisorderedMaker(Maker):
             failures=recorded_failures(candidate=candidate.id, campaign=campaign),
             threads=threads,
             conductivity=pooled,
-            lesson=recorded_lesson(candidate=candidate.id, campaign=campaign),
+            lesson=lesson,
             determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.
