@@ -1,16 +1,18 @@
 """How long pools take to be read, merged and ranked, and whether that grows with their size.
 
-    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | rank]
+    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank]
 
-`check` reads slices of a pool of 5,255 crystals and merges duplicates, beside pymatgen's matcher
-reducing both crystals of every pair of one formula, as it does when it is called plainly. `large`
-reads and merges 25,000: the same crystals again in cells 4 % longer, so that none is a duplicate.
+`check` surveys slices of a pool of 5,255 crystals as `ssefw pool check` does, on two processes.
+`large` surveys 25,000: the same crystals again in cells 4 % longer, so that none is a duplicate.
+`peer` merges 1,000 beside pymatgen's matcher reducing both crystals of every pair of one formula,
+as it does when it is called plainly.
 `rank` scores 100,000 compositions by a model of the starter labels.
 """
 
 import gzip
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -18,12 +20,14 @@ from itertools import combinations, islice
 from pathlib import Path
 
 from ssefw.data.labels.sources import find_label_set
-from ssefw.data.pools import read_pool
+from ssefw.data.pools import merge_candidates, read_pool
+from ssefw.data.survey import survey_pool
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))
 POOL = DATA / "pools" / "li_pool.jsonl.gz"
-SIZES = (300, 1000, 5255)
+SIZES = (1000, 5255)
+WORKERS = 2
 
 
 def rows(number):
@@ -44,23 +48,38 @@ def run_large():
     run_check(sizes=(25_000,))
 
 
+def cpu():
+    """Return seconds of CPU of this process and those that ended."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    used = [resource.getrusage(kind) for kind in kinds]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def run_check(sizes=SIZES):
     for number in sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pool.jsonl"
             path.write_text("\n".join(rows(number)))
-            start = time.process_time()
-            pool = read_pool(path, merge=False)
-            read = time.process_time() - start
-            merged = read_pool(path)
-            both = time.process_time() - start - read
+            start, begun = cpu(), time.perf_counter()
+            found = survey_pool(path, workers=WORKERS)
+            used, took = cpu() - start, time.perf_counter() - begun
+        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        peak = max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1e6
         print(
-            f"{number:7d} crystals: {both:6.1f} s of CPU, {1e3 * both / number:.2f} ms each "
-            f"(reading {read:.1f} s); {len(merged.merged)} duplicates",
+            f"{number:7d} crystals: {took:6.1f} s, {used:6.1f} s of CPU, {1e3 * used / number:.2f} "
+            f"ms each; {len(found.merged)} duplicates; largest process so far {peak:.2f} GB",
             flush=True,
         )
-        if number == SIZES[1]:
-            peer(pool.candidates, both - read)
+
+
+def run_peer():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pool.jsonl"
+        path.write_text("\n".join(rows(1000)))
+        pool = read_pool(path, merge=False)
+    start = time.process_time()
+    merge_candidates(pool.candidates)
+    peer(pool.candidates, time.process_time() - start)
 
 
 def peer(candidates, ours):
@@ -95,5 +114,5 @@ def run_rank():
 
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["check", "rank"]:
+    for part in sys.argv[1:] or ["check", "peer", "rank"]:
         globals()[f"run_{part}"]()

@@ -122,7 +122,7 @@ def reduced_cell(structure: Structure) -> Structure:
     if found is None or niggli is None:
         return structure.get_reduced_structure("niggli").get_primitive_structure()
     matrix, frac_coords, numbers = found
-    moved = frac_coords @ matrix @ np.linalg.inv(niggli)
+    moved = np.asarray(frac_coords) @ np.asarray(matrix) @ np.linalg.inv(niggli)
     return Structure(Lattice(niggli), [species[number] for number in numbers], moved % 1.0)
 
 

@@ -165,7 +165,8 @@ class ConductivityScreener(TrainedScreener):
             )
             corrections.append(Recalibration.of(*fell))
             distances.append(float(np.median(distance[rows])))
-        correction = Correction(*corrections, *distances, *trusts)
+        (near, far), (nearby, distant) = corrections, distances
+        correction = Correction(near, far, nearby, distant, *trusts)
         held_out = correction.share(said_of[0][0], problem.spreads[rows].mean(0), said_of[0][1])
         return Learned(_fitted(problem, rows, width), correction, rows), held_out
 
@@ -363,8 +364,8 @@ def _order_of(stated: Floats, features: Floats) -> Floats:
     for column, values in enumerate(features.T):
         has = np.isfinite(values)
         if has.sum() > 2 and np.ptp(values[has]) > 0 and np.ptp(stated[has]) > 0:
-            ranks = [mean_ranks(one[has]) for one in (values, stated)]
-            found[column] = np.corrcoef(*ranks)[0, 1] ** 2
+            both = np.array([mean_ranks(values[has]), mean_ranks(stated[has])])
+            found[column] = np.corrcoef(both)[0, 1] ** 2
     return found
 
 
