@@ -1,6 +1,5 @@
 """How a campaign learns from its outcomes."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -39,7 +38,7 @@ class FeedbackSpec(Block):
     """
 
     labels: tuple[str, ...] = Field(("starter",), min_length=1)
-    system: str = "conductivity"
+    system: str = "composition"
     settings: dict[str, Any] = Field(default_factory=dict)
     threshold: AskedConductivity = 1e-4
     batch: AskedCount | None = None
@@ -48,15 +47,6 @@ class FeedbackSpec(Block):
     exploration: AskedAmount = 0.5
     per_framework: AskedCount = 2
     blind: bool = False
-
-    @model_validator(mode="before")
-    @classmethod
-    def _settings_of_before(cls, given: Any) -> Any:
-        # Settings of a system that is not named are those of what was the default when campaigns
-        # that still run were written.
-        if isinstance(given, Mapping) and given.get("settings") and "system" not in given:
-            return {**given, "system": "composition"}
-        return given
 
     @model_validator(mode="after")
     def _needs_batch(self) -> Self:
