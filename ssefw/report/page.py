@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from ssefw.analysis.bend import ENERGY_CHANGE, remark
+from ssefw.analysis.line.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     OUTCOME_STATUSES,

@@ -15,7 +15,7 @@ from ssefw.cli.options import (
     store_option,
     warn_of_missing,
 )
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.planning.cost import Pace
@@ -164,7 +164,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     about = known_total(planned.core_hours for planned in record.candidates)
     most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
-    count = f"{len(record.candidates)} candidate{'s' if len(record.candidates) != 1 else ''}"
+    count = number_of(len(record.candidates), "candidate")
     table.add("", count, "", "", steps, _hours(about), _hours(most))
     table.show()
     for step in plan.steps:

@@ -196,6 +196,7 @@ class DisorderedMaker(Maker):
                     known,
                     runs,
                     temperature=ladder.conductivity_temperature,
+                    prefactor_spread=ladder.prefactor_spread,
                 )
                 return self._conclude(
                     candidate,
