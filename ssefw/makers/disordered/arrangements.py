@@ -79,7 +79,21 @@ def arrangements_of(
     *,
     temperature: float,
 ) -> list[Arrangement]:
-    """Return what each arrangement gave, its conductivity at a temperature (K)."""
+    """Return what each arrangement gave, its conductivity at a temperature (K).
+
+    Parameters
+    ----------
+    orderings
+        The ordered cells.
+    relaxed
+        Of each; None where that failed.
+    reasons
+        Why each has no dynamics; empty where it has.
+    known, runs
+        Diffusivities and trajectories of each.
+    temperature
+        In K.
+    """
     energies = [result.energy_per_atom for result in relaxed if result is not None]
     made = []
     for ordering, result, reason, found, own in zip(

@@ -47,7 +47,19 @@ class LabelForest:
 
     @classmethod
     def fit(cls, features: Floats, answers: Floats, *, n_trees: int, seed: int) -> Self:
-        """Fit trees to the answers of labels, shape (n, thresholds)."""
+        """Fit trees to the answers of labels, shape (n, thresholds).
+
+        Parameters
+        ----------
+        features
+            Shape (n, d).
+        answers
+            Shape (n, thresholds).
+        n_trees
+            How many.
+        seed
+            Of what is random.
+        """
         from sklearn.ensemble import ExtraTreesRegressor  # noqa: PLC0415  see `run_tasks`
 
         # The square root of the number of features, as is usual for classes.
