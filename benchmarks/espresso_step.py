@@ -25,14 +25,14 @@ TIMESTEP = 1.0  # fs
 RYDBERG_TIME = 0.048378  # fs
 
 
-def li3n(repeat):
+def li3n(repeat, *, moved):
     structure = Structure(
         Lattice.hexagonal(3.648, 3.875),
         ["N", "Li", "Li", "Li"],
         [[0, 0, 0], [0, 0, 0.5], [1 / 3, 2 / 3, 0], [2 / 3, 1 / 3, 0]],
     )
     structure.make_supercell([repeat, repeat, 1])
-    moves = np.random.default_rng(1).normal(scale=0.05, size=(len(structure), 3))
+    moves = np.random.default_rng(1).normal(scale=moved, size=(len(structure), 3))
     for index, move in enumerate(moves):
         structure.translate_sites([index], move, frac_coords=False)
     return structure
@@ -74,7 +74,7 @@ def main():
     steps = arguments.steps
     options = {"electrons": {"mixing_beta": 0.5, "mixing_ndim": 4, "conv_thr": 1e-8}}
     engine = EspressoEngine(ecutwfc=30, ecutrho=300, kspacing=3.0, options=options)
-    structure = li3n(arguments.repeat)
+    structure = li3n(arguments.repeat, moved=0.05)
     print("way | CPU seconds a step | electronic iterations a step")
     found = []
     with tempfile.TemporaryDirectory() as folder:

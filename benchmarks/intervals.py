@@ -24,8 +24,10 @@ from ssefw.analysis import (
     fit_conductivity,
     unwrapped_paths,
 )
+from ssefw.analysis.line.prefactor import hopping_prefactor
 from ssefw.analysis.synthetic import LatticeWalk
 from ssefw.documents import Diffusivity, Estimate
+from ssefw.errors import AnalysisError
 
 LENGTH = {"n_frames": 1500, "timestep": 40.0, "n_ions": 32}
 FULL = {"n_frames": 15000, "timestep": 20.0, "n_ions": 64, "n_cells": 5}
@@ -150,13 +152,13 @@ def log_diffusivity(temperature, *, change, bent_at):
     return -ENERGY * x - change * max(x - 1.0 / (KT_PER_K * bent_at), 0.0)
 
 
-def measured(temperature, value, *, spread):
+def measured(temperature, value, *, spread, volume=1.0):
     """Return a diffusivity whose logarithm has a known standard deviation."""
     ends = value * np.exp(np.array([-1.0, 1.0]) * norm.ppf(0.975) * spread)
     tracer = Estimate(value=value, lower=ends[0], upper=ends[1], unit="cm^2/s")
     return Diffusivity(
         specie="Li", temperature=temperature, tracer=tracer, regime="diffusive", n_mobile=1,
-        n_atoms=2, volume=1.0, n_frames=2, duration=1.0, n_hops=1.0, hop_distance=1.0,
+        n_atoms=2, volume=volume, n_frames=2, duration=1.0, n_hops=1.0, hop_distance=1.0,
     )  # fmt: skip
 
 
@@ -209,6 +211,49 @@ def of_the_line(n_draws):
             )
 
 
+PRIOR_CASES = (
+    ((600, 800, 1000, 1200), 0.1, 0.6),
+    ((600, 900), 0.3, 1.0),
+    ((750, 900, 1050), 0.3, 1.0),
+)
+"""Temperatures, and between which standard deviations of ln D their values lie."""
+
+
+def of_the_prior(n_draws):
+    """Print what a prior of one decade gives, where D0 lies so many decades from its middle."""
+    per = conductivity_per_diffusivity(temperature=300, n_mobile=1, volume=50.0, charge=1)
+    middle = hopping_prefactor(n_mobile=1, volume=50.0)
+    print("shares of 95 % intervals of sigma(300 K) that hold the truth, and their median width")
+    print("temperatures | errors of ln D | D0 off (decades) | without | with | decades")
+    for temperatures, least, most in PRIOR_CASES:
+        for off in (0.0, 1.0, -1.0, 2.0, -2.0):
+            rng = np.random.default_rng(0)
+            covered, widths = [], []
+            for _ in range(n_draws):
+                energy, lead, points = rng.uniform(0.15, 0.4), middle * 10**off, []
+                for temperature in temperatures:
+                    spread = rng.uniform(least, most)
+                    log = np.log(lead) - energy / (KT_PER_K * temperature)
+                    value = np.exp(log + spread * rng.normal())
+                    points.append(measured(temperature, value, spread=spread, volume=50.0))
+                truth = per * lead * np.exp(-energy / (KT_PER_K * 300.0))
+                try:
+                    fits = [fit_conductivity(points, prefactor_spread=s) for s in (None, 1.0)]
+                except AnalysisError:  # too uncertain for a line
+                    continue
+                found = [fit.conductivity for fit in fits]
+                if any(estimate.kind != "value" for estimate in found):
+                    continue
+                covered.append([e.lower <= truth <= e.upper for e in found])
+                widths.append([np.log10(e.upper / e.lower) for e in found])
+            shares, decades = np.mean(covered, axis=0), np.median(widths, axis=0)
+            print(
+                f"{'/'.join(map(str, temperatures))} | {least:g} to {most:g} | {off:+g} | "
+                f"{shares[0]:.3f} | {shares[1]:.3f} | {decades[0]:.1f} to {decades[1]:.1f}",
+                flush=True,
+            )
+
+
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser(
@@ -220,7 +265,11 @@ def main():
     parser.add_argument("--no-peers", action="store_true", help="Only ours.")
     parser.add_argument("--full", action="store_true", help="15,000 frames of 20 fs, 64 ions.")
     parser.add_argument("--line", type=int, metavar="DRAWS", help="Test the Arrhenius line only.")
+    parser.add_argument("--prior", type=int, metavar="DRAWS", help="Test a prior on D0 only.")
     arguments = parser.parse_args()
+    if arguments.prior:
+        of_the_prior(arguments.prior)
+        return
     if arguments.line:
         of_the_line(arguments.line)
         return

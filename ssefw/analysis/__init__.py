@@ -6,15 +6,15 @@ from ssefw.lazy import on_demand
 
 if TYPE_CHECKING:
     from ssefw.analysis.arrangements import DEFAULT_SPREAD, pool_conductivities
-    from ssefw.analysis.arrhenius import (
+    from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
+    from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
+    from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
+    from ssefw.analysis.line.arrhenius import (
         conductivity_per_diffusivity,
         fit_conductivity,
         predict_conductivity,
     )
-    from ssefw.analysis.censored_line import log_spread
-    from ssefw.analysis.density import DensityMap, density_map, write_chgcar, write_cube
-    from ssefw.analysis.diffusivity import estimate_diffusivity, hop_count_rsd
-    from ssefw.analysis.jumps import Jumps, correlation_factor, find_jumps, find_sites
+    from ssefw.analysis.line.censored_line import log_spread
     from ssefw.analysis.msd import collective_msd, mean_squared_displacement, msd_tensor
     from ssefw.analysis.pair_functions import (
         RadialDistribution,
@@ -68,20 +68,20 @@ __getattr__ = on_demand(
         "RadialDistribution": "pair_functions",
         "VanHove": "pair_functions",
         "collective_msd": "msd",
-        "conductivity_per_diffusivity": "arrhenius",
+        "conductivity_per_diffusivity": "line.arrhenius",
         "correlation_factor": "jumps",
         "density_map": "density",
         "estimate_diffusivity": "diffusivity",
         "find_jumps": "jumps",
         "find_sites": "jumps",
-        "fit_conductivity": "arrhenius",
+        "fit_conductivity": "line.arrhenius",
         "hop_count_rsd": "diffusivity",
         "join_frames": "trajectory",
-        "log_spread": "censored_line",
+        "log_spread": "line.censored_line",
         "mean_squared_displacement": "msd",
         "msd_tensor": "msd",
         "pool_conductivities": "arrangements",
-        "predict_conductivity": "arrhenius",
+        "predict_conductivity": "line.arrhenius",
         "radial_distribution": "pair_functions",
         "slice_frames": "trajectory",
         "unwrapped_paths": "trajectory",

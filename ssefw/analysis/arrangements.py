@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.special
 
-from ssefw.analysis.bend import widened
+from ssefw.analysis.line.bend import widened
 from ssefw.documents import ArrheniusPoint, Conductivity, Estimate
 from ssefw.errors import AnalysisError
 

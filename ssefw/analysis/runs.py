@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ssefw.analysis.arrhenius import conductivity_per_diffusivity
 from ssefw.analysis.diffusivity import estimate_diffusivity
+from ssefw.analysis.line.arrhenius import conductivity_per_diffusivity
 from ssefw.analysis.readers import read_frames
 from ssefw.analysis.trajectory import Frames
 from ssefw.documents import Conductivity, Diffusivity, Estimate

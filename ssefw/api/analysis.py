@@ -77,6 +77,7 @@ def analyze(
     form: Literal["sigma_t", "sigma"] = "sigma_t",
     charge: AskedCharge | None = None,
     hop_distance: AskedHop | None = None,
+    prefactor_spread: float | None = None,
     file_format: str | None = None,
     types: Sequence[str] = (),
 ) -> Analysis:
@@ -108,6 +109,8 @@ def analyze(
         Of the ion, e; the usual one if None.
     hop_distance
         By which hops are counted, A; from the structure if None.
+    prefactor_spread
+        Decades of a prior on the prefactor, if one is wanted.
     file_format, types
         Of files whose format is not recognized, and the elements of types of LAMMPS.
 
@@ -129,5 +132,8 @@ def analyze(
         )[1]
         for run in group_runs(paths, temperatures)
     ]  # fmt: skip
-    fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
+    fit = fit_conductivity(
+        found, temperature=target, form=form, level=level, charge=charge,
+        prefactor_spread=prefactor_spread,
+    )  # fmt: skip
     return Analysis(Records(Diffusivity, found, name="diffusivities"), fit)

@@ -66,6 +66,7 @@ def derive(
             campaign=name,
             estimate=lambda ledger, maker=maker: maker.estimate(ledger, frames),  # type: ignore[misc]
             temperature=asked.get("temperature", 300.0),
+            prefactor_spread=asked.get("prefactor_spread"),
             settings=[maker.specie, maker.level],
             version=version,
         )

@@ -4,7 +4,7 @@ import re
 
 import click
 
-__all__ = ["say"]
+__all__ = ["number_of", "say"]
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """All but the tabs and line ends that a text is laid out with."""
@@ -21,3 +21,8 @@ def say(text: object, *, err: bool = False, nl: bool = True) -> None:
         Whether the line ends here.
     """
     click.echo(_CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text)), err=err, nl=nl)
+
+
+def number_of(count: int, noun: str) -> str:
+    """Return how many there are of something: 1 job, 2 jobs."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

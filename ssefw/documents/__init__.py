@@ -41,10 +41,12 @@ from ssefw.documents.materials import (
 )
 from ssefw.documents.orderings import Arrangement, Ordering, Orderings, OrderingSettings
 from ssefw.documents.potentials import (
+    AskedFrame,
     FitError,
     LearnedPotential,
     Lesson,
     LessonRound,
+    Parity,
     PhysicsCheck,
 )
 from ssefw.documents.rankings import (
@@ -73,6 +75,7 @@ __all__ = [
     "OUTCOME_STATUSES",
     "Arrangement",
     "ArrheniusPoint",
+    "AskedFrame",
     "Barrier",
     "CampaignRecord",
     "Candidate",
@@ -109,6 +112,7 @@ __all__ = [
     "Orderings",
     "Outcome",
     "OutcomeStatus",
+    "Parity",
     "PhysicsCheck",
     "PlannedCandidate",
     "Provenance",

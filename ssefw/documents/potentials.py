@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ssefw.documents.base import Document, Provenance
-from ssefw.units import CoreHours, EnergyPerAtom, Pressure, Seconds, Temperature, TimePs, Unit
+from ssefw.units import CoreHours, EnergyPerAtom, Pressure, Pure, Seconds, Temperature, TimePs, Unit
 
 Force = Annotated[float, Unit("eV/angstrom")]
 
@@ -31,6 +31,32 @@ class FitError(Document):
     size: Force | None = None
 
 
+class AskedFrame(Document):
+    """A frame of an exploration that the teacher labelled, and why.
+
+    Attributes
+    ----------
+    temperature, time
+        Of the exploration, and after how long it was seen there.
+    disagreement
+        Of the two students on the force of an atom at most.
+    excess
+        By how many ranges of training the surroundings of an atom lay outside of it.
+    """
+
+    temperature: Temperature
+    time: TimePs
+    disagreement: Force
+    excess: Pure
+
+
+class Parity(Document):
+    """Some components of forces on held-out frames, evenly chosen, by teacher and student."""
+
+    teacher: tuple[Force, ...]
+    student: tuple[Force, ...]
+
+
 class LessonRound(Document):
     """One round of the loop in which two students explore, ask and learn.
 
@@ -46,6 +72,8 @@ class LessonRound(Document):
         After it.
     potential
         Content hash of the first student after it.
+    asked
+        Why each frame was labelled.
     """
 
     ran: tuple[TimePs, ...]
@@ -53,6 +81,7 @@ class LessonRound(Document):
     labels: int
     errors: FitError
     potential: str = ""
+    asked: tuple[AskedFrame, ...] = ()
 
 
 class PhysicsCheck(Document):
@@ -86,6 +115,8 @@ class LearnedPotential(Document):
         How it was taught; among them the seed.
     errors
         On held-out frames: of all, then of each temperature.
+    parity
+        Forces of the student beside those of its teacher.
     lineage
         Content hashes of the potentials it grew out of, the first first.
     stable
@@ -112,6 +143,7 @@ class LearnedPotential(Document):
     errors: tuple[FitError, ...]
     first_errors: FitError | None = None
     rounds: tuple[LessonRound, ...] = ()
+    parity: Parity | None = None
     lineage: tuple[str, ...] = ()
     stable: bool
     checks: tuple[PhysicsCheck, ...] = ()

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from ssefw.documents.base import Document, Estimate, Provenance
-from ssefw.units import Area, Fraction, Length, Pure, Temperature, TimePs, Volume
+from ssefw.units import Area, Cm2PerS, Fraction, Length, Pure, Temperature, TimePs, Volume
 
 
 class Diffusivity(Document):
@@ -109,6 +109,8 @@ class Conductivity(Document):
     extrapolation
         How far it lies from the runs: ``direct`` from one at most 100 K above; else by
         `bend_decades`.
+    prior_prefactor, prior_decades
+        D0 that was taken as likely beforehand in cm^2/s, and its standard deviation in decades.
     """
 
     specie: str
@@ -126,5 +128,7 @@ class Conductivity(Document):
     statistics: Estimate | None = None
     bend_decades: Pure | None = None
     extrapolation: Literal["direct", "short", "long", "very long"] | None = None
+    prior_prefactor: Cm2PerS | None = None
+    prior_decades: Pure | None = None
     warnings: tuple[str, ...] = ()
     provenance: Provenance = Field(default_factory=Provenance)

@@ -23,7 +23,8 @@ __all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_ha
 FIRST_RELEASE = "0.1.0"
 """What keys of stages hold for the version of ssefw."""
 CAME_LATER: dict[str, dict[str, Any]] = {
-    "LadderMaker": {"determined_within": 2.0},
+    "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None},
+    "LearningLadderMaker": {"prefactor_spread": None},
     "DisorderedMaker": {"n_relaxed": None},
 }
 """Fields by class, and what they are where nobody sets them: campaigns begun before go on."""

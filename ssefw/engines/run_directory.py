@@ -52,9 +52,10 @@ def write_atomically(path: Path, payload: bytes) -> None:
         raise EngineError(message, directory=path.parent) from error
 
 
-def _cores() -> int:
-    """Return the cores of this process: those of its queue job, or its threads."""
-    return int(os.environ.get("SSEFW_QUEUE_CORES") or load_settings().settings.threads)
+def _cores(ranks: int) -> int:
+    """Return the cores of this process: those of its queue job, or its threads on each rank."""
+    queue = os.environ.get("SSEFW_QUEUE_CORES")
+    return int(queue) if queue else ranks * load_settings().settings.threads
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:
@@ -88,11 +89,17 @@ class RunDirectory:
         Settings hash of the run; a folder that belongs to another is refused.
     about
         What to tell those who watch the run.
+
+    Attributes
+    ----------
+    ranks
+        MPI ranks of the program that computes it, which an engine says; on record as cores.
     """
 
     def __init__(self, path: Path, *, key: str, about: Mapping[str, Any] | None = None) -> None:
         self.path = path
         self.key = key
+        self.ranks = 1
         self._about = {**(about or {}), "key": key}
         self._remarks: list[str] = []
         self._locked = False
@@ -258,7 +265,7 @@ class RunDirectory:
                 "velocities": velocities,
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
-                "cores": _cores(),
+                "cores": _cores(self.ranks),
                 "events": [*before.get("events", []), *self._remarks],
             },
         )

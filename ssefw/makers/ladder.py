@@ -68,6 +68,8 @@ class LadderMaker(Maker):
         Where the conductivity is wanted, K.
     determined_within
         Decades that its interval may be wide to count as determined.
+    prefactor_spread
+        Decades of a prior on the prefactor, if there is one; see `fit_conductivity`.
     """
 
     md: MDMaker
@@ -83,6 +85,7 @@ class LadderMaker(Maker):
     max_force: float = 0.5
     conductivity_temperature: float = 300.0
     determined_within: float = DETERMINED_WITHIN
+    prefactor_spread: float | None = None
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -408,6 +411,7 @@ class LadderMaker(Maker):
             lesson=state.lesson,
             threads=load_settings().settings.threads,
             determined_within=self.determined_within,
+            prefactor_spread=self.prefactor_spread,
         )
 
 

@@ -48,6 +48,7 @@ def conclude_candidate(
     conductivity: Conductivity | None = None,
     lesson: Lesson | None = None,
     determined_within: float = DETERMINED_WITHIN,
+    prefactor_spread: float | None = None,
 ) -> Outcome:
     """Return the outcome, the conductivity at `temperature` (K) fitted where there are points.
 
@@ -63,10 +64,14 @@ def conclude_candidate(
         Of the potential that ran the dynamics.
     determined_within
         Decades that its interval may be wide to count as determined.
+    prefactor_spread
+        Of a prior on the prefactor; see `fit_conductivity`.
     """
     found = sorted(diffusivities, key=lambda diffusivity: diffusivity.temperature)
     if conductivity is None and found:
-        conductivity = analysis.fit_conductivity(found, temperature=temperature)
+        conductivity = analysis.fit_conductivity(
+            found, temperature=temperature, prefactor_spread=prefactor_spread
+        )
     if goal == "barrier":
         status, reason = _judge_barrier(barrier, gates, failures)
     else:

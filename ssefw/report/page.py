@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from ssefw.analysis.bend import ENERGY_CHANGE, remark
+from ssefw.analysis.line.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
 from ssefw.documents import (
     OUTCOME_STATUSES,
@@ -18,6 +18,7 @@ from ssefw.documents import (
     Conductivity,
     Diffusivity,
     Estimate,
+    LearnedPotential,
     Outcome,
     Reranking,
 )
@@ -27,8 +28,10 @@ from ssefw.report.axis import SigmaAxis
 from ssefw.report.feedback import feedback_section
 from ssefw.report.figures.arrangements import arrangements_svg
 from ssefw.report.figures.campaign import arrhenius_svg, msd_svg
+from ssefw.report.figures.lessons import lesson_svg
 from ssefw.report.figures.neb import barriers_svg
 from ssefw.report.frame_files import FrameFile, write_frame_files
+from ssefw.report.lessons import asked_words, lesson_words
 from ssefw.report.methods import methods_of
 from ssefw.report.rows import rank_outcomes, sigma
 from ssefw.report.wording import (
@@ -81,6 +84,7 @@ def write_report(
     """
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
+    potentials = list(connection.results.find(LearnedPotential, campaign=campaign))
     now = snapshot(connection, record, settings.scratch_folder())
     learned = list(connection.results.find(Reranking, campaign=campaign))
     store = connection.address.masked
@@ -90,7 +94,15 @@ def write_report(
     output.parent.mkdir(parents=True, exist_ok=True)
     is_page = not output.exists() or output.is_file()  # and no pipe, beside which nothing lies
     files = write_frame_files(connection, outcomes if frames else (), output) if is_page else {}
-    page = render_report(record, outcomes, now, learned=learned, store=store, frames=files)
+    page = render_report(
+        record,
+        outcomes,
+        now,
+        learned=learned,
+        potentials=potentials,
+        store=store,
+        frames=files,
+    )
     with replacing(output) as draft:
         draft.write_text(page, encoding="utf-8")
     return output
@@ -102,6 +114,7 @@ def render_report(
     now: Snapshot,
     *,
     learned: Sequence[Reranking] = (),
+    potentials: Sequence[LearnedPotential] = (),
     store: str = "",
     frames: Mapping[str, Sequence[FrameFile]] = MappingProxyType({}),
 ) -> str:
@@ -113,6 +126,8 @@ def render_report(
         In the order of the ranking.
     learned
         Re-rankings of the campaign in order.
+    potentials
+        Those that its candidates were taught.
     store
         Address of the store, for the commands that the page names.
     frames
@@ -132,7 +147,10 @@ def render_report(
     folder = resources.files("ssefw.report")
     template = environment.from_string((folder / "page.html").read_text(encoding="utf-8"))
     planned = {candidate.candidate_id: candidate for candidate in record.candidates}
-    sections = [_Section.of(outcome, planned.get(outcome.candidate_id)) for outcome in outcomes]
+    taught = {potential.potential: potential for potential in potentials}
+    sections = [
+        _Section.of(outcome, planned.get(outcome.candidate_id), taught) for outcome in outcomes
+    ]
     concluded = {outcome.candidate_id for outcome in outcomes}
     return template.render(
         style=(folder / "page.css").read_text(encoding="utf-8"),
@@ -173,6 +191,9 @@ class _Section:
     conductivity: Conductivity | None
     sigma: Estimate | None
     reach: str
+    taught: str
+    rounds: list[str]
+    lesson: str
     planned: Any
     title: str
     places: dict[str, int]
@@ -184,12 +205,18 @@ class _Section:
     cell: Attachment | None
 
     @classmethod
-    def of(cls, outcome: Outcome, planned: Any) -> "_Section":
+    def of(
+        cls, outcome: Outcome, planned: Any, taught: Mapping[str, LearnedPotential]
+    ) -> "_Section":
+        potential = taught.get(outcome.lesson.potential) if outcome.lesson else None
         return cls(
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
+            taught=lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
+            rounds=asked_words(potential) if potential else [],
+            lesson=lesson_svg(potential) if potential else "",
             planned=planned,
             title=title_words(outcome.formula, planned.source if planned else ""),
             places=arrangement_of_runs(outcome),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ssefw.documents import OUTCOME_STATUSES, Barrier, Estimate, Label, Outcome
+from ssefw.report.lessons import lesson_words
 from ssefw.store.results.arrangements import arrangement_of_runs
 
 __all__ = ["CSV_COLUMNS", "flat", "label_record", "levels", "rank_outcomes", "summary"]
@@ -97,6 +98,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "gates": [gate.model_dump(mode="json") for gate in outcome.gates],
         "failures": [failure.model_dump(mode="json") for failure in outcome.failures],
         "warnings": list(conductivity.warnings) if conductivity else [],
+        "lesson": outcome.lesson.model_dump(mode="json") if outcome.lesson else None,
+        "taught": lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
         "cost": outcome.cost.model_dump(mode="json"),
     }
 

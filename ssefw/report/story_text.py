@@ -17,11 +17,15 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
         yield _entry(name, _estimate(story["sigma_s_per_cm"], "S/cm"))
         if story["extrapolation"]:
             alone = _estimate(story["sigma_of_straight_line_s_per_cm"], "S/cm")
-            yield _entry("", f"{story['extrapolation']} extrapolation; the runs alone: {alone}")
+            far = story["extrapolation"]
+            how = "simulated directly" if far == "direct" else f"{far} extrapolation"
+            yield _entry("", f"{how}; the runs alone: {alone}")
         yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
     for warning in story["warnings"]:
         yield _entry("warning", warning)
     yield from _origin(story)
+    if story["taught"]:
+        yield _entry("taught", story["taught"])
     yield from _block("gates", (_gate(gate) for gate in story["gates"]))
     yield from _block("arrangements", (_arrangement(a) for a in story.get("arrangements", ())))
     if relaxed := story["relaxation"]:

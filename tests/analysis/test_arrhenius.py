@@ -5,7 +5,12 @@ import pytest
 from scipy.constants import e, k
 from scipy.special import gammaincinv
 
-from ssefw.analysis import conductivity_per_diffusivity, fit_conductivity
+from ssefw.analysis import (
+    conductivity_per_diffusivity,
+    fit_conductivity,
+    predict_conductivity,
+)
+from ssefw.analysis.line.prefactor import hopping_prefactor
 from ssefw.documents import Estimate
 from ssefw.errors import AnalysisError
 from tests.outcomes import diffusivity
@@ -327,3 +332,46 @@ def test_a_melt_at_or_below_a_fitted_temperature_is_said(melted_at, doubted):
     points = [measured(t) for t in (600.0, 800.0, 1000.0) if t != melted_at]
     fit = fit_conductivity([*points, diffusivity(melted_at, nothing, regime="melted")])
     assert any(f"melted at {melted_at:g} K" in warning for warning in fit.warnings) is doubted
+
+
+def uncertain():
+    return [measured(t, relative=0.6, noise=noise) for t, noise in ((750, 1), (900, -1), (1050, 1))]
+
+
+def test_a_prior_on_the_prefactor_is_as_strong_as_it_says():
+    free = fit_conductivity(uncertain())
+    weak = fit_conductivity(uncertain(), prefactor_spread=100.0)
+    sure = fit_conductivity(uncertain(), prefactor_spread=1e-3)
+    assert weak.conductivity.value == pytest.approx(free.conductivity.value, rel=1e-2)
+    assert weak.statistics.upper == pytest.approx(free.statistics.upper, rel=5e-2)
+    expected = hopping_prefactor(n_mobile=free.n_mobile, volume=free.volume)
+    assert sure.prefactor.value == pytest.approx(expected, rel=1e-2)
+    assert sure.prior_prefactor == pytest.approx(expected)
+    assert sure.prior_decades == 1e-3
+    assert "D0 taken beforehand" in sure.conductivity.method
+    assert free.prior_prefactor is None
+
+
+def test_a_prior_of_a_decade_narrows_what_points_leave_open():
+    free, known = (fit_conductivity(uncertain(), prefactor_spread=s) for s in (None, 1.0))
+    widths = [np.log10(f.conductivity.upper / f.conductivity.lower) for f in (free, known)]
+    assert widths[1] < widths[0] - 1.0
+    # The line of other temperatures is the same one.
+    (again,) = predict_conductivity(known, [300.0])
+    assert again.value == pytest.approx(known.conductivity.value, rel=1e-9)
+    assert again.upper == pytest.approx(known.conductivity.upper, rel=1e-9)
+    # Whether points are curved is asked of them alone.
+    assert known.curvature_p == pytest.approx(free.curvature_p)
+
+
+def test_free_hops_have_the_prefactor_of_their_spacing():
+    # 10 THz over sites 3 A apart: 1e13 (3e-8)^2 / 6 cm^2/s
+    assert hopping_prefactor(n_mobile=4, volume=4 * 27.0) == pytest.approx(1.5e-3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"form": "sigma", "prefactor_spread": 1.0}, {"prefactor_spread": 0}]
+)
+def test_a_prior_that_means_nothing_is_refused(wrong):
+    with pytest.raises(AnalysisError, match="a prior on the prefactor"):
+        fit_conductivity(uncertain(), **wrong)

@@ -114,7 +114,7 @@ def test_a_missing_program_fails_the_candidate_with_one_clear_line(campaign, sse
     # All that is left is a failed job: to run the rest is no error, and the code tells.
     again = ssefw("resume", "--store", "st", check=False)
     assert again.returncode == 3
-    assert "1 jobs failed" in again.stderr
+    assert "1 job failed" in again.stderr
 
 
 def test_a_run_without_the_program_is_refused_before_anything_is_submitted(

@@ -106,7 +106,7 @@ def test_a_malformed_file_is_listed_and_skipped_or_stops_with_strict(ssefw, tmp_
     done = ssefw("pool", "check", "pool", check=False)
     assert done.returncode == 1
     assert "bad.cif" in done.stdout
-    assert "1 candidates, 1 unreadable" in done.stderr
+    assert "1 candidate, 1 unreadable" in done.stderr
     fails(ssefw("pool", "check", "pool", "--strict", check=False), "bad.cif")
 
 

@@ -74,6 +74,8 @@ def all_commands():
 def test_every_command_says_what_it_does_and_shows_an_example(name, command):
     assert command.help
     assert len(command.help.splitlines()[0]) <= 100
+    options = [item for item in command.params if hasattr(item, "show_default")]
+    assert not [item.name for item in options if item.default == "" and item.show_default is None]
     is_plain_group = hasattr(command, "commands") and not command.invoke_without_command
     assert is_plain_group or (command.epilog or "").startswith(f"Example: ssefw {name}")
 

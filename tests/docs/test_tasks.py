@@ -25,8 +25,9 @@ supercell: {min_length: 3, max_atoms: 40}
 READING = {
     ("status",), ("jobs",), ("schema",), ("results", "find"), ("results", "show"),
     ("labels", "show"), ("labels", "stats"), ("config", "show"), ("pool", "check"),
-    ("pool", "show"), ("feedback", "history"),
+    ("pool", "show"), ("feedback", "history"), ("feedback", "check"), ("config", "check"), ("log",),
 }  # fmt: skip
+"""Of those that go on, as `status --watch` and `serve`, other tests see the end."""
 LINES = {
     line.words: line
     for page in PAGES

@@ -63,7 +63,11 @@ def test_a_segment_knows_the_cores_it_had(run, monkeypatch):
     monkeypatch.setenv("SSEFW_QUEUE_CORES", "128")
     run.begin_segment(1, velocities="continued")
     run.append(chunk(5, segment=1))
-    assert [segment.cores for segment in run.segments()] == [2, 128]
+    monkeypatch.delenv("SSEFW_QUEUE_CORES")
+    run.ranks = 4
+    run.begin_segment(2, velocities="continued")
+    run.append(chunk(10, segment=2))
+    assert [segment.cores for segment in run.segments()] == [2, 128, 8]
 
 
 def test_only_what_is_new_is_reported(run):

@@ -72,8 +72,8 @@ class CampaignSpec(Block):
         for line in lines:
             if isinstance(line, str):
                 raise ValueError(  # noqa: TRY004 - what pydantic takes for a mistake
-                    f"a preset stands alone, filters: {line}, and a filter has its limits, "
-                    f"filters: [{{{line}: {{at_least: 1.0}}}}]"
+                    f"write a preset alone, as in filters: {line}, and a filter with its limits, "
+                    "as in filters: [{band_gap: {at_least: 1.0}}]"
                 )
             limits = list(line.values()) if isinstance(line, dict) else [None]
             if not all(isinstance(x, dict) for x in limits):

@@ -145,3 +145,4 @@ class ConductivitySpec(Block):
     temperature: AskedTemperature = 300.0
     level: AskedLevel = 0.95
     determined_within: Annotated[Pure, Limits("decades", above=0, most=100)] = DETERMINED_WITHIN
+    prefactor_spread: Annotated[Pure, Limits("decades", above=0, most=10)] | None = None

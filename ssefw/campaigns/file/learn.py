@@ -84,7 +84,8 @@ class AcceptSpec(Block):
     Attributes
     ----------
     stable
-        How long it runs at its hottest temperature without leaving what it knows.
+        How long it runs at its hottest temperature without leaving what it knows; so long is one
+        of its explorations before.
     """
 
     stable: AskedTimePs = 100.0

@@ -53,6 +53,7 @@ def learning_ladder(
         rattled=learn.rattled,
         explore_temperatures=learn.explore.temperatures,
         explore_time=learn.explore.length,
+        long_time=learn.accept.stable,
         labels=learn.explore.labels,
         rounds=learn.explore.rounds,
         fit=TrainingSettings(**learn.student.model_dump(exclude={"refit_steps"}), seed=learn.seed),

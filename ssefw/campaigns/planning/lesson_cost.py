@@ -77,5 +77,5 @@ def _own_seconds(lesson: "LearnMaker", atoms: float, rounds: int, replicas: int)
     fits = STUDENTS * (fit.steps + rounds * settings.refit_steps)
     explored = rounds * len(settings.explore_temperatures) * settings.explore_time
     judged = replicas * WINDOWS * len(settings.temperatures) * settings.teacher_time + lesson.stable
-    steps = 1000.0 * (explored + judged) / 2.0
+    steps = 1000.0 * (explored + settings.long_time + judged) / 2.0
     return fits * fit.batch * atoms * FIT_SECONDS + steps * atoms / STUDENT_SPEED

@@ -376,5 +376,6 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         max_volume_change=spec.relax.max_volume_change,
         conductivity_temperature=spec.conductivity.temperature,
         determined_within=spec.conductivity.determined_within,
+        prefactor_spread=spec.conductivity.prefactor_spread,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

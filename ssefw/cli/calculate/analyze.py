@@ -53,10 +53,18 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
     help="Put beside it what pymatgen's DiffusionAnalyzer says.",
 )
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Format of the files.")
-@click.option("--types", default="", help="Elements of LAMMPS types, such as Li,P,S.")
+@click.option(
+    "--types", default="", show_default=False, help="Elements of LAMMPS types, such as Li,P,S."
+)
 @click.option("-o", "--out", type=OUTPUT, help="Write what was found here (.json).")
 @click.option(
     "--figure", type=click.Path(file_okay=False, path_type=Path), help="Draw into this folder."
+)
+@click.option(
+    "--prefactor-spread",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="DECADES",
+    help="Take D0 beforehand as that of free hops, known to so many decades; 1 is little.",
 )
 @click.option("--density", is_flag=True, help="Also write CHGCAR and cube files of the density.")
 @quiet_option
@@ -74,6 +82,7 @@ def command(
     form: Any,
     charge: float | None,
     hop_distance: float | None,
+    prefactor_spread: float | None,
     rules: str | None,
     file_format: str | None,
     types: str,
@@ -120,7 +129,10 @@ def command(
                 by_pymatgen.append(_by_pymatgen(frames, result))
             if figure is not None:
                 _draw_run(frames, result, figure, is_density_kept=density)
-    fit = fit_conductivity(found, temperature=target, form=form, level=level, charge=charge)
+    fit = fit_conductivity(
+        found, temperature=target, form=form, level=level, charge=charge,
+        prefactor_spread=prefactor_spread,
+    )  # fmt: skip
     if figure is not None:
         from ssefw.report.figures.analysis import arrhenius_figure
         from ssefw.report.style import save_figure
@@ -223,7 +235,7 @@ def _draw_run(
 
 
 def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
-    from ssefw.analysis.bend import remark
+    from ssefw.analysis.line.bend import remark
     from ssefw.cli.console import console, errors, show_estimate
     from ssefw.cli.listing import Heading, Listing
 

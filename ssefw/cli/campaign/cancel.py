@@ -5,7 +5,7 @@ import click
 from ssefw.campaigns.steering.hold_words import release_of
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 
 @click.command(epilog="Example: ssefw cancel xrdmatch --candidate Li3YCl6 --yes")
@@ -35,12 +35,14 @@ def command(
         count, running = part.count(connection), part.count(connection, "RUNNING")
         record = {"campaign": part.campaign, "jobs": count, "running": running, "dry_run": dry_run}
         if dry_run:
-            said = f"{count} jobs would be cancelled; {running} of them run."
+            said = f"{number_of(count, 'job')} would be cancelled; {running} of them run."
             answer(record, said, as_json=as_json)
             return
         if not yes:
             click.confirm(
-                f"Cancel {count} jobs of {part.campaign}, {running} running?", abort=True, err=True
+                f"Cancel {number_of(count, 'job')} of {part.campaign}, {running} running?",
+                abort=True,
+                err=True,
             )
         put_on_hold(connection, part, "cancel")
         asked, missed = stop_running(connection, part)
@@ -48,7 +50,8 @@ def command(
         print_json(record | {"asked_to_stop": asked, "out_of_reach": missed})
         return
     away = f", {missed} cannot be reached from here" if missed else ""
+    told = number_of(asked, "worker")
     say(
-        f"Cancelled {count} jobs of {part.campaign}; {asked} workers asked to stop{away}. "
+        f"Cancelled {number_of(count, 'job')} of {part.campaign}; {told} asked to stop{away}. "
         f"`{release_of(part.hold('cancel'))}` takes it back."
     )

@@ -25,7 +25,9 @@ COLORS = {"failed": "red", "running": "green"}
     metavar="CANDIDATE",
     help="Only of this candidate: id or its beginning, formula, or name; may be repeated.",
 )
-@click.option("--stage", default="", help="Only this stage, such as md or 'md 600 K'.")
+@click.option(
+    "--stage", default="", show_default=False, help="Only this stage, such as md or 'md 600 K'."
+)
 @click.option("--failed", "is_failed", is_flag=True, help="Only those that failed.")
 @click.option("--running", "is_running", is_flag=True, help="Only those that run.")
 @click.option("--all", "is_all", is_flag=True, help="Those that are done or wait, too.")

@@ -21,7 +21,9 @@ FIRST = ("failed", "running", "done")
 @click.command(epilog="Example: ssefw log Li2O --stage relax --store demo")
 @click.argument("candidate")
 @click.option("--campaign", help="Of this campaign.  [default: the only one]")
-@click.option("--stage", default="", help="Of this stage, such as relax or 'md 600 K'.")
+@click.option(
+    "--stage", default="", show_default=False, help="Of this stage, such as relax or 'md 600 K'."
+)
 @click.option(
     "--file", "name", metavar="NAME", help="This file of the folder.  [default: OUTCAR ...]"
 )

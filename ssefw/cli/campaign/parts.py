@@ -20,7 +20,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 def part_options(command: F) -> F:
     """Add the campaign, ``--candidate`` and ``--stage``."""
     for option in (
-        click.option("--stage", default="", help="Only this stage, such as md or 'md 600 K'."),
+        click.option(
+            "--stage",
+            default="",
+            show_default=False,
+            help="Only this stage, such as md or 'md 600 K'.",
+        ),
         click.option(
             "--candidate",
             "candidates",

@@ -5,7 +5,7 @@ import click
 from ssefw.campaigns.steering.hold_words import release_of
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import answer, dry_run_option, json_option, opened, print_json, store_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 
 @click.command(epilog="Example: ssefw pause xrdmatch --candidate Li6PS5Cl --now")
@@ -35,11 +35,11 @@ def command(
         count, running = part.count(connection), part.count(connection, "RUNNING")
         record = {"campaign": part.campaign, "jobs": count, "running": running, "dry_run": dry_run}
         if dry_run:
-            said = f"{count} jobs would be held; {running} run."
+            said = f"{number_of(count, 'job')} would be held; {running} run."
             answer(record, said, as_json=as_json)
             return
         put_on_hold(connection, part, "pause")
-        said = f"Held {count} jobs of {part.campaign}; {running} run"
+        said = f"Held {number_of(count, 'job')} of {part.campaign}; {running} run"
         if now:
             asked, missed = stop_running(connection, part)
             record |= {"asked_to_stop": asked, "out_of_reach": missed}

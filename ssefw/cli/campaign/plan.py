@@ -15,7 +15,7 @@ from ssefw.cli.options import (
     store_option,
     warn_of_missing,
 )
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
     from ssefw.campaigns.planning.cost import Pace
@@ -164,7 +164,7 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
     about = known_total(planned.core_hours for planned in record.candidates)
     most = known_total(planned.core_hours_most for planned in record.candidates)
     steps = sum(planned.md_steps for planned in record.candidates)
-    count = f"{len(record.candidates)} candidates"
+    count = number_of(len(record.candidates), "candidate")
     table.add("", count, "", "", steps, _hours(about), _hours(most))
     table.show()
     for step in plan.steps:
@@ -177,7 +177,8 @@ def _print_table(plan: "Plan", record: "CampaignRecord") -> None:
 
 
 def _hours(hours: float | None) -> str:
-    return "unknown" if hours is None else f"{hours:.2g}"
+    """Return hours to two digits, those of thousands in full."""
+    return "unknown" if hours is None else f"{float(f'{hours:.2g}'):g}"
 
 
 def _stages(maker: "CandidateMaker") -> str:

@@ -5,7 +5,7 @@ import click
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.numbers import PRIORITY
 from ssefw.cli.options import dry_run_option, json_option, opened, print_json, store_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 
 @click.command(epilog="Example: ssefw priority xrdmatch --candidate Li6PS5Cl --to 1000")
@@ -37,4 +37,4 @@ def command(
             {"campaign": part.campaign, "jobs": count, "priority": priority, "dry_run": dry_run}
         )
     else:
-        say(f"{count} jobs {'would get' if dry_run else 'have'} priority {priority}.")
+        say(f"{number_of(count, 'job')} {'would get' if dry_run else 'have'} priority {priority}.")

@@ -17,7 +17,7 @@ from ssefw.campaigns.steering.hold_words import hold_line, worth_saying
 from ssefw.cli.campaign.failures import failure_lines
 from ssefw.cli.console import errors
 from ssefw.cli.options import print_json
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 from ssefw.errors import LaunchError
 
 if TYPE_CHECKING:
@@ -138,9 +138,10 @@ def _resume(campaign: str, settings: "Settings") -> str:
 def _summary(now: "Snapshot", path: Path) -> str:
     parts = [f"{now.concluded} of {now.n_candidates} candidates concluded"]
     if now.failed:
-        parts.append(f"{len(now.failed)} jobs failed")
+        parts.append(f"{number_of(len(now.failed), 'job')} failed")
     if now.state == "held":
-        parts.append(f"{now.held} jobs are held")
+        are = "is" if now.held == 1 else "are"
+        parts.append(f"{number_of(now.held, 'job')} {are} held")
     return f"{', '.join(parts)}. Report: {path}"
 
 
@@ -228,7 +229,7 @@ class _Lines:
             running = "; ".join(_line(run, self._record) for run in now.running)
             say(
                 f"{now.concluded}/{now.n_candidates} concluded, "
-                f"{now.count('COMPLETED')} jobs done{_left(left)}; {running}",
+                f"{number_of(now.count('COMPLETED'), 'job')} done{_left(left)}; {running}",
                 err=True,
             )
 

@@ -4,7 +4,7 @@ import click
 
 from ssefw.cli.campaign.parts import named_part, part_options
 from ssefw.cli.options import dry_run_option, json_option, opened, print_json, store_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 from ssefw.files import printable
 
 
@@ -52,5 +52,5 @@ def command(
             )
         else:
             say(printable(f"{job.name} of {formula}: {job.cause.name}, {job.message}"))
-    verb = "would be" if dry_run else "are"
-    say(f"{len(jobs)} jobs {verb} ready to run again.", err=True)
+    verb = "would be" if dry_run else "is" if len(jobs) == 1 else "are"
+    say(f"{number_of(len(jobs), 'job')} {verb} ready to run again.", err=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     metavar="CANDIDATE",
     help="Lift the pause or cancellation of this candidate only; may be repeated.",
 )
-@click.option("--stage", default="", help="Lift that of this stage only.")
+@click.option("--stage", default="", show_default=False, help="Lift that of this stage only.")
 @click.option("--all", "is_all", is_flag=True, help="Take back all cancellations too.")
 @workers_option
 @click.option("--no-work", is_flag=True, help="Only let it go on; workers are elsewhere.")

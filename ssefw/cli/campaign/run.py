@@ -14,7 +14,7 @@ from ssefw.cli.options import (
     store_option,
     workers_option,
 )
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 EXAMPLE = "Example: ssefw run workflows/quickstart.yaml --store demo"
 
@@ -48,7 +48,8 @@ def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_j
         raise LaunchError(f"{' '.join(missing)} Nothing was submitted.")
     if dry_run:
         record = {"campaign": plan.spec.campaign, "candidates": len(plan.candidates)}
-        said = f"{len(plan.candidates)} candidates would be run; `ssefw plan {file}` lists them."
+        count = number_of(len(plan.candidates), "candidate")
+        said = f"{count} would be run; `ssefw plan {file}` lists what."
         answer(record | {"dry_run": True}, said, as_json=as_json)
         return 0
     with opened(create=True, stop=stop_event()) as connection:
@@ -56,7 +57,7 @@ def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_j
             done = submit(plan, connection, progress=progress)
         if not quiet:
             say(
-                f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
+                f"Campaign {plan.spec.campaign}: {number_of(done.added, 'candidate')} submitted, "
                 f"{done.present} there before, {len(plan.excluded)} filtered out, "
                 f"{len(plan.rejects)} unreadable, {len(plan.merged)} duplicates merged.",
                 err=True,

@@ -14,7 +14,7 @@ from ssefw.cli.options import (
     quiet_option,
     store_option,
 )
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 
 @click.command(epilog="Example: ssefw submit workflows/quickstart.yaml --dry-run")
@@ -43,7 +43,8 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
         if change := changed(plan):
             say(str(change), err=as_json)
         record = {"campaign": plan.spec.campaign, "candidates": len(plan.candidates)}
-        said = f"{len(plan.candidates)} candidates would be submitted, less those there."
+        count = number_of(len(plan.candidates), "candidate")
+        said = f"{count} would be submitted, less those there."
         answer(record | {"dry_run": True}, said, as_json=as_json)
         return
     with opened(create=True) as connection:
@@ -68,6 +69,6 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
         )
         return
     say(
-        f"Campaign {plan.spec.campaign}: {done.added} candidates submitted, "
+        f"Campaign {plan.spec.campaign}: {number_of(done.added, 'candidate')} submitted, "
         f"{done.present} there before."
     )

@@ -10,7 +10,7 @@ import click
 
 from ssefw.cli.numbers import SECONDS
 from ssefw.cli.options import dry_run_option, opened, settings, store_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 
 @click.command(epilog="Example: ssefw work --campaign quickstart --store demo")
@@ -78,7 +78,7 @@ def command(
         from ssefw.campaigns.queueing.offline import work_parcels
 
         count = work_parcels(offline, stop=stop, patience=patience)
-        say(f"{count} jobs run.", err=True)
+        say(f"{number_of(count, 'job')} run.", err=True)
         return
     only = read_fireworker(fworker) if fworker else None
     if category is not None:
@@ -91,7 +91,7 @@ def command(
         done = work(connection, ours, stop=stop, campaign=campaign, patience=patience, only=only)
         left = holds(connection, campaign)
     failed = f", {done.failed} failed: see `ssefw jobs --failed`" if done.failed else ""
-    say(f"{done.jobs} jobs run{failed}.", err=True)
+    say(f"{number_of(done.jobs, 'job')} run{failed}.", err=True)
     if left and not done.jobs:
         say("Some are held: `ssefw status` says which and how to go on.", err=True)
 

@@ -7,7 +7,7 @@ import click
 
 from ssefw.cli.numbers import ARRANGEMENTS, COUNT, LENGTH, SEED
 from ssefw.cli.options import json_option, print_json, quiet_option
-from ssefw.cli.say import say
+from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
     from ssefw.documents import Candidate, Orderings, OrderingSettings
@@ -91,7 +91,7 @@ def check(path: Path, *, strict: bool, quiet: bool, as_json: bool) -> int:
             told = _order_line(found) if isinstance(found, Orderings) else found
             say(f"disordered: {candidate.source}: {told}")
         say(
-            f"{len(pool.candidates)} candidates, {len(pool.rejects)} unreadable, "
+            f"{number_of(len(pool.candidates), 'candidate')}, {len(pool.rejects)} unreadable, "
             f"{len(pool.merged)} duplicates, {len(disordered)} disordered",
             err=True,
         )

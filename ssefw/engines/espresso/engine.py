@@ -249,6 +249,7 @@ class EspressoEngine(Engine):
         pseudos = self._recipe.pseudopotentials(structure, site)
         text = self._recipe.input("md", "md", structure, pseudos, {})
         command = self._pw_command("md", structure, site)
+        run.ranks = rank_count(command)
         cell = np.array(structure.lattice.matrix)
         with run.lock(), PwForces(run, text, command=command, stop=stop) as forces:
             driver = ServedDriver(

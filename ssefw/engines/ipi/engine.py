@@ -20,6 +20,7 @@ from ssefw.engines.ipi.calculator import ServedCalculator
 from ssefw.engines.ipi.dynamics import ServedDriver
 from ssefw.engines.ipi.program import ProgramForces, check_templates
 from ssefw.engines.needs import missing_program, words_of
+from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import rough_step_seconds
 from ssefw.engines.stopping import InterruptionError, StepStoppedError, StopCheck, never_stop
@@ -127,6 +128,7 @@ class SocketEngine(CalculatorEngine):
         if until % settings.steps_per_frame:
             raise ValueError(f"{until} steps are no whole number of frames")
         atoms = plain_atoms(structure)
+        run.ranks = rank_count(words_of(load_settings().settings.socket_cmd))
         with run.lock(), self._forces(atoms, run.path / self.program, stop, run=run) as forces:
             driver = ServedDriver(
                 masses=atoms.get_masses(),

@@ -43,8 +43,10 @@ class Exploration:
     ----------
     frames
         Its frames, 50 fs apart.
-    doubt
-        How far each is from what the students know: one is worth a label.
+    disagreement
+        Of the two on the force of an atom of each frame at most, eV/A.
+    excess
+        Of each frame over the range of training.
     survived
         Whether it came to its end.
     duration
@@ -52,9 +54,19 @@ class Exploration:
     """
 
     frames: list[Snapshot]
-    doubt: FloatArray
+    disagreement: FloatArray
+    excess: FloatArray
     survived: bool
     duration: float
+
+    @property
+    def doubt(self) -> FloatArray:
+        """How far each frame is from what the students know: one is worth a label."""
+        return np.maximum(self.disagreement / DOUBT_FORCE, self.excess / DOUBT_EXCESS)
+
+    def time(self, frame: int) -> float:
+        """Return when a frame was seen, ps."""
+        return (frame + 1) * EVERY * TIMESTEP / 1000.0
 
 
 def explore(
@@ -90,7 +102,13 @@ def explore(
         chain_momenta=np.zeros(3),
     )
     frames: list[Snapshot] = []
-    doubts: list[float] = []
+    seen_apart: list[float] = []
+    seen_beyond: list[float] = []
+
+    def told(*, survived: bool) -> Exploration:
+        duration = len(frames) * EVERY * TIMESTEP / 1000.0
+        return Exploration(frames, np.array(seen_apart), np.array(seen_beyond), survived, duration)
+
     thermostat = Thermostat(np.full(BLOCK, temperature), damping=100.0)
     for _ in range(max(1, round(1000.0 * duration / TIMESTEP / BLOCK))):
         seen = advance(
@@ -105,31 +123,29 @@ def explore(
         )
         for place, excess, heat in zip(seen.positions, seen.excess, seen.temperatures, strict=True):
             if not np.isfinite(place).all() or heat > 5.0 * temperature:
-                return _told(frames, doubts, survived=False)
+                return told(survived=False)
             one = evaluate(driver, place, types, cell)
             two = evaluate(other, place, other_types, cell)
             apart = float(np.linalg.norm(one.forces - two.forces, axis=1).max())
             frames.append((symbols, place, cell))
             beyond = max(float(excess), two.excess)
-            doubts.append(max(apart / DOUBT_FORCE, beyond / DOUBT_EXCESS))
+            seen_apart.append(apart)
+            seen_beyond.append(beyond)
             if apart > LOST_FORCE or beyond > LOST_EXCESS:
-                return _told(frames, doubts, survived=False)
+                return told(survived=False)
         if seen.n_steps < BLOCK:
-            return _told(frames, doubts, survived=False)
-    return _told(frames, doubts, survived=True)
+            return told(survived=False)
+    return told(survived=True)
 
 
-def _told(frames: list[Snapshot], doubts: list[float], *, survived: bool) -> Exploration:
-    return Exploration(frames, np.array(doubts), survived, len(frames) * EVERY * TIMESTEP / 1000.0)
-
-
-def choose(seen: Exploration, number: int) -> list[Snapshot]:
+def choose(seen: Exploration, number: int) -> list[int]:
     """Return the frames of most doubt that lie apart in time, the last before a failure denser."""
     kept: list[int] = []
-    for k in np.argsort(-seen.doubt, kind="stable"):
-        if seen.doubt[k] < 1.0 or len(kept) == number:
+    doubt = seen.doubt
+    for k in np.argsort(-doubt, kind="stable"):
+        if doubt[k] < 1.0 or len(kept) == number:
             break
         ending = not seen.survived and k >= len(seen.frames) - APART
         if ending or all(abs(k - other) >= APART for other in kept):
             kept.append(int(k))
-    return [seen.frames[k] for k in sorted(kept)]
+    return sorted(kept)

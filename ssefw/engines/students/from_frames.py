@@ -94,7 +94,7 @@ def learn_frames(
             seed=1000 * (settings.seed + 1) + k,
         )
         survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
-        wanted += choose(seen, settings.labels)
+        wanted += [seen.frames[k] for k in choose(seen, settings.labels)]
         say(f"explored {seen.duration:.0f} ps at {temperature:g} K")
     _write_wanted(folder / WANTED, wanted)
     say(f"{len(wanted)} frames want a label: {folder / WANTED}")

@@ -7,9 +7,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from pymatgen.core import Composition, Structure
 
-from ssefw.documents import FitError, LearnedPotential, LessonRound, PhysicsCheck, Provenance
+from ssefw.documents import (
+    AskedFrame,
+    FitError,
+    LearnedPotential,
+    LessonRound,
+    Parity,
+    PhysicsCheck,
+    Provenance,
+)
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
@@ -212,9 +221,11 @@ def described(
                 labels=one.labels,
                 errors=_plain(one.errors),
                 potential=one.potential,
+                asked=tuple(AskedFrame(**why._asdict()) for why in one.asked),
             )
             for one in learned.rounds
         ),
+        parity=_parity(student, unseen),
         lineage=_lineage(learned),
         stable=learned.stable,
         checks=tuple(checks),
@@ -231,6 +242,26 @@ def _lineage(learned: Learned) -> tuple[str, ...]:
     return tuple(digest for digest in all_of_them if digest != learned.student.digest)
 
 
+SHOWN = 300
+"""Points of a parity plot: their cloud, not its density, is what is looked at."""
+
+
+def _parity(student: NEP, frames: Sequence[LabelledFrame]) -> Parity:
+    """Return components of forces by teacher and student, evenly spread over the frames."""
+    theirs = np.concatenate([frame.forces.ravel() for frame in frames])
+    ours = np.concatenate([_forces(student, frame).ravel() for frame in frames])
+    which = np.linspace(0, len(theirs) - 1, min(SHOWN, len(theirs))).astype(int)
+    return Parity(
+        teacher=tuple(round(float(x), 4) for x in theirs[which]),
+        student=tuple(round(float(x), 4) for x in ours[which]),
+    )
+
+
+def _forces(student: NEP, frame: LabelledFrame) -> npt.NDArray[np.float64]:
+    types = student.types_of(list(frame.symbols))
+    return evaluate(student, frame.positions, types, frame.cell).forces
+
+
 def _plain(errors: FitErrors) -> FitError:
     return FitError(force=errors.force, energy=errors.energy, stress=errors.stress)
 
@@ -241,8 +272,7 @@ def _error(
     """Return the errors of a student on frames, those of forces by element too."""
     squares: dict[str, list[float]] = {}
     for frame in frames:
-        types = student.types_of(list(frame.symbols))
-        apart = evaluate(student, frame.positions, types, frame.cell).forces - frame.forces
+        apart = _forces(student, frame) - frame.forces
         for symbol, force in zip(frame.symbols, apart, strict=True):
             squares.setdefault(symbol, []).append(float(force @ force) / 3.0)
     sizes = np.concatenate([frame.forces.ravel() for frame in frames])

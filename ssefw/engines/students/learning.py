@@ -3,7 +3,8 @@
 A student fitted once to a teacher's frames can run away after a hundred picoseconds with perfect
 errors on held-out frames. So two students, alike but for their seeds, run dynamics, hot and cold;
 frames on which they disagree, or that lie outside the range of training, are labelled by the
-teacher, and both are fitted again, until every run comes to its end without a doubt worth a label.
+teacher, and both are fitted again, until every run comes to its end without a doubt worth a label,
+one of them as long as what an accepted student must survive.
 
 All that is computed lies in one folder as whole files named by what they are, every step is the
 same for the same seeds, and a step whose file is there is not done again. Killed anywhere, the loop
@@ -25,7 +26,7 @@ from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.acceptance import TeacherRun
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
-from ssefw.engines.students.lesson_records import TIMESTEP, Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import TIMESTEP, Asked, Learned, LearnSettings, Round
 from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
 from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
 from ssefw.errors import DataError
@@ -132,29 +133,30 @@ class _Lesson:
         first, first_errors = students[0].digest, errors_on(students[0], unseen)
         self._tell(f"first fit: {_words(first_errors)} on held-out frames")
         rounds: list[Round] = []
-        stable = False
+        stable = is_long = False
         evaluations = self._first_evaluations(runs, len(kept) + len(unseen))
         for number in range(1, settings.rounds + 1):
             if settings.budget is not None and evaluations + settings.labels > settings.budget:
                 self._tell(f"the {settings.budget} evaluations of the teacher are spent")
                 break
-            survived, asked = self._explore(number, students, starts)
-            was_stable = stable
+            is_long = is_long or stable
+            survived, asked = self._explore(number, students, starts, is_long=is_long)
             stable = all(duration > 0 for duration in survived)
             new = self._labels(f"round-{number:02d}.npz", lambda asked=asked: asked)  # type: ignore[misc]
-            evaluations += self._asked(number)
+            evaluations += len(self._asked(number))
             if new:
                 frames += new
                 students = self._students(number, frames, students)
             errors = errors_on(students[0], unseen)
-            rounds.append(Round(survived, len(new), errors, students[0].digest))
+            why = self._asked(number)
+            rounds.append(Round(survived, len(new), errors, students[0].digest, why))
             self._tell(
                 f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
                 f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
             )
-            # With nothing to learn but stray frames; or twice in a row, since of rare surroundings
-            # in hot dynamics there are always more.
-            if stable and (len(new) <= len(survived) or was_stable):
+            # Some frames are asked for even then: of rare surroundings in hot dynamics there are
+            # always more.
+            if stable and is_long:
                 break
         return Learned(
             student=students[0],
@@ -175,9 +177,9 @@ class _Lesson:
         steps = sum((len(run.frames) - 1) * STEPS_PER_FRAME + 1 for run in runs)
         return steps + n_labels + self._settings.rattled
 
-    def _asked(self, number: int) -> int:
-        """Return how many frames a round had labelled, those that were left out included."""
-        return int(json.loads(self._record(number).read_text())["asked"])
+    def _asked(self, number: int) -> tuple[Asked, ...]:
+        """Return why frames of a round were labelled, those that were left out included."""
+        return tuple(Asked(*one) for one in json.loads(self._record(number).read_text())["asked"])
 
     def _record(self, number: int) -> Path:
         return self._folder / f"round-{number:02d}.json"
@@ -245,28 +247,42 @@ class _Lesson:
         return rattled(snapshots, self._settings.rattled, seed=self._settings.seed)
 
     def _explore(
-        self, number: int, students: tuple[NEP, NEP], starts: Sequence[Snapshot]
+        self,
+        number: int,
+        students: tuple[NEP, NEP],
+        starts: Sequence[Snapshot],
+        *,
+        is_long: bool,
     ) -> tuple[tuple[float, ...], list[Snapshot]]:
         """Run the students and return how long each run lasted, and what wants a label."""
         settings = self._settings
         record = self._record(number)
         if record.exists() and (self._folder / f"round-{number:02d}.npz").exists():
             return tuple(json.loads(record.read_text())["survived"]), []
-        survived, asked = [], []
+        survived, asked, why = [], [], []
         share = max(1, settings.labels // len(settings.explore_temperatures))
-        for k, temperature in enumerate(settings.explore_temperatures):
+        runs = [
+            # Each of the two drives in turn, so that a fault of either comes to light.
+            (students if (number + k) % 2 else students[::-1], temperature, settings.explore_time)
+            for k, temperature in enumerate(settings.explore_temperatures)
+        ]
+        if is_long:
+            runs.append((students, max(settings.temperatures), settings.long_time))
+        for k, (pair, temperature, duration) in enumerate(runs):
             self._check()
             seen = explore(
-                # Each of the two drives in turn, so that a fault of either comes to light.
-                students if (number + k) % 2 else students[::-1],
+                pair,
                 starts[(number + k) % len(starts)],
                 temperature=temperature,
-                duration=settings.explore_time,
+                duration=duration,
                 seed=1000 * (settings.seed + 1) + 100 * number + k,
             )
             survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
-            asked += choose(seen, share)
-        self._write_json(record, {"survived": survived, "asked": len(asked)})
+            for frame in choose(seen, share):
+                asked.append(seen.frames[frame])
+                apart, beyond = float(seen.disagreement[frame]), float(seen.excess[frame])
+                why.append(Asked(temperature, seen.time(frame), apart, beyond))
+        self._write_json(record, {"survived": survived, "asked": why})
         return tuple(survived), asked
 
     def _labels(

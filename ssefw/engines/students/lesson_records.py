@@ -1,7 +1,7 @@
 """How a student is taught, and what the loop that teaches it ended with."""
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from monty.json import MSONable
 from pydantic import Field
@@ -17,7 +17,7 @@ from ssefw.units import (
     AskedTimePs,
 )
 
-__all__ = ["TIMESTEP", "LearnSettings", "Learned", "Round"]
+__all__ = ["TIMESTEP", "Asked", "LearnSettings", "Learned", "Round"]
 
 TIMESTEP = 2.0
 """fs, of the teacher's runs."""
@@ -44,6 +44,10 @@ class LearnSettings(MSONable):
         K, of the students' runs; the hottest above any that will be asked for.
     explore_time
         ps of each of those runs.
+    long_time
+        ps of one more run, by the potential itself at the hottest of `temperatures`, once all of
+        them were survived. What happens once in 50 ps is not seen in 20; whoever survives no
+        longer run is not accepted.
     labels
         Most labels a round.
     rounds
@@ -65,6 +69,7 @@ class LearnSettings(MSONable):
     rattled: AskedCountOrNone = 30
     explore_temperatures: Temperatures = (1100.0, 700.0, 350.0)
     explore_time: AskedTimePs = 20.0
+    long_time: AskedTimePs = 100.0
     labels: AskedMembers = 32
     rounds: AskedMembers = 8
     fit: TrainingSettings = field(default_factory=TrainingSettings)
@@ -77,6 +82,24 @@ class LearnSettings(MSONable):
         """Of the teacher for one structure before the loop: its runs, and labels."""
         per_run = round(1000.0 * self.teacher_time / TIMESTEP) + 1
         return len(self.temperatures) * per_run + self.frames + self.rattled
+
+
+class Asked(NamedTuple):
+    """Why a frame was labelled.
+
+    Attributes
+    ----------
+    temperature, time
+        K, of the exploration, and the ps after which it was seen there.
+    disagreement, excess
+        Of the two students on the force of an atom (eV/A), and of the surroundings of an atom over
+        the range of training.
+    """
+
+    temperature: float
+    time: float
+    disagreement: float
+    excess: float
 
 
 @dataclass(frozen=True)
@@ -93,12 +116,15 @@ class Round:
         Of the first student after the round, on frames held back from the teacher's runs.
     potential
         Content hash of that student.
+    asked
+        Why each frame was labelled, those included that were left out for their forces.
     """
 
     survived: tuple[float, ...]
     labels: int
     errors: FitErrors
     potential: str
+    asked: tuple[Asked, ...] = ()
 
 
 @dataclass(frozen=True)

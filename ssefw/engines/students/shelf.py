@@ -4,7 +4,7 @@ import contextlib
 from functools import cache
 from pathlib import Path
 
-from ssefw.engines.potentials.names import no_potential
+from ssefw.engines.potentials.names import POTENTIALS, no_potential
 from ssefw.engines.students.lessons import read_student, write_student
 from ssefw.errors import ConfigurationError
 from ssefw.files import expand_user
@@ -105,6 +105,11 @@ def find_potential(name: str, *, add: bool = False) -> NEP:
         names = ", ".join(file.name[:12] for file in known[:5])
         raise ConfigurationError(
             f"{shown(name)} is the beginning of {names}. Write more of the hash."
+        )
+    if name in POTENTIALS:
+        raise ConfigurationError(
+            f"{name} is no potential that was trained: it comes with ssefw's dependencies, and "
+            f"`engine: {{potential: {name}}}` uses it. `ssefw potential list` has trained ones."
         )
     raise ConfigurationError(
         f"{no_potential(name)} Trained ones are in {_shelf()}: `ssefw potential list` shows them, "

@@ -14,7 +14,7 @@ from pymatgen.io.vasp.sets import VaspInputSet
 from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticResult
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
-from ssefw.engines.needs import cell_with
+from ssefw.engines.needs import cell_with, words_of
 from ssefw.engines.ranks import rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import RYDBERG, rough_step_seconds, scf_core_seconds
@@ -217,6 +217,7 @@ class VaspEngine(Engine):
             raise ValueError(f"{until} steps are no whole number of frames")
         cell = VaspCell.of(structure)
         site = process.site_settings()
+        run.ranks = rank_count(words_of(site.vasp_cmd))
 
         def inputs(tags: Mapping[str, Any], **corrections: Any) -> VaspInputSet:
             return self._checked_set("md", cell, tags, site, **corrections)

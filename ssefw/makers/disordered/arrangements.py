@@ -78,6 +78,7 @@ def arrangements_of(
     runs: Sequence[Sequence[Trajectory]],
     *,
     temperature: float,
+    prefactor_spread: float | None = None,
 ) -> list[Arrangement]:
     """Return what each arrangement gave, its conductivity at a temperature (K).
 
@@ -99,7 +100,11 @@ def arrangements_of(
     for ordering, result, reason, found, own in zip(
         orderings, relaxed, reasons, known, runs, strict=True
     ):
-        fit = analysis.fit_conductivity(found, temperature=temperature) if found else None
+        fit = None
+        if found:
+            fit = analysis.fit_conductivity(
+                found, temperature=temperature, prefactor_spread=prefactor_spread
+            )
         made.append(
             Arrangement(
                 ordering=ordering,

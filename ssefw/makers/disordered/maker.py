@@ -208,6 +208,7 @@ class DisorderedMaker(Maker):
                     known,
                     runs,
                     temperature=ladder.conductivity_temperature,
+                    prefactor_spread=ladder.prefactor_spread,
                 )
                 return self._conclude(
                     candidate,

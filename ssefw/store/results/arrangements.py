@@ -23,7 +23,11 @@ def arrangement_of_runs(outcome: Outcome) -> dict[str, int]:
 
 
 def fits_of_arrangements(
-    found: Sequence[Diffusivity], places: Mapping[str, int], *, temperature: float
+    found: Sequence[Diffusivity],
+    places: Mapping[str, int],
+    *,
+    temperature: float,
+    prefactor_spread: float | None = None,
 ) -> dict[int, Conductivity]:
     """Return the conductivity of each arrangement at a temperature (K), by its number."""
     groups: dict[int, list[Diffusivity]] = {}
@@ -31,7 +35,9 @@ def fits_of_arrangements(
         if point.trajectory_key in places:
             groups.setdefault(places[point.trajectory_key], []).append(point)
     return {
-        index: analysis.fit_conductivity(points, temperature=temperature)
+        index: analysis.fit_conductivity(
+            points, temperature=temperature, prefactor_spread=prefactor_spread
+        )
         for index, points in sorted(groups.items())
     }
 

@@ -51,6 +51,8 @@ class ConductivityBuilder(Builder):
         From a trajectory's ledger to its diffusivity.
     temperature
         Where the conductivity is given, K.
+    prefactor_spread
+        Decades of a prior on the prefactor; see `fit_conductivity`.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class ConductivityBuilder(Builder):
         campaign: str,
         estimate: Callable[[Trajectory], Diffusivity],
         temperature: float = 300.0,
+        prefactor_spread: float | None = None,
         settings: Sequence[Any] = (),
         version: str = analysis.ANALYSIS_VERSION,
     ) -> None:
@@ -67,7 +70,9 @@ class ConductivityBuilder(Builder):
         self._campaign = campaign
         self._estimate = estimate
         self._temperature = temperature
-        self._settings = [temperature, *settings]
+        self._prefactor_spread = prefactor_spread
+        prior = [] if prefactor_spread is None else ["prefactor", prefactor_spread]
+        self._settings = [temperature, *prior, *settings]
         self._version = version
         self.skipped = 0
         super().__init__(
@@ -127,13 +132,20 @@ class ConductivityBuilder(Builder):
             try:
                 if item["places"]:
                     arrangements = fits_of_arrangements(
-                        found, item["places"], temperature=self._temperature
+                        found,
+                        item["places"],
+                        temperature=self._temperature,
+                        prefactor_spread=self._prefactor_spread,
                     )
                     conductivity, spread = analysis.pool_conductivities(
                         list(arrangements.values()), scale=usual_spread(self._connection.results)
                     )
                 else:
-                    conductivity = analysis.fit_conductivity(found, temperature=self._temperature)
+                    conductivity = analysis.fit_conductivity(
+                        found,
+                        temperature=self._temperature,
+                        prefactor_spread=self._prefactor_spread,
+                    )
             except SsefwError as error:
                 problems.append({"trajectory": "", "reason": str(error)})
         ledger = next(iter(item["runs"].values()))

@@ -66,7 +66,7 @@ learn:
   accept: {stable: 50}
   budget: 1000
   seed: 0
-conductivity: {temperature: 300, level: 0.9, determined_within: 2}
+conductivity: {temperature: 300, level: 0.9, determined_within: 2, prefactor_spread: 1}
 resources:
   md: {nodes: 1, tasks_per_node: 2, cpus_per_task: 2, gpus_per_node: 0, memory: 4000,
        walltime: "1:00:00", queue: cpu, account: a, directives: ["--constraint=cpu"]}

@@ -97,7 +97,7 @@ def test_what_is_too_large_is_refused_and_not_submitted(plan, ssefw, tmp_path):
     assert "needs 108 atoms" in refused.reason
     said = ssefw("plan", "c.yaml").stdout
     assert "refused: Cu: needs 108 atoms" in said
-    assert "1 candidates" in said
+    assert "1 candidate " in said
     ssefw("submit", "c.yaml", "--store", "st")
     with connect(tmp_path / "st") as connection:
         (record,) = connection.results.find(CampaignRecord)

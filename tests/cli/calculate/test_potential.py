@@ -86,6 +86,7 @@ def test_frames_that_are_there_are_learned_with_nobody_to_ask(call, tmp_path):
         (["train"], "Give structures for a teacher, or --frames"),
         (["train", "--frames", "."], "holds no vasprun.xml"),
         (["show", "ffffffff"], "no potential"),
+        (["show", "chgnet"], "comes with ssefw's dependencies"),
         (["export", "ffffffff", "-o", "x.txt"], "no potential"),
         (["add", "alloy.cif"], "no nep.txt"),
     ],

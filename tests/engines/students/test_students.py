@@ -49,6 +49,7 @@ HOW = LearnSettings(
     rattled=8,
     explore_temperatures=(1000.0, 500.0),
     explore_time=2.0,
+    long_time=4.0,
     labels=8,
     rounds=2,
     fit=FIT,
@@ -96,6 +97,13 @@ def test_a_student_learns_and_is_judged_by_physics(lesson):
     assert long_run(
         learned.student, start, temperature=500, duration=4, farthest=3.0, seed=0
     ).passed
+
+
+def test_the_loop_ends_with_a_run_as_long_as_an_accepted_student_must_survive(lesson):
+    rounds = lesson[1].rounds
+    assert lesson[1].stable
+    assert [len(one.survived) for one in rounds] == [2] * (len(rounds) - 1) + [3]
+    assert rounds[-1].survived[-1] == HOW.long_time
 
 
 def test_a_student_of_another_crystal_is_not_accepted(lesson):

@@ -6,19 +6,20 @@ is the maximum of the likelihood, intervals are likelihood-ratio intervals: for 
 weighted least squares with known errors (which, unlike a fit scaled by its residuals, covers the
 truth as often as it says with three or four temperatures), and with bounds asymmetric or one-sided
 as the data are. What no data in a window of temperatures can tell, that the barrier changes outside
-of it, is added to the interval of the conductivity (`ssefw.analysis.bend`).
+of it, is added to the interval of the conductivity (`ssefw.analysis.line.bend`).
 
 The conductivity is that of Nernst and Einstein, sigma = (n / V) (z e)^2 D / (k_B T).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from ssefw.analysis.bend import bend_spread, extrapolation, widened
-from ssefw.analysis.censored_line import CensoredLine, upper_limit
+from ssefw.analysis.line.bend import bend_spread, extrapolation, widened
+from ssefw.analysis.line.censored_line import CensoredLine, upper_limit
+from ssefw.analysis.line.prefactor import hopping_prefactor, with_prior
 from ssefw.documents import ArrheniusPoint, Conductivity, Diffusivity, Estimate
 from ssefw.errors import AnalysisError
 from ssefw.units import BOLTZMANN_EV_PER_K, ELEMENTARY_CHARGE_C
@@ -68,6 +69,7 @@ def fit_conductivity(
     level: float = 0.95,
     charge: float | None = None,
     kind: Literal["tracer", "charge"] = "tracer",
+    prefactor_spread: float | None = None,
 ) -> Conductivity:
     """Extrapolate diffusivities to the conductivity at one temperature.
 
@@ -86,6 +88,9 @@ def fit_conductivity(
     kind
         Whether the tracer diffusivity enters (Nernst-Einstein conductivity) or the charge
         diffusivity.
+    prefactor_spread
+        With one, D0 is taken beforehand as that of free hops (`ssefw.analysis.line.prefactor`),
+        known to so many decades (standard deviation).
 
     Returns
     -------
@@ -100,6 +105,11 @@ def fit_conductivity(
         No point, points of different species, or an ion whose charge is not known.
     """
     _check_points(points, temperature=temperature, level=level)
+    if prefactor_spread is not None and (form != "sigma_t" or not prefactor_spread > 0):
+        raise AnalysisError(
+            "a prior on the prefactor is one of D = D0 exp(-E_a / kT), of a positive number of "
+            f"decades; got {prefactor_spread:g} for the form {form}."
+        )
     specie = points[0].specie
     carrier = carrier_charge(specie, charge)
     ordered = sorted(points, key=lambda point: point.temperature)
@@ -109,7 +119,11 @@ def fit_conductivity(
     to_conductivity = conductivity_per_diffusivity(
         temperature=temperature, n_mobile=base.n_mobile, volume=base.volume, charge=carrier
     )
-    fit = _fit(arrhenius_points, temperature=temperature, form=form, level=level)
+    prior = None
+    if prefactor_spread is not None:
+        expected = hopping_prefactor(n_mobile=base.n_mobile, volume=base.volume)
+        prior = _Prior(expected, prefactor_spread)
+    fit = _fit(arrhenius_points, temperature=temperature, form=form, level=level, prior=prior)
     statistics = _scaled(fit.at_target, to_conductivity if form == "sigma_t" else 1.0)
     conductivity = widened(statistics, fit.bend)
     decades = fit.bend / np.log(10.0) if conductivity.kind == "value" else None
@@ -135,6 +149,8 @@ def fit_conductivity(
             temperature=temperature,
             decades=decades,
         ),
+        prior_prefactor=prior.value if prior and fit.is_line else None,
+        prior_decades=prior.decades if prior and fit.is_line else None,
         warnings=(
             *fit.warnings,
             *_density_warnings(ordered),
@@ -153,6 +169,8 @@ def predict_conductivity(fit: Conductivity, temperatures: Sequence[float]) -> li
     if len({t for t, e in entries if e.kind == "value"}) < 2:
         return []
     line = CensoredLine.of(entries)
+    if fit.prior_prefactor is not None and fit.prior_decades is not None:
+        line = with_prior(line, fit.prior_prefactor, spread=fit.prior_decades)
     level = fit.prefactor.level
     found = []
     for temperature in temperatures:
@@ -277,6 +295,11 @@ def _melt_warnings(given: Sequence[Diffusivity], points: Sequence[ArrheniusPoint
         )
 
 
+class _Prior(NamedTuple):
+    value: float
+    decades: float
+
+
 @dataclass(frozen=True)
 class _Result:
     at_target: Estimate
@@ -285,10 +308,16 @@ class _Result:
     curvature_p: float | None = None
     warnings: tuple[str, ...] = ()
     bend: float = 0.0
+    is_line: bool = False
 
 
 def _fit(
-    points: Sequence[ArrheniusPoint], *, temperature: float, form: str, level: float
+    points: Sequence[ArrheniusPoint],
+    *,
+    temperature: float,
+    form: str,
+    level: float,
+    prior: _Prior | None,
 ) -> _Result:
     unit = "cm^2/s" if form == "sigma_t" else "S/cm"
     entries = _entries(points, form)
@@ -302,6 +331,8 @@ def _fit(
     if len({t for t, _ in values}) < 2:
         return _monotone_bound(entries, temperature=temperature, level=level, unit=unit)
     line = CensoredLine.of(entries)
+    if prior is not None:
+        line = with_prior(line, prior.value, spread=prior.decades)
     x_target = 1.0 / (BOLTZMANN_EV_PER_K * temperature)
     n_values, n_bounds = len(values), len(entries) - len(values)
     method = (
@@ -309,6 +340,8 @@ def _fit(
         if n_bounds
         else f"weighted fit to {n_values} values with their own errors"
     )
+    if prior is not None:
+        method += f", D0 taken beforehand as {prior.value:.2g} cm^2/s, {prior.decades:g} decades"
     energy = _interval(line.energy(level), exponential=False, unit="eV", level=level, method=method)
     prefactor = _interval(
         line.value_at(0.0, level), exponential=True, unit=unit, level=level, method=method
@@ -335,7 +368,7 @@ def _fit(
             f"the points do not lie on a straight line (p = {curvature_p:.2g}): the value is that "
             f"of the run at {temperature:g} K alone"
         )
-    return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings), bend)
+    return _Result(at_target, energy, prefactor, curvature_p, tuple(warnings), bend, is_line=True)
 
 
 def _entries(points: Sequence[ArrheniusPoint], form: str) -> list[tuple[float, Estimate]]:

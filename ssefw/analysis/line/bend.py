@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 import scipy.special
 
-from ssefw.analysis.censored_line import CensoredLine
+from ssefw.analysis.line.censored_line import CensoredLine
 from ssefw.documents import Conductivity, Estimate
 from ssefw.units import BOLTZMANN_EV_PER_K
 
@@ -43,12 +43,17 @@ def bend_spread(line: CensoredLine, x: float) -> float:
     """Return the standard deviation of ln y of a fitted line at x = 1/kT that a bend stands for.
 
     A barrier that changes by b per unit of 1/kT adds b (x_i - x)^2 / 2 to each ln y_i, and to the
-    line at x what the weights of the fit make of it.
+    line at x what the weights of the fit make of it. A prior on the prefactor is one of the
+    straight line through the middle c of the window, which such a barrier moves by
+    b (x^2 - c^2) / 2 at infinite temperature.
     """
     design = np.column_stack([np.ones_like(line.x), line.x - x])
     weighted = design / line.spread[:, None] ** 2
     weights = np.linalg.solve(design.T @ weighted, weighted.T)[0]
-    return float(0.5 * _PER_X * abs(weights @ (line.x - x) ** 2))
+    moved = (line.x - x) ** 2
+    if line.has_prior:
+        moved[-1] = x**2 - line.x[:-1].mean() ** 2
+    return float(0.5 * _PER_X * abs(weights @ moved))
 
 
 def widened(estimate: Estimate, spread: float) -> Estimate:

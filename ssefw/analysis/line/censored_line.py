@@ -7,7 +7,7 @@ method finds its maximum and the profiles from which intervals are read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -61,6 +61,8 @@ class CensoredLine:
         1/kT in 1/eV, ln y and its standard error of the values, (n,).
     bound_x, bound_y, kappa
         1/kT, ln U and -ln(1 - confidence) of the bounds, (m,).
+    has_prior
+        Whether the last of the values, at x = 0, was not measured.
     """
 
     x: FloatArray
@@ -69,6 +71,7 @@ class CensoredLine:
     bound_x: FloatArray
     bound_y: FloatArray
     kappa: FloatArray
+    has_prior: bool = False
 
     @classmethod
     def of(cls, entries: Sequence[tuple[float, Estimate]]) -> Self:
@@ -84,6 +87,21 @@ class CensoredLine:
             kappa=np.array([-np.log1p(-e.level) for _, e in bounds]),
         )
 
+    def with_value_at_zero(self, y: float, *, spread: float) -> Self:
+        """Return this line with a value at x = 0 that is known beforehand."""
+        return replace(
+            self,
+            x=np.append(self.x, 0.0),
+            y=np.append(self.y, y),
+            spread=np.append(self.spread, spread),
+            has_prior=True,
+        )
+
+    @property
+    def n_measured(self) -> int:
+        """The number of values that were measured."""
+        return len(self.x) - self.has_prior
+
     def value_at(self, x: float, level: float) -> tuple[float, float | None, float | None]:
         """Return ln y at x = 1/kT with the ends of its likelihood-ratio interval."""
         ones = np.ones_like(self.x), np.ones_like(self.bound_x)
@@ -97,14 +115,16 @@ class CensoredLine:
 
     def curvature_p(self) -> float | None:
         """Return the p-value of a straight line against a parabola, from the values alone."""
-        if len(np.unique(self.x)) < 3:
+        measured = self.x[: self.n_measured]
+        if len(np.unique(measured)) < 3:
             return None
-        x = (self.x - self.x.mean()) / np.ptp(self.x)
+        x = (measured - measured.mean()) / np.ptp(measured)
+        y, spread = self.y[: len(x)], self.spread[: len(x)]
         chi2 = []
         for degree in (1, 2):
-            design = np.vander(x, degree + 1) / self.spread[:, None]
-            solution = np.linalg.lstsq(design, self.y / self.spread, rcond=None)[0]
-            chi2.append(float(((self.y / self.spread - design @ solution) ** 2).sum()))
+            design = np.vander(x, degree + 1) / spread[:, None]
+            solution = np.linalg.lstsq(design, y / spread, rcond=None)[0]
+            chi2.append(float(((y / spread - design @ solution) ** 2).sum()))
         return float(scipy.special.chdtrc(1, max(chi2[0] - chi2[1], 0.0)))
 
     def _profiled(

@@ -1,0 +1,103 @@
+"""What the report says of a potential that was taught for a candidate."""
+
+import pytest
+
+from ssefw.campaigns.running.watch import Snapshot
+from ssefw.documents import (
+    AskedFrame,
+    CampaignRecord,
+    Cost,
+    FitError,
+    LearnedPotential,
+    Lesson,
+    LessonRound,
+    Parity,
+)
+from ssefw.report.lessons import asked_words, lesson_words
+from ssefw.report.page import render_report
+from ssefw.report.story import candidate_stories
+from ssefw.report.story_text import story_lines
+from ssefw.store import connect
+from tests.outcomes import outcome, value
+
+LESSON = Lesson(
+    potential="3f2a" * 16, teacher="sevennet-l3i5", accepted=True, n_evaluations=3000, n_labels=300
+)
+ROUND = LessonRound(
+    ran=(20, 4),
+    lost=(False, True),
+    labels=12,
+    errors=FitError(force=0.05, energy=0.001),
+    asked=(
+        AskedFrame(temperature=1100, time=3.5, disagreement=0.61, excess=0.2),
+        AskedFrame(temperature=1100, time=4.0, disagreement=0.2, excess=3.2),
+    ),
+)
+POTENTIAL = LearnedPotential(
+    potential=LESSON.potential,
+    species=("Li", "Cl"),
+    specie="Li",
+    structures=("LiCl",),
+    teacher=LESSON.teacher,
+    level_of_theory="PBE",
+    training_set="0" * 64,
+    n_labels=300,
+    n_evaluations=3000,
+    settings={},
+    errors=(FitError(force=0.05, energy=0.001),),
+    first_errors=FitError(force=0.08, energy=0.002),
+    rounds=(ROUND,),
+    parity=Parity(teacher=(0.1, -0.4), student=(0.12, -0.35)),
+    stable=False,
+    accepted=True,
+)
+
+
+def taught(lesson):
+    return outcome("LiCl", value(1e-4), candidate_id="one").model_copy(
+        update={"lesson": lesson, "cost": Cost(md_steps=450_000)}
+    )
+
+
+def test_the_cost_of_the_teachers_own_dynamics_is_told_beside_that_of_the_lesson():
+    words = lesson_words(LESSON, md_steps=450_000)
+    assert "3000 times, 300 of them labels" in words
+    assert "450000 evaluations, 150 times as many" in words
+    refused = LESSON.model_copy(update={"accepted": False, "reason": "it ran away"})
+    assert "not accepted (it ran away)" in lesson_words(refused, md_steps=450_000)
+    assert lesson_words(None, md_steps=1) == ""
+
+
+def test_it_is_told_which_frames_were_asked_for_and_why():
+    (words,) = asked_words(POTENTIAL)
+    assert words == (
+        "round 1: explored 20 ps, 4 ps (lost); 12 labels: 2 at 1100 K (students up to 0.61 eV/Å "
+        "apart, up to 3.2 ranges outside of training)"
+    )
+
+
+@pytest.mark.parametrize("potentials", [(), (POTENTIAL,)])
+def test_the_page_shows_the_lesson(potentials):
+    """Without the record of the potential, as in older stores, what the outcome knows."""
+    spec = {"specie": "Li", "conductivity": {"temperature": 300.0}}
+    record = CampaignRecord(campaign="x", plan_key="k", spec=spec, candidates=())
+    now = Snapshot("x", 1, 1, {}, (), ())
+    page = render_report(record, [taught(LESSON)], now, potentials=potentials)
+    section = page[page.index('id="one"') :].partition("</section>")[0]
+    assert "450000 evaluations" in section
+    assert ("force by the teacher" in section) == bool(potentials)
+    assert ("round 1: explored" in section) == bool(potentials)
+
+
+def test_the_story_says_whether_sigma_was_simulated_or_extrapolated(tmp_path):
+    item = taught(LESSON)
+    direct = item.conductivity.model_copy(
+        update={"extrapolation": "direct", "statistics": value(1e-4)}
+    )
+    item = item.model_copy(update={"conductivity": direct})
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        (story,) = candidate_stories(connection, "LiCl")
+    text = "\n".join(story_lines(story))
+    assert "simulated directly; the runs alone" in text
+    assert "taught         The student 3f2a3f2a of sevennet-l3i5 ran the dynamics" in text
