@@ -94,6 +94,8 @@ def arrangements_of(
         Diffusivities and trajectories of each.
     temperature
         In K.
+    prefactor_spread
+        As for `conclude_candidate`.
     """
     energies = [result.energy_per_atom for result in relaxed if result is not None]
     made = []
