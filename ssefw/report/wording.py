@@ -39,8 +39,12 @@ def estimate_words(estimate: Estimate | None) -> str:
     if estimate.kind == "lower_bound":
         return f"> {number_words(estimate.lower)}"
     numbers = [x for x in (estimate.value, estimate.lower, estimate.upper) if x is not None]
-    write = _even if all(map(_is_plain, numbers)) else _power
-    value, lower, upper = (write(number, 2) for number in numbers)
+    if min(numbers) < 0 < max(numbers):  # of a scale that is not one of powers
+        decimals = max(0, 1 - math.floor(math.log10(max(map(abs, numbers)))))
+        value, lower, upper = (f"{number:.{decimals}f}" for number in numbers)
+    else:
+        write = _even if all(map(_is_plain, numbers)) else _power
+        value, lower, upper = (write(number, 2) for number in numbers)
     return f"{value} ({lower} … {upper})"
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import ssefw as python_api
 from ssefw.analysis.synthetic import LatticeWalk
-from ssefw.documents import PlannedCandidate
+from ssefw.documents import CampaignRecord, PlannedCandidate
 from ssefw.store import connect
 from tests.campaigns.test_disordered import OXIDE
 from tests.campaigns.test_vasp_campaign import potcars
@@ -147,3 +147,33 @@ def test_disordered(tmp_path, capsys):
     follower.follow(FOLDER / "disordered.md")
     assert len(list((tmp_path / "cells").glob("*.cif"))) == 2
     assert len(follower.names["outcome"].arrangements) == 2
+
+
+def test_direct(tmp_path, capsys):
+    """The campaign is planned; what it would find is put into the store."""
+
+    def computed():
+        follower.call("submit", shipped, "--store", "direct")
+        with connect(tmp_path / "direct") as connection:
+            for record in list(connection.results.find(CampaignRecord)):
+                for planned in record.candidates:
+                    item = outcome(
+                        planned.formula,
+                        1e-2,
+                        candidate_id=planned.candidate_id,
+                        campaign=record.campaign,
+                    )
+                    connection.results.add(
+                        item, candidate=item.candidate_id, campaign=record.campaign
+                    )
+
+    shipped = str(REPOSITORY / "workflows/direct.yaml")
+    follower = Follower(
+        tmp_path,
+        capsys,
+        change={"workflows/direct.yaml": shipped},
+        instead={f"ssefw run {shipped} --store direct": computed},
+    )
+    follower.follow(FOLDER / "direct.md")
+    assert any("sevennet-l3i5" in said for said in follower.said)
+    assert "determined" in follower.said[-2]

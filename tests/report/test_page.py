@@ -97,6 +97,8 @@ def test_both_ends_of_an_interval_are_written_alike():
     assert estimate_words(energy) == "0.50 (0.45 … 0.55)"
     assert estimate_words(value(1.0)) == "1.0 (0.50 … 2.0)"
     assert estimate_words(value(0.01)) == "1.0×10⁻² (5.0×10⁻³ … 2.0×10⁻²)"
+    around_zero = Estimate(value=0.135, lower=-0.0066, upper=0.276, unit="eV")
+    assert estimate_words(around_zero) == "0.14 (-0.01 … 0.28)"
 
 
 def test_what_has_no_interval_has_no_width():

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -20,13 +21,15 @@ from ssefw.engines.students import (
     add_potential,
     compare_runs,
     find_potential,
+    judge,
     learn,
     long_run,
     quiet_run,
     read_frames,
 )
+from ssefw.engines.students.teacher import ase_teacher
 from ssefw.errors import ConfigurationError, DataError, EngineError
-from ssefw.nep import TrainingSettings
+from ssefw.nep import TrainingSettings, errors_on, fit, new_model
 from tests.nep.conftest import alloy
 
 EMT = "ase.calculators.emt.EMT"
@@ -108,12 +111,39 @@ def test_the_loop_ends_with_a_run_as_long_as_an_accepted_student_must_survive(le
 
 def test_a_student_of_another_crystal_is_not_accepted(lesson):
     """Weights with the wrong sign make other dynamics, which the comparison sees."""
-    from dataclasses import replace
-
     learned = lesson[1]
     soft = replace(learned.student, last=0.4 * learned.student.last)
     checks = [c for run in learned.teacher_runs for c in compare_runs(soft, run, specie="Ag")]
     assert not all(check.passed for check in checks)
+
+
+def test_labels_of_the_wrong_kind_better_forces_and_worsen_motion_which_is_seen(lesson):
+    """Cold frames alone: forces on others of their kind improve, and the hot crystal gets stiff."""
+    learned = lesson[1]
+    hot = learned.teacher_runs[0]
+    symbols, positions, cell = hot.frames[0]
+    rng = np.random.default_rng(1)
+    shaken = [(symbols, positions + rng.normal(0, 0.02, positions.shape), cell) for _ in range(20)]
+    labelled = ase_teacher(TEACHER)(shaken)
+    refitted = fit(labelled[:12], FIT.refit(steps=500, seed=1), start=learned.student)
+    before, after = (errors_on(s, labelled[12:]).force for s in (learned.student, refitted))
+    assert after < 0.5 * before
+    assert all(check.passed for check in compare_runs(learned.student, hot, specie="Ag"))
+    failed = [c.name for c in compare_runs(refitted, hot, specie="Ag") if not c.passed]
+    assert "MSD of the framework at 900 K" in failed
+
+
+def test_too_few_labels_better_forces_and_do_not_pass_for_a_student(lesson):
+    """Two frames teach forces of others to a fifth of an untrained potential's error, no more."""
+    learned = lesson[1]
+    few = fit(learned.frames[:2], FIT)
+    unseen = [frame for _, part in learned.held_out for frame in part]
+    untaught = new_model(learned.frames[:2], FIT)
+    assert errors_on(few, unseen).force < 0.4 * errors_on(untaught, unseen).force
+    checks = judge(replace(learned, student=few), HOW, specie="Ag", stable=4.0)
+    assert "4 ps at 900 K" in [check.name for check in checks if not check.passed]
+    checks = judge(learned, HOW, specie="Ag", stable=4.0)
+    assert all(check.passed for check in checks)
 
 
 @pytest.mark.slow
@@ -142,8 +172,6 @@ def test_a_lesson_killed_at_random_ends_with_the_same_potential(lesson, tmp_path
 
 
 def test_a_folder_of_another_lesson_is_refused(lesson):
-    from dataclasses import replace
-
     with pytest.raises(DataError, match="another lesson"):
         learn([CRYSTAL], TEACHER, lesson[0], replace(HOW, seed=5))
 
