@@ -52,3 +52,26 @@ def test_every_dependency_has_a_lower_bound_and_a_tested_version():
         assert re.search(rf"^{re.escape(name_of(requirement))}==", tested, re.MULTILINE), (
             requirement
         )
+
+
+def pinned(file):
+    lines = (ROOT / file).read_text().splitlines()
+    pins = (line.split("==") for line in lines if not line.startswith("#"))
+    return {name.lower().replace("_", "-"): version for name, version in pins}
+
+
+def test_the_lowest_versions_are_those_that_are_tested():
+    """So that none is permitted of which nobody knows whether it works."""
+    extras = PROJECT["optional-dependencies"]
+    named = [*PROJECT["dependencies"], *extras["screen"], *extras["tables"], *extras["serve"]]
+    lowest = pinned("constraints-lowest.txt")
+    for requirement in named:
+        least = re.search(r">=([\d.]+)", requirement)[1]
+        name = name_of(requirement)
+        if name != "torch":  # see there
+            assert re.fullmatch(rf"{re.escape(least)}(\.0)*", lowest[name]), requirement
+
+
+def test_both_sets_pin_the_same_packages():
+    added = set(pinned("constraints-lowest.txt")) ^ set(pinned("constraints.txt"))
+    assert added == {"commonmark"}, "rich of then needs it; the rest is in both"

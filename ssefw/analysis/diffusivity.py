@@ -34,14 +34,27 @@ Regime = Literal["diffusive", "subdiffusive", "vibrating", "melted", "undetermin
 UNIT = "cm^2/s"
 METHOD = "GLS slope of the MSD; scatter over time blocks pooled with scatter over atoms"
 LONGEST_LAG = 0.4
+"""Share of a run up to which lags are fitted: of longer ones few stretches are independent."""
 SHORTEST_LAG = 0.1
+"""Share of a run that `min_lag` may take at most, so that a short one keeps lags to fit."""
 MIN_FRAMES = 20
+"""Frames in a row that a run must have: eight lags are then within `LONGEST_LAG`."""
 SETTLED = 0.2
+"""Weight that models must hold whose MSD ends in a line one can see; with less, D is only bounded.
+How often intervals hold the truth with this and the next is in docs/analysis.md."""
 BENT = 0.95
+"""Weight of models with a bend from which on a warning says that D is the slope behind it."""
 UNRESOLVED = 0.2
+"""Weight that models with a memory as long as the run may hold; with more there is a bound, or no
+number. Before it was asked, ions that remember their hops for a quarter of the run had intervals
+that held the truth in 45 % of runs."""
 FEW_HOPS = 20.0
+"""Hops up to which their count alone sets the least error of D; see `_count_rsd`."""
 DRAWN_LAGS = 60
+"""Lags at which the MSD is kept for figures, evenly on a logarithmic axis."""
 TEMPERATURE_TOLERANCE = 0.05
+"""Relative distance of the mean temperature from the set point from which on a warning says so: it
+shifts ln D by this share of E/kT, at 0.3 eV and 600 K by 0.3."""
 
 
 def hop_count_rsd(n_hops: float) -> float:

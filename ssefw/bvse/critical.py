@@ -185,6 +185,17 @@ def climb(start: FloatArray, along: FloatArray, reach: float, s: Surface) -> Sad
 
     The climb follows the curvature that is most parallel to `along`, or the softest one where
     `along` is zero.
+
+    Parameters
+    ----------
+    start
+        Where the search begins.
+    along
+        A direction, or zeros.
+    reach
+        In angstrom.
+    s
+        The energy with its derivatives.
     """
     point = start.copy()
     direction = along.copy()

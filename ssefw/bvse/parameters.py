@@ -112,6 +112,13 @@ def mobile_charges(symbol: str) -> tuple[int, ...]:
 def morse_pair(symbol: str, charge: float, partner: str, partner_charge: float) -> MorsePair:
     """Return the Morse parameters of a mobile ion and a counter-ion.
 
+    Parameters
+    ----------
+    symbol, charge
+        The mobile ion and its charge (e).
+    partner, partner_charge
+        The counter-ion and its charge (e).
+
     Raises
     ------
     DataError

@@ -221,7 +221,17 @@ def _term(
 
 @njit(cache=True, nogil=True)
 def radial(distance: float, terms: FloatArray, first: int, last: int) -> tuple[float, float, float]:
-    """Return energy, first and second derivative of terms first..last at a distance."""
+    """Return energy, first and second derivative of terms first..last at a distance.
+
+    Parameters
+    ----------
+    distance
+        In angstrom.
+    terms
+        One a row: its kind, weight and scale, and of a Morse term its radius.
+    first, last
+        Which rows count, the last not among them.
+    """
     value, slope, curvature = 0.0, 0.0, 0.0
     r = max(distance, CORE_RADIUS)
     for row in range(first, last):

@@ -135,7 +135,19 @@ def first_name(name: str, place: str, named: set[str]) -> str:
 def candidate_from_text(
     text: str, *, name: str, fmt: str = "cif", reference: str = ""
 ) -> Candidate:
-    """Make a candidate of the text of a structure file, as it stands in a campaign file."""
+    """Make a candidate of the text of a structure file, as it stands in a campaign file.
+
+    Parameters
+    ----------
+    text
+        The file's.
+    name
+        What the candidate comes from, for people.
+    fmt
+        pymatgen's name of the format, such as ``cif`` or ``poscar``.
+    reference
+        Where the structure was published.
+    """
     structure = structure_from_text(text, fmt=fmt, source=name)
     candidate = _made(structure, source=name, properties={})
     return candidate.model_copy(update={"reference": reference})

@@ -54,6 +54,17 @@ class Split:
 def k_fold(data: Dataset, *, k: int = 5, seed: int = 0, grouped: bool = True) -> list[Split]:
     """Return k stratified folds; `grouped` keeps near-duplicates together.
 
+    Parameters
+    ----------
+    data
+        What is split.
+    k
+        How many folds.
+    seed
+        Of the dealing.
+    grouped
+        Whether near-duplicates stay together.
+
     Raises
     ------
     DataError
@@ -84,6 +95,19 @@ def repeated_random(
     data: Dataset, *, n: int = 100, test_share: float = 0.2, seed: int = 0, grouped: bool = True
 ) -> list[Split]:
     """Return n random splits; `grouped=False` is the plain stratified split of Kang et al. 2022.
+
+    Parameters
+    ----------
+    data
+        What is split.
+    n
+        How many splits.
+    test_share
+        Held out in each, as a share.
+    seed
+        Of the drawing.
+    grouped
+        Whether near-duplicates stay together.
 
     Raises
     ------

@@ -123,12 +123,36 @@ class Estimate(Document):
 
     @classmethod
     def below(cls, upper: float, *, unit: str, reason: str, level: float = 0.95) -> Self:
-        """Return an upper bound."""
+        """Return an upper bound.
+
+        Parameters
+        ----------
+        upper
+            The bound.
+        unit
+            Of it.
+        reason
+            Why there is no value.
+        level
+            Of confidence.
+        """
         return cls(kind="upper_bound", upper=upper, unit=unit, reason=reason, level=level)
 
     @classmethod
     def above(cls, lower: float, *, unit: str, reason: str, level: float = 0.95) -> Self:
-        """Return a lower bound."""
+        """Return a lower bound.
+
+        Parameters
+        ----------
+        lower
+            The bound.
+        unit
+            Of it.
+        reason
+            Why there is no value.
+        level
+            Of confidence.
+        """
         return cls(kind="lower_bound", lower=lower, unit=unit, reason=reason, level=level)
 
     @classmethod

@@ -222,6 +222,21 @@ class Engine(MSONable, ABC):
         Called again after an interruption, an engine with input files goes on in the folder it
         keeps for this calculation; another one in `directory`, where that is given.
 
+        Parameters
+        ----------
+        structure
+            Where it begins.
+        fmax
+            Largest force that may remain, eV/A.
+        max_steps
+            After so many the result says that it did not converge.
+        relax_cell
+            Whether the cell changes too.
+        directory
+            Where an engine without input files keeps its state, to go on from there.
+        stop
+            Asked between steps whether to stop.
+
         Raises
         ------
         InterruptionError
@@ -248,6 +263,19 @@ class Engine(MSONable, ABC):
         was stopped, killed or truncated continues from its last complete chunk with positions,
         velocities and thermostat as they were. Between chunks `stop` is asked whether to go on.
 
+        Parameters
+        ----------
+        structure
+            The cell that is simulated.
+        settings
+            Temperature, time step, thermostat and seed.
+        run
+            The folder of the run, which knows where it stands.
+        until
+            The last step.
+        stop
+            Asked between chunks whether to stop.
+
         Returns
         -------
         Why it ended; ``complete`` if step `until` was reached.
@@ -265,6 +293,17 @@ class Engine(MSONable, ABC):
         relax_cell: bool = True,
     ) -> dict[str, str]:
         """Return name and text of each input file of a task, where the engine has such.
+
+        Parameters
+        ----------
+        structure
+            What is calculated.
+        task
+            Which calculation.
+        settings, steps
+            Of dynamics.
+        fmax, max_steps, relax_cell
+            Of a relaxation, see `relax`.
 
         Raises
         ------
@@ -293,6 +332,17 @@ class Engine(MSONable, ABC):
 
         Both ends stay as they are. A band in `directory` that was stopped or killed continues from
         its last complete iteration.
+
+        Parameters
+        ----------
+        images
+            From one end to the other.
+        settings
+            Of the band: springs, forces that may remain, steps.
+        directory
+            Where the band keeps its state.
+        stop
+            Asked between iterations whether to stop.
 
         Raises
         ------

@@ -127,7 +127,19 @@ class CandidateMaker(Maker):
         relaxed: RelaxResult,
         gates: Sequence[Gate],
     ) -> Outcome | Response[Outcome]:
-        """Go on to dynamics, where these are asked for and the barrier is low enough."""
+        """Go on to dynamics, where these are asked for and the barrier is low enough.
+
+        Parameters
+        ----------
+        barrier
+            Of the bands; None where they failed.
+        candidate
+            What is studied.
+        relaxed
+            Its structure.
+        gates
+            That it has passed.
+        """
         with failures_recorded():
             limit = self.neb.max_barrier if self.neb else None
             if barrier is not None and limit is not None:

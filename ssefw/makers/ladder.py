@@ -300,7 +300,17 @@ class LadderMaker(Maker):
         trajectories: Sequence[Trajectory],
         policy: AdaptivePolicy | None = None,
     ) -> Choice:
-        """Return which temperatures (K) an adaptive policy would run next, and why."""
+        """Return which temperatures (K) an adaptive policy would run next, and why.
+
+        Parameters
+        ----------
+        tried
+            Temperatures (K) that were run, also those that failed.
+        diffusivities, trajectories
+            What runs have given.
+        policy
+            In the place of the ladder's own.
+        """
         policy = policy or self.adaptive
         assert policy is not None
         done = {run.temperature: run.n_steps * run.timestep / 1000.0 for run in trajectories}

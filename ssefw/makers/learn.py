@@ -227,7 +227,19 @@ class LearningDisorderedMaker(DisorderedMaker):
         relaxed: Sequence[Any],
         gates: Sequence[Gate],
     ) -> Job:
-        """Return the job that teaches."""
+        """Return the job that teaches.
+
+        Parameters
+        ----------
+        candidate
+            The disordered crystal.
+        orderings
+            Its ordered cells.
+        relaxed
+            References to what their relaxations give.
+        gates
+            That it has passed.
+        """
         return self.teach(
             candidate=candidate, orderings=orderings, relaxed=relaxed, gates=list(gates)
         )
@@ -241,7 +253,19 @@ class LearningDisorderedMaker(DisorderedMaker):
         relaxed: Sequence[RelaxResult | None],
         gates: Sequence[Gate],
     ) -> Outcome | Response[Outcome]:
-        """Teach the arrangements that stayed themselves when they were relaxed."""
+        """Teach the arrangements that stayed themselves when they were relaxed.
+
+        Parameters
+        ----------
+        candidate
+            The disordered crystal.
+        orderings
+            Its ordered cells.
+        relaxed
+            Of each; None where that failed.
+        gates
+            That it has passed.
+        """
         with failures_recorded():
             reasons = self.obstacles(relaxed)
             good = [
@@ -274,7 +298,21 @@ class LearningDisorderedMaker(DisorderedMaker):
         relaxed: Sequence[RelaxResult | None],
         gates: Sequence[Gate],
     ) -> Outcome | Response[Outcome]:
-        """Climb with the student, or with the teacher; `potential` is None where it failed."""
+        """Climb with the student, or with the teacher; `potential` is None where it failed.
+
+        Parameters
+        ----------
+        potential
+            None where none could be taught.
+        candidate
+            The disordered crystal.
+        orderings
+            Its ordered cells.
+        relaxed
+            Of each; None where that failed.
+        gates
+            That it has passed.
+        """
         with failures_recorded():
             ladder, gate = self._learning().climber(potential)
             climber = replace(self, study=replace(self.study, ladder=ladder))

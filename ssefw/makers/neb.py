@@ -315,7 +315,21 @@ class NebMaker(Maker):
         bands: Sequence[NebPath | None],
         ends: Sequence[RelaxResult | None],
     ) -> Barrier:
-        """Join the hops to the barrier of the crystal; a band that failed is None."""
+        """Join the hops to the barrier of the crystal; a band that failed is None.
+
+        Parameters
+        ----------
+        structure
+            The relaxed crystal.
+        candidate
+            What is studied.
+        hops
+            One of each class.
+        bands
+            Of each; None where one failed.
+        ends
+            Relaxed cells of both ends of hops; None where one failed.
+        """
         with failures_recorded():
             hops_of_crystal = self.choose(structure)
             kinds = {hop_label(hop_record(kind)): kind for kind in hops_of_crystal.chosen}

@@ -85,6 +85,25 @@ def write_chosen(
 ) -> tuple[Path, int]:
     """Write the frames of a candidate that a potential would learn most from; return how many.
 
+    Parameters
+    ----------
+    outcome
+        Of the candidate.
+    runs
+        Its trajectories.
+    store
+        Where their frames are.
+    folder
+        Where to.
+    n
+        At most so many frames.
+    select
+        How they are chosen.
+    committee
+        Potentials whose disagreement counts.
+    level
+        The one that computes energies, forces and stress anew.
+
     Raises
     ------
     DataError

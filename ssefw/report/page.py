@@ -71,6 +71,14 @@ def write_report(
 
     Parameters
     ----------
+    connection
+        The store.
+    campaign
+        Its name.
+    settings
+        Of this site.
+    output
+        Where to; else beside the store.
     frames
         Whether frames of the runs are written beside the page, thinned, for a viewer.
     """

@@ -196,6 +196,17 @@ def write_frame(
 
     Time and step count from the start of the run, its equilibration included.
     A store keeps no forces: with a calculator, energy, forces and stress are computed anew.
+
+    Parameters
+    ----------
+    frame
+        What is written.
+    file
+        Where to.
+    level
+        The potential that computes energy, forces and stress anew.
+    chosen
+        Why it was chosen.
     """
     symbols, positions, energy = frame.symbols, frame.positions, frame.energy
     theory, columns, stress = frame.ledger.provenance.engine, "species:S:1:pos:R:3", ""

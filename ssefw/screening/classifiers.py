@@ -178,7 +178,21 @@ def fit_classifier(
     seed: int,
     settings: Mapping[str, Any] | None = None,
 ) -> tuple[Frozen, npt.NDArray[np.float64]]:
-    """Fit a classifier; return it as arrays, with the importance of each feature (sum 1)."""
+    """Fit a classifier; return it as arrays, with the importance of each feature (sum 1).
+
+    Parameters
+    ----------
+    name
+        In the table of classifiers.
+    features
+        Shape (n, d).
+    y
+        Classes, 0 or 1.
+    seed
+        Of what is random.
+    settings
+        In the place of the table's.
+    """
     fitted = classifier(name, seed=seed, settings=settings).fit(features, y)
     return freeze(fitted), importances(fitted, features.shape[1])
 

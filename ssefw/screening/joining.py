@@ -148,7 +148,19 @@ def choose(each: Floats, y: Ints, *, names: Sequence[str], fold: Ints, groups: I
 
 
 def join_as(way: str, each: Floats, y: Ints, names: Sequence[str]) -> Joint:
-    """Return one way of joining systems, learned from labels that these had not seen."""
+    """Return one way of joining systems, learned from labels that these had not seen.
+
+    Parameters
+    ----------
+    way
+        One of the ways by name.
+    each
+        Scores of each system, shape (n, systems).
+    y
+        Classes.
+    names
+        Of the systems.
+    """
     n = each.shape[1]
     rate = float(y.mean())
     relative = _logits(each, len(y)) - logit_of(rate)

@@ -45,7 +45,7 @@ class GrowingProcess:
     def look(
         self, key: str, ledger: Trajectory | None, *, specie: str, level: float
     ) -> list[Diffusivity]:
-        """Return the diffusivity of a run at simulated times, as `GrowingRuns.look` has it."""
+        """Return the diffusivity of a run at simulated times; see `GrowingRuns.look`."""
         with self._lock:
             if self._idle is not None:
                 self._idle.cancel()

@@ -33,7 +33,23 @@ def serve(
     names: Sequence[str] = (),
     read_only: bool = False,
 ) -> None:
-    """Answer browsers until a signal ends it."""
+    """Answer browsers until a signal ends it.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    settings
+        Of this site.
+    heard
+        A socket that is bound already.
+    keys
+        Who may see the pages, and who may change something.
+    names
+        Other names that browsers may call this server by.
+    read_only
+        Whether nobody may change anything.
+    """
     gc.set_threshold(COLLECTED_AFTER)
     host, port = heard.getsockname()[:2]
     board = Board(connection, settings, read_only=read_only)

@@ -104,7 +104,21 @@ def ranked(
     spec: FeedbackSpec,
     materials: Sequence[Material],
 ) -> tuple[str, Ranking]:
-    """Rank candidates by the model that labels make; keep both, and return the ranking's key."""
+    """Rank candidates by the model that labels make; keep both, and return the ranking's key.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    record
+        The campaign.
+    labels
+        What the model learns from.
+    spec
+        The system, its settings and the threshold.
+    materials
+        The candidates that are ranked.
+    """
     connection.results.add(labels, candidate="", campaign="")
     screener, digest = fitted_model(connection, labels, spec)
     ranking = _scored(materials, screener, labels, spec.threshold)

@@ -54,6 +54,17 @@ def rerank(
 
     Doing it again without new outcomes changes nothing and returns what is there.
 
+    Parameters
+    ----------
+    connection
+        The store.
+    record
+        The campaign whose candidates are ranked.
+    feedback
+        How it learns; what the campaign says without.
+    methods
+        Kind of label by the name of an engine, where the name does not tell.
+
     Raises
     ------
     DataError

@@ -103,6 +103,19 @@ class Site(BaseModel):
 
         It takes the place of the shell, so that signals of the queue reach it. The store's
         address, which may have a password, is in the settings file and not in the script.
+
+        Parameters
+        ----------
+        resources
+            What the job asks the queue for.
+        name
+            Of the job.
+        log
+            Where its output goes.
+        settings
+            The settings file that it reads.
+        arguments
+            Of ssefw.
         """
         threads = resources.cpus_per_task
         exports = {

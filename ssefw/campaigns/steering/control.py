@@ -36,6 +36,17 @@ class Part:
     ) -> "Part":
         """Return a part whose candidates are given by id, formula, name, or an id's beginning.
 
+        Parameters
+        ----------
+        connection
+            The store.
+        campaign
+            Its name.
+        candidates
+            Words that name candidates; none means all.
+        stage
+            Beginning of the names of jobs, such as ``md 600 K``; empty means all.
+
         Raises
         ------
         StoreError
@@ -70,7 +81,19 @@ class Part:
 
 
 def put_on_hold(connection: Connection, part: Part, kind: Kind, *, reason: str = "") -> bool:
-    """Let no further job of a part start; return False if it was on hold already."""
+    """Let no further job of a part start; return False if it was on hold already.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    part
+        Of a campaign.
+    kind
+        Whether it is paused, cancelled, out of budget, or waits for a batch.
+    reason
+        For those who look.
+    """
     return hold(connection, part.hold(kind, reason=reason))
 
 

@@ -150,6 +150,17 @@ def lift_part(
 
     Of a hold on several candidates, the others stay held. A hold that reaches beyond the part, such
     as one of the whole campaign where a candidate is named, stays as it is.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    campaign
+        Its name.
+    candidates
+        Ids; none means all.
+    stage
+        Beginning of the names of jobs; empty means all.
     """
     lifted = []
     for item in holds(connection, campaign):
@@ -174,7 +185,19 @@ def _is_stage_within(stage: str, part: str) -> bool:
 
 
 def end_loop(connection: Connection, campaign: str, *, reason: str, is_over: bool) -> None:
-    """Note at the hold of a closed loop whether a further batch will come."""
+    """Note at the hold of a closed loop whether a further batch will come.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    campaign
+        Its name.
+    reason
+        What is said of it.
+    is_over
+        Whether no further batch will come.
+    """
     loop = {"campaign": campaign, "kind": "loop"}
     connection.database[HOLDS].update_many(loop, {"$set": {"is_over": is_over, "reason": reason}})
 

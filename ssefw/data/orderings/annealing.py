@@ -70,7 +70,19 @@ def place(problem: Arrangements, *, seed: int) -> IntArray | None:
 
 
 def anneal(problem: Arrangements, state: IntArray, *, temperature: float, seed: int) -> IntArray:
-    """Return a state drawn at a temperature (eV), after cooling down to it; zero for a minimum."""
+    """Return a state drawn at a temperature (eV), after cooling down to it; zero for a minimum.
+
+    Parameters
+    ----------
+    problem
+        Which arrangements there are, and their energies.
+    state
+        Where it begins.
+    temperature
+        In eV; with zero it ends in a minimum.
+    seed
+        Of the walk.
+    """
     found = state.copy()
     energies = _Energies(problem.charges, problem.interaction, problem.field)
     _anneal(found, _tables(problem), energies, temperature, np.random.default_rng(seed))

@@ -39,6 +39,17 @@ def choose_cell(
     with each element still there. Where no cell is, the one of least error within the limit is
     taken.
 
+    Parameters
+    ----------
+    cell
+        The disordered one.
+    states
+        Oxidation states of its elements.
+    settings
+        Least width, most atoms and tolerances.
+    more_than
+        Cells that were not good enough.
+
     Raises
     ------
     DataError

@@ -76,6 +76,19 @@ def round_composition(
 
     Where the mobile ion alone would change the crystal by more than `limit`, the framework changes
     as little as keeps it within. Where nothing does, the error is larger.
+
+    Parameters
+    ----------
+    cell
+        The disordered one.
+    states
+        Oxidation states of its elements.
+    n_cells
+        How many of it make the supercell.
+    mobile
+        The ion that may change first.
+    limit
+        Error of the composition up to which it alone does.
     """
     program = _Program(cell, states, n_cells=n_cells, mobile=mobile)
     found = program.atoms()
@@ -90,6 +103,17 @@ def least_error(
     """Return the error that neutrality alone asks for, however large the cell; infinite if none.
 
     That is of the mobile ion alone where it is within `limit`, and otherwise the least there is.
+
+    Parameters
+    ----------
+    cell
+        The disordered one.
+    states
+        Oxidation states of its elements.
+    mobile
+        The ion that may change first.
+    limit
+        Error of the composition up to which it alone does.
     """
     program = _Program(cell, states, n_cells=1, mobile=mobile)
     solved = program.solve(whole=False)

@@ -27,7 +27,17 @@ STRICTNESS = ("largest", "middle", "smallest")
 def closest_distance(
     one: str, other: str, *, charges: Mapping[str, float], strictness: str = "smallest"
 ) -> float:
-    """Return the least distance (angstrom) at which two elements are atoms side by side."""
+    """Return the least distance (angstrom) at which two elements are atoms side by side.
+
+    Parameters
+    ----------
+    one, other
+        Symbols of the elements.
+    charges
+        Oxidation state of each element.
+    strictness
+        Which of the three sums of radii counts, one of `STRICTNESS`.
+    """
     sums = np.sort(_radii(one, charges[one]) + _radii(other, charges[other]))[::-1]
     return CLOSEST * float(sums[STRICTNESS.index(strictness)])
 

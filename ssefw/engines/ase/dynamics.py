@@ -40,6 +40,17 @@ class Driver(Protocol):
         is bit by bit the run that was never interrupted. A driver whose steps are long may return
         a shorter chunk when it is time to stop.
 
+        Parameters
+        ----------
+        step
+            Where the dynamics stand.
+        frame
+            Number of the first frame of the chunk, over all of the run.
+        segment
+            Number of the segment that the chunk belongs to.
+        until
+            The last step of the run.
+
         Raises
         ------
         ValueError, ArithmeticError
@@ -53,6 +64,19 @@ def advance_dynamics(
     driver: Driver, settings: MDSettings, run: RunDirectory, *, until: int, stop: StopCheck
 ) -> EndReason:
     """Run dynamics from where they stand to step `until`, or until `stop` asks to stop.
+
+    Parameters
+    ----------
+    driver
+        What moves the atoms.
+    settings
+        Of the dynamics.
+    run
+        The folder that is written to.
+    until
+        The last step.
+    stop
+        Asked between chunks whether to stop.
 
     Raises
     ------

@@ -189,7 +189,7 @@ class AseEngine(CalculatorEngine):
         directory: Path | None,  # noqa: ARG002
         stop: StopCheck,  # noqa: ARG002
     ) -> Iterator[Atoms]:
-        """Give the atoms the calculator that this process has."""
+        """Give the atoms the calculator of this process; see `CalculatorEngine.calculating`."""
         yield self._atoms(structure)
 
     def _atoms(self, structure: Structure) -> Atoms:

@@ -34,10 +34,14 @@ class CalculatorEngine(Engine):
 
         Parameters
         ----------
+        structure
+            What the atoms are made of.
         task
             What is calculated, for a program that keeps files of it.
         directory
             Where it is calculated, if it has a place.
+        stop
+            Asked whether to stop.
         """
 
     def relax(

@@ -321,7 +321,7 @@ class EspressoEngine(Engine):
         max_steps: int = 200,
         relax_cell: bool = True,
     ) -> dict[str, str]:
-        """Return the input of pw.x for a task, with this site's pseudopotentials.
+        """Return the input of pw.x, with this site's pseudopotentials; see `Engine.input_files`.
 
         Raises
         ------

@@ -181,7 +181,23 @@ def neb_input(
     kpoints: tuple[int, int, int],
     magmoms: Mapping[str, float] | None = None,
 ) -> str:
-    """Return the input of neb.x: a path through all images, of which the ends stay."""
+    """Return the input of neb.x: a path through all images, of which the ends stay.
+
+    Parameters
+    ----------
+    images
+        From one end to the other.
+    pseudos
+        By element.
+    path
+        The namelist of neb.x.
+    options
+        The namelists of pw.x.
+    kpoints
+        The grid.
+    magmoms
+        Starting magnetization by element, of spin-polarized runs.
+    """
     settings = Namelist(
         {
             "path": {
@@ -225,7 +241,17 @@ def read_option(text: str, namelist: str, key: str) -> str | None:
 
 
 def change_option(text: str, namelist: str, key: str, value: str | float | bool) -> str:  # noqa: FBT001
-    """Return an input with an option set to another value."""
+    """Return an input with an option set to another value.
+
+    Parameters
+    ----------
+    text
+        The input.
+    namelist
+        Where the option stands, or will.
+    key, value
+        The option.
+    """
     block = _namelist(text, namelist)
     if block is None:
         msg = f"The input has no namelist &{namelist.upper()}, so {key} cannot be set."

@@ -28,6 +28,17 @@ def run_program(
 ) -> EndReason:
     """Run a program under custodian; what came of it is in its output.
 
+    Parameters
+    ----------
+    command
+        The program and its arguments.
+    folder
+        Where it runs.
+    input_file, output_file
+        Their names in the folder.
+    stop
+        Asked while it runs whether to stop.
+
     Returns
     -------
     ``complete`` if the program ended by itself, else why it was asked to stop.

@@ -58,7 +58,21 @@ class Recipe:
         pseudos: Mapping[str, Pseudopotential],
         tags: Namelists,
     ) -> str:
-        """Return the input of a task, tags being what the task itself decides."""
+        """Return the input of a task, tags being what the task itself decides.
+
+        Parameters
+        ----------
+        task
+            Whose preset is taken.
+        calculation
+            What pw.x calls it.
+        structure
+            What is calculated.
+        pseudos
+            By element.
+        tags
+            What the task itself decides.
+        """
         return pw_input(
             structure,
             pseudos,
@@ -108,7 +122,19 @@ class Recipe:
         pseudos: Mapping[str, Pseudopotential],
         tags: Namelists,
     ) -> Namelists:
-        """Merge the preset, what follows from fields and structure, the task, and the user."""
+        """Merge the preset, what follows from fields and structure, the task, and the user.
+
+        Parameters
+        ----------
+        task
+            Whose preset is taken.
+        structure
+            What is calculated.
+        pseudos
+            By element; cutoffs may be theirs.
+        tags
+            What the task itself decides.
+        """
         if self.ecutwfc is None:
             waves, density = recommended_cutoffs(pseudos.values())
         else:

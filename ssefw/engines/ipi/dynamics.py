@@ -99,7 +99,7 @@ class ServedDriver:
             self._dynamics.compute_forces(self._evaluate)
 
     def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
-        """Return the next chunk, shorter where it is time to stop."""
+        """Return the next chunk, shorter where it is time to stop; see `Driver.chunk`."""
         settings, dynamics = self._settings, self._dynamics
         length = min(settings.steps_per_frame * settings.frames_per_chunk, until - step)
         if step == 0 and not self._frames:

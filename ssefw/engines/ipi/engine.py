@@ -144,7 +144,7 @@ class SocketEngine(CalculatorEngine):
     def calculating(
         self, structure: Structure, *, task: str, directory: Path | None, stop: StopCheck
     ) -> Iterator[Atoms]:
-        """Give the atoms the program as a calculator; it ends with the context."""
+        """Give the atoms the program, which ends with the context; see `CalculatorEngine`."""
         atoms = plain_atoms(structure)
         key = settings_hash(self, task, structure)
         folder = directory or load_settings().settings.scratch_folder() / "socket" / key

@@ -29,6 +29,17 @@ def arranged_crystals(
 ) -> dict[int, Structure]:
     """Return ordered cells of a disordered crystal by their number; more of them keep the first.
 
+    Parameters
+    ----------
+    crystal
+        With occupancies.
+    specie
+        The mobile ion.
+    number
+        How many cells.
+    choose
+        Whether they are drawn at a temperature, at random, or those of lowest energy.
+
     Raises
     ------
     DataError

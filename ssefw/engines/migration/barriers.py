@@ -209,6 +209,23 @@ def hop_barriers(
 
     Ends that symmetry makes one are relaxed once. A hop that fails is a band without a barrier
     that says why; the others go on. Called again, it continues where it was.
+
+    Parameters
+    ----------
+    engine
+        What relaxes ends and bands.
+    structure
+        The relaxed crystal.
+    kinds
+        Of which one hop each is computed.
+    directory
+        Folders of hops lie in it.
+    settings
+        Supercell, images, first path and forces that may remain.
+    first
+        An engine that costs less, which finds the band that the other begins with.
+    stop
+        Asked whether to stop.
     """
     shared = _shared(engine.charged(settings.cell_charge), structure, kinds, settings)
     landscape = None

@@ -38,7 +38,19 @@ def no_band(
     status: NebStatus = "failed",
     provenance: Provenance | None = None,
 ) -> NebPath:
-    """Return the record of a hop that came to no band."""
+    """Return the record of a hop that came to no band.
+
+    Parameters
+    ----------
+    kind
+        The class of hops.
+    reason
+        Why there is none.
+    status
+        Whether it failed, or what else became of it.
+    provenance
+        Of the engine that tried.
+    """
     return NebPath(
         hop=hop_record(kind),
         energies=(),

@@ -53,7 +53,23 @@ class NeighborSearch:
         skin: float,
         each_once: bool = False,
     ) -> Self:
-        """Find all pairs within the cut-off and the skin, in both directions or `each_once`."""
+        """Find all pairs within the cut-off and the skin, in both directions or `each_once`.
+
+        Parameters
+        ----------
+        positions
+            Shape (n, 3), angstrom.
+        cell
+            Rows are cell vectors, angstrom.
+        pbc
+            Along which of these the crystal goes on.
+        cutoff
+            Distance of pairs, angstrom.
+        skin
+            Added to it, so that pairs stay known while atoms move, angstrom.
+        each_once
+            Whether a pair is there once in place of once a direction.
+        """
         cell = np.ascontiguousarray(cell, dtype=np.float64)
         positions = np.array(positions, dtype=np.float64)
         first, second, image, _ = find_points_in_spheres(

@@ -87,7 +87,17 @@ def whole(value: int) -> Any:
 
 
 def pointers(context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[Any]) -> list[Any]:
-    """Turn each pair of an array and an offset into a pointer."""
+    """Turn each pair of an array and an offset into a pointer.
+
+    Parameters
+    ----------
+    context, builder
+        Numba's own, of the code that is written.
+    kinds
+        Types of the arguments: array, offset, array, ...
+    values
+        The arguments.
+    """
     return [
         builder.gep(context.make_array(kinds[n])(context, builder, values[n]).data, [values[n + 1]])
         for n in range(0, len(kinds), 2)
@@ -95,7 +105,19 @@ def pointers(context: Any, builder: Any, kinds: Sequence[Any], values: Sequence[
 
 
 def one_case(builder: Any, selector: Any, n_cases: int, emit: Callable[[int], None]) -> None:
-    """Emit one block for each case, of which the selector picks one."""
+    """Emit one block for each case, of which the selector picks one.
+
+    Parameters
+    ----------
+    builder
+        llvmlite's, of the code that is written.
+    selector
+        An integer of the running code.
+    n_cases
+        Its values are below this.
+    emit
+        Writes the block of a case.
+    """
     after = builder.append_basic_block("after")
     switch = builder.switch(selector, after)
     for case in range(n_cases):

@@ -256,7 +256,19 @@ def long_run(
 
 
 def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> PhysicsCheck:
-    """Run without a thermostat for 10 ps and measure the drift of the energy."""
+    """Run without a thermostat for 10 ps and measure the drift of the energy.
+
+    Parameters
+    ----------
+    model
+        What is judged.
+    start
+        Elements, positions and cell.
+    temperature
+        Of the velocities that are drawn, K.
+    seed
+        Of the drawing.
+    """
     n_atoms = len(start[0])
     # A chain of this inertia does not move within the run.
     _, energies, heat, _, done = _run(

@@ -69,7 +69,7 @@ class StudentDriver:
         """Nothing to prepare: every chunk searches its neighbors anew."""
 
     def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
-        """Return the next chunk; its notes hold the largest excess over the range of training.
+        """Return the next chunk, with the largest excess over the training; see `Driver.chunk`.
 
         Raises
         ------

@@ -62,6 +62,21 @@ def teacher_run(
 ) -> list[Snapshot]:
     """Run dynamics with the teacher and return its frames; goes on where `folder` stands.
 
+    Parameters
+    ----------
+    engine
+        The teacher.
+    structure
+        The cell.
+    settings
+        Of the dynamics.
+    steps
+        How many.
+    folder
+        Of the run, which goes on where it stands.
+    stop
+        Asked whether to stop.
+
     Raises
     ------
     InterruptionError

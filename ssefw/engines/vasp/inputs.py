@@ -243,6 +243,17 @@ def dynamics_tags(
 
     Nose-Hoover's mass is the preset's SMASS; `settings.damping` is the inverse of Langevin's
     friction.
+
+    Parameters
+    ----------
+    settings
+        Of the dynamics.
+    cell
+        The atoms as VASP has them.
+    steps
+        NSW.
+    begin, end
+        TEBEG and TEEND, K.
     """
     tags: dict[str, Any] = {
         "NSW": steps,

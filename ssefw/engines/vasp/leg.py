@@ -81,7 +81,19 @@ class Leg:
     def open(
         cls, run: RunDirectory, folder: Path, cell: VaspCell, settings: MDSettings
     ) -> "Leg | None":
-        """Take up a leg from its folder; None if it never came to have one."""
+        """Take up a leg from its folder; None if it never came to have one.
+
+        Parameters
+        ----------
+        run
+            The run that the leg belongs to.
+        folder
+            Where VASP ran.
+        cell
+            The atoms as VASP has them.
+        settings
+            Of the dynamics.
+        """
         try:
             note: dict[str, Any] = json.loads((folder / "leg.json").read_text())
         except (OSError, json.JSONDecodeError):
@@ -99,7 +111,23 @@ class Leg:
         plan: LegPlan,
         segment: int,
     ) -> "Leg":
-        """Start a leg in a folder that holds its input files."""
+        """Start a leg in a folder that holds its input files.
+
+        Parameters
+        ----------
+        run
+            The run that the leg belongs to.
+        folder
+            Where VASP runs; it holds the input files.
+        cell
+            The atoms as VASP has them.
+        settings
+            Of the dynamics.
+        plan
+            Which steps, and between which set points.
+        segment
+            Number of the segment in the ledger.
+        """
         leg = cls(
             run=run,
             folder=folder,
@@ -172,6 +200,17 @@ class Leg:
         handlers: Sequence[ErrorHandler],
     ) -> EndReason:
         """Run VASP to its end, whatever the end is, and return why it ended.
+
+        Parameters
+        ----------
+        start
+            How VASP is started.
+        stop
+            Asked while it runs whether to stop.
+        settings
+            Of this site.
+        handlers
+            custodian's, which correct what goes wrong.
 
         Raises
         ------

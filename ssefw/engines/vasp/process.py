@@ -103,6 +103,17 @@ def electron_count(
 ) -> float:
     """Return the number of valence electrons, from the POTCARs.
 
+    Parameters
+    ----------
+    symbols
+        Elements in the order of the POSCAR.
+    counts
+        Atoms of each.
+    functional
+        Which POTCARs.
+    settings
+        Of this site: where they lie.
+
     Raises
     ------
     EngineError

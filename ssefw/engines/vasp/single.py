@@ -58,6 +58,17 @@ def write_inputs(
 ) -> None:
     """Write the input files of a calculation, with another POSCAR if one is given.
 
+    Parameters
+    ----------
+    folder
+        Where to.
+    vasp_set
+        pymatgen's input set.
+    potcar_spec
+        Whether POTCARs are named only, as where there are none.
+    poscar
+        The text of another POSCAR.
+
     Raises
     ------
     EngineError
@@ -96,6 +107,21 @@ def run_single(
 
     Beside VASP's files the folder keeps emmet's TaskDoc as ``task.json.gz``, which emmet and
     atomate2 builders read.
+
+    Parameters
+    ----------
+    folder
+        Where VASP runs.
+    cell
+        The atoms as VASP has them.
+    vasp_set
+        pymatgen's input set.
+    site
+        Settings of this site: commands and POTCARs.
+    potcar_spec
+        Whether POTCARs are named only.
+    metals
+        What becomes of a result without a gap.
 
     Raises
     ------

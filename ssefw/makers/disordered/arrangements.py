@@ -80,7 +80,23 @@ def arrangements_of(
     temperature: float,
     prefactor_spread: float | None = None,
 ) -> list[Arrangement]:
-    """Return what each arrangement gave, its conductivity at a temperature (K)."""
+    """Return what each arrangement gave, its conductivity at a temperature (K).
+
+    Parameters
+    ----------
+    orderings
+        The ordered cells.
+    relaxed
+        Of each; None where that failed.
+    reasons
+        Why each has no dynamics; empty where it has.
+    known, runs
+        Diffusivities and trajectories of each.
+    temperature
+        In K.
+    prefactor_spread
+        As for `conclude_candidate`.
+    """
     energies = [result.energy_per_atom for result in relaxed if result is not None]
     made = []
     for ordering, result, reason, found, own in zip(

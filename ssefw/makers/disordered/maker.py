@@ -126,7 +126,19 @@ class DisorderedMaker(Maker):
         relaxed: Sequence[Any],
         gates: Sequence[Gate],
     ) -> Job:
-        """Return the job that goes on with relaxed arrangements."""
+        """Return the job that goes on with relaxed arrangements.
+
+        Parameters
+        ----------
+        candidate
+            The disordered crystal.
+        orderings
+            Its ordered cells.
+        relaxed
+            References to what their relaxations give.
+        gates
+            That it has passed.
+        """
         return self.climb(
             candidate=candidate,
             orderings=orderings,

@@ -74,6 +74,17 @@ def element_importances(
     """Return elements and the mean size of what they add to a label's score, largest first.
 
     Over at most 200 of the labels; an element must be in five of them.
+
+    Parameters
+    ----------
+    formulas
+        Of the labels.
+    make_set
+        From a composition to its set of site vectors.
+    score
+        From such sets to scores.
+    ion
+        Whether the mobile ion is among the elements.
     """
     trials: list[WeightedSet] = []
     named: list[tuple[str, int]] = []

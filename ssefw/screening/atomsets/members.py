@@ -80,7 +80,17 @@ class Members:
         meta: Mapping[str, Any],
         arrays: Mapping[str, npt.NDArray[Any]],
     ) -> Self:
-        """Return the members of what `state` returned."""
+        """Return the members of what `state` returned.
+
+        Parameters
+        ----------
+        named
+            Which members.
+        networks
+            Their architectures.
+        meta, arrays
+            What `state` returned.
+        """
         groups = [
             NetworkGroup(config, arrays_under(f"group_{number}:", arrays))
             for number, config in enumerate(networks if NET in named else ())

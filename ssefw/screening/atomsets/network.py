@@ -244,7 +244,17 @@ class Batch:
         scale: npt.NDArray[np.float64],
         dtype: torch.dtype = torch.float32,
     ) -> "Batch":
-        """Join sets, each component less `center` and divided by `scale`, shape (d,) each."""
+        """Join sets, each component less `center` and divided by `scale`, shape (d,) each.
+
+        Parameters
+        ----------
+        sets
+            One a material.
+        center, scale
+            Of each component, shape (d,).
+        dtype
+            Of the tensors.
+        """
         vectors = np.concatenate([one.vectors for one in sets])
         return cls(
             vectors=torch.from_numpy((vectors - center) / scale).to(dtype),
@@ -269,7 +279,19 @@ class Batch:
 def initial_parameters(
     config: NetworkConfig, *, width: int, members: int, generator: torch.Generator
 ) -> Parameters:
-    """Return random parameters of an ensemble for site vectors of a width."""
+    """Return random parameters of an ensemble for site vectors of a width.
+
+    Parameters
+    ----------
+    config
+        The architecture.
+    width
+        Components of a site vector.
+    members
+        Networks of the ensemble.
+    generator
+        What they are drawn from.
+    """
     n, h = config.neurons, config.readout
     shapes: dict[str, tuple[int, int]] = {}
     for k in range(config.layers_before):

@@ -19,7 +19,17 @@ SLOW_STEP = 0.5
 
 
 def triangular2(step: int, *, low: float, high: float, half_cycle: int) -> float:
-    """Return the rate at a step: up and down between two rates, the height halved every cycle."""
+    """Return the rate at a step: up and down between two rates, the height halved every cycle.
+
+    Parameters
+    ----------
+    step
+        From 0.
+    low, high
+        The rates.
+    half_cycle
+        Steps from one to the other.
+    """
     cycle = step // (2 * half_cycle)
     x = abs(step / half_cycle - 2 * cycle - 1)
     return low + (high - low) * max(0.0, 1.0 - x) / 2.0**cycle

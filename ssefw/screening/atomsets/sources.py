@@ -105,6 +105,17 @@ def material_set(
 
     ``elements`` is V0 of the composition and needs no structure; the others are of the structure.
 
+    Parameters
+    ----------
+    material
+        With its structure, where the layer needs one.
+    source
+        What gives site vectors.
+    layer
+        Which of them.
+    representation
+        Its name, such as ``CAMN``.
+
     Raises
     ------
     DataError

@@ -47,6 +47,17 @@ def grouped_folds(
 ) -> list[Fold]:
     """Return places to choose on and places held out, k times; no group is on both sides.
 
+    Parameters
+    ----------
+    values
+        What is chosen by, shape (n,).
+    groups
+        Number of the group of each.
+    k
+        How many folds.
+    seed
+        Of the dealing.
+
     Raises
     ------
     DataError

@@ -22,6 +22,17 @@ def shrunk_shares(
 
     The first rows are labels, of which those not `shown` do not count. A new cluster's share counts
     its own labels and `strength` times that of the cluster it came out of.
+
+    Parameters
+    ----------
+    clusters
+        Of each row at each depth, shape (n, depths).
+    y
+        Classes of the labels, which are the first rows.
+    strength
+        Weight of the cluster that one came out of, in labels.
+    shown
+        Which labels count; all without.
     """
     n = len(y)
     counted = np.ones(n) if shown is None else shown.astype(float)

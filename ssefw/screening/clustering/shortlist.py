@@ -115,6 +115,17 @@ def share_for_half(
     """Return the smallest share of rows whose clusters hold half of the high labels.
 
     Clusters are taken in order of high labels a row, densest first.
+
+    Parameters
+    ----------
+    names
+        Cluster of each row.
+    rows
+        Rows that are labels.
+    values
+        log10 of their conductivity, S/cm.
+    threshold
+        From which one is high.
     """
     high = values >= threshold
     nodes, place, size = np.unique(names, return_inverse=True, return_counts=True)

@@ -79,6 +79,19 @@ def random_control(
 
     Every depth is dealt anew, and the mean of the repeats returned, shape (n_depths,): the paper's
     control.
+
+    Parameters
+    ----------
+    values
+        Of the labels.
+    depths
+        Numbers of clusters.
+    repeats
+        How often labels are dealt.
+    seed
+        Of the dealing.
+    frozen
+        As for `cluster_variance`.
     """
     rng = np.random.default_rng(seed)
     number = np.asarray(depths, dtype=np.int64)[:, None]
@@ -101,6 +114,19 @@ def shuffled_control(
 
     Shape (n_depths,). This also keeps how unequal in size the clusters are: stricter than the
     random control, which any unequal clustering of labels differs from.
+
+    Parameters
+    ----------
+    values
+        Of the labels.
+    clusters
+        Of each label at each depth.
+    repeats
+        How often labels are dealt.
+    seed
+        Of the dealing.
+    frozen
+        As for `cluster_variance`.
     """
     rng = np.random.default_rng(seed)
     total = np.zeros(len(clusters))

@@ -58,7 +58,17 @@ class LabelKernel:
 
     @classmethod
     def of_points(cls, points: Floats, shift: Floats, scale: Floats, *, length: float) -> Self:
-        """Solve for labels at these points."""
+        """Solve for labels at these points.
+
+        Parameters
+        ----------
+        points
+            Of the labels, shape (n, d).
+        shift, scale
+            Of each component.
+        length
+            Of the kernel, after scaling.
+        """
         covariance = np.exp(-cdist(points, points, "cityblock") / length)
         covariance[np.diag_indices_from(covariance)] += NOISE
         inverse = cho_solve(cho_factor(covariance), np.eye(len(points)))

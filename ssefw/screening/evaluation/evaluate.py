@@ -90,6 +90,17 @@ def cross_validate(make: Make, data: Dataset, splits: Sequence[Split]) -> Predic
 def hold_out(make: Make, data: Dataset, split: Split, number: int = 0) -> Predictions:
     """Fit a fresh screener on the training side of one split and score its test side.
 
+    Parameters
+    ----------
+    make
+        Makes a screener that has learned nothing.
+    data
+        Labels and materials.
+    split
+        Which of them it learns from.
+    number
+        Of the split, for what is kept of it.
+
     Raises
     ------
     DataError
@@ -242,7 +253,21 @@ def similar_to(data: Dataset, formulas: Sequence[str]) -> npt.NDArray[np.bool_]:
 def evaluate_predictions(
     predictions: Predictions, data: Dataset, *, screener: Screener, protocol: str, seed: int = 0
 ) -> Evaluation:
-    """Measure held-out predictions of a screener; see `evaluation_of`."""
+    """Measure held-out predictions of a screener; see `evaluation_of`.
+
+    Parameters
+    ----------
+    predictions
+        Of labels that it had not seen.
+    data
+        Labels and materials.
+    screener
+        What is measured.
+    protocol
+        Name of the splits.
+    seed
+        Of the resampling.
+    """
     return evaluation_of(
         predictions,
         data,

@@ -192,7 +192,21 @@ def measure(y: Ints, p: Floats) -> dict[str, float]:
 def measure_with_intervals(
     y: Ints, p: Floats, *, groups: Sequence[int] | Ints, seed: int = 0, n: int = N_BOOTSTRAP
 ) -> dict[str, Estimate]:
-    """Return every measure with its 95 % interval over resampled groups of rows."""
+    """Return every measure with its 95 % interval over resampled groups of rows.
+
+    Parameters
+    ----------
+    y
+        Classes.
+    p
+        Scores, between 0 and 1.
+    groups
+        Of each row; a group is drawn as a whole.
+    seed
+        Of the resampling.
+    n
+        How often it is drawn.
+    """
     drawn: dict[str, list[float]] = {name: [] for name in METRICS}
     for rows in resampled_rows(groups, seed=seed, n=n):
         for name, value in measure(y[rows], p[rows]).items():
@@ -256,7 +270,19 @@ def number_of_groups(groups: Sequence[int] | Ints) -> int:
 
 
 def estimate_of(value: float, drawn: Floats, method: str, *, unit: str = "") -> Estimate:
-    """Return a measure with the middle 95 % of its draws as the interval."""
+    """Return a measure with the middle 95 % of its draws as the interval.
+
+    Parameters
+    ----------
+    value
+        The measure.
+    drawn
+        What it was over resampled rows.
+    method
+        How these were drawn, in words.
+    unit
+        Of it.
+    """
     known = drawn[np.isfinite(drawn)]
     if not np.isfinite(value):
         return Estimate.undetermined("one class only, or nothing predicted positive", unit=unit)
@@ -274,6 +300,17 @@ def chance(y: Ints, p: Floats, *, seed: int = 0, n: int = 200) -> dict[str, dict
 
     ``mean`` says the share of positives for every material; ``shuffled`` deals the scores out
     anew, and its interval is where 95 % of `n` such deals lie: a measure inside it is chance.
+
+    Parameters
+    ----------
+    y
+        Classes.
+    p
+        Scores, between 0 and 1.
+    seed
+        Of the dealing.
+    n
+        How often scores are dealt.
     """
     rng = np.random.default_rng(seed)
     drawn = [measure(y, rng.permutation(p)) for _ in range(n)]

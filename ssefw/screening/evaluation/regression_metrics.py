@@ -70,7 +70,17 @@ def numbers_of(
     lower: Floats | None = None,
     upper: Floats | None = None,
 ) -> Numbers:
-    """Return labels beside predictions of log10 of their conductivity."""
+    """Return labels beside predictions of log10 of their conductivity.
+
+    Parameters
+    ----------
+    labels
+        With what they state.
+    predicted
+        log10 of the conductivity in S/cm, shape (n,).
+    lower, upper
+        Ends of the intervals, where the system gives any.
+    """
     return Numbers(log_conductivities(labels), bound_sides(labels), predicted, lower, upper)
 
 

@@ -204,6 +204,21 @@ def compare_methods(
     """Train an ensemble by each method on the same draws of labels, and score held-out patterns.
 
     Returns the probability of class 1 by each member, shape (members, n), for each method.
+
+    Parameters
+    ----------
+    patterns, y
+        Of the labels, and their classes.
+    unlabeled
+        Patterns without label.
+    held_out
+        Patterns that are scored.
+    settings
+        Of the ensemble.
+    methods
+        Which are trained.
+    workers
+        Processes.
     """
     check_patterns(held_out, size=patterns.shape[1])
     found = {}

@@ -105,7 +105,19 @@ class CollectionRecords:
     def build(
         self, name: str, fields: Sequence[tuple[str, int]], *, is_unique: bool, is_sparse: bool
     ) -> None:
-        """Make an index over what is stored."""
+        """Make an index over what is stored.
+
+        Parameters
+        ----------
+        name
+            Of the index.
+        fields
+            With 1 for ascending, -1 for descending.
+        is_unique
+            Whether a value may be there once only.
+        is_sparse
+            Whether documents without the fields are left out.
+        """
         numbers = [
             index.number
             for table in self._file.tables().values()

@@ -181,6 +181,17 @@ class TrajectoryStore:
         """Return potential energies (eV) or temperatures (K) of some frames; see `positions`.
 
         Positions are not unpacked for it.
+
+        Parameters
+        ----------
+        ledger
+            The trajectory.
+        name
+            Which series.
+        first, last
+            Frames, the last not among them.
+        stride
+            One of so many is taken.
         """
         wanted = _wanted(ledger, first, last, stride)
         found = np.empty(len(wanted))

@@ -116,6 +116,19 @@ def ordered(
     """Return the first documents in an order of their kind; what has no value comes last.
 
     Of documents that are read as they are asked for, no more than `at_most` are held.
+
+    Parameters
+    ----------
+    found
+        The documents.
+    kind
+        What they are.
+    sort
+        The field they are sorted by; as they come without.
+    reverse
+        Largest first.
+    at_most
+        How many are wanted.
     """
     if sort is None:
         return list(islice(found, at_most))

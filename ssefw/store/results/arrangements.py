@@ -29,7 +29,19 @@ def fits_of_arrangements(
     temperature: float,
     prefactor_spread: float | None = None,
 ) -> dict[int, Conductivity]:
-    """Return the conductivity of each arrangement at a temperature (K), by its number."""
+    """Return the conductivity of each arrangement, by its number.
+
+    Parameters
+    ----------
+    found
+        Diffusivities of all runs.
+    places
+        Number of the arrangement by the key of a trajectory.
+    temperature
+        Where the conductivity is wanted, K.
+    prefactor_spread
+        As for `analysis.fit_conductivity`.
+    """
     groups: dict[int, list[Diffusivity]] = {}
     for point in found:
         if point.trajectory_key in places:

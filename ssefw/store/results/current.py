@@ -51,7 +51,19 @@ class CurrentOutputs:
         skip: int,
         limit: int | None,
     ) -> Iterator[dict[str, Any]]:
-        """Yield those that fit in an order, some of them left out first, at most so many."""
+        """Yield those that fit in an order, some of them left out first, at most so many.
+
+        Parameters
+        ----------
+        criteria
+            MongoDB's filter.
+        order
+            Fields with 1 or -1.
+        skip
+            Of those that fit, so many are left out first.
+        limit
+            At most so many.
+        """
         passed, given = 0, 0
         for batch in self._current(
             criteria, order, at_most=None if limit is None else skip + limit
@@ -140,7 +152,17 @@ def criteria_for(
     stage: str | None,
     where: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return MongoDB's filter on outputs of a type; `where` is one on the fields of the record."""
+    """Return MongoDB's filter on outputs of a type; `where` is one on the fields of the record.
+
+    Parameters
+    ----------
+    kind
+        The type of the records.
+    campaign, candidate, stage
+        Whose they are; None means any.
+    where
+        A filter on the fields of the record.
+    """
     metadata = {"campaign": campaign, "candidate": candidate, "stage": stage}
     criteria: dict[str, Any] = {
         "output.@class": kind.__name__,

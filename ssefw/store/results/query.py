@@ -316,7 +316,17 @@ def behind(
 
 
 def lies_in(estimate: Estimate, low: float | None, high: float | None, *, reading: Reading) -> bool:
-    """Return whether an estimate lies in a range, as `Ask.reading` has it."""
+    """Return whether an estimate lies in a range, as `Ask.reading` has it.
+
+    Parameters
+    ----------
+    estimate
+        A value, or bounds.
+    low, high
+        The range, open where None.
+    reading
+        What must lie in it: the value, any part of the interval, or all of it.
+    """
     if low is None and high is None:
         return True
     below, above = estimate.lower, estimate.upper

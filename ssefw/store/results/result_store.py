@@ -159,7 +159,21 @@ class ResultStore:
         skip: int = 0,
         limit: int | None = None,
     ) -> Iterator[Any]:
-        """Yield the records that somebody asks for, as they are read; see `found`."""
+        """Yield the records that somebody asks for, as they are read; see `found`.
+
+        Parameters
+        ----------
+        kind
+            Of records, such as ``outcomes``.
+        ask
+            What is asked of them.
+        sort
+            The field they are sorted by.
+        reverse
+            Largest first.
+        skip, limit
+            Which of them.
+        """
         for item in self.found(kind, ask, sort=sort, reverse=reverse, skip=skip, limit=limit):
             yield item.document
 
@@ -222,6 +236,21 @@ class ResultStore:
         """Return a page of sorted records, the first or the one behind a record's key.
 
         However far behind, a page costs what the first one costs.
+
+        Parameters
+        ----------
+        kind
+            Of records, such as ``outcomes``.
+        ask
+            What is asked of them.
+        sort
+            The field they are sorted by.
+        reverse
+            Largest first.
+        after
+            Key of the record that the page follows; the first page without.
+        limit
+            Records of a page.
 
         Raises
         ------
@@ -323,7 +352,17 @@ class ResultStore:
         stage: str | None = None,
         where: Mapping[str, Any] | None = None,
     ) -> int:
-        """Return how many records `find` would yield."""
+        """Return how many records `find` would yield.
+
+        Parameters
+        ----------
+        kind
+            The type of the records.
+        campaign, candidate, stage
+            Whose they are; None means any.
+        where
+            A MongoDB filter on the fields of the record.
+        """
         return self._outputs.count(criteria_for(kind, campaign, candidate, stage, where))
 
 
