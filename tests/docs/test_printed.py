@@ -71,7 +71,7 @@ MADE_BY = {
 NETWORKS = "networks=[{epochs: 3, neurons: 8, readout: 4}]"
 QUICK = {
     "composition": ["n_splits=2", "members=[dt, nb]"],
-    "conductivity": ["n_trees=10", "folds=2"],
+    "conductivity": ["folds=2"],
     "consensus": [
         "folds=2",
         (
