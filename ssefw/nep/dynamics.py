@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ase import units
 
 from ssefw.nep.energy import energy_and_forces
+from ssefw.nep.loading import load_loops
 from ssefw.nep.model import NEP, Tables
 from ssefw.nep.neighbors import neighbors
 
@@ -282,6 +283,7 @@ def advance(
     -------
     The kept frames. A run whose atoms fly apart ends early: `n_steps` tells.
     """
+    load_loops()
     n_steps, n_atoms = len(thermostat.set_points), len(masses)
     offset = every if first_frame_after is None else first_frame_after
     n_frames = max(0, (n_steps - offset) // every + 1)

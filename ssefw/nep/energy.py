@@ -240,6 +240,9 @@ def evaluate(model: NEP, positions: FloatArray, types: IntArray, cell: FloatArra
     cell
         Lattice vectors in rows, A.
     """
+    from ssefw.nep.loading import load_loops  # noqa: PLC0415  it calls the loop above
+
+    load_loops()
     positions = np.ascontiguousarray(positions, dtype=np.float64)
     cell = np.ascontiguousarray(cell, dtype=np.float64)
     forces, virial = np.empty_like(positions), np.empty((3, 3))

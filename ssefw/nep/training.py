@@ -14,6 +14,7 @@ from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
 from ssefw.nep.frames import LabelledFrame, TrainingSet
 from ssefw.nep.gradient import batch_gradient, weight_gradient
+from ssefw.nep.loading import load_loops
 from ssefw.nep.model import NEP
 from ssefw.units import (
     AskedCount,
@@ -155,6 +156,7 @@ def new_model(frames: Sequence[LabelledFrame], settings: TrainingSettings) -> NE
 
 def _descriptors(model: NEP, data: TrainingSet, which: npt.NDArray[np.int64]) -> list[FloatArray]:
     """Return the unscaled descriptors of the atoms of some frames, element by element."""
+    load_loops()
     tables = (
         *_functions(model.radial_cutoff, model.radial.shape[2]),
         *_functions(model.angular_cutoff, model.angular.shape[2]),
@@ -178,6 +180,7 @@ class _Loss:
     """Loss and gradient of one potential on one training set."""
 
     def __init__(self, model: NEP, data: TrainingSet, settings: TrainingSettings) -> None:
+        load_loops()
         self._data = data
         self._form = (
             model.radial_cutoff,
