@@ -34,6 +34,7 @@ __all__ = [
     "AskedCount",
     "AskedCountOrNone",
     "AskedCutoff",
+    "AskedDecades",
     "AskedEnergy",
     "AskedFolds",
     "AskedForce",
@@ -214,6 +215,8 @@ AskedCutoff = Annotated[float, Unit("Ry"), Limits("Ry", least=1, most=1e3)]
 AskedSpacing = Annotated[float, Unit("1/angstrom"), Limits("1/A", least=0.01, most=10)]
 AskedInterval = Annotated[Seconds, Limits("s", least=0.1, most=1e5)]
 """Between two looks."""
+AskedDecades = Annotated[float, Limits("decades", above=0, most=10)]
+"""How well a number is known beforehand, as a standard deviation of its logarithm."""
 AskedArrangements = Annotated[int, Limits("", least=1, most=100, whole=True)]
 """Of a disordered crystal: its spread is known from a few."""
 AskedCount = Annotated[int, Limits("", least=1, most=10**9, whole=True)]

@@ -13,6 +13,7 @@ from ssefw.units import (
     AskedCount,
     AskedCountOrNone,
     AskedCutoff,
+    AskedDecades,
     AskedFolds,
     AskedForce,
     AskedHop,
@@ -43,6 +44,7 @@ __all__ = [
     "COUNT",
     "COUNT_OR_NONE",
     "CUTOFF",
+    "DECADES",
     "FOLDS",
     "FORCE",
     "HOP",
@@ -93,6 +95,7 @@ CONDUCTIVITY = Number(AskedConductivity)
 COUNT = Number(AskedCount)
 COUNT_OR_NONE = Number(AskedCountOrNone)
 CUTOFF = Number(AskedCutoff)
+DECADES = Number(AskedDecades)
 FOLDS = Number(AskedFolds)
 FORCE = Number(AskedForce)
 HOP = Number(AskedHop)

@@ -29,6 +29,7 @@ NOT_RUN = {
     "neb Li2S.cif --engine espresso": "pw.x computes for hours",
     "neb Li2S.cif --engine vasp": "needs VASP's licence",
     "plan FILE --inputs": "needs pseudopotentials; tests/cli/test_plan_inputs.py has some",
+    "pool fetch optimade": "asks a server; tests/data/test_optimade.py asks one of its own",
     "screen train --system mine": "a system that the reader writes",
     "screen validate --system mine": "a system that the reader writes",
 }

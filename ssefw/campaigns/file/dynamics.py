@@ -10,6 +10,7 @@ from ssefw.units import (
     AskedAmount,
     AskedCoreHours,
     AskedCount,
+    AskedDecades,
     AskedLength,
     AskedLevel,
     AskedRatio,
@@ -145,4 +146,4 @@ class ConductivitySpec(Block):
     temperature: AskedTemperature = 300.0
     level: AskedLevel = 0.95
     determined_within: Annotated[Pure, Limits("decades", above=0, most=100)] = DETERMINED_WITHIN
-    prefactor_spread: Annotated[Pure, Limits("decades", above=0, most=10)] | None = None
+    prefactor_spread: AskedDecades | None = None

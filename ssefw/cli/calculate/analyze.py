@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ssefw.cli.numbers import CHARGE, COUNT, HOP, LEVEL, START, TEMPERATURE, TIME_FS
+from ssefw.cli.numbers import CHARGE, COUNT, DECADES, HOP, LEVEL, START, TEMPERATURE, TIME_FS
 from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
 from ssefw.files import replacing
 
@@ -62,7 +62,7 @@ FORMATS = ("xdatcar", "vasprun", "ase", "extxyz", "lammps", "espresso")
 )
 @click.option(
     "--prefactor-spread",
-    type=click.FloatRange(min=0, min_open=True),
+    type=DECADES,
     metavar="DECADES",
     help="Take D0 beforehand as that of free hops, known to so many decades; 1 is little.",
 )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import (
     changed,
     continued,
@@ -33,7 +34,7 @@ SHOWN = 40
 @json_option
 @click.option(
     "--probe",
-    type=click.IntRange(1, 100),
+    type=COUNT,
     metavar="STEPS",
     help="Run so many steps of the first candidate's dynamics, to know what they cost here.",
 )
