@@ -23,7 +23,7 @@ from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
 from ssefw.errors import ConfigurationError, LaunchError
 from ssefw.makers import CandidateMaker
 from ssefw.store import Connection
-from ssefw.store.connection import JOBS
+from ssefw.store.connection import CANDIDATES, JOBS
 
 __all__ = ["SettingsChange", "as_begun", "change_of", "maker_of", "retire"]
 
@@ -169,6 +169,7 @@ def _rename(connection: Connection, campaign: str, name: str | None) -> None:
         jobs.update_many(outcomes, {"$set": {"output.campaign": name}})
     places = (
         (jobs, "metadata.campaign"),
+        (connection.database[CANDIDATES], "campaign"),
         (launchpad.fireworks, "spec.campaign"),
         (launchpad.workflows, "metadata.campaign"),
     )
