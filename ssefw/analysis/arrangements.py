@@ -25,6 +25,7 @@ import numpy.typing as npt
 import scipy.special
 
 from ssefw.analysis.line.bend import widened
+from ssefw.analysis.line.collective import collective_conductivity, pooled_haven
 from ssefw.documents import ArrheniusPoint, Conductivity, Estimate
 from ssefw.errors import AnalysisError
 
@@ -133,6 +134,7 @@ def pool_conductivities(
     bends = [fit.bend_decades for fit in found if fit.bend_decades is not None]
     bend = float(np.sqrt(np.mean(np.square(bends)))) if bends else 0.0
     conductivity = widened(statistics, bend * float(np.log(10.0)))
+    haven = pooled_haven((fit.haven for fit in found), level=level)
     temperatures = sorted({point.temperature for fit in found for point in fit.points})
     spread = Estimate.undetermined(pooled.reason or "there is no value", unit="decades")
     values = [estimate for estimate in logs if estimate.kind == "value"]
@@ -156,6 +158,8 @@ def pool_conductivities(
                 if pooled.kind == "undetermined"
                 else _log(conductivity).model_copy(update={"unit": "log10(S/cm)"}),
                 "statistics": statistics,
+                "haven": haven,
+                "collective": collective_conductivity(conductivity, haven),
                 "bend_decades": bend if conductivity.kind == "value" else None,
                 "extrapolation": next(
                     (fit.extrapolation for fit in found if fit.extrapolation), None

@@ -109,6 +109,9 @@ class Conductivity(Document):
     extrapolation
         How far it lies from the runs: ``direct`` from one at most 100 K above; else by
         `bend_decades`.
+    haven, collective
+        Haven ratio D*/D_sigma of the runs together, and the conductivity over it: that of ions
+        which move together. None where no run resolves one, or the conductivity is no value.
     prior_prefactor, prior_decades
         D0 that was taken as likely beforehand in cm^2/s, and its standard deviation in decades.
     """
@@ -128,6 +131,8 @@ class Conductivity(Document):
     statistics: Estimate | None = None
     bend_decades: Pure | None = None
     extrapolation: Literal["direct", "short", "long", "very long"] | None = None
+    haven: Estimate | None = None
+    collective: Estimate | None = None
     prior_prefactor: Cm2PerS | None = None
     prior_decades: Pure | None = None
     warnings: tuple[str, ...] = ()

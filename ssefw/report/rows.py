@@ -66,6 +66,8 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "sigma_of_straight_line_s_per_cm": _estimate(
             conductivity.statistics if conductivity else None
         ),
+        "sigma_collective_s_per_cm": _estimate(conductivity.collective if conductivity else None),
+        "haven_ratio": _estimate(conductivity.haven if conductivity else None),
         "extrapolation": conductivity.extrapolation if conductivity else None,
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
         "barrier_ev": _barrier(outcome.barrier),

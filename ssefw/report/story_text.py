@@ -20,6 +20,10 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
             far = story["extrapolation"]
             how = "simulated directly" if far == "direct" else f"{far} extrapolation"
             yield _entry("", f"{how}; the runs alone: {alone}")
+        if story["sigma_collective_s_per_cm"]:
+            together = _estimate(story["sigma_collective_s_per_cm"], "S/cm")
+            ratio = _estimate(story["haven_ratio"], "")
+            yield _entry("", f"of ions that move together: {together}; Haven ratio {ratio}")
         yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
     for warning in story["warnings"]:
         yield _entry("warning", warning)

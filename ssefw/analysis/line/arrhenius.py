@@ -19,6 +19,7 @@ import numpy as np
 
 from ssefw.analysis.line.bend import bend_spread, extrapolation, widened
 from ssefw.analysis.line.censored_line import CensoredLine, upper_limit
+from ssefw.analysis.line.collective import collective_conductivity, pooled_haven
 from ssefw.analysis.line.prefactor import hopping_prefactor, with_prior
 from ssefw.documents import ArrheniusPoint, Conductivity, Diffusivity, Estimate
 from ssefw.errors import AnalysisError
@@ -126,6 +127,8 @@ def fit_conductivity(
     fit = _fit(arrhenius_points, temperature=temperature, form=form, level=level, prior=prior)
     statistics = _scaled(fit.at_target, to_conductivity if form == "sigma_t" else 1.0)
     conductivity = widened(statistics, fit.bend)
+    ratios = (p.haven for p in ordered if kind == "tracer" and p.tracer.kind == "value")
+    haven = pooled_haven(ratios, level=level)
     decades = fit.bend / np.log(10.0) if conductivity.kind == "value" else None
     return Conductivity(
         specie=specie,
@@ -149,6 +152,8 @@ def fit_conductivity(
             temperature=temperature,
             decades=decades,
         ),
+        haven=haven,
+        collective=collective_conductivity(conductivity, haven),
         prior_prefactor=prior.value if prior and fit.is_line else None,
         prior_decades=prior.decades if prior and fit.is_line else None,
         warnings=(

@@ -268,6 +268,12 @@ def _print(found: "list[Diffusivity]", fit: "Conductivity") -> None:
     sign = "" if sigma.startswith(("<", ">")) else "= "
     unit = "" if fit.conductivity.kind == "undetermined" else " S/cm"
     out.print(f"σ({fit.temperature:g} K) {sign}{sigma}{unit}", highlight=False)
+    if fit.collective is not None and fit.haven is not None:
+        out.print(
+            f"σ of ions that move together = {show_estimate(fit.collective)} S/cm, "
+            f"with a Haven ratio of {show_estimate(fit.haven)}",
+            highlight=False,
+        )
     if fit.activation_energy.kind == "value":
         out.print(f"E_a = {show_estimate(fit.activation_energy, digits=3)} eV", highlight=False)
     out.print(f"Intervals and bounds hold at {found[0].tracer.level:.0%}.", highlight=False)
