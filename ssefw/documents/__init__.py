@@ -30,6 +30,7 @@ from ssefw.documents.campaigns import (
     OutcomeStatus,
     PlannedCandidate,
 )
+from ssefw.documents.cards import BarrierCheck, ForceCheck, PotentialCard, VolumeCheck
 from ssefw.documents.materials import (
     Candidate,
     Cell,
@@ -77,6 +78,7 @@ __all__ = [
     "ArrheniusPoint",
     "AskedFrame",
     "Barrier",
+    "BarrierCheck",
     "CampaignRecord",
     "Candidate",
     "CascadeStep",
@@ -94,6 +96,7 @@ __all__ = [
     "ExcludedCandidate",
     "Failure",
     "FitError",
+    "ForceCheck",
     "FoundConductivity",
     "Gate",
     "HopRecord",
@@ -115,6 +118,7 @@ __all__ = [
     "Parity",
     "PhysicsCheck",
     "PlannedCandidate",
+    "PotentialCard",
     "Provenance",
     "RankChange",
     "RankedCandidate",
@@ -124,6 +128,7 @@ __all__ = [
     "Segment",
     "StaticResult",
     "Trajectory",
+    "VolumeCheck",
 ]
 
 # Stored records name this path, so that a class can change its module without a migration.

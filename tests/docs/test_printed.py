@@ -30,12 +30,14 @@ NOT_RUN = {
     "neb Li2S.cif --engine vasp": "needs VASP's licence",
     "plan FILE --inputs": "needs pseudopotentials; tests/cli/test_plan_inputs.py has some",
     "pool fetch optimade": "asks a server; tests/data/test_optimade.py asks one of its own",
+    "potential card my_package.MyCalculator": "a calculator that the reader has",
     "screen train --system mine": "a system that the reader writes",
     "screen validate --system mine": "a system that the reader writes",
 }
 """Lines that cannot be run here, by their beginning, and why."""
 SLOW = (
-    "analyze 600K", "bvse", "neb", "pool order", "potential show", "potential train", "report",
+    "analyze 600K", "bvse", "neb", "pool order", "potential card 3f2a91",
+    "potential show", "potential train", "report",
     "results export LiCl -o licl/ --frames 100", "screen",
 )  # fmt: skip
 """Lines that take more than a second or two, by their beginning."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ssefw.cli.calculate.potential_card import card as card_command
 from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
 from ssefw.cli.options import (
     OUTPUT,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 @click.group()
 def command() -> None:
     """Teach fast potentials (students of NEP4 form), and show those there are."""
+
+
+command.add_command(card_command)
 
 
 @command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")

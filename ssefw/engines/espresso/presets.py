@@ -24,8 +24,15 @@ DEFAULT = "default"
 
 
 class TaskSettings(Document):
-    """Namelists that one task adds, and the distance of its k-points; None is Gamma alone."""
+    """Namelists that one task adds, and the distance of its k-points; None is Gamma alone.
 
+    Attributes
+    ----------
+    scf_accuracy
+        Where it is not the preset's.
+    """
+
+    scf_accuracy: Annotated[float, Unit("Ry")] | None = None
     kspacing: AskedSpacing | None = None
     namelists: Namelists = Field(default_factory=dict)
 
@@ -38,7 +45,8 @@ class Preset(Document):
     functional
         Of the pseudopotentials; any, where it says nothing.
     scf_accuracy
-        Self-consistency is reached when the energy is known to this, for each atom.
+        Self-consistency is reached when the energy is known to this, for each atom; a task may
+        have its own.
     tasks
         What the preset is for.
     """
@@ -55,6 +63,11 @@ class Preset(Document):
     def namelists(self, task: Task) -> Namelists:
         """Return the preset's namelists for a task."""
         return merged(self.common, self.settings(task).namelists)
+
+    def accuracy(self, task: Task) -> float:
+        """Return to what energy an atom self-consistency goes, Ry."""
+        own = self.settings(task).scf_accuracy
+        return self.scf_accuracy if own is None else own
 
     def settings(self, task: Task) -> TaskSettings:
         """Return what is of one task."""

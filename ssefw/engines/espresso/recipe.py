@@ -147,7 +147,7 @@ class Recipe:
             system |= {"occupations": "smearing", "smearing": "cold", "degauss": width}
         if self.magmoms:
             system["nspin"] = 2
-        accuracy = {"conv_thr": self.preset.scf_accuracy * len(structure)}
+        accuracy = {"conv_thr": self.preset.accuracy(task) * len(structure)}
         fixed: Namelists = {"system": system, "electrons": accuracy}
         return merged(self.preset.namelists(task), fixed, tags, self.options)
 

@@ -35,7 +35,7 @@ def test_dynamics_are_at_gamma_with_everything_extrapolated(preset, li2s, pseudo
     assert options(text, *names) == ["md", "second_order", "second_order"]
     names = ("system.ecutwfc", "system.ecutrho", "system.occupations", "system.nosym")
     assert options(text, *names) == ["102.0", "410.0", "fixed", ".true."]
-    assert float(read_option(text, "electrons", "conv_thr")) == pytest.approx(12e-9)
+    assert float(read_option(text, "electrons", "conv_thr")) == pytest.approx(12 * 5e-12)
 
 
 def test_relaxations_go_to_the_thresholds_that_are_asked_for(li2s, pseudos):
