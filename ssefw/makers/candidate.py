@@ -38,11 +38,15 @@ class BarrierMaker(Maker):
     specie: str = "Li"
     name: str = "bvse"
 
+    def key(self, candidate: Candidate) -> str:
+        """Return the key of a candidate's barrier, which is computed once."""
+        return settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+
     @job(output_schema=Barrier, config=WATCHED)
     def make(self, candidate: Candidate) -> Barrier:
         """Return the barrier."""
         with failures_recorded():
-            key = settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+            key = self.key(candidate)
             barrier = computed_once(key, Barrier, lambda: self._barrier(candidate))
             return barrier.model_copy(update={"candidate_id": candidate.id})
 

@@ -19,7 +19,7 @@ from pymatgen.core import Element
 
 from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
 from ssefw.data.materials import Material
-from ssefw.documents import CascadeStep, Gate
+from ssefw.documents import Barrier, CascadeStep, Gate
 from ssefw.errors import AnalysisError, ConfigurationError, DataError
 from ssefw.mistakes import check_settings, shown, unknown_word
 from ssefw.screening.phases import PhaseTable
@@ -209,10 +209,8 @@ def bvse_barrier(
     def judge(material: Material) -> Gate:
         if material.build is None or material.properties.get("bvse_barrier_ev") is not None:
             return as_stated.judge(material)
-        from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
-
         try:
-            barrier = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+            barrier = _bvse_barrier(material, ion, resolution)
         except DataError as error:
             return _open(name, str(error))
         found = getattr(barrier, f"barrier_{dimensions}d")
@@ -228,6 +226,17 @@ def bvse_barrier(
         )
 
     return Filter(name, judge)
+
+
+def _bvse_barrier(material: Material, ion: str, resolution: float) -> Barrier:
+    """Return the barrier of a material, computed once; raises DataError where it has none."""
+    from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
+
+    known = material.barriers.get((ion, resolution))
+    if known is None:
+        known = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+        material.barriers[ion, resolution] = known
+    return known
 
 
 def no_intermetallic() -> Filter:
@@ -378,6 +387,7 @@ def preset_filters(
     *,
     phases: PhaseTable | None = None,
     known: Sequence[str] = (),
+    ion: str = "Li",
 ) -> Cascade:
     """Build the cascade of a preset, or of a list of ``{filter: {limit: value}}``.
 
@@ -387,6 +397,8 @@ def preset_filters(
         For oxidation voltages.
     known
         Formulas that have labels, for the filter on novelty.
+    ion
+        Of bond-valence barriers, where a filter does not say.
 
     Raises
     ------
@@ -401,10 +413,10 @@ def preset_filters(
         lines = _presets()[preset]["filters"]
     else:
         lines = list(preset)
-    return Cascade(tuple(_filter(line, phases=phases, known=known) for line in lines))
+    return Cascade(tuple(_filter(line, phases=phases, known=known, ion=ion) for line in lines))
 
 
-def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Filter:
+def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str], ion: str) -> Filter:
     if not isinstance(line, Mapping) or len(line) != 1:
         raise ConfigurationError(
             f"A filter is written 'band_gap: {{at_least: 1.0}}', got {line!r}."
@@ -435,6 +447,8 @@ def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Fi
     limits = check_settings(make, limits, of=of)
     if needed:
         raise ConfigurationError(f"{of} needs {needed[0]}: {name}: {{{needed[0]}: ...}}.")
+    if name == "bvse_barrier":
+        limits = {"ion": ion, **limits}
     try:
         return make(**limits, **extra)
     except DataError as error:
