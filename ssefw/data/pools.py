@@ -300,7 +300,7 @@ def stated_name(record: Mapping[str, Any]) -> str | None:
 def stated_names(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all names and ids that a row states of its material, each once."""
     found: dict[str, None] = {}
-    columns = NAME_COLUMNS
+    columns: tuple[str, ...] = NAME_COLUMNS
     if "candidate_id" in record:  # a line of a table or ranking of ours
         columns += ("source", "candidate_id")
     for column in columns:
