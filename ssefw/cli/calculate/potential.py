@@ -21,7 +21,7 @@ from ssefw.mistakes import check_settings
 
 if TYPE_CHECKING:
     from ssefw.documents import LearnedPotential
-    from ssefw.engines.students import Learned, LearnSettings
+    from ssefw.engines.students import LearnedStudent, LearnSettings
 
 
 @click.group()
@@ -139,7 +139,7 @@ def train(
 
 def _taught_by_frames(
     frames: tuple[Path, ...], how: "LearnSettings", *, specie: str, folder: Path | None
-) -> "tuple[Learned, LearnedPotential]":
+) -> "tuple[LearnedStudent, LearnedPotential]":
     from ssefw.engines.base import settings_hash
     from ssefw.engines.stopping import install_signal_handlers, stop_check
     from ssefw.engines.students import labelled_files, read_together, teach_frames
@@ -165,7 +165,9 @@ def _taught_by_frames(
     )
 
 
-def _kept(learned: "Learned", card: "LearnedPotential", *, out: Path | None, as_json: bool) -> int:
+def _kept(
+    learned: "LearnedStudent", card: "LearnedPotential", *, out: Path | None, as_json: bool
+) -> int:
     """Put a student where workers find it, say what is known of it, and return the exit code."""
     from ssefw.engines.students import add_potential, write_card
 
