@@ -93,12 +93,16 @@ class PhysicsCheck(Document):
 
 
 class LearnedPotential(Document):
-    """A potential that was taught one compound by another potential.
+    """A potential that was taught a compound: by another potential, or by frames of DFT.
 
     Attributes
     ----------
     potential
         Content hash of its weights, by which results know it.
+    form
+        What it is: a NEP, or a universal potential with a correction of that form.
+    base
+        The universal potential that was tuned; empty for a student, which stands alone.
     specie
         The mobile ion, whose motion was compared.
     structures
@@ -117,6 +121,8 @@ class LearnedPotential(Document):
         On held-out frames: of all, then of each temperature.
     parity
         Forces of the student beside those of its teacher.
+    first_errors
+        Of the first fit; of a tuned potential those of the universal one, its energies shifted.
     lineage
         Content hashes of the potentials it grew out of, the first first.
     stable
@@ -131,6 +137,7 @@ class LearnedPotential(Document):
 
     potential: str
     form: str = "NEP4"
+    base: str = ""
     species: tuple[str, ...]
     specie: str
     structures: tuple[str, ...]

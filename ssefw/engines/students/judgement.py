@@ -22,7 +22,7 @@ from ssefw.documents import (
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
+from ssefw.engines.students.acceptance import compare_runs, long_run, moved_by, quiet_run
 from ssefw.engines.students.engine import FARTHEST
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import learn_frames
@@ -32,7 +32,7 @@ from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
 
-__all__ = ["STABLE", "described", "judge", "teach", "teach_frames"]
+__all__ = ["STABLE", "described", "error_of", "judge", "teach", "teach_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -135,12 +135,13 @@ def judge(
         ps that it must run at the hottest of its temperatures.
     """
     checks: list[PhysicsCheck] = []
+    move = moved_by(learned.student)
     for run in learned.teacher_runs:
-        checks += compare_runs(learned.student, run, specie=specie, seed=settings.seed)
+        checks += compare_runs(move, run, specie=specie, seed=settings.seed)
     start, hottest = _start(learned), _hottest(learned, settings)
     checks.append(
         long_run(
-            learned.student,
+            move,
             start,
             temperature=hottest,
             duration=stable,
@@ -148,7 +149,7 @@ def judge(
             seed=settings.seed,
         )
     )
-    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=settings.seed))
+    checks.append(quiet_run(move, start, temperature=hottest, seed=settings.seed))
     return checks
 
 
@@ -210,8 +211,8 @@ def described(
         n_evaluations=learned.n_evaluations,
         settings=asdict(settings),
         errors=(
-            _error(student, unseen),
-            *(_error(student, part, temperature=t) for t, part in learned.held_out if t),
+            error_of(student, unseen),
+            *(error_of(student, part, temperature=t) for t, part in learned.held_out if t),
         ),
         first_errors=_plain(learned.first_errors),
         rounds=tuple(
@@ -266,7 +267,7 @@ def _plain(errors: FitErrors) -> FitError:
     return FitError(force=errors.force, energy=errors.energy, stress=errors.stress)
 
 
-def _error(
+def error_of(
     student: NEP, frames: Sequence[LabelledFrame], *, temperature: float | None = None
 ) -> FitError:
     """Return the errors of a student on frames, those of forces by element too."""
