@@ -124,7 +124,8 @@ class LearnedPotential(Document):
     first_errors
         Of the first fit; of a tuned potential those of the universal one, its energies shifted.
     lineage
-        Content hashes of the potentials it grew out of, the first first.
+        Content hashes of the potentials it grew out of, the first first; of a tuned one those of
+        the corrections whose mean it adds.
     stable
         Whether every exploration of the last round came to its end.
     accepted

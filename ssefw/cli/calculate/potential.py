@@ -18,6 +18,34 @@ def command() -> None:
 command.add_command(train)
 
 
+@command.command("frames", epilog="Example: ssefw potential frames aimd/ -o frames.extxyz")
+@click.argument("places", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("-o", "--out", type=OUTPUT, required=True, help="A file of extended XYZ.")
+@json_option
+def frames(places: tuple[Path, ...], *, out: Path, as_json: bool) -> None:
+    """Gather the frames of AIMD runs of one level of theory in one file, checked.
+
+    PLACES are folders with vasprun.xml, OUTCAR, pw.x output or extended XYZ below them, or such
+    files. Frames that are not converged or have exploded are left out and named. What is written
+    says of each frame its run and level of theory; `ssefw potential train` reads it, and so do
+    the trainers of other potentials.
+    """
+    from ssefw.cli.calculate.potential_frames import gathered
+    from ssefw.engines.students.frame_files import write_runs
+
+    runs = gathered(places)
+    write_runs(out, runs)
+    record = {
+        "file": str(out),
+        "runs": len(runs),
+        "frames": sum(len(run.frames) for run in runs),
+        "left_out": sum(len(run.refused) for run in runs),
+        "level_of_theory": runs[0].theory.name,
+    }
+    words = f"{record['frames']} frames of {len(runs)} runs in {out}, {record['left_out']} left out"
+    answer(record, words, as_json=as_json)
+
+
 @command.command("list", epilog="Example: ssefw potential list")
 @json_option
 def list_all(*, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from ssefw.cli.calculate.potential_card import check_output, print_card, write_model
+from ssefw.cli.calculate.potential_frames import gathered
 from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
 from ssefw.cli.options import OUTPUT, json_option, print_json, settings, values_of
 from ssefw.cli.say import say
@@ -156,21 +157,17 @@ def _runs(
     frames: tuple[Path, ...], held_out: tuple[Path, ...] = (), *, specie: str
 ) -> "tuple[list[LabelledRun], list[LabelledRun]]":
     """Return runs of one level of theory, those to learn and those that are held out."""
-    from ssefw.engines.students import labelled_files, read_together
     from ssefw.errors import DataError
 
-    learned = [path for place in frames for path in labelled_files(place)]
-    others = [path for place in held_out for path in labelled_files(place)]
-    if both := {path.resolve() for path in learned} & {path.resolve() for path in others}:
-        raise DataError(f"{min(both)} is to be learned and held out. Name it once.")
-    runs = read_together([*learned, *others])
-    for run in runs:
-        for line in run.refused:
-            say(f"left out: {line}", err=True)
-        say(f"{run.path}: {len(run.frames)} frames, {run.theory.name}", err=True)
+    runs = gathered([*frames, *held_out])
+    others = {path.resolve() for path in held_out}
+    is_apart = [bool(others & {run.path.resolve(), *run.path.resolve().parents}) for run in runs]
+    learned = [run for run, apart in zip(runs, is_apart, strict=True) if not apart]
+    if not learned:
+        raise DataError("All frames are held out, and none is left to learn.")
     if not any(specie in run.frames[0].symbols for run in runs):
         raise DataError(f"None of the frames holds {specie}; name the mobile ion by --specie.")
-    return runs[: len(learned)], runs[len(learned) :]
+    return learned, [run for run, apart in zip(runs, is_apart, strict=True) if apart]
 
 
 def _folder_of(runs: "list[LabelledRun]", *what: str) -> Path:

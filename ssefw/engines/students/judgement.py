@@ -32,7 +32,7 @@ from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
 
-__all__ = ["STABLE", "described", "error_of", "judge", "teach", "teach_frames"]
+__all__ = ["STABLE", "described", "judge", "teach", "teach_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -211,8 +211,8 @@ def described(
         n_evaluations=learned.n_evaluations,
         settings=asdict(settings),
         errors=(
-            error_of(student, unseen),
-            *(error_of(student, part, temperature=t) for t, part in learned.held_out if t),
+            _error(student, unseen),
+            *(_error(student, part, temperature=t) for t, part in learned.held_out if t),
         ),
         first_errors=_plain(learned.first_errors),
         rounds=tuple(
@@ -267,7 +267,7 @@ def _plain(errors: FitErrors) -> FitError:
     return FitError(force=errors.force, energy=errors.energy, stress=errors.stress)
 
 
-def error_of(
+def _error(
     student: NEP, frames: Sequence[LabelledFrame], *, temperature: float | None = None
 ) -> FitError:
     """Return the errors of a student on frames, those of forces by element too."""

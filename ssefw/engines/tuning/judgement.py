@@ -28,13 +28,12 @@ from ssefw.engines.students.acceptance import (
 )
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import as_teacher, tells_time
-from ssefw.engines.students.judgement import error_of
 from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.engines.tuning.settings import TuneSettings
 from ssefw.engines.tuning.training import Tuned, tune
 from ssefw.errors import EngineError
-from ssefw.nep import LabelledFrame, errors_on, evaluate
+from ssefw.nep import LabelledFrame
 
 __all__ = ["judge_tuned", "moved_by_tuned", "tuned_to_frames"]
 
@@ -130,7 +129,7 @@ def judge_tuned(
     say
         Told of each comparison.
     """
-    error = errors_on(tuned.potential.correction, _unseen(tuned)).force
+    error = _error(tuned.potential, _unseen(tuned)).force
     checks = [
         PhysicsCheck(
             name="forces on held-out frames",
@@ -205,7 +204,6 @@ def _described(
         reason = "its motion was compared with nothing: no run tells temperature and time step"
     if failed:
         reason = f"{failed[0].name}: {failed[0].words}"
-    correction = tuned.potential.correction
     told = [frame for _, part in tuned.held_out for frame in part]
     formulas = {Composition("".join(run.frames[0].symbols)).reduced_formula for run in runs}
     return LearnedPotential(
@@ -221,16 +219,16 @@ def _described(
         n_evaluations=sum(len(run.frames) for run in runs),
         settings=asdict(settings),
         errors=(
-            error_of(correction, _unseen(tuned)).model_copy(update=_sizes(told)),
+            _error(tuned.potential, _unseen(tuned)).model_copy(update=_sizes(told)),
             *(
-                error_of(correction, part, temperature=t).model_copy(update=_sizes(labels))
+                _error(tuned.potential, part, temperature=t).model_copy(update=_sizes(labels))
                 for (t, part), (_, labels) in zip(tuned.residuals, tuned.held_out, strict=True)
                 if t
             ),
         ),
         first_errors=FitError(**asdict(tuned.before)),
         parity=_parity(tuned),
-        lineage=tuple(digest for digest in tuned.lineage if digest != correction.digest),
+        lineage=tuple(one.digest for one in tuned.potential.corrections),
         base=tuned.potential.base,
         stable=checks[-1].passed,
         checks=tuple(checks),
@@ -245,6 +243,32 @@ def _described(
     )
 
 
+def _error(
+    potential: TunedPotential,
+    residuals: Sequence[LabelledFrame],
+    *,
+    temperature: float | None = None,
+) -> FitError:
+    """Return the errors of the corrections on what they are to add, those of forces by element."""
+    squares: dict[str, list[float]] = {}
+    energies, stresses = [], []
+    for frame in residuals:
+        added = potential.added(frame.symbols, frame.positions, frame.cell)
+        energies.append((added.energy - frame.energy) / len(frame.symbols))
+        for symbol, apart in zip(frame.symbols, added.forces - frame.forces, strict=True):
+            squares.setdefault(symbol, []).append(float(apart @ apart) / 3.0)
+        if frame.stress is not None:
+            stresses.append(added.stress - frame.stress)
+    everything = [square for part in squares.values() for square in part]
+    return FitError(
+        force=float(np.sqrt(np.mean(everything))),
+        energy=float(np.sqrt(np.mean(np.square(energies)))),
+        stress=float(np.sqrt(np.mean(np.square(stresses)))) if stresses else None,
+        temperature=temperature,
+        by_element={s: float(np.sqrt(np.mean(part))) for s, part in sorted(squares.items())},
+    )
+
+
 def _sizes(labels: Sequence[LabelledFrame]) -> dict[str, float]:
     forces = np.concatenate([frame.forces.ravel() for frame in labels])
     return {"size": float(np.sqrt(np.mean(forces**2)))}
@@ -256,12 +280,10 @@ SHOWN = 300
 
 def _parity(tuned: Tuned) -> Parity:
     """Return components of forces by level of theory and potential, spread over the frames."""
-    correction = tuned.potential.correction
     theirs, apart = [], []
     for (_, residuals), (_, labels) in zip(tuned.residuals, tuned.held_out, strict=True):
         for lacking, label in zip(residuals, labels, strict=True):
-            types = correction.types_of(list(label.symbols))
-            added = evaluate(correction, label.positions, types, label.cell).forces
+            added = tuned.potential.added(label.symbols, label.positions, label.cell).forces
             theirs.append(label.forces.ravel())
             apart.append((added - lacking.forces).ravel())
     all_theirs, all_apart = np.concatenate(theirs), np.concatenate(apart)

@@ -62,9 +62,8 @@ class Tuned:
     before
         Its errors on them, as the correction's are counted: after shifts.
     fits
-        Force error (eV/A) on the frames that decide when to stop, after each fit.
-    lineage
-        Content hashes of the corrections that were fitted, the first first.
+        Force error (eV/A) of the first correction on the frames that decide when to stop, after
+        each of its fits.
     seconds
         Of all processes that worked at it.
     """
@@ -75,7 +74,6 @@ class Tuned:
     residuals: tuple[Part, ...]
     before: FitErrors
     fits: tuple[float, ...]
-    lineage: tuple[str, ...]
     seconds: float
 
 
@@ -144,9 +142,10 @@ def tune(
     shifts = _shifts(lacking["learned"])
     lacking = {name: [_shifted(f, shifts) for f in part] for name, part in lacking.items()}
     say(f"{base.name} computed {sum(map(len, lacking.values()))} frames")
-    correction, fits, lineage = _fitted(
-        folder, lacking["learned"], lacking["deciding"], settings, check=check, say=say
-    )
+    members = [
+        _fitted(folder, k, lacking["learned"], lacking["deciding"], settings, check=check, say=say)
+        for k in range(settings.members)
+    ]
     clock.write()
     return Tuned(
         potential=TunedPotential(
@@ -154,14 +153,13 @@ def tune(
             calculator=base.calculator,
             options=base.options,
             shifts=shifts,
-            correction=correction,
+            corrections=tuple(one for one, _ in members),
         ),
         frames=tuple(frames),
         held_out=tuple(told),
         residuals=tuple(_like(told, lacking["told"])),
         before=_sizes(lacking["told"]),
-        fits=tuple(fits),
-        lineage=tuple(lineage),
+        fits=tuple(members[0][1]),
         seconds=clock.seconds(),
     )
 
@@ -222,29 +220,29 @@ def _like(parts: Sequence[Part], frames: Sequence[LabelledFrame]) -> list[Part]:
 
 def _fitted(
     folder: Path,
+    member: int,
     frames: Sequence[LabelledFrame],
     deciding: Sequence[LabelledFrame],
     settings: TuneSettings,
     *,
     check: Callable[[], None],
     say: Callable[[str], None],
-) -> tuple[NEP, list[float], list[str]]:
+) -> tuple[NEP, list[float]]:
     """Return the correction that is best on the frames that decide, and how they all were."""
     best: NEP | None = None
     fits: list[float] = []
-    lineage: list[str] = []
     for number in range(settings.refits + 1):
-        path = folder / f"correction-{number:02d}.nep"
+        path = folder / f"correction-{member}-{number:02d}.nep"
         if not path.exists():
             check()
-            form = replace(settings.fit, seed=settings.seed)
+            seed = settings.seed + member
+            form = replace(settings.fit, seed=seed)
             if best is not None:
-                form = form.refit(steps=settings.refit_steps, seed=100 * number + settings.seed)
+                form = form.refit(steps=settings.refit_steps, seed=100 * number + seed)
             write_student(path, fit(frames, form, start=best))
         model = read_student(path)
         error = errors_on(model, deciding).force
-        say(f"fit {number + 1}: {1e3 * error:.0f} meV/A on frames that decide when to stop")
-        lineage.append(model.digest)
+        say(f"correction {member + 1}, fit {number + 1}: {1e3 * error:.0f} meV/A")
         is_better = best is None or error < min(fits)
         goes_on = best is None or error < BETTER * min(fits)
         fits.append(error)
@@ -253,7 +251,7 @@ def _fitted(
         if not goes_on:
             break
     assert best is not None
-    return best, fits, lineage
+    return best, fits
 
 
 def _sizes(frames: Sequence[LabelledFrame]) -> FitErrors:

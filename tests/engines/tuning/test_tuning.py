@@ -37,7 +37,9 @@ FIT = TrainingSettings(
     neurons=8,
     steps=500,
 )
-HOW = TuneSettings(fit=FIT, refit_steps=150, refits=1, windows=4, longest=0.6, stable=0.4)
+HOW = TuneSettings(
+    fit=FIT, refit_steps=150, refits=1, members=2, windows=4, longest=0.6, stable=0.4
+)
 SILENT = lambda _: None  # noqa: E731
 
 
@@ -188,7 +190,7 @@ def test_a_file_holds_all_of_it_and_says_when_it_holds_something_else(tuned, tmp
     back = TunedPotential.from_bytes(tuned.potential.to_bytes())
     assert back.digest == tuned.potential.digest
     assert back.shifts == tuned.potential.shifts
-    for payload in (b"", b"nothing", tuned.potential.correction.to_bytes()):
+    for payload in (b"", b"nothing", tuned.potential.corrections[0].to_bytes()):
         with pytest.raises(DataError, match=r"no.* tuned potential"):
             TunedPotential.from_bytes(payload)
 
