@@ -8,9 +8,10 @@ import pytest
 from monty.json import MontyDecoder
 
 from ssefw.campaigns.file import read_campaign
+from ssefw.campaigns.learning.models import campaign_materials
 from ssefw.campaigns.planning.change import change_of
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.watch import latest_record
+from ssefw.campaigns.running.watch import campaigns_in, latest_record
 from ssefw.documents import Outcome, RelaxResult
 from ssefw.documents import Trajectory as Ledger
 from ssefw.engines import MDSettings, NebSettings, settings_hash
@@ -72,6 +73,14 @@ def test_what_was_found_is_read(old):
         sum(chunk.n_frames for chunk in store.chunks(ledger)) == ledger.n_frames == 101
         for ledger in ledgers
     )
+
+
+def test_its_candidates_can_be_ranked(old):
+    with connect(old / "st", read_only=True) as connection:
+        (name,) = campaigns_in(connection)
+        materials = campaign_materials(connection, latest_record(connection, name))
+        found = {material.structure.composition.reduced_formula for material in materials}
+    assert found == {"Cu", "Cu3Au", "Cu3Pd"}
 
 
 def test_it_goes_on_where_it_stopped(continued):

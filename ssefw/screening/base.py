@@ -51,6 +51,7 @@ SCREENERS = {
     "composition": "ssefw.screening.composition:CompositionScreener",
     "conductivity": "ssefw.screening.conductivity.screener:ConductivityScreener",
     "consensus": "ssefw.screening.consensus:ConsensusScreener",
+    "sendek": "ssefw.screening.papers.sendek:SendekScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""

@@ -25,6 +25,7 @@ from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
 from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
+from ssefw.screening.gaps import read_gaps
 from ssefw.screening.phases import read_phases
 
 __all__ = ["RankingResult", "rank_materials", "rank_pool", "ranked_candidates"]
@@ -73,6 +74,7 @@ def rank_pool(
     *,
     preset: str | None = None,
     phases: Path | None = None,
+    gaps: Path | None = None,
     top: int | None = None,
     accepted_only: bool = False,
     threshold: float | None = None,
@@ -85,14 +87,20 @@ def rank_pool(
         Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
     phases
         File of phases with formation energies, for oxidation limits.
+    gaps
+        Pool that states band gaps, from which those are predicted that `pool` does not state.
     top, accepted_only, threshold
         As for `rank_materials`.
     """
     screener = load_screener(model)
     cascade = None
     if preset:
-        table = read_phases(phases) if phases else None
-        cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
+        cascade = preset_filters(
+            preset,
+            phases=read_phases(phases) if phases else None,
+            gaps=read_gaps(gaps) if gaps else None,
+            known=screener.trained_on["formulas"],
+        )
     without_ion: list[str] = []
     rows = counted(read_materials(pool), "reading the pool", total=lambda: entries_in(pool))
     result = rank_materials(
@@ -304,5 +312,6 @@ def _why_empty(
         "Nothing of the pool is left to rank. "
         + (f"Filters: {counts}. " if counts else "")
         + (f"First problem: {reasons[0]} " if reasons else "")
-        + "Loosen the filters or give a pool that states what they ask for."
+        + "Loosen the filters or give a pool that states what they ask for; --gaps and --phases "
+        "let gaps and oxidation limits be predicted."
     )

@@ -23,9 +23,10 @@ from ssefw.store.server.patience import Patience, PatientDatabase
 from ssefw.store.server.stores import PatientGridFSStore, documents_over
 from ssefw.store.tenure import TenuredJobStore
 
-__all__ = ["JOBS", "Connection", "connect"]
+__all__ = ["CANDIDATES", "JOBS", "Connection", "connect"]
 
 JOBS, JOB_DATA = "jobs", "jobs_data"
+CANDIDATES = "candidates"
 
 
 class Connection:
@@ -209,4 +210,5 @@ def _prepare(database: Any, launchpad: LaunchPad, data: MongoStore | GridFSStore
     launchpad.workflows.create_index("metadata.campaign")
     for fields in job_indices():
         database[JOBS].create_index(fields)
+    database[CANDIDATES].create_index([("campaign", 1), ("candidate", 1)])
     data.ensure_index("blob_uuid")

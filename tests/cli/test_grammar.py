@@ -256,7 +256,7 @@ def test_the_shell_completes_commands_campaigns_candidates_systems_and_presets(
     assert completions("status", "") == ["small"]
     assert "Cu3Au" in completions("pause", "small", "--candidate", "Cu")
     assert completions("screen", "train", "--system", "comp") == ["composition"]
-    assert completions("screen", "rank", "--preset", "kang") == ["kang2022"]
+    assert completions("screen", "rank", "--preset", "kang") == ["kang2022", "kang2022_stability"]
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "none"))
     assert completions("status", "") == []
 

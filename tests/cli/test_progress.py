@@ -65,7 +65,7 @@ def snapshot(concluded, *, done=0, running=()):
 
 
 def record(**md):
-    spec = {"md": {"temperatures": [600, 900], **md}}
+    spec = {"md": {"temperatures": [600, 900], "length": 10, **md}}
     return CampaignRecord(campaign="c", plan_key="", spec=spec, candidates=())
 
 

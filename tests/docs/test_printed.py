@@ -155,22 +155,22 @@ LINES = {
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory, finished_campaign):
+    """A folder with what pages take for granted. Its store is a copy: printed lines write, too."""
     folder = tmp_path_factory.mktemp("printed")
     lay_out(folder)
+    shutil.copytree(finished_campaign[0] / "st", folder / "st")
+    for name in ("demo", "mine", "results", "ssefw-store"):
+        (folder / name).symlink_to(folder / "st")
     return folder
 
 
 @pytest.fixture
-def run(folder, finished_campaign, capsys, monkeypatch):
+def run(folder, capsys, monkeypatch):
     """Run a printed line, and first those that make what it reads."""
     monkeypatch.setenv("SSEFW_POTENTIALS", str(folder / "potentials"))
     monkeypatch.setenv("SSEFW_SCRATCH", str(folder / "scratch"))
     monkeypatch.setattr("ssefw.screening.baselines.TREES", 10)
-    store, _ = finished_campaign
-    for name in ("demo", "mine", "results", "ssefw-store"):
-        if not (folder / name).exists():
-            (folder / name).symlink_to(store / "st")
 
     def call(words):
         for word in words:

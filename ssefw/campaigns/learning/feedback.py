@@ -12,7 +12,6 @@ from pathlib import Path
 from pydantic import ValidationError
 from pymatgen.core import Structure
 
-from ssefw.campaigns.learning.submitted import submitted_structure
 from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels.outcomes import label_from_outcome
 from ssefw.data.labels.sets import merge_labels
@@ -23,6 +22,7 @@ from ssefw.errors import DataError, StoreError
 from ssefw.files import check_plain, read_json
 from ssefw.files.tables import text_lines
 from ssefw.store import Connection
+from ssefw.store.candidates import submitted_candidate
 from ssefw.store.results.reanalysis import reanalyzed, version_of
 
 __all__ = [
@@ -144,7 +144,7 @@ def labels_of_outcomes(
 def _as_submitted(connection: Connection, outcome: Outcome) -> Structure | None:
     """Return the disordered crystal of an outcome, of which its cells are arrangements."""
     try:
-        return submitted_structure(connection, outcome.campaign, outcome.candidate_id)
+        return submitted_candidate(connection, outcome.campaign, outcome.candidate_id).structure
     except DataError:
         return None
 

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ssefw.campaigns.file import FeedbackSpec
+from ssefw.campaigns.file import FeedbackSpec, campaign_of
 from ssefw.campaigns.learning.feedback import stored_label_set
 from ssefw.campaigns.learning.reasons import Known
-from ssefw.campaigns.learning.submitted import submitted_structure
 from ssefw.data.dataset import Dataset, dataset_of
 from ssefw.data.materials import Material
 from ssefw.documents import CampaignRecord, LabelSet, Provenance, Ranking, Reranking
@@ -27,6 +26,7 @@ from ssefw.errors import DataError, StoreError
 from ssefw.screening.base import Screener, load_screener, make_screener, save_screener
 from ssefw.screening.ranking import rank_materials
 from ssefw.store import Connection
+from ssefw.store.candidates import submitted_candidate
 
 __all__ = [
     "Difference",
@@ -42,17 +42,17 @@ __all__ = [
 
 def feedback_of(record: CampaignRecord) -> FeedbackSpec:
     """Return how a campaign learns from its outcomes; the defaults where its file does not say."""
-    return FeedbackSpec.model_validate(record.spec.get("feedback") or {})
+    return campaign_of(record).feedback or FeedbackSpec()
 
 
 def campaign_materials(connection: Connection, record: CampaignRecord) -> list[Material]:
     """Return the candidates of a campaign as a screen sees them.
 
-    A structure is read from the candidate's jobs on the launch pad when a system asks for it.
+    A structure is read from the store when a system asks for it.
     """
 
     def builder(candidate_id: str) -> Any:
-        return lambda: submitted_structure(connection, record.campaign, candidate_id)
+        return lambda: submitted_candidate(connection, record.campaign, candidate_id).structure
 
     return [
         Material(

@@ -70,6 +70,7 @@ def _ranked(
 ) -> Selection:
     # Models need torch or scikit-learn, which campaigns without a screen do not.
     from ssefw.screening.base import load_screener  # noqa: PLC0415
+    from ssefw.screening.gaps import read_gaps  # noqa: PLC0415
     from ssefw.screening.phases import read_phases  # noqa: PLC0415
     from ssefw.screening.ranking import rank_materials  # noqa: PLC0415
 
@@ -80,6 +81,7 @@ def _ranked(
     filters = preset_filters(
         spec.filters,
         phases=read_phases(screen.phases) if screen.phases else None,
+        gaps=read_gaps(screen.gaps) if screen.gaps else None,
         known=screener.trained_on["formulas"],
     )
     found = rank_materials(
@@ -89,7 +91,7 @@ def _ranked(
         top=screen.top,
         accepted_only=screen.accepted_only,
     )
-    taken = [entry.source for entry in found.ranking.entries]
+    taken = {entry.source: None for entry in found.ranking.entries}
     unscored = dict(found.unscored)
     beaten = f"not among the best {len(taken)} by {screener.name}"
     not_taken = [

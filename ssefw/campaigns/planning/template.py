@@ -9,8 +9,8 @@ are built one by one.
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,10 +32,13 @@ class WorkflowEntry:
 
     Attributes
     ----------
+    candidate
+        What `Candidate.as_dict` gives of whose they are.
     fireworks
         By id; a job comes after those it waits for.
     """
 
+    candidate: dict[str, Any]
     workflow: dict[str, Any]
     fireworks: dict[int, dict[str, Any]]
 
@@ -64,7 +67,7 @@ class WorkflowEntry:
             ids[old]: firework | stamp | {"fw_id": ids[old], "state": states[old]}
             for old, firework in self.fireworks.items()
         }
-        return WorkflowEntry(workflow, fireworks)
+        return replace(self, workflow=workflow, fireworks=fireworks)
 
 
 def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator[WorkflowEntry]:
@@ -87,7 +90,9 @@ def _built(plan: Plan, candidate: Candidate, priority: int) -> WorkflowEntry:
     metadata = {"campaign": plan.spec.campaign, "candidate": candidate.id, "plan": plan.key}
     workflow = flow_to_workflow(flow, metadata=metadata)
     return WorkflowEntry(
-        workflow.to_db_dict(), {job.fw_id: job.to_db_dict() for job in workflow.fws}
+        candidate.as_dict(),
+        workflow.to_db_dict(),
+        {job.fw_id: job.to_db_dict() for job in workflow.fws},
     )
 
 
@@ -118,12 +123,12 @@ class _Template:
         jobs = [firework["spec"]["_tasks"][0]["job"] for firework in entry.fireworks.values()]
         self._names = {job["uuid"]: job["name"] for job in jobs}
         self._hosts = {host for job in jobs for host in job["hosts"]}
-        self._sample = _own(sample)
+        self._sample = _own(sample, entry.candidate)
 
     def fill(self, candidate: Candidate, priority: int, *, host: str = "") -> WorkflowEntry:
         """Return the entry of another candidate."""
-        host = host or str(uuid.uuid4())
-        places = dict(zip(self._sample, _own(candidate), strict=True))
+        host, record = host or str(uuid.uuid4()), candidate.as_dict()
+        places = dict(zip(self._sample, _own(candidate, record), strict=True))
         places |= dict.fromkeys(self._hosts, host)
         for old, name in self._names.items():
             places[old] = self._plan.job_uuid(candidate, name)
@@ -138,12 +143,12 @@ class _Template:
             "name": self._plan.title(candidate),
             "metadata": self._workflow["metadata"] | {"candidate": candidate.id},
         }
-        return WorkflowEntry(workflow, fireworks)
+        return WorkflowEntry(record, workflow, fireworks)
 
 
-def _own(candidate: Candidate) -> list[str]:
+def _own(candidate: Candidate, record: Mapping[str, Any]) -> list[str]:
     """Return how a candidate appears in its jobs, the whole before its parts."""
-    return [_text(candidate.as_dict()), _text(candidate.structure.as_dict()), candidate.id]
+    return [_text(record), _text(candidate.structure.as_dict()), candidate.id]
 
 
 def _text(record: Any) -> str:

@@ -15,6 +15,7 @@ from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
 from ssefw.progress import counted
 from ssefw.store import Connection
+from ssefw.store.candidates import keep_candidates
 
 __all__ = ["Submitted", "campaign_record", "submit"]
 
@@ -209,6 +210,8 @@ def _add(
         for entry, _id in zip(batch, ids, strict=True):
             wanted.append({**entry.numbered(number).workflow, "_id": _id})
             number += len(entry.fireworks)
+        given = [entry.candidate for entry in batch]
+        keep_candidates(connection, given, campaign=plan.spec.campaign, plan=plan.key)
         added: int = launchpad.add_new(launchpad.workflows, wanted, key="_id")
         first = {
             workflow["_id"]: min(workflow["nodes"])

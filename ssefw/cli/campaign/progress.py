@@ -21,6 +21,7 @@ from ssefw.cli.say import number_of, say
 from ssefw.errors import LaunchError
 
 if TYPE_CHECKING:
+    from ssefw.campaigns.file import MDSpec
     from ssefw.campaigns.running.watch import RunningMD, Snapshot
     from ssefw.documents import CampaignRecord, Reranking
     from ssefw.settings import Settings
@@ -168,12 +169,9 @@ class Pace:
     """
 
     def __init__(self, record: "CampaignRecord") -> None:
-        dynamics = record.spec.get("md") or {}
-        temperatures = dynamics.get("temperatures") or ()
-        if dynamics.get("ladder") == "adaptive":
-            most = (dynamics.get("adaptive") or {}).get("max_runs") or len(temperatures)
-            temperatures = temperatures[:most]
-        self._runs = max(1, len(temperatures))
+        from ssefw.campaigns.file import campaign_of
+
+        self._runs = max(1, _most_runs(campaign_of(record).md))
         self._seen: float | None = None
         self._first: tuple[float, float] | None = None
 
@@ -207,6 +205,18 @@ class Pace:
         whole = now.concluded * self._runs
         # Runs of candidates that are not concluded; those of concluded ones are in both.
         return whole + min(max(0, finished - whole) + moving, now.n_candidates * self._runs - whole)
+
+
+def _most_runs(dynamics: "MDSpec | None") -> int:
+    """Return how many temperatures a candidate runs at most."""
+    if dynamics is None:
+        return 0
+    count = len(dynamics.temperatures)
+    if dynamics.ladder == "adaptive":
+        from ssefw.campaigns.file import AdaptiveSpec
+
+        count = min(count, (dynamics.adaptive or AdaptiveSpec()).max_runs)
+    return count
 
 
 def _left(seconds: float | None) -> str:

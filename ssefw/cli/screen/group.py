@@ -18,11 +18,12 @@ from ssefw.cli.options import (
     workers_option,
 )
 from ssefw.cli.say import say
-from ssefw.cli.screen.clusters import descriptors_command, shortlist_command
+from ssefw.cli.screen.descriptors import descriptors_command
 from ssefw.cli.screen.evaluate import evaluate_command
 from ssefw.cli.screen.inputs import PATH, STRUCTURES, asked_labels
 from ssefw.cli.screen.patterns import patterns, votes_command
 from ssefw.cli.screen.rank import rank_command
+from ssefw.cli.screen.shortlist import shortlist_command
 from ssefw.cli.screen.validate import validate_command
 from ssefw.errors import DataError
 

@@ -33,6 +33,7 @@ __all__ = ["rank_command"]
     help="Filters of a paper: kang2022, laskowski2023, mchaffie2025.",
 )
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
+@click.option("--gaps", type=PATH, help="A pool that states band gaps; others are predicted by it.")
 @click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
 @click.option(
     "--threshold",
@@ -53,6 +54,7 @@ def rank_command(
     model: Path,
     preset: str | None,
     phases: Path | None,
+    gaps: Path | None,
     top: int,
     out: Path | None,
     pool_out: Path | None,
@@ -77,6 +79,7 @@ def rank_command(
             model,
             preset=preset,
             phases=phases,
+            gaps=gaps,
             top=None if figure else top,
             accepted_only=accepted_only,
             threshold=threshold,

@@ -9,13 +9,13 @@ import bson
 
 from ssefw.documents import LearnedPotential, Trajectory
 from ssefw.errors import StoreError
-from ssefw.store.connection import Connection
+from ssefw.store.connection import CANDIDATES, Connection
 from ssefw.store.frames.blobs import BlobError
 from ssefw.store.frames.trajectories import ledger_key
 
 __all__ = ["CampaignPart", "campaign_part", "campaigns_of"]
 
-OF_CAMPAIGN = ("incidents", "holds", "conductivities")
+OF_CAMPAIGN = (CANDIDATES, "incidents", "holds", "conductivities")
 """Collections whose records name their campaign in a field of that name."""
 SPENDING = "spending"
 

@@ -1,6 +1,7 @@
 """Outcomes become one label set whoever reads them, and labels re-rank what is left."""
 
 import json
+from collections import Counter
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from ssefw.campaigns.learning.feedback import import_outcomes, ingest
 from ssefw.campaigns.learning.loop import advance
 from ssefw.campaigns.learning.models import campaign_materials, feedback_of, reproduce
 from ssefw.campaigns.learning.rerank import rerank, update_priorities
+from ssefw.campaigns.planning.change import change_of
 from ssefw.campaigns.planning.plan import make_plan
 from ssefw.campaigns.running.launch import submit
 from ssefw.campaigns.running.watch import latest_record
@@ -20,6 +22,7 @@ from ssefw.campaigns.steering.holds import add_spending
 from ssefw.documents import LabelSet, RankedCandidate, Reranking
 from ssefw.errors import ConfigurationError, DataError, StoreError
 from ssefw.store import connect
+from ssefw.store.connection import CANDIDATES
 from ssefw.store.results.query import Ask
 from tests.outcomes import bound, outcome
 from tests.rock_salts import ROCK_SALTS, poscar
@@ -183,10 +186,41 @@ def test_a_stored_ranking_is_made_again_from_its_labels(store, campaign):
             reproduce(store, record, key)
 
 
-def test_structures_of_candidates_come_from_the_launch_pad(store, campaign):
-    record = submitted(store, campaign())
-    materials = {material.formula: material for material in campaign_materials(store, record)}
-    assert materials["LiCl"].structure.lattice.volume == pytest.approx(5.14**3 / 4)
+def structures_of(connection, campaign="salts"):
+    record = latest_record(connection, campaign)
+    return {
+        material.formula: round(material.structure.lattice.volume, 6)
+        for material in campaign_materials(connection, record)
+    }
+
+
+def test_structures_of_candidates_are_on_record(store, campaign):
+    submitted(store, campaign())
+    found = structures_of(store)
+    assert found["LiCl"] == pytest.approx(5.14**3 / 4, abs=1e-6)
+    store.launchpad.fireworks.delete_many({})
+    assert structures_of(store) == found
+
+
+def test_a_store_without_records_of_candidates_has_their_structures(store, campaign):
+    submitted(store, campaign())
+    found = structures_of(store)
+    store.database[CANDIDATES].delete_many({})
+    assert structures_of(store) == found
+    store.launchpad.fireworks.delete_many({})
+    with pytest.raises(DataError, match="not in the store any more"):
+        structures_of(store)
+
+
+def test_candidates_of_earlier_settings_stay_beside_those_of_now(store, campaign):
+    path = campaign()
+    submitted(store, path)
+    path.write_text(path.read_text().replace("900", "1000"))
+    plan = make_plan(read_campaign(path))
+    change = change_of(plan, store)
+    submit(plan, store, change=change)
+    names = [item["campaign"] for item in store.database[CANDIDATES].find({})]
+    assert Counter(names) == {"salts": 5, change.earlier: 5}
 
 
 def test_the_queue_is_reordered(store, campaign):
