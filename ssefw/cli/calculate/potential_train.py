@@ -88,8 +88,8 @@ def command(
     they no longer leave what they know. The student is then judged by physics: exit code 1 says
     that it was not accepted. Interrupted or killed, the same command goes on.
 
-    With --frames nobody is asked: frames of DFT are learned as they are; with --base as well, by
-    what that universal potential lacks of them, for which a hundred frames are enough.
+    With --frames nobody is asked: frames of DFT are learned as they are. With --base as well it is
+    learned what that universal potential lacks of them, for which a hundred frames go far.
     """
     from ssefw.data import content_id, expand_to_length, read_pool
     from ssefw.engines.ase import AseEngine

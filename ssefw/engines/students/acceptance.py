@@ -295,8 +295,9 @@ def long_run(
     """
     name = f"{duration:g} ps at {temperature:g} K"
     n_steps = round(1000.0 * duration / TIMESTEP)
+    every = min(50, max(1, n_steps // 20))
     _, energies, heat, worst, done = move(
-        start, temperature=temperature, n_steps=n_steps, every=50, seed=seed
+        start, temperature=temperature, n_steps=n_steps, every=every, seed=seed
     )
     n_atoms = len(start[0])
     lasted = done * TIMESTEP / 1000.0

@@ -114,7 +114,7 @@ def tune(
     """
     settings = settings or TuneSettings()
     frames, ends = divided(runs)
-    deciding, told = ends, [_with_temperature(run) for run in unseen]
+    deciding, told = list(ends), [_with_temperature(run) for run in unseen]
     if not told:
         deciding = [(t, part[: len(part) // 2]) for t, part in ends]
         told = [(t, part[len(part) // 2 :]) for t, part in ends]
