@@ -24,7 +24,7 @@ from ssefw.data.reading.structure_files import (
     structure_from_text,
 )
 from ssefw.data.structures import content_id
-from ssefw.documents import Candidate, Cell, Label
+from ssefw.documents import Barrier, Candidate, Cell, Label
 from ssefw.errors import DataError
 from ssefw.files import listed, printable, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
@@ -69,6 +69,9 @@ class Material:
         File and line.
     build
         Makes the structure; None where the row has only a formula.
+    barriers
+        Bond-valence barriers that were computed of it, by mobile ion and spacing of the grid
+        (angstrom): a second filter, and a campaign's gate, take them from here.
     """
 
     name: str
@@ -77,6 +80,9 @@ class Material:
     source: str = ""
     given_cell: Cell | None = None
     build: Callable[[], Structure] | None = field(default=None, repr=False, compare=False)
+    barriers: dict[tuple[str, float], Barrier] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def composition(self) -> Composition:

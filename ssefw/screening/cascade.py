@@ -99,6 +99,7 @@ def preset_filters(
     phases: PhaseTable | None = None,
     gaps: GapTable | None = None,
     known: Sequence[str] = (),
+    ion: str = "Li",
 ) -> Cascade:
     """Build the cascade of a preset, or of a list of ``{filter: {limit: value}}``.
 
@@ -110,6 +111,8 @@ def preset_filters(
         For band gaps that are not stated.
     known
         Formulas that have labels, for the filter on novelty.
+    ion
+        Of bond-valence barriers, where a filter does not say.
 
     Raises
     ------
@@ -129,10 +132,14 @@ def preset_filters(
         "band_gap": {"gaps": gaps},
         "novel_composition": {"known": known},
     }
-    return Cascade(tuple(_filter(line, given) for line in lines))
+    usual = {"bvse_barrier": {"ion": ion}}
+    return Cascade(tuple(_filter(line, given, usual) for line in lines))
 
 
-def _filter(line: Any, given: Mapping[str, Mapping[str, Any]]) -> Filter:
+def _filter(
+    line: Any, given: Mapping[str, Mapping[str, Any]], usual: Mapping[str, Mapping[str, Any]]
+) -> Filter:
+    """Return the filter of a line of a file; `usual` are limits that the line need not give."""
     if not isinstance(line, Mapping) or len(line) != 1:
         raise ConfigurationError(
             f"A filter is written 'band_gap: {{at_least: 1.0}}', got {line!r}."
@@ -160,6 +167,6 @@ def _filter(line: Any, given: Mapping[str, Mapping[str, Any]]) -> Filter:
     if needed:
         raise ConfigurationError(f"{of} needs {needed[0]}: {name}: {{{needed[0]}: ...}}.")
     try:
-        return make(**limits, **extra)
+        return make(**{**usual.get(name, {}), **limits}, **extra)
     except DataError as error:
         raise ConfigurationError(f"{of}: {error}") from error

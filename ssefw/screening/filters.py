@@ -13,7 +13,7 @@ from pymatgen.core import Element
 
 from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
 from ssefw.data.materials import Material
-from ssefw.documents import Gate
+from ssefw.documents import Barrier, Gate
 from ssefw.errors import AnalysisError, ConfigurationError, DataError
 from ssefw.screening.gaps import GapTable
 from ssefw.screening.phases import PhaseTable
@@ -207,10 +207,8 @@ def bvse_barrier(
     def judge(material: Material) -> Gate:
         if material.build is None or material.properties.get("bvse_barrier_ev") is not None:
             return as_stated.judge(material)
-        from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
-
         try:
-            barrier = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+            barrier = _bvse_barrier(material, ion, resolution)
         except DataError as error:
             return _open(name, str(error))
         found = getattr(barrier, f"barrier_{dimensions}d")
@@ -226,6 +224,17 @@ def bvse_barrier(
         )
 
     return Filter(name, judge)
+
+
+def _bvse_barrier(material: Material, ion: str, resolution: float) -> Barrier:
+    """Return the barrier of a material, computed once; raises DataError where it has none."""
+    from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
+
+    known = material.barriers.get((ion, resolution))
+    if known is None:
+        known = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+        material.barriers[ion, resolution] = known
+    return known
 
 
 def no_intermetallic() -> Filter:

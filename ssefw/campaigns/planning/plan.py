@@ -24,7 +24,7 @@ from ssefw.data import (
 )
 from ssefw.data.labels.sources import find_label_set
 from ssefw.data.pools import check_properties
-from ssefw.documents import Candidate, CascadeStep
+from ssefw.documents import Barrier, Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.migration import MigrationSettings
 from ssefw.errors import DataError, LaunchError
@@ -58,6 +58,8 @@ class Plan:
     ----------
     cells
         Atoms in the ordered cells of each disordered candidate, by its id.
+    barriers
+        What the gate would compute and filters have computed, by candidate.
     """
 
     spec: CampaignSpec
@@ -68,6 +70,7 @@ class Plan:
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
     cells: Mapping[str, int] = field(default_factory=dict)
+    barriers: Mapping[str, Barrier] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -242,6 +245,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
         cells=cells,
+        barriers=chosen.barriers,
     )
 
 

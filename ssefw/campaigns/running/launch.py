@@ -11,11 +11,12 @@ from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import WorkflowEntry, entries
 from ssefw.campaigns.steering.budget import lift_budget
-from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
+from ssefw.documents import Barrier, CampaignRecord, Candidate, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
 from ssefw.progress import counted
 from ssefw.store import Connection
 from ssefw.store.candidates import keep_candidates
+from ssefw.store.frames.stages import StageStore
 
 __all__ = ["Submitted", "campaign_record", "submit"]
 
@@ -115,6 +116,7 @@ def submit(
     if plan.is_loop:
         begin_loop(connection, name)
     wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
+    _hand_on_barriers(connection, plan, [item for item, _ in wanted])
     count, added = len(plan.candidates) - len(wanted), 0
     rest = entries(plan, wanted)
     while batch := list(islice(rest, BATCH)):
@@ -130,6 +132,17 @@ def _deposit(connection: Connection, plan: Plan) -> None:
         for key, payload in engine.belongings():
             if not connection.blobs.exists(key):
                 connection.blobs.put(key, payload)
+
+
+def _hand_on_barriers(connection: Connection, plan: Plan, candidates: Sequence[Candidate]) -> None:
+    """Keep the barriers that filters have computed where the gate looks for its own."""
+    stages, gate = StageStore(connection.blobs), plan.maker.bvse
+    if gate is None:
+        return
+    for candidate in candidates:
+        barrier = plan.barriers.get(candidate.id)
+        if barrier is not None and stages.get(key := gate.key(candidate), Barrier) is None:
+            stages.put(key, barrier)
 
 
 def _known(connection: Connection, plan: Plan) -> set[str]:
