@@ -134,6 +134,8 @@ class LearnedPotential(Document):
         Why it was not accepted.
     wall_time, core_hours
         What teaching and judging took, of all processes that worked at it.
+    teacher_core_hours
+        Of these what an engine took that was asked for labels in jobs of their own.
     """
 
     potential: str
@@ -159,6 +161,7 @@ class LearnedPotential(Document):
     reason: str = ""
     wall_time: Seconds = 0.0
     core_hours: CoreHours = 0.0
+    teacher_core_hours: CoreHours = 0.0
     provenance: Provenance = Field(default_factory=Provenance)
 
 

@@ -119,11 +119,18 @@ SHORT = 5
 
 
 def divided(
-    runs: Sequence[LabelledRun],
+    runs: Sequence[LabelledRun], *, share: float = HELD_OUT
 ) -> tuple[list[LabelledFrame], tuple[tuple[float, tuple[LabelledFrame, ...]], ...]]:
     """Return what is learned, and what is not with the temperature (K; 0 if unknown) of its run.
 
     Runs of a few frames, such as single points, are divided as if they were one.
+
+    Parameters
+    ----------
+    runs
+        Of one level of theory.
+    share
+        Of each run that is not learned, its end.
 
     Raises
     ------
@@ -138,7 +145,7 @@ def divided(
     frames: list[LabelledFrame] = []
     held_out: dict[float, tuple[LabelledFrame, ...]] = {}
     for temperature, part in parts:
-        n_kept = round(len(part) * (1.0 - HELD_OUT))
+        n_kept = round(len(part) * (1.0 - share))
         frames += part[:n_kept]
         held_out[temperature] = held_out.get(temperature, ()) + part[n_kept:]
     count = sum(len(run.frames) for run in runs)

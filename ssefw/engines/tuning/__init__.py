@@ -1,11 +1,13 @@
 """Fine-tuning: a universal potential brought to the level of theory of labelled frames."""
 
+from ssefw.engines.tuning.active import ActiveSettings
 from ssefw.engines.tuning.engine import TunedEngine
 from ssefw.engines.tuning.judgement import judge_tuned, moved_by_tuned, tuned_to_frames
 from ssefw.engines.tuning.settings import TuneSettings
 from ssefw.engines.tuning.training import Tuned, tune
 
 __all__ = [
+    "ActiveSettings",
     "TuneSettings",
     "Tuned",
     "TunedEngine",
@@ -16,4 +18,4 @@ __all__ = [
 ]
 
 # Stored records, and what is hashed of them, name this path.
-TuneSettings.__module__ = TunedEngine.__module__ = __name__
+ActiveSettings.__module__ = TuneSettings.__module__ = TunedEngine.__module__ = __name__

@@ -24,6 +24,7 @@ from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import divided
+from ssefw.engines.students.learning import HELD_OUT
 from ssefw.engines.students.lessons import (
     frames_hash,
     read_frames,
@@ -40,6 +41,9 @@ __all__ = ["Tuned", "tune"]
 
 Part = tuple[float, tuple[LabelledFrame, ...]]
 """Frames, and the temperature (K) of their run; 0 where it is not known."""
+
+DECIDING = 0.1
+"""Share of each run that decides when to stop and is not learned."""
 
 BETTER = 0.99
 """Factor of the force error that a further fit must reach to have been worth it."""
@@ -92,8 +96,8 @@ def tune(
     Parameters
     ----------
     runs
-        Of `ssefw.engines.students.read_together`. The last fifth of each is held out and decides
-        when to stop; where there are no others, its second half is what errors are told of instead.
+        Of `ssefw.engines.students.read_together`. The last tenth of each decides when to stop;
+        where there are no others it is the last fifth, of whose second half errors are told.
     base
         The universal potential.
     folder
@@ -113,7 +117,7 @@ def tune(
         If there are too few frames, or the folder belongs to something else.
     """
     settings = settings or TuneSettings()
-    frames, ends = divided(runs)
+    frames, ends = divided(runs, share=DECIDING if unseen else HELD_OUT)
     deciding, told = list(ends), [_with_temperature(run) for run in unseen]
     if not told:
         deciding = [(t, part[: len(part) // 2]) for t, part in ends]
