@@ -106,6 +106,15 @@ class TuneMaker(Maker):
     specie: str = "Li"
     name: str = "learn"
 
+    @property
+    def words(self) -> str:
+        """What is to be done, for a plan."""
+        how = self.settings
+        return (
+            f"tune {self.base.name} to {self.teacher.name}: {how.first} to {how.most_labels} "
+            f"single points in up to {how.generations} generations"
+        )
+
     def key(self, *what: object) -> str:
         """Return a key of something computed on the way, by what it depends on."""
         how = (self.teacher, self.base, asdict(self.settings), self.specie)
