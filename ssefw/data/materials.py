@@ -33,6 +33,7 @@ __all__ = [
     "Material",
     "material_from_candidate",
     "material_from_label",
+    "materials_of",
     "merge_materials",
     "read_materials",
     "standard_cell",
@@ -194,11 +195,12 @@ def read_materials(path: Path) -> Iterator[Material | Reject]:
     if not path.exists():
         raise DataError(f"There is no pool at {path}. Give a folder of CIFs, a .jsonl or a .csv.")
     if path.is_file() and stem.endswith(".jsonl"):
-        yield from _rows(path, _json_lines(path))
+        yield from materials_of(_json_lines(path), file=path.name)
     elif path.is_file() and stem.endswith(".csv"):
-        yield from _rows(path, _csv_lines(path))
+        yield from materials_of(_csv_lines(path), file=path.name)
     elif path.is_file() and path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
-        yield from _rows(path, ((n, json.dumps(row)) for n, row in enumerate(ranked, start=1)))
+        rows = ((n, json.dumps(row)) for n, row in enumerate(ranked, start=1))
+        yield from materials_of(rows, file=path.name)
     else:
         pool = read_pool(path, merge=False)
         yield from pool.rejects
@@ -244,9 +246,16 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, TableRow]]:
         yield row.number, row
 
 
-def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | Reject]:
+def materials_of(lines: Iterable[tuple[int, Any]], *, file: str) -> Iterator[Material | Reject]:
+    """Yield the materials of numbered lines of JSON, or rows of a table, and a `Reject` of others.
+
+    Parameters
+    ----------
+    file
+        Of which the lines are; a row without a name is called ``file:number``.
+    """
     for number, record in lines:
-        source = printable(f"{path.name}:{number}")
+        source = printable(f"{file}:{number}")
         try:
             yield _material(record, source)
         except DataError as error:

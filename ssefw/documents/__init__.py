@@ -12,6 +12,8 @@ class, and no class is renamed without a migration.
 
 from ssefw.documents.bands import (
     Barrier,
+    BarrierPart,
+    Batch,
     Convergence,
     ConvergencePoint,
     HopRecord,
@@ -55,6 +57,7 @@ from ssefw.documents.rankings import (
     Gate,
     RankChange,
     RankedCandidate,
+    RankedPart,
     Ranking,
     Reranking,
 )
@@ -77,6 +80,8 @@ __all__ = [
     "ArrheniusPoint",
     "AskedFrame",
     "Barrier",
+    "BarrierPart",
+    "Batch",
     "CampaignRecord",
     "Candidate",
     "CascadeStep",
@@ -118,6 +123,7 @@ __all__ = [
     "Provenance",
     "RankChange",
     "RankedCandidate",
+    "RankedPart",
     "Ranking",
     "RelaxResult",
     "Reranking",

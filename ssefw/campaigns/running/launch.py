@@ -18,7 +18,7 @@ from ssefw.store import Connection
 from ssefw.store.candidates import keep_candidates
 from ssefw.store.frames.stages import StageStore
 
-__all__ = ["Submitted", "campaign_record", "submit"]
+__all__ = ["Submitted", "campaign_record", "put_on", "submit"]
 
 BATCH = 100
 """Candidates that are put on the launch pad at a time."""
@@ -213,18 +213,40 @@ def _add(
     is_first
         Whether to look once more, now that nobody else writes, if the settings are the same.
     """
-    launchpad = connection.launchpad
-    with connection.whole():
+
+    def ids() -> list[str]:
         if is_first:
             _known(connection, plan)
-        ids = _free_ids(connection, plan, batch)
+        found = _free_ids(connection, plan, batch)
+        given = [entry.candidate for entry in batch]
+        keep_candidates(connection, given, campaign=plan.spec.campaign, plan=plan.key)
+        return found
+
+    return put_on(connection, batch, ids)
+
+
+def put_on(
+    connection: Connection, batch: Sequence[WorkflowEntry], ids_of: Callable[[], Sequence[str]]
+) -> int:
+    """Put workflows on the launch pad whose ids are not there, and return how many.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    batch
+        The workflows.
+    ids_of
+        Returns the id of each; it is called when nobody else writes.
+    """
+    launchpad = connection.launchpad
+    with connection.whole():
+        ids = list(ids_of())
         number = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
         wanted = []
         for entry, _id in zip(batch, ids, strict=True):
             wanted.append({**entry.numbered(number).workflow, "_id": _id})
             number += len(entry.fireworks)
-        given = [entry.candidate for entry in batch]
-        keep_candidates(connection, given, campaign=plan.spec.campaign, plan=plan.key)
         added: int = launchpad.add_new(launchpad.workflows, wanted, key="_id")
         first = {
             workflow["_id"]: min(workflow["nodes"])

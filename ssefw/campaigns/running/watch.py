@@ -9,7 +9,7 @@ from typing import Literal
 
 from ssefw.campaigns.file import campaign_of
 from ssefw.campaigns.steering.holds import Hold, holds, spent
-from ssefw.documents import CampaignRecord, Outcome
+from ssefw.documents import Batch, CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
 from ssefw.processes import process_of
@@ -237,8 +237,9 @@ def _ready_among(
 
 
 def _concluded(connection: Connection, campaign: str) -> int:
-    """Return how many candidates have an outcome."""
-    criteria = {"output.@class": Outcome.__name__, "metadata.campaign": campaign}
+    """Return how many candidates have an outcome, and batches of a pool their answers."""
+    ends = {"$in": [Outcome.__name__, Batch.__name__]}
+    criteria = {"output.@class": ends, "metadata.campaign": campaign}
     group = {"_id": "$metadata.candidate", "count": {"$sum": 1}}
     jobs = connection.database[JOBS]
     return sum(1 for _ in jobs.aggregate([{"$match": criteria}, {"$group": group}]))
