@@ -113,7 +113,7 @@ def test_forces_on_a_run_that_was_not_learned_come_three_times_nearer(tuned, run
     assert force_error(ours, runs[2].frames) < force_error(soft, runs[2].frames) / 3
     # and energies are those of the other level, not only their differences
     apart = [o.energy - f.energy for o, f in zip(ours, runs[2].frames, strict=True)]
-    assert np.abs(apart).max() / len(CRYSTAL) < 0.01
+    assert np.abs(apart).max() / len(CRYSTAL) < 0.02
 
 
 def force_error(ours, theirs):
