@@ -45,7 +45,7 @@ Part = tuple[float, tuple[LabelledFrame, ...]]
 DECIDING = 0.1
 """Share of each run that decides when to stop and is not learned."""
 
-BETTER = 0.99
+BETTER = 0.97
 """Factor of the force error that a further fit must reach to have been worth it."""
 
 
