@@ -327,6 +327,7 @@ class TuneMaker(Maker):
                 folder / "fits",
                 self.settings.tune,
                 specie=self.specie,
+                hottest=max(self.settings.temperatures),
                 stop=stop_check(),
             )
         provenance = found.provenance.model_copy(update={"job_id": CURRENT_JOB.job.uuid})

@@ -48,6 +48,7 @@ def tuned_to_frames(
     *,
     specie: str,
     unseen: Sequence[LabelledRun] = (),
+    hottest: float | None = None,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
 ) -> tuple[TunedPotential, LearnedPotential]:
@@ -59,10 +60,12 @@ def tuned_to_frames(
         See `ssefw.engines.tuning.training.tune`.
     specie
         The mobile ion.
+    hottest
+        Temperature (K) at which it must stay; None for that of the hottest run.
     """
     tuned = tune(runs, base, folder, settings, unseen=unseen, stop=stop, say=say)
     began = time.monotonic()
-    checks = judge_tuned(tuned, [*runs, *unseen], settings, specie=specie, say=say)
+    checks = judge_tuned(tuned, [*runs, *unseen], settings, specie=specie, hottest=hottest, say=say)
     tuned = replace(tuned, seconds=tuned.seconds + time.monotonic() - began)
     return tuned.potential, _described(
         tuned, [*runs, *unseen], base, checks, settings, specie=specie
@@ -116,6 +119,7 @@ def judge_tuned(
     settings: TuneSettings,
     *,
     specie: str,
+    hottest: float | None = None,
     say: Callable[[str], None] = logger.info,
 ) -> list[PhysicsCheck]:
     """Compare a tuned potential with the runs it was tuned to.
@@ -126,6 +130,8 @@ def judge_tuned(
         What tuning ended with, runs to compare it with, and how.
     specie
         The mobile ion.
+    hottest
+        Temperature (K) at which it must stay; None for that of the hottest run.
     say
         Told of each comparison.
     """
@@ -148,7 +154,7 @@ def judge_tuned(
         long_run(
             move,
             (first.symbols, first.positions, first.cell),
-            temperature=_hottest(tuned, runs),
+            temperature=hottest or _hottest(tuned, runs),
             duration=settings.stable,
             farthest=FARTHEST,
             seed=settings.seed,
