@@ -82,6 +82,7 @@ QUICK = {
     ],
     "atomsets": ["runs=2", NETWORKS],
     "clustering": [],
+    "sendek": ["n_splits=2"],
     "xrdmatch": ["members=2", "iterations=20", "batch=8"],
 }
 """Settings with which a system learns in seconds what it takes minutes or hours for."""
