@@ -21,7 +21,7 @@ from ssefw.bvse.ions import assign_charges
 from ssefw.data.materials import Material
 from ssefw.data.twins import Crystals
 from ssefw.errors import DataError
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.phases import PhaseTable
 
 __all__ = ["LEAST_PROBABILITY", "Substitution", "Substitutions", "substitute"]
 

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.errors import DataError
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.phases import PhaseTable
 from ssefw.screening.substitution import substitute
 from tests.conftest import call_ssefw
 

@@ -49,7 +49,7 @@ def substitute_command(
     """
     from ssefw.cli.screen.inputs import readable_rows
     from ssefw.files import replacing
-    from ssefw.screening.phases import read_phases
+    from ssefw.screening.filters.phases import read_phases
     from ssefw.screening.substitution import substitute
 
     if out.suffix != ".jsonl":

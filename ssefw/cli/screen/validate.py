@@ -46,7 +46,7 @@ EVERY = "all"
     "systems",
     multiple=True,
     shell_complete=complete.systems,
-    help="System to measure, or 'all' that are not a paper's; may be repeated.  [default: that of screen train]",
+    help="System to measure, or 'all' but papers'; may repeat.  [default: that of screen train]",
 )
 @click.option(
     "--member",
