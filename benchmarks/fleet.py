@@ -108,7 +108,7 @@ def dispatch(folder, count):
                               nlaunches=count)  # fmt: skip
                 else:
                     work(connection, Settings(store=str(folder / "ssefw-work")),
-                         stop=threading.Event(), patience=0)  # fmt: skip
+                         stop=threading.Event(), idle=0)  # fmt: skip
             times[name] = (time.perf_counter() - start) / count
             print(f"{name:58} {1000 * times[name]:8.1f} ms a job")
     print(f"{'ratio':58} {times['ssefw work'] / times['rapidfire']:8.2f}")

@@ -43,10 +43,11 @@ READS = {
     "feedback check", "feedback history", "jobs", "labels export", "labels import", "labels show",
     "labels split", "labels stats", "log", "plan", "pool check", "pool order", "pool show",
     "pool substitute",
-    "potential export", "potential list", "potential show", "potential train", "report",
-    "results", "results export", "results find", "results show", "schema", "screen descriptors",
-    "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
-    "screen systems", "screen train", "screen validate", "screen votes", "serve", "status",
+    "potential export", "potential frames", "potential list", "potential show", "potential train",
+    "report", "results", "results export", "results find", "results show", "schema",
+    "screen descriptors", "screen evaluate", "screen explain", "screen patterns", "screen rank",
+    "screen shortlist", "screen systems", "screen train", "screen validate", "screen votes",
+    "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {

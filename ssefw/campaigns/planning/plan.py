@@ -27,7 +27,7 @@ from ssefw.data.pools import check_properties
 from ssefw.documents import Barrier, Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.migration import MigrationSettings
-from ssefw.errors import DataError, LaunchError
+from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -88,6 +88,11 @@ class Plan:
             "orderings": ordering_settings(self.spec),
             "n_relaxed": self.spec.orderings.relax,
         }
+        if self.spec.learn is not None and self.spec.learn.base is not None:
+            raise ConfigurationError(
+                "learn.base: a potential is tuned to an ordered crystal; order disordered ones "
+                "first, or leave 'base' out and let an ML potential teach."
+            )
         if self.spec.learn is not None:
             from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415  numba
 

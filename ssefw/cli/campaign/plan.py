@@ -200,11 +200,7 @@ def _stages(maker: "CandidateMaker") -> str:
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)
     if (lesson := lesson_of(ladder)) is not None:
-        taught = lesson.settings
-        stages.append(
-            f"teach a student: {len(taught.temperatures)} x {taught.teacher_time:g} ps and "
-            f"{taught.frames} frames of {lesson.teacher.name}"
-        )
+        stages.append(lesson.words)
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
     if ladder.triage is not None:

@@ -222,6 +222,8 @@ class EspressoEngine(Engine):
             energy=done.energy,
             energy_per_atom=done.energy / len(structure),
             max_force=done.max_force,
+            forces=None if done.last.forces is None else done.last.forces.tolist(),
+            cores=rank_count(command_words(load_settings().settings.pw_cmd, setting="pw_cmd")),
             wall_time=done.wall_time,
             provenance=self._provenance(done.last.version, pseudos, {}),
         )

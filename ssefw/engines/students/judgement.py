@@ -22,7 +22,7 @@ from ssefw.documents import (
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
+from ssefw.engines.students.acceptance import compare_runs, long_run, moved_by, quiet_run
 from ssefw.engines.students.engine import FARTHEST
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import learn_frames
@@ -135,12 +135,13 @@ def judge(
         ps that it must run at the hottest of its temperatures.
     """
     checks: list[PhysicsCheck] = []
+    move = moved_by(learned.student)
     for run in learned.teacher_runs:
-        checks += compare_runs(learned.student, run, specie=specie, seed=settings.seed)
+        checks += compare_runs(move, run, specie=specie, seed=settings.seed)
     start, hottest = _start(learned), _hottest(learned, settings)
     checks.append(
         long_run(
-            learned.student,
+            move,
             start,
             temperature=hottest,
             duration=stable,
@@ -148,7 +149,7 @@ def judge(
             seed=settings.seed,
         )
     )
-    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=settings.seed))
+    checks.append(quiet_run(move, start, temperature=hottest, seed=settings.seed))
     return checks
 
 

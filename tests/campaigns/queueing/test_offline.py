@@ -46,7 +46,7 @@ def node(tmp_path, monkeypatch):
         count = 0
         for folder in sorted((tmp_path / "jobs").glob("ssefw-*")):
             if at_most is None or count < at_most:
-                count += work_parcels(parcels_of(folder), stop=threading.Event(), patience=0.0)
+                count += work_parcels(parcels_of(folder), stop=threading.Event(), idle=0.0)
         return count
 
     return work
