@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from mkdocs.structure.pages import Page
 import ssefw
 from ssefw.cli import ssefw as program
 
+sys.path.append(str(Path(__file__).parent))
+from run_notebooks import page_of
+
 REPOSITORY = Path(__file__).parents[1]
 PAGES = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contributing.md"}
 FOLDERS = ("workflows", "launchers")
@@ -25,6 +29,9 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
     for name, page in PAGES.items():
         text = (REPOSITORY / name).read_text()
         files.append(File.generated(config, page, content=re.sub(r"\bdocs/(?=\S+\.md)", "", text)))
+    for path in sorted((REPOSITORY / "docs/notebooks").glob("*.ipynb")):
+        page = f"notebooks/{path.stem}.md"
+        files.append(File.generated(config, page, content=page_of(path)))
     for folder in FOLDERS:
         for path in sorted((REPOSITORY / folder).rglob("*")):
             if path.is_file() and path.suffix != ".md":

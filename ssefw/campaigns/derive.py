@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssefw.analysis import ANALYSIS_VERSION
+from ssefw.campaigns.file import campaign_of
 from ssefw.campaigns.running.watch import campaigns_in, latest_record
 from ssefw.data.hops import HopClass, find_hops
 from ssefw.documents import Barrier, NebPath, RelaxResult
-from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.errors import DataError
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection
@@ -58,23 +59,20 @@ def derive(
     run = _count if dry_run else _run
     found = []
     for name in campaigns or campaigns_in(connection):
-        spec = latest_record(connection, name).spec
-        asked = spec.get("conductivity") or {}
-        maker = DiffusivityMaker(specie=spec.get("specie", "Li"), level=asked.get("level", 0.95))
+        spec = campaign_of(latest_record(connection, name))
+        asked = spec.conductivity
+        maker = DiffusivityMaker(specie=spec.specie, level=asked.level)
         builder = ConductivityBuilder(
             connection,
             campaign=name,
             estimate=lambda ledger, maker=maker: maker.estimate(ledger, frames),  # type: ignore[misc]
-            temperature=asked.get("temperature", 300.0),
-            prefactor_spread=asked.get("prefactor_spread"),
+            temperature=asked.temperature,
+            prefactor_spread=asked.prefactor_spread,
             settings=[maker.specie, maker.level],
             version=version,
         )
         found.append(run(builder, f"conductivities of {name}"))
-    reaches = {
-        name: float((latest_record(connection, name).spec.get("neb") or {}).get("max_hop", MAX_HOP))
-        for name in campaigns_in(connection)
-    }
+    reaches = {name: _longest_hop(connection, name) for name in campaigns_in(connection)}
 
     def rebuild(barrier: Barrier) -> Barrier:
         return rebuilt_barrier(connection, barrier, reaches)
@@ -131,6 +129,11 @@ def rebuilt_barrier(
         f"No relaxed structure of {barrier.candidate_id} has the {len(bands)} hops of its bands, "
         "so they cannot be joined anew."
     )
+
+
+def _longest_hop(connection: Connection, campaign: str) -> float:
+    bands = campaign_of(latest_record(connection, campaign)).neb
+    return MAX_HOP if bands is None else bands.max_hop
 
 
 def _are_alike(

@@ -23,6 +23,6 @@ def say(text: object, *, err: bool = False, nl: bool = True) -> None:
     click.echo(_CONTROLS.sub(lambda found: ascii(found[0])[1:-1], str(text)), err=err, nl=nl)
 
 
-def number_of(count: int, noun: str) -> str:
-    """Return how many there are of something: 1 job, 2 jobs."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+def number_of(count: int, noun: str, many: str = "") -> str:
+    """Return how many there are of something: 1 job, 2 jobs; `many` where it takes no s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {many or f'{noun}s'}"

@@ -24,7 +24,7 @@ from ssefw.data.reading.structure_files import (
     structure_from_text,
 )
 from ssefw.data.structures import content_id
-from ssefw.documents import Candidate, Cell, Label
+from ssefw.documents import Barrier, Candidate, Cell, Label
 from ssefw.errors import DataError
 from ssefw.files import listed, printable, read_json
 from ssefw.files.tables import TableRow, table_rows, text_lines
@@ -33,6 +33,7 @@ __all__ = [
     "Material",
     "material_from_candidate",
     "material_from_label",
+    "materials_of",
     "merge_materials",
     "read_materials",
     "standard_cell",
@@ -69,6 +70,9 @@ class Material:
         File and line.
     build
         Makes the structure; None where the row has only a formula.
+    barriers
+        Bond-valence barriers that were computed of it, by mobile ion and spacing of the grid
+        (angstrom): a second filter, and a campaign's gate, take them from here.
     """
 
     name: str
@@ -77,6 +81,9 @@ class Material:
     source: str = ""
     given_cell: Cell | None = None
     build: Callable[[], Structure] | None = field(default=None, repr=False, compare=False)
+    barriers: dict[tuple[str, float], Barrier] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @cached_property
     def composition(self) -> Composition:
@@ -188,11 +195,12 @@ def read_materials(path: Path) -> Iterator[Material | Reject]:
     if not path.exists():
         raise DataError(f"There is no pool at {path}. Give a folder of CIFs, a .jsonl or a .csv.")
     if path.is_file() and stem.endswith(".jsonl"):
-        yield from _rows(path, _json_lines(path))
+        yield from materials_of(_json_lines(path), file=path.name)
     elif path.is_file() and stem.endswith(".csv"):
-        yield from _rows(path, _csv_lines(path))
+        yield from materials_of(_csv_lines(path), file=path.name)
     elif path.is_file() and path.suffix == ".json" and (ranked := ranking_rows(path)) is not None:
-        yield from _rows(path, ((n, json.dumps(row)) for n, row in enumerate(ranked, start=1)))
+        rows = ((n, json.dumps(row)) for n, row in enumerate(ranked, start=1))
+        yield from materials_of(rows, file=path.name)
     else:
         pool = read_pool(path, merge=False)
         yield from pool.rejects
@@ -238,9 +246,16 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, TableRow]]:
         yield row.number, row
 
 
-def _rows(path: Path, lines: Iterator[tuple[int, Any]]) -> Iterator[Material | Reject]:
+def materials_of(lines: Iterable[tuple[int, Any]], *, file: str) -> Iterator[Material | Reject]:
+    """Yield the materials of numbered lines of JSON, or rows of a table, and a `Reject` of others.
+
+    Parameters
+    ----------
+    file
+        Of which the lines are; a row without a name is called ``file:number``.
+    """
     for number, record in lines:
-        source = printable(f"{path.name}:{number}")
+        source = printable(f"{file}:{number}")
         try:
             yield _material(record, source)
         except DataError as error:

@@ -42,12 +42,13 @@ __all__ = [
     "read_entry",
     "read_pool",
     "stated_name",
+    "stated_names",
 ]
 
 logger = logging.getLogger(__name__)
 
-NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id")
-"""Columns that name a material, in the order in which they are asked for."""
+NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id", "icsd")
+"""Columns that name a material, in the order in which they are asked for; all are names of it."""
 
 LARGEST_RANKING = 512 * 2**20
 """Bytes of a ranking with its structures; one of 50,000 has a tenth."""
@@ -59,6 +60,8 @@ STRUCTURE_SUFFIXES = {".cif", ".vasp", ".poscar", ".json"}
 STRUCTURE_NAMES = ("POSCAR", "CONTCAR")
 FLAT_KEYS = {"lattice", "species", "frac"}
 STRUCTURE_KEYS = {"structure", "cif", *FLAT_KEYS}
+CRYSTAL_KEYS = {"@module", "@class", "@version", "charge", "properties", "sites"}
+"""What pymatgen writes of a crystal beside its lattice."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,9 @@ def merge_candidates(
             kept[candidate.id] = candidate
             continue
         first = kept[twin]
-        kept[twin] = first.model_copy(update={"aliases": (*first.aliases, candidate.source)})
+        also = dict.fromkeys((*first.aliases, candidate.source, *candidate.aliases))
+        also.pop(first.source, None)
+        kept[twin] = first.model_copy(update={"aliases": tuple(also)})
         merged.append((candidate.source, first.source))
     return list(kept.values()), merged
 
@@ -263,32 +268,49 @@ def _from_record(source: str, record: Any) -> Candidate:
         raise DataError(
             f"{source}: expected an object with a structure, got {type(record).__name__}"
         )
-    rest = {key: value for key, value in record.items() if key not in STRUCTURE_KEYS}
+    known = STRUCTURE_KEYS | (CRYSTAL_KEYS if "sites" in record else set())
+    rest = {key: value for key, value in record.items() if key not in known}
     check_properties(rest, source=source)
-    name = stated_name(record) or source
+    candidate = _made(_structure_of(record, source), source=source, properties=rest)
+    names = stated_names(record)
+    reference = record.get("reference")
+    said = {"source": names[0], "aliases": names[1:]} if names else {}
+    if isinstance(reference, str):
+        said["reference"] = printable(reference)
+    return candidate.model_copy(update=said)
+
+
+def _structure_of(record: Mapping[str, Any], source: str) -> Structure:
     if record.keys() >= FLAT_KEYS:
-        return _made(flat_structure(record, source=source), source=name, properties=rest)
+        return flat_structure(record, source=source)
     if "lattice" in record:
-        structure = structure_from_record(record, source=source)
-        return _made(structure, source=name, properties={})
+        return structure_from_record(record, source=source)
     if "structure" in record:
-        structure = structure_from_record(record["structure"], source=source)
-        return _made(structure, source=name, properties=rest)
+        return structure_from_record(record["structure"], source=source)
     if "cif" in record:
-        structure = structure_from_text(str(record["cif"]), fmt="cif", source=source)
-        return _made(structure, source=name, properties=rest)
+        return structure_from_text(str(record["cif"]), fmt="cif", source=source)
     raise DataError(f"{source}: has neither 'structure' nor 'cif'; it has {listed(record)}.")
 
 
 def stated_name(record: Mapping[str, Any]) -> str | None:
     """Return what a row calls its material: the first of `NAME_COLUMNS` that it states."""
-    for column in NAME_COLUMNS:
+    return next(iter(stated_names(record)), None)
+
+
+def stated_names(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return all names and ids that a row states of its material, each once."""
+    found: dict[str, None] = {}
+    columns: tuple[str, ...] = NAME_COLUMNS
+    if "candidate_id" in record:  # a line of a table or ranking of ours
+        columns += ("source", "candidate_id")
+    for column in columns:
         value = record.get(column)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)  # an ICSD code of a table with gaps
-        if isinstance(value, str | int) and str(value).strip():
-            return printable(str(value).strip())[:LONGEST_NAME]
-    return None
+        for one in value if isinstance(value, list) else [value]:
+            told = int(one) if isinstance(one, float) and one.is_integer() else one
+            # Tables with gaps write an ICSD code that is not there as 0.
+            if isinstance(told, str | int) and told and str(told).strip():
+                found[printable(str(told).strip())[:LONGEST_NAME]] = None
+    return tuple(found)
 
 
 def ranking_rows(path: Path) -> list[dict[str, Any]] | None:

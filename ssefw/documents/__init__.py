@@ -12,6 +12,8 @@ class, and no class is renamed without a migration.
 
 from ssefw.documents.bands import (
     Barrier,
+    BarrierPart,
+    Batch,
     Convergence,
     ConvergencePoint,
     HopRecord,
@@ -56,6 +58,7 @@ from ssefw.documents.rankings import (
     Gate,
     RankChange,
     RankedCandidate,
+    RankedPart,
     Ranking,
     Reranking,
 )
@@ -79,6 +82,8 @@ __all__ = [
     "AskedFrame",
     "Barrier",
     "BarrierCheck",
+    "BarrierPart",
+    "Batch",
     "CampaignRecord",
     "Candidate",
     "CascadeStep",
@@ -122,6 +127,7 @@ __all__ = [
     "Provenance",
     "RankChange",
     "RankedCandidate",
+    "RankedPart",
     "Ranking",
     "RelaxResult",
     "Reranking",

@@ -132,6 +132,37 @@ class Barrier(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
+class BarrierPart(Document):
+    """The barriers of some structures of a large pool, in the order of the pool.
+
+    Attributes
+    ----------
+    rows
+        Name and formula of each.
+    barriers
+        None where there is none.
+    reasons
+        Why there is none, empty where there is one.
+    """
+
+    rows: tuple[tuple[str, str], ...]
+    barriers: tuple[Barrier | None, ...]
+    reasons: tuple[str, ...]
+
+
+class Batch(Document):
+    """Some rows of a large pool that one job goes through.
+
+    Attributes
+    ----------
+    parts
+        Under which keys the stages of a store hold the results.
+    """
+
+    n_rows: int
+    parts: tuple[str, ...]
+
+
 class ConvergencePoint(Document):
     """The energy of a structure at one setting, in Ry for a cutoff and in 1/A for k-points."""
 

@@ -21,7 +21,7 @@ class Candidate(Document):
     properties
         What the pool says of it (hull energy, band gap ...), keys carry the unit.
     aliases
-        Sources of duplicates that were merged into this one.
+        Further names and ids of its entry, and those of duplicates that were merged into this one.
     """
 
     id: str

@@ -93,12 +93,16 @@ class PhysicsCheck(Document):
 
 
 class LearnedPotential(Document):
-    """A potential that was taught one compound by another potential.
+    """A potential that was taught a compound: by another potential, or by frames of DFT.
 
     Attributes
     ----------
     potential
         Content hash of its weights, by which results know it.
+    form
+        What it is: a NEP, or a universal potential with a correction of that form.
+    base
+        The universal potential that was tuned; empty for a student, which stands alone.
     specie
         The mobile ion, whose motion was compared.
     structures
@@ -117,8 +121,11 @@ class LearnedPotential(Document):
         On held-out frames: of all, then of each temperature.
     parity
         Forces of the student beside those of its teacher.
+    first_errors
+        Of the first fit; of a tuned potential those of the universal one, its energies shifted.
     lineage
-        Content hashes of the potentials it grew out of, the first first.
+        Content hashes of the potentials it grew out of, the first first; of a tuned one those of
+        the corrections whose mean it adds.
     stable
         Whether every exploration of the last round came to its end.
     accepted
@@ -127,10 +134,13 @@ class LearnedPotential(Document):
         Why it was not accepted.
     wall_time, core_hours
         What teaching and judging took, of all processes that worked at it.
+    teacher_core_hours
+        Of these what an engine took that was asked for labels in jobs of their own.
     """
 
     potential: str
     form: str = "NEP4"
+    base: str = ""
     species: tuple[str, ...]
     specie: str
     structures: tuple[str, ...]
@@ -151,6 +161,7 @@ class LearnedPotential(Document):
     reason: str = ""
     wall_time: Seconds = 0.0
     core_hours: CoreHours = 0.0
+    teacher_core_hours: CoreHours = 0.0
     provenance: Provenance = Field(default_factory=Provenance)
 
 

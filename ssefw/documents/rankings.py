@@ -101,6 +101,32 @@ class Ranking(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
+class RankedPart(Document):
+    """What a screen says of some rows of a large pool, in the order of the pool.
+
+    Attributes
+    ----------
+    entries
+        Rows that passed the filters and have a score.
+    cascade
+        Counts of these rows.
+    rejects, unscored
+        Rows that cannot be read, or scored, each with the reason.
+    without_ion
+        Names of rows without lithium.
+    """
+
+    entries: tuple[RankedCandidate, ...]
+    screener: str
+    meaning: str
+    label_set: str = ""
+    cascade: tuple[CascadeStep, ...] = ()
+    rejects: tuple[tuple[str, str], ...] = ()
+    unscored: tuple[tuple[str, str], ...] = ()
+    without_ion: tuple[str, ...] = ()
+    provenance: Provenance = Field(default_factory=Provenance)
+
+
 class RankChange(Document):
     """What new labels did to the place of one candidate.
 

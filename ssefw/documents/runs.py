@@ -11,6 +11,7 @@ from ssefw.units import (
     Energy,
     EnergyPerAtom,
     Fraction,
+    Pressure,
     Seconds,
     Temperature,
     TimeFs,
@@ -55,11 +56,21 @@ class RelaxResult(Document):
     provenance: Provenance = Field(default_factory=Provenance)
 
 
+Force = Annotated[float, Unit("eV/angstrom")]
+
+
 class StaticResult(Document):
-    """The energy and the largest force of a structure as given.
+    """The energy and the forces of a structure as given.
 
     Attributes
     ----------
+    forces
+        On each atom; None in records of earlier versions, and where the engine tells only the
+        largest.
+    stress
+        Rows of the tensor, tension positive; None where it was not computed.
+    cores
+        Ranks of the program; None where the engine computes in this process.
     band_gap, magnetization
         Of the cell, from engines that know electrons.
     """
@@ -68,6 +79,9 @@ class StaticResult(Document):
     energy: Energy
     energy_per_atom: EnergyPerAtom
     max_force: Annotated[float, Unit("eV/angstrom")]
+    forces: tuple[tuple[Force, Force, Force], ...] | None = None
+    stress: tuple[tuple[Pressure, Pressure, Pressure], ...] | None = None
+    cores: int | None = None
     band_gap: Energy | None = None
     magnetization: Annotated[float, Unit("mu_B")] | None = None
     wall_time: Seconds

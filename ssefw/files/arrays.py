@@ -3,7 +3,7 @@
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ssefw.errors import DataError, SsefwError
 from ssefw.files.reading import open_input
 
-__all__ = ["read_npz", "unpack_npz"]
+__all__ = ["pack_npz", "read_npz", "unpack_npz"]
 
 LARGEST_ARRAYS = 2 * 2**30
 """Bytes of all arrays of a file; the largest ensembles of networks have a tenth of it."""
@@ -50,6 +50,19 @@ def read_npz(
             return _unpack(path, largest=largest)
         except DataError as problem:
             raise error(f"{path}: {problem}") from problem
+
+
+def pack_npz(arrays: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an .npz of arrays by name; the same arrays always give the same bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in sorted(arrays.items()):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+            # A fixed date, so that equal arrays are equal bytes.
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(info, member.getvalue())
+    return buffer.getvalue()
 
 
 def unpack_npz(

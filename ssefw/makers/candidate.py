@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobflow import CURRENT_JOB, Flow, Job, Maker, Response, job
+from jobflow import Flow, Job, Maker, Response, job
 
 from ssefw import bvse
 from ssefw.documents import Barrier, Candidate, Gate, Outcome, RelaxResult
 from ssefw.engines import settings_hash
 from ssefw.errors import ConfigurationError
-from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded, recorded_failures
-from ssefw.makers.gates import barrier_gate, failed, neb_gate, with_relaxation
+from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
+from ssefw.makers.gates import barrier_gate, neb_gate
 from ssefw.makers.ladder import LadderMaker
 from ssefw.makers.neb import NebMaker
-from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.relax import RelaxMaker
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.site import computed_once
 from ssefw.makers.state import CandidateState
-from ssefw.settings import load_settings
 
 __all__ = ["BarrierMaker", "CandidateMaker"]
 
@@ -40,11 +38,15 @@ class BarrierMaker(Maker):
     specie: str = "Li"
     name: str = "bvse"
 
+    def key(self, candidate: Candidate) -> str:
+        """Return the key of a candidate's barrier, which is computed once."""
+        return settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+
     @job(output_schema=Barrier, config=WATCHED)
     def make(self, candidate: Candidate) -> Barrier:
         """Return the barrier."""
         with failures_recorded():
-            key = settings_hash("bvse", candidate.structure, self.specie, self.resolution)
+            key = self.key(candidate)
             barrier = computed_once(key, Barrier, lambda: self._barrier(candidate))
             return barrier.model_copy(update={"candidate_id": candidate.id})
 
@@ -91,10 +93,10 @@ class CandidateMaker(Maker):
     ) -> Outcome | Response[Outcome]:
         """Go on when the barrier is low enough, or when it could not be calculated."""
         with failures_recorded():
-            gates = [self.gate(barrier)]
-            if failed(gates):
-                return self._conclude(candidate, gates=gates)
-            *first, last = self._study(candidate, gates=gates)
+            state = CandidateState(candidate).after(self.gate(barrier))
+            if state.is_rejected:
+                return self._conclude(state)
+            *first, last = self._study(candidate, gates=state.gates)
             return replaced_by(first, last)
 
     @job(output_schema=Outcome, config=LENIENT)
@@ -103,18 +105,18 @@ class CandidateMaker(Maker):
     ) -> Outcome | Response[Outcome]:
         """Go on to the bands of a structure that stayed itself when it was relaxed."""
         with failures_recorded():
-            if relaxed is None or self.neb is None:
-                return self._conclude(candidate, gates=gates)
-            limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
-            checked = with_relaxation(gates, relaxed, **limits)
-            if failed(checked):
-                return self._conclude(candidate, gates=checked, relaxed=relaxed)
+            state = CandidateState(candidate, relaxed, gates=tuple(gates))
+            state = state.checked(
+                max_volume_change=self.max_volume_change, max_force=self.max_force
+            )
+            if relaxed is None or self.neb is None or state.is_rejected:
+                return self._conclude(state)
             bands = self.neb.jobs(relaxed, candidate=candidate)
             after = self.after_bands(
                 bands[-1].output,
                 candidate=candidate,
                 relaxed=relaxed,
-                gates=checked,
+                gates=list(state.gates),
             )
             return replaced_by(bands, after)
 
@@ -141,14 +143,13 @@ class CandidateMaker(Maker):
             That it has passed.
         """
         with failures_recorded():
+            state = CandidateState(candidate, relaxed, gates=tuple(gates), barrier=barrier)
             limit = self.neb.max_barrier if self.neb else None
             if barrier is not None and limit is not None:
-                gates = [*gates, neb_gate(barrier, max_barrier=limit)]
-            if self.ladder is None or failed(gates):
-                return self._conclude(candidate, gates=gates, relaxed=relaxed, barrier=barrier)
-            return self.ladder.start(
-                CandidateState(candidate, relaxed, gates=tuple(gates), barrier=barrier)
-            )
+                state = state.after(neb_gate(barrier, max_barrier=limit))
+            if self.ladder is None or state.is_rejected:
+                return self._conclude(state)
+            return self.ladder.start(state)
 
     def gate(self, barrier: Barrier | None) -> Gate:
         """Return the gate of the precheck; a barrier that is not known passes."""
@@ -173,23 +174,8 @@ class CandidateMaker(Maker):
             raise ConfigurationError("A candidate needs dynamics, bands, or both.")
         return [relaxed, end]
 
-    def _conclude(
-        self,
-        candidate: Candidate,
-        *,
-        gates: Sequence[Gate],
-        relaxed: RelaxResult | None = None,
-        barrier: Barrier | None = None,
-    ) -> Outcome:
-        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
-        return conclude_candidate(
-            candidate,
-            campaign=campaign,
+    def _conclude(self, state: CandidateState) -> Outcome:
+        return state.concluded(
             temperature=self.ladder.conductivity_temperature if self.ladder else 300.0,
-            gates=gates,
-            relaxed=relaxed,
-            barrier=barrier,
             goal="conductivity" if self.ladder else "barrier",
-            failures=recorded_failures(candidate=candidate.id, campaign=campaign),
-            threads=load_settings().settings.threads,
         )

@@ -10,7 +10,6 @@ __all__ = [
     "neb_gate",
     "relaxation_gate",
     "triage_gate",
-    "with_relaxation",
 ]
 
 
@@ -92,29 +91,6 @@ def relaxation_gate(relaxed: RelaxResult, *, max_volume_change: float, max_force
         code = "ok"
         message = f"volume {change:+.1%}, largest force {relaxed.max_force:.3f} eV/A"
     return Gate(name="relaxation", passed=code == "ok", code=code, message=message, numbers=numbers)
-
-
-def with_relaxation(
-    gates: Iterable[Gate], relaxed: RelaxResult, *, max_volume_change: float, max_force: float
-) -> list[Gate]:
-    """Return gates and that of relaxation, which is asked of a structure once.
-
-    Parameters
-    ----------
-    gates
-        So far.
-    relaxed
-        The structure that they are asked of.
-    max_volume_change
-        As a share of the volume before.
-    max_force
-        In eV/A, see `relaxation_gate`.
-    """
-    there = list(gates)
-    if any(gate.name == "relaxation" for gate in there):
-        return there
-    gate = relaxation_gate(relaxed, max_volume_change=max_volume_change, max_force=max_force)
-    return [*there, gate]
 
 
 def triage_gate(diffusivity: Diffusivity, *, min_hops: float) -> Gate:

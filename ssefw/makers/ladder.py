@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from jobflow import CURRENT_JOB, Job, Maker, Response, job
+from jobflow import Job, Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
@@ -22,13 +22,13 @@ from ssefw.documents import (
 )
 from ssefw.engines import MDSettings
 from ssefw.errors import DataError
-from ssefw.makers.adaptive import AdaptivePolicy, Choice
+from ssefw.makers.adaptive import AdaptivePolicy, NextTemperatures
 from ssefw.makers.diffusivity import DiffusivityMaker
-from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
-from ssefw.makers.gates import triage_gate, with_relaxation
+from ssefw.makers.failures import LENIENT, failures_recorded
+from ssefw.makers.gates import triage_gate
 from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
-from ssefw.makers.outcome import conclude_candidate, core_hours
+from ssefw.makers.outcome import core_hours
 from ssefw.makers.recorded import RECORDED, Recorded
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.state import CandidateState, as_stored, longest, present
@@ -126,9 +126,7 @@ class LadderMaker(Maker):
         relaxed = state.relaxed
         if relaxed is None:
             return self._conclude(state)
-        limits = {"max_volume_change": self.max_volume_change, "max_force": self.max_force}
-        gates = with_relaxation(state.gates, relaxed, **limits)
-        state = replace(state, gates=tuple(gates))
+        state = state.checked(max_volume_change=self.max_volume_change, max_force=self.max_force)
         if not state.is_rejected and (large := self.size_gate([relaxed.structure])):
             state = state.after(large)
         if state.is_rejected:
@@ -299,7 +297,7 @@ class LadderMaker(Maker):
         diffusivities: Sequence[Diffusivity],
         trajectories: Sequence[Trajectory],
         policy: AdaptivePolicy | None = None,
-    ) -> Choice:
+    ) -> NextTemperatures:
         """Return which temperatures (K) an adaptive policy would run next, and why.
 
         Parameters
@@ -397,19 +395,8 @@ class LadderMaker(Maker):
         return [md, estimate]
 
     def _conclude(self, state: CandidateState) -> Outcome:
-        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
-        return conclude_candidate(
-            state.candidate,
-            campaign=campaign,
+        return state.concluded(
             temperature=self.conductivity_temperature,
-            gates=state.gates,
-            relaxed=state.relaxed,
-            diffusivities=state.diffusivities,
-            trajectories=state.trajectories,
-            failures=recorded_failures(candidate=state.candidate.id, campaign=campaign),
-            barrier=state.barrier,
-            lesson=state.lesson,
-            threads=load_settings().settings.threads,
             determined_within=self.determined_within,
             prefactor_spread=self.prefactor_spread,
         )

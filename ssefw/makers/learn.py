@@ -77,6 +77,15 @@ class LearnMaker(Maker):
     stable: float = STABLE
     name: str = "learn"
 
+    @property
+    def words(self) -> str:
+        """What is to be done, for a plan."""
+        how = self.settings
+        return (
+            f"teach a student: {len(how.temperatures)} x {how.teacher_time:g} ps and "
+            f"{how.frames} frames of {self.teacher.name}"
+        )
+
     def key(self, cells: Sequence[Structure]) -> str:
         """Return the key of the potential that is taught these cells; it is taught once."""
         how = (asdict(self.settings), self.specie, self.stable)

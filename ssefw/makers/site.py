@@ -15,7 +15,7 @@ from ssefw.store.frames.stages import StageStore
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
 
-__all__ = ["computed_once", "equip", "keep_blob", "run_folder", "trajectories"]
+__all__ = ["computed_once", "equip", "fetch_blob", "keep_blob", "run_folder", "trajectories"]
 
 D = TypeVar("D", bound=Document)
 
@@ -45,6 +45,11 @@ def keep_blob(key: str, payload: bytes) -> None:
     if blobs.get_sound(key) is None:
         ensure_tenure()
         blobs.put(key, payload)
+
+
+def fetch_blob(key: str) -> bytes:
+    """Return the bytes under a key of the store."""
+    return _blobs().get(key)
 
 
 def equip(engine: Engine) -> None:

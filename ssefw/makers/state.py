@@ -4,18 +4,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
+from jobflow import CURRENT_JOB
+
 from ssefw.documents import (
     Barrier,
     Candidate,
     Diffusivity,
     Gate,
     Lesson,
+    Outcome,
     RelaxResult,
     Trajectory,
 )
-from ssefw.makers.gates import failed
+from ssefw.makers.failures import recorded_failures
+from ssefw.makers.gates import failed, relaxation_gate
+from ssefw.makers.outcome import conclude_candidate
 from ssefw.makers.recorded import Recorded, recorded_barrier, recorded_lesson
 from ssefw.makers.site import trajectories as trajectory_store
+from ssefw.settings import load_settings
 
 __all__ = ["CandidateState", "as_stored", "longest", "present"]
 
@@ -95,6 +101,49 @@ class CandidateState:
     def after(self, *gates: Gate) -> Self:
         """Return it behind further gates."""
         return replace(self, gates=(*self.gates, *gates))
+
+    def checked(self, *, max_volume_change: float, max_force: float) -> Self:
+        """Return it behind the gate of its relaxation, which is asked of it once.
+
+        Whichever job is the first behind a relaxation asks, with the limits of the study.
+
+        Parameters
+        ----------
+        max_volume_change
+            As a share of the volume before.
+        max_force
+            In eV/A, see `relaxation_gate`.
+        """
+        if self.relaxed is None or any(gate.name == "relaxation" for gate in self.gates):
+            return self
+        limits = {"max_volume_change": max_volume_change, "max_force": max_force}
+        return self.after(relaxation_gate(self.relaxed, **limits))
+
+    def concluded(self, *, temperature: float, **judgement: Any) -> Outcome:
+        """Return the outcome, with the failures of its jobs so far.
+
+        Parameters
+        ----------
+        temperature
+            Where its conductivity is wanted, K.
+        judgement
+            Of the other arguments of `conclude_candidate` those on which it is judged.
+        """
+        campaign = CURRENT_JOB.job.metadata.get("campaign", "")
+        return conclude_candidate(
+            self.candidate,
+            campaign=campaign,
+            temperature=temperature,
+            gates=self.gates,
+            relaxed=self.relaxed,
+            diffusivities=self.diffusivities,
+            trajectories=self.trajectories,
+            failures=recorded_failures(candidate=self.candidate.id, campaign=campaign),
+            barrier=self.barrier,
+            lesson=self.lesson,
+            threads=load_settings().settings.threads,
+            **judgement,
+        )
 
     def having(
         self, diffusivities: Sequence[Diffusivity], trajectories: Sequence[Trajectory]

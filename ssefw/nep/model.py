@@ -5,8 +5,6 @@ the range of surroundings that a potential was trained on; `to_bytes` keeps that
 """
 
 import hashlib
-import io
-import zipfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +16,7 @@ from ase.data import chemical_symbols
 
 from ssefw.errors import DataError
 from ssefw.files import read_text
-from ssefw.files.arrays import unpack_npz
+from ssefw.files.arrays import pack_npz, unpack_npz
 from ssefw.mistakes import shown
 from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.basis import KNOTS, chebyshev_basis, spline_table
@@ -201,15 +199,7 @@ class NEP:
             for name in (*_ARRAYS, "radial_cutoff", "angular_cutoff", "offset")
         }
         arrays["species"] = np.array(self.species)
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, array in sorted(arrays.items()):
-                member = io.BytesIO()
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-                # A fixed date, so that equal potentials are equal bytes.
-                info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-                archive.writestr(info, member.getvalue())
-        return buffer.getvalue()
+        return pack_npz(arrays)
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Self:

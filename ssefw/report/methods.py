@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from ssefw.campaigns.file import CampaignSpec, EngineSpec, campaign_of
 from ssefw.documents import CampaignRecord
 
 __all__ = ["Reference", "methods_of"]
@@ -91,32 +91,30 @@ POTENTIALS = {"chgnet": CHGNET, "sevenn": SEVENNET}
 
 def methods_of(record: CampaignRecord) -> list[Reference]:
     """Return what a campaign used, as its file says, the engine first; each once."""
-    return list(dict.fromkeys([*_used(record.spec), *ALWAYS]))
+    return list(dict.fromkeys([*_used(campaign_of(record)), *ALWAYS]))
 
 
-def _used(spec: dict[str, Any]) -> Iterator[Reference]:
-    bands = spec.get("neb") or {}
-    for engine in (spec.get("engine"), bands.get("engine"), bands.get("first")):
-        yield from _of_engine(engine or {})
-    if (spec.get("md") or {}).get("thermostat") == "nose-hoover":
+def _used(spec: CampaignSpec) -> Iterator[Reference]:
+    bands = [spec.neb.engine, spec.neb.first] if spec.neb else []
+    for engine in filter(None, (spec.engine, *bands)):
+        yield from _of_engine(engine)
+    if spec.md is not None and spec.md.thermostat == "nose-hoover":
         yield NOSE_HOOVER
-    if spec.get("bvse"):
+    if spec.bvse:
         yield BVSE
-    if bands:
+    if spec.neb:
         yield NEB
 
 
-def _of_engine(engine: dict[str, Any]) -> Iterator[Reference]:
-    code = engine.get("code")
-    if code == "vasp":
+def _of_engine(engine: EngineSpec) -> Iterator[Reference]:
+    if engine.code == "vasp":
         yield from VASP
-    elif code == "espresso":
+    elif engine.code == "espresso":
         yield from ESPRESSO
-    elif code == "socket":
-        yield from SOCKET.get((engine.get("options") or {}).get("program", ""), ())
+    elif engine.code == "socket":
+        yield from SOCKET.get(engine.options.get("program", ""), ())
         yield IPI
-    elif code == "ase":
-        # Campaigns that name nothing are of the time when CHGNet was the default.
-        named = str(engine.get("potential") or engine.get("calculator") or "chgnet").lower()
+    elif engine.code == "ase":
+        named = str(engine.potential or engine.calculator).lower()
         yield from (reference for word, reference in POTENTIALS.items() if word in named)
         yield ASE

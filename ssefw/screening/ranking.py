@@ -4,7 +4,7 @@ A ranking holds the materials that passed every filter, best score first, each w
 votes, distance to the labels and filter trail; what was stopped is counted by filter.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -18,16 +18,25 @@ from ssefw.documents import (
     Gate,
     Provenance,
     RankedCandidate,
+    RankedPart,
     Ranking,
 )
 from ssefw.errors import DataError
 from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
-from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
-from ssefw.screening.phases import read_phases
+from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.filters.gaps import read_gaps
+from ssefw.screening.filters.phases import read_phases
 
-__all__ = ["RankingResult", "rank_materials", "rank_pool", "ranked_candidates"]
+__all__ = [
+    "RankingResult",
+    "merged_ranking",
+    "rank_materials",
+    "rank_part",
+    "rank_pool",
+    "ranked_candidates",
+]
 
 CHUNK = 4096
 
@@ -73,6 +82,7 @@ def rank_pool(
     *,
     preset: str | None = None,
     phases: Path | None = None,
+    gaps: Path | None = None,
     top: int | None = None,
     accepted_only: bool = False,
     threshold: float | None = None,
@@ -82,17 +92,23 @@ def rank_pool(
     Parameters
     ----------
     preset
-        Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
+        Filters of a paper that a material must pass, see `ssefw.screening.filters.cascade`.
     phases
         File of phases with formation energies, for oxidation limits.
+    gaps
+        Pool that states band gaps, from which those are predicted that `pool` does not state.
     top, accepted_only, threshold
         As for `rank_materials`.
     """
     screener = load_screener(model)
     cascade = None
     if preset:
-        table = read_phases(phases) if phases else None
-        cascade = preset_filters(preset, phases=table, known=screener.trained_on["formulas"])
+        cascade = preset_filters(
+            preset,
+            phases=read_phases(phases) if phases else None,
+            gaps=read_gaps(gaps) if gaps else None,
+            known=screener.trained_on["formulas"],
+        )
     without_ion: list[str] = []
     rows = counted(read_materials(pool), "reading the pool", total=lambda: entries_in(pool))
     result = rank_materials(
@@ -146,6 +162,123 @@ def rank_materials(
     DataError
         If nothing is left to rank; the message says what stopped the pool.
     """
+    result = _ranked(
+        rows,
+        screener,
+        cascade=cascade,
+        top=top,
+        accepted_only=accepted_only,
+        threshold=threshold,
+    )
+    if not result.ranking.entries:
+        raise DataError(_why_empty(result.cascade, result.rejects, result.unscored))
+    return result
+
+
+def rank_part(
+    rows: Iterable[Material | Reject],
+    screener: Screener,
+    *,
+    cascade: Cascade | None = None,
+    top: int | None = None,
+    accepted_only: bool = False,
+    threshold: float | None = None,
+) -> RankedPart:
+    """Rank some rows of a large pool; see `rank_materials` for what is asked.
+
+    Of these rows none may be left. `merged_ranking` joins the parts.
+
+    Parameters
+    ----------
+    top
+        So many of these rows are kept, since no more can be among the best of all.
+    accepted_only, threshold
+        As for `rank_materials`.
+    """
+    without_ion: list[str] = []
+    result = _ranked(
+        _holding_lithium(rows, without_ion),
+        screener,
+        cascade=cascade,
+        top=top,
+        accepted_only=accepted_only,
+        threshold=threshold,
+    )
+    ranking = result.ranking
+    return RankedPart(
+        entries=ranking.entries,
+        screener=ranking.screener,
+        meaning=ranking.meaning,
+        label_set=ranking.label_set,
+        cascade=ranking.cascade,
+        rejects=tuple((reject.source, reject.reason) for reject in result.rejects),
+        unscored=tuple(result.unscored),
+        without_ion=tuple(without_ion),
+        provenance=ranking.provenance,
+    )
+
+
+def merged_ranking(
+    parts: Sequence[RankedPart],
+    *,
+    top: int | None,
+    read: Callable[[Collection[str]], list[Material]],
+) -> RankingResult:
+    """Join the parts of a pool to what `rank_pool` gives of the whole; names must differ.
+
+    Parameters
+    ----------
+    read
+        Returns the materials of some names.
+
+    Raises
+    ------
+    DataError
+        If nothing is left to rank.
+    """
+    entries = sorted(
+        (entry for part in parts for entry in part.entries),
+        key=lambda entry: (-entry.score, entry.source),
+    )[:top]
+    steps = [_sum_of(steps) for steps in zip(*(part.cascade for part in parts), strict=True)]
+    outcome = CascadeResult(steps=steps)
+    rejects = [Reject(*reject) for part in parts for reject in part.rejects]
+    unscored = [pair for part in parts for pair in part.unscored]
+    if not entries:
+        raise DataError(_why_empty(outcome, rejects, unscored))
+    outcome.passed = read({entry.source for entry in entries})
+    ranking = Ranking(
+        entries=tuple(entries),
+        screener=parts[0].screener,
+        # A part of which nothing was left to score has no meaning to tell.
+        meaning=next((part.meaning for part in parts if part.meaning), ""),
+        label_set=parts[0].label_set,
+        cascade=tuple(steps),
+        provenance=parts[0].provenance,
+    )
+    result = RankingResult(ranking, outcome, rejects, unscored, [])
+    result.without_ion = [name for part in parts for name in part.without_ion]
+    return result
+
+
+def _sum_of(steps: Sequence[CascadeStep]) -> CascadeStep:
+    return CascadeStep(
+        name=steps[0].name,
+        n_in=sum(step.n_in for step in steps),
+        n_passed=sum(step.n_passed for step in steps),
+        n_undetermined=sum(step.n_undetermined for step in steps),
+    )
+
+
+def _ranked(
+    rows: Iterable[Material | Reject],
+    screener: Screener,
+    *,
+    cascade: Cascade | None,
+    top: int | None,
+    accepted_only: bool,
+    threshold: float | None,
+) -> RankingResult:
     rejects: list[Reject] = []
     repeated: list[str] = []
     outcome = (cascade or Cascade(())).run(_unique(rows, rejects, repeated))
@@ -167,8 +300,6 @@ def rank_materials(
                 unscored.append((material.name, scores.problems[row]))
             elif not accepted_only or _is_accepted(scores, row):
                 lines.append((-scores.probability[row], material.name, material, scores, row))
-    if not lines:
-        raise DataError(_why_empty(outcome, rejects, unscored))
     lines.sort(key=lambda line: line[:2])
     trained = screener.trained_on
     ranking = Ranking(
@@ -304,5 +435,6 @@ def _why_empty(
         "Nothing of the pool is left to rank. "
         + (f"Filters: {counts}. " if counts else "")
         + (f"First problem: {reasons[0]} " if reasons else "")
-        + "Loosen the filters or give a pool that states what they ask for."
+        + "Loosen the filters or give a pool that states what they ask for; --gaps and --phases "
+        "let gaps and oxidation limits be predicted."
     )

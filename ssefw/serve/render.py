@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from ssefw.campaigns.file import campaign_of
 from ssefw.report.wording import (
     decades_words,
     estimate_words,
@@ -112,8 +113,8 @@ def _screens(request: Request) -> bool:
     view = board_of(request).shown(name) if name else None
     if view is None:
         return False
-    spec = view.record.spec
-    return bool(spec.get("feedback") or spec.get("screen") or view.record.excluded)
+    spec = campaign_of(view.record)
+    return bool(spec.feedback or spec.screen or view.record.excluded)
 
 
 @lru_cache(maxsize=4096)

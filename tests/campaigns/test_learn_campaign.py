@@ -115,7 +115,7 @@ def test_another_machine_fetches_the_weights_from_the_store(done, tmp_path, monk
 
     folder, (_, potential, _) = done
     monkeypatch.setenv("SSEFW_POTENTIALS", str(tmp_path / "empty"))
-    shelf.load_potential.cache_clear()
+    shelf.forget_loaded()
     monkeypatch.setattr(shelf, "_taken_in", {})
     engine = StudentEngine(potential=potential.potential)
     with pytest.raises(ConfigurationError, match="nor in the store"):

@@ -1,17 +1,19 @@
 """Stores and workers that fall silent: what waits, what is given back, and that nothing is lost."""
 
 import functools
+import os
 import sqlite3
 import threading
 import uuid
 
+import jobflow
 import pymongo
 import pytest
 from pymongo import monitoring
 
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running import heartbeat, launch, worker
+from ssefw.campaigns.running import heartbeat, submission, worker
 from ssefw.campaigns.running.heartbeat import HeartbeatWatch, beating
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.watch import latest_record, snapshot
@@ -141,8 +143,12 @@ def test_a_worker_between_two_jobs_outlives_an_outage(connection, tmp_path, monk
 
     monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
-    done = worker.work(connection, settings, stop=threading.Event(), patience=0.0)
+    store_of_jobs = jobflow.SETTINGS.JOB_STORE
+    done = worker.work(connection, settings, stop=threading.Event(), idle=0.0)
     assert (done.jobs, answers) == (0, [])
+    # What it set for its jobs is gone with it.
+    assert os.environ["SSEFW_STORE"] == os.environ["SSEFW_SCRATCH"] == ""
+    assert jobflow.SETTINGS.JOB_STORE is store_of_jobs
 
 
 def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeypatch):
@@ -156,7 +162,7 @@ def test_a_worker_gives_up_a_store_that_stays_away(connection, tmp_path, monkeyp
     monkeypatch.setattr(connection.launchpad, "run_exists", run_exists)
     settings = Settings(store=str(tmp_path / "st"), scratch=tmp_path / "scratch")
     with pytest.raises(StoreError, match="gone"):
-        worker.work(connection, settings, stop=threading.Event(), patience=0.0)
+        worker.work(connection, settings, stop=threading.Event(), idle=0.0)
 
 
 class Counter(monitoring.CommandListener):
@@ -188,7 +194,7 @@ def test_a_submission_asks_a_server_once_for_many_candidates(tmp_path, mongo, mo
         path.write_text(f"campaign: n{count}\nspecie: Cu\npool:\n  structures:\n{cells}{REST}")
         with connect(f"{mongo}/count_{uuid.uuid4().hex[:8]}") as connection:
             counter.commands.clear()
-            launch.submit(make_plan(read_campaign(path)), connection)
+            submission.submit(make_plan(read_campaign(path)), connection)
             submitted = len(counter.commands)
             record = latest_record(connection, f"n{count}")
             counter.commands.clear()

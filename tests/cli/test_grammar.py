@@ -42,10 +42,12 @@ READS = {
     "analyze", "bvse", "completion show", "config check", "config show", "converge",
     "feedback check", "feedback history", "jobs", "labels export", "labels import", "labels show",
     "labels split", "labels stats", "log", "plan", "pool check", "pool order", "pool show",
-    "potential export", "potential list", "potential show", "potential train", "report",
-    "results", "results export", "results find", "results show", "schema", "screen descriptors",
-    "screen evaluate", "screen explain", "screen patterns", "screen rank", "screen shortlist",
-    "screen systems", "screen train", "screen validate", "screen votes", "serve", "status",
+    "pool substitute",
+    "potential export", "potential frames", "potential list", "potential show", "potential train",
+    "report", "results", "results export", "results find", "results show", "schema",
+    "screen descriptors", "screen evaluate", "screen explain", "screen patterns", "screen rank",
+    "screen shortlist", "screen systems", "screen train", "screen validate", "screen votes",
+    "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {
@@ -60,6 +62,7 @@ OPENS_A_STORE = {
     "neb", "pause", "plan", "priority", "report", "rerun", "resume", "results", "results build",
     "results export", "results find", "results show", "run", "status", "store check", "submit",
     "work",
+    "bvse", "screen rank",
 }  # fmt: skip
 RETIRED = {
     "--figures", "--ion", "--mobile", "--no-plot", "--option", "--output", "--plot", "--quite",
@@ -256,7 +259,7 @@ def test_the_shell_completes_commands_campaigns_candidates_systems_and_presets(
     assert completions("status", "") == ["small"]
     assert "Cu3Au" in completions("pause", "small", "--candidate", "Cu")
     assert completions("screen", "train", "--system", "comp") == ["composition"]
-    assert completions("screen", "rank", "--preset", "kang") == ["kang2022"]
+    assert completions("screen", "rank", "--preset", "kang") == ["kang2022", "kang2022_stability"]
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "none"))
     assert completions("status", "") == []
 

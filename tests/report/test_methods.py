@@ -7,7 +7,7 @@ import pytest
 from ssefw.documents import CampaignRecord
 from ssefw.report.methods import methods_of
 
-MD = {"thermostat": "nose-hoover"}
+MD = {"thermostat": "nose-hoover", "temperatures": [600], "length": 10}
 OLD_DEFAULT = {"code": "ase", "calculator": None}
 SEVENNET = OLD_DEFAULT | {"potential": "sevennet-l3i5"}
 CHGNET = OLD_DEFAULT | {"potential": "chgnet"}
@@ -20,11 +20,11 @@ STUDENT = OLD_DEFAULT | {"potential": "a1b2c3d4e5f6"}
         ({"engine": OLD_DEFAULT, "md": MD}, {"CHGNet", "Hoover"}, {"VASP", "elastic", "SevenNet"}),
         ({"engine": SEVENNET, "md": MD}, {"SevenNet", "Hoover"}, {"VASP", "elastic", "CHGNet"}),
         ({"engine": STUDENT, "md": MD}, {"Hoover"}, {"CHGNet", "SevenNet"}),
-        ({"engine": {"code": "vasp"}, "md": {"thermostat": "langevin"}},
+        ({"engine": {"code": "vasp"}, "md": MD | {"thermostat": "langevin"}},
          {"VASP", "PBE", "atomate2"}, {"CHGNet", "Hoover"}),
         ({"engine": CHGNET, "neb": {"engine": {"code": "espresso"}}, "bvse": {}},
          {"ESPRESSO", "elastic", "CHGNet"}, {"VASP", "Hoover"}),
-        ({"engine": {"code": "ase", "calculator": "ase.calculators.emt.EMT"}, "bvse": {"x": 1}},
+        ({"engine": {"calculator": "ase.calculators.emt.EMT"}, "bvse": {"max_barrier": 1.0}},
          {"bond-valence"}, {"CHGNet"}),
     ],
 )  # fmt: skip

@@ -3,14 +3,17 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from ssefw.data.compositions import parse_formula
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import make_screener
-from ssefw.screening.cascade import Cascade, preset_filters, preset_names
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.cascade import Cascade, preset_filters, preset_names
+from ssefw.screening.filters.gaps import GapTable, surely_outside
+from ssefw.screening.filters.phases import PhaseTable
 from ssefw.screening.ranking import rank_materials
 
 
@@ -93,6 +96,59 @@ def test_oxidation_without_phases_or_number_is_undetermined():
     assert one("oxidation_voltage", material("LiF"), above=3.7).code == "undetermined"
 
 
+def test_the_formation_energy_per_lithium_is_a_voltage_of_its_own():
+    """Li2O: -6.2 eV a formula make 3.1 V by the elements; it gives off O2 at that voltage, too."""
+    table = PhaseTable([("Li2O", -2.07), ("LiCe", -0.1)])
+    item = material("Li2O")
+    assert table.elements_voltage(item.composition) == pytest.approx(3.105)
+    by_elements = {"above": 3.0, "products": "elements"}
+    (judged,) = preset_filters([{"oxidation_voltage": by_elements}], phases=table).filters
+    assert "3.10 V (formation energy per lithium)" in judged.judge(item).message
+    stated = one("oxidation_voltage", material("Li2O", e_form_ev_atom=-2.0), **by_elements)
+    assert stated.numbers == {"v_ox_v": pytest.approx(3.0)}
+    assert one("oxidation_voltage", item, **by_elements).code == "undetermined"
+    assert one("oxidation_voltage", material("MgO", e_form_ev_atom=-3.0), **by_elements).code == (
+        "undetermined"
+    )
+
+
+@pytest.fixture(scope="module")
+def gaps():
+    """Oxides are insulators of 4 eV, intermetallics metals, and sulfides either."""
+    metals = ["Na", "K", "Rb", "Cs", "Mg", "Ca", "Sr", "Ba", "Al", "Ga", "In", "Zn", "Cd", "Sc"]
+    pairs = [(a, b) for a in metals for b in metals if a < b]
+    known = [(f"Li{a}2{b}3{x}", gap) for n, (a, b) in enumerate(pairs)
+             for x, gap in (("O6", 4.0), ("", 0.0), ("S6", 2.0 * (n % 2)))]  # fmt: skip
+    return GapTable([parse_formula(formula) for formula, _ in known], [gap for _, gap in known])
+
+
+def test_a_gap_that_the_pool_does_not_state_is_predicted_where_that_is_sure(gaps):
+    (item,) = preset_filters([{"band_gap": {"at_least": 1.0}}], gaps=gaps).filters
+    asked = [material(f) for f in ("LiKTl3O6", "LiTl2Pb3", "LiKTl3S6", "LiCf")]
+    asked.append(material("LiKTl4O6", band_gap_ev=0.2))
+    oxide, metal, sulfide, strange, stated = item.gates(asked)
+    assert (oxide.passed, metal.passed, stated.passed) == (True, False, False)
+    assert oxide.numbers["predicted_band_gap_ev"] > 1
+    assert "predicted (mean error" in oxide.message
+    assert metal.code == "outside_limit"
+    assert sulfide.code == strange.code == "undetermined"
+    assert "none is predicted" in strange.message
+
+
+def test_who_is_sure_is_right_19_times_of_20():
+    share = np.linspace(0, 1, 101)
+    low, high = surely_outside(share, share > 0.5)
+    assert low <= high
+    assert (share[share >= high] > 0.5).mean() >= 0.95
+    assert (share[share <= low] <= 0.5).mean() >= 0.95
+    assert surely_outside(share, np.arange(101) % 2 == 0) == (-np.inf, np.inf)
+
+
+def test_few_known_gaps_predict_nothing():
+    with pytest.raises(DataError, match="at least 100"):
+        GapTable([parse_formula("LiF")], [8.0])
+
+
 def test_oxidation_from_a_hull_says_what_is_left():
     table = PhaseTable([("LiF", -3.18)])
     (item,) = preset_filters([{"oxidation_voltage": {"above": 3.7}}], phases=table).filters
@@ -112,7 +168,9 @@ def test_intermetallics_unwanted_elements_and_known_compositions():
 
 
 def test_presets_are_those_of_the_papers():
-    assert preset_names() == ["kang2022", "laskowski2023", "mchaffie2025"]
+    assert preset_names() == [
+        "kang2022", "kang2022_stability", "laskowski2023", "mchaffie2025"
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

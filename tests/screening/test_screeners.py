@@ -28,6 +28,15 @@ QUICK = {
         },
         "folds": 2,
     },
+    "kang2022": {"n_splits": 2, "members": ["dt", "nb"]},
+    "mchaffie2025": {
+        "runs": 2,
+        "source": "chgnet",
+        "layer": "elements",
+        "representation": "CAMN",
+        "networks": [{"epochs": 40, "neurons": 16, "pooling": "set2set", "smoothing": 0}],
+    },
+    "sendek2017": {"n_splits": 3},
     "xrdmatch": {
         "method": "fixmatch",
         "augmentation": "strain",
@@ -111,7 +120,7 @@ def test_intervals_hold_the_score_and_votes_their_number(name, learnable):
 def test_a_labeled_material_is_at_distance_zero_and_a_strange_one_is_not(name, learnable):
     screener = make(name).fit(learnable)
     near = material(name, "Li3NaS4.2")
-    strange = material(name, "Cs2I7")
+    strange = material(name, "LiCs2I3")
     distance = screener.score([learnable.materials[0], near, strange]).distance
     assert distance[0] == pytest.approx(0, abs=1e-9)
     assert 0 < distance[1] < 0.2 < distance[2]

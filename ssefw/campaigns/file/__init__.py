@@ -20,6 +20,7 @@ from ssefw.campaigns.file.learn import LearnSpec
 from ssefw.campaigns.file.neb import NebSpec
 from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec, StructureSpec
 from ssefw.campaigns.file.reading import read_campaign
+from ssefw.campaigns.file.recorded import campaign_of, unknown_blocks
 from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
 
 __all__ = [
@@ -42,5 +43,7 @@ __all__ = [
     "StructureSpec",
     "SupercellSpec",
     "TriageSpec",
+    "campaign_of",
     "read_campaign",
+    "unknown_blocks",
 ]

@@ -31,7 +31,7 @@ class EngineSpec(Block):
         For ``ase``: import path of a calculator.
     potential
         For ``ase``: short name of an ML potential, ``sevennet-l3i5``, ``sevennet-0`` or ``chgnet``;
-        or a student, by the beginning of its content hash or its ``.nep`` file; see
+        or one that was trained, by the beginning of its content hash or its file; see
         `ssefw potential list`. Where no calculator is named, ``sevennet-l3i5``; a campaign's record
         says so.
     options

@@ -98,10 +98,13 @@ class LearnSpec(Block):
     ----------
     teacher
         The engine that teaches and relaxes; by default the campaign's.
+    base
+        Short name of a universal potential that is tuned to the teacher, instead of a student that
+        it teaches: for teachers whose forces are dear, such as `vasp` and `espresso`.
     temperatures, length
         Of the teacher's own runs.
     frames
-        How many of their frames are labelled.
+        How many of their frames are labelled; with `base` by default 40 before its first fit.
     rattled
         Frames displaced and strained at random besides.
     cell
@@ -113,6 +116,7 @@ class LearnSpec(Block):
     """
 
     teacher: EngineSpec | None = None
+    base: str | None = Field(None, min_length=1)
     temperatures: tuple[AskedTemperature, ...] = Field((1000.0, 700.0, 400.0), min_length=1)
     length: AskedTimePs = 2.0
     frames: AskedCount = 225

@@ -63,11 +63,14 @@ class ScreenSpec(Block):
         File that ``ssefw screen train`` wrote, relative to the campaign file.
     phases
         Phases with energies, for oxidation limits the pool does not state.
+    gaps
+        A pool that states band gaps, from which those are predicted that the pool does not state.
     accepted_only
         Take only what every member of the ensemble accepts.
     """
 
     model: Path
     phases: Path | None = None
+    gaps: Path | None = None
     top: AskedCount | None = 50
     accepted_only: bool = False

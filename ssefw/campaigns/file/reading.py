@@ -55,8 +55,9 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
         pool = pool.model_copy(update={"path": _place(folder, pool.path)})
     if screen is not None:
         update = {"model": _place(folder, screen.model)}
-        if screen.phases is not None:
-            update["phases"] = _place(folder, screen.phases)
+        for name in ("phases", "gaps"):
+            if (given := getattr(screen, name)) is not None:
+                update[name] = _place(folder, given)
         screen = screen.model_copy(update=update)
     feedback = spec.feedback
     if feedback is not None:

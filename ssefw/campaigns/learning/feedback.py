@@ -17,12 +17,13 @@ from ssefw.data.labels.outcomes import label_from_outcome
 from ssefw.data.labels.sets import merge_labels
 from ssefw.data.labels.sources import find_label_set
 from ssefw.data.reading.structure_files import structure_from_record
-from ssefw.documents import LabelSet, Outcome
+from ssefw.documents import CampaignRecord, LabelSet, Outcome
 from ssefw.errors import DataError, StoreError
 from ssefw.files import check_plain, read_json
 from ssefw.files.tables import text_lines
 from ssefw.store import Connection
 from ssefw.store.candidates import submitted_candidate
+from ssefw.store.connection import JOBS
 from ssefw.store.results.reanalysis import reanalyzed, version_of
 
 __all__ = [
@@ -110,6 +111,7 @@ def labels_of_outcomes(
     labels, rejects = [], []
     seen = set()
     derived = connection.results.derived()
+    names = _names(connection)
     for concluded in connection.results.find(Outcome):
         if campaigns and concluded.campaign not in campaigns:
             continue
@@ -120,6 +122,8 @@ def labels_of_outcomes(
             if outcome is not concluded:
                 said = f"{label.reference}, analysis {version_of(outcome)}"
                 label = label.model_copy(update={"reference": said})
+            own = names.get((outcome.campaign, outcome.candidate_id), ())
+            label = label.model_copy(update={"sources": (*label.sources, *own)})
             if outcome.arrangements:
                 crystal = _as_submitted(connection, outcome)
                 label = label.model_copy(update={"structure": crystal})
@@ -139,6 +143,19 @@ def labels_of_outcomes(
         convention=f"Outcomes of campaigns; sigma of {specie} at 300 K, bounds censored.",
         rejects=tuple(sorted(rejects)),
     )
+
+
+def _names(connection: Connection) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return what pools call the candidates of campaigns, by campaign and candidate."""
+    query = {"output.@class": CampaignRecord.__name__}
+    found = {}
+    # As plain values: a campaign may have tens of thousands.
+    for record in connection.database[JOBS].find(query, {"output": True}):
+        campaign = record["output"]["campaign"]
+        for item in record["output"]["candidates"]:
+            called = filter(None, (item.get("source"), *item.get("aliases", ())))
+            found[campaign, item["candidate_id"]] = tuple(called)
+    return found
 
 
 def _as_submitted(connection: Connection, outcome: Outcome) -> Structure | None:

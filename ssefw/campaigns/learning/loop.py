@@ -9,8 +9,8 @@ run, which are concluded, and which wait.
 from dataclasses import dataclass
 from typing import Any
 
-from ssefw.campaigns.file import FeedbackSpec
-from ssefw.campaigns.learning.acquisition import Choice, acquisition_order, expected_hits
+from ssefw.campaigns.file import FeedbackSpec, campaign_of
+from ssefw.campaigns.learning.acquisition import NextCandidate, acquisition_order, expected_hits
 from ssefw.campaigns.learning.models import feedback_of
 from ssefw.campaigns.learning.rerank import Reranked, rerank
 from ssefw.campaigns.steering.budget import hold_if_spent
@@ -43,7 +43,7 @@ class Turn:
         What was done and why, in a sentence.
     """
 
-    released: tuple[Choice, ...]
+    released: tuple[NextCandidate, ...]
     is_over: bool
     hits: int
     reason: str
@@ -89,7 +89,7 @@ def advance(connection: Connection, record: CampaignRecord) -> Turn:
         core_hours={item.candidate_id: item.core_hours for item in record.candidates},
         exploration=spec.exploration,
         per_framework=spec.per_framework,
-        specie=str(record.spec.get("specie", "Li")),
+        specie=campaign_of(record).specie,
     )[: spec.batch]
     hope = expected_hits(choices)
     if not choices:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ssefw.campaigns.file import FeedbackSpec
+from ssefw.campaigns.file import FeedbackSpec, campaign_of
 from ssefw.campaigns.learning.feedback import stored_label_set
 from ssefw.campaigns.learning.reasons import Known
 from ssefw.data.dataset import Dataset, dataset_of
@@ -42,7 +42,7 @@ __all__ = [
 
 def feedback_of(record: CampaignRecord) -> FeedbackSpec:
     """Return how a campaign learns from its outcomes; the defaults where its file does not say."""
-    return FeedbackSpec.model_validate(record.spec.get("feedback") or {})
+    return campaign_of(record).feedback or FeedbackSpec()
 
 
 def campaign_materials(connection: Connection, record: CampaignRecord) -> list[Material]:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ssefw.campaigns.file import FeedbackSpec
-from ssefw.campaigns.learning.acquisition import Choice, acquisition_order
+from ssefw.campaigns.file import FeedbackSpec, campaign_of
+from ssefw.campaigns.learning.acquisition import NextCandidate, acquisition_order
 from ssefw.campaigns.learning.feedback import (
     base_labels,
     ingest,
@@ -71,7 +71,7 @@ def rerank(
         If the labels cannot train the system, or no candidate can be scored.
     """
     spec = feedback or feedback_of(record)
-    specie = str(record.spec.get("specie", "Li"))
+    specie = campaign_of(record).specie
     reference = base = base_labels(spec.labels)
     if spec.blind:
         base = without_compositions(base, (item.formula for item in record.candidates))
@@ -179,7 +179,7 @@ def update_priorities(
     *,
     candidates: Sequence[str] | None = None,
     feedback: FeedbackSpec | None = None,
-) -> list[Choice]:
+) -> list[NextCandidate]:
     """Put the unfinished candidates of a campaign into the order in which they should run.
 
     Parameters
@@ -204,7 +204,7 @@ def update_priorities(
         core_hours={item.candidate_id: item.core_hours for item in record.candidates},
         exploration=spec.exploration,
         per_framework=spec.per_framework,
-        specie=str(record.spec.get("specie", "Li")),
+        specie=campaign_of(record).specie,
     )
     for place, choice in enumerate(choices):
         part = Part(record.campaign, (choice.candidate_id,))

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
-from ssefw.campaigns.file import CampaignSpec, EngineSpec
+from ssefw.campaigns.file import campaign_of, unknown_blocks
+from ssefw.campaigns.file.recorded import BAND_ENGINES
 from ssefw.campaigns.planning.lesson_cost import lesson_of
 from ssefw.campaigns.planning.plan import Plan, candidate_maker
 from ssefw.campaigns.running.watch import latest_record
@@ -30,7 +29,6 @@ __all__ = ["SettingsChange", "as_begun", "change_of", "maker_of", "retire"]
 logger = logging.getLogger(__name__)
 
 BUSY = ("RUNNING", "RESERVED")
-BAND_ENGINES = ("engine", "first")
 NO_NUMBER = ("campaign", "pool", "filters", "screen", "resources", "budget")
 """Parts of a campaign file that change no number of a candidate."""
 
@@ -111,13 +109,14 @@ def change_of(plan: Plan, connection: Connection) -> SettingsChange | None:
     if key == plan.key:
         return None
     record = latest_record(connection, name)
-    done, before = _done(connection, name), _file_of(record)
+    done = _done(connection, name)
+    before = None if unknown_blocks(record) else campaign_of(record).model_dump(mode="json")
     return SettingsChange(
         campaign=name,
         key=key,
         settings=tuple(
             _differences(
-                before.model_dump(mode="json") if before else record.spec,
+                before or record.spec,
                 plan.spec.model_dump(mode="json"),
             )
         ),
@@ -185,30 +184,9 @@ def _rename(connection: Connection, campaign: str, name: str | None) -> None:
 
 def maker_of(record: CampaignRecord) -> CandidateMaker | None:
     """Return the maker of a record, if this version still understands its settings."""
-    spec = _file_of(record)
     try:
-        return candidate_maker(spec) if spec else None
+        return None if unknown_blocks(record) else candidate_maker(campaign_of(record))
     except ConfigurationError:
-        return None
-
-
-def _file_of(record: CampaignRecord) -> CampaignSpec | None:
-    """Return the campaign file of a record, if this version still understands it.
-
-    The structures of a pool are not part of the record, and none is needed.
-    """
-    spec, bands = {**record.spec, "pool": {"path": "none"}}, record.spec.get("neb")
-    try:
-        spec["engine"] = EngineSpec.of_record(spec["engine"])
-        if lesson := spec.get("learn"):
-            teacher = EngineSpec.of_record(lesson["teacher"]) if lesson["teacher"] else None
-            spec["learn"] = {**lesson, "teacher": teacher}
-            spec["engine"] = teacher or spec["engine"]  # who teaches relaxes, too
-        if bands:
-            engines = {k: EngineSpec.of_record(bands[k]) for k in BAND_ENGINES if bands.get(k)}
-            spec["neb"] = {**bands, **engines}
-        return CampaignSpec.model_validate(spec)
-    except (ValidationError, KeyError):
         return None
 
 

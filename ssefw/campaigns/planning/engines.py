@@ -43,9 +43,20 @@ def engine_of(engine: EngineSpec) -> Engine:
     if engine.potential is not None:
         if engine.options:
             raise ConfigurationError(
-                f"engine.options are not for the student {engine.potential!r}. Remove them."
+                f"engine.options are not for {engine.potential!r}, which was trained. Remove them."
             )
-        from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415  numba
-
-        return StudentEngine(potential=find_potential(engine.potential, add=True).digest)
+        return _trained(engine.potential)
     return AseEngine(calculator=engine.calculator or "", options=engine.options)
+
+
+def _trained(name: str) -> Engine:
+    """Return the engine of a student, or of a universal potential that was tuned."""
+    # numba takes seconds to import
+    from ssefw.engines.potentials.tuned import TunedPotential  # noqa: PLC0415
+    from ssefw.engines.students import StudentEngine, find_potential  # noqa: PLC0415
+    from ssefw.engines.tuning import TunedEngine  # noqa: PLC0415
+
+    model = find_potential(name, add=True)
+    if isinstance(model, TunedPotential):
+        return TunedEngine(potential=model.digest)
+    return StudentEngine(potential=model.digest)

@@ -9,6 +9,7 @@ from ssefw.makers import LadderMaker
 
 if TYPE_CHECKING:
     from ssefw.makers.learn import LearnMaker
+    from ssefw.makers.tune import TuneMaker
 
 __all__ = ["lesson_hours", "lesson_of"]
 
@@ -23,7 +24,7 @@ USUAL_ROUNDS = 4
 """Of a conductor of four elements; of fewer elements fewer."""
 
 
-def lesson_of(ladder: LadderMaker | None) -> "LearnMaker | None":
+def lesson_of(ladder: LadderMaker | None) -> "LearnMaker | TuneMaker | None":
     """Return who teaches before a ladder is climbed, if anybody does.
 
     Asked by name: plans without a lesson do not load its compiled kernels.
@@ -32,7 +33,11 @@ def lesson_of(ladder: LadderMaker | None) -> "LearnMaker | None":
 
 
 def lesson_hours(
-    lesson: "LearnMaker", candidate: Candidate, *, n_atoms: int | None, replicas: int
+    lesson: "LearnMaker | TuneMaker",
+    candidate: Candidate,
+    *,
+    n_atoms: int | None,
+    replicas: int,
 ) -> tuple[float, float] | None:
     """Return core-hours, about and at most; None where the teacher's pace is not known.
 
@@ -43,18 +48,45 @@ def lesson_hours(
     replicas
         How many such cells there are.
     """
-    structure, settings = candidate.structure, lesson.settings
+    structure = candidate.structure
     composition, volume = structure.composition, structure.volume
     if n_atoms is None:
         repeats = float(math.prod(supercell_size(structure, min_length=lesson.min_length)))
     else:
         repeats = n_atoms / composition.num_atoms
     atoms = composition.num_atoms * repeats
+    is_tuned = hasattr(lesson, "base")
     seconds = lesson.teacher.step_core_seconds(
-        composition * repeats, volume=volume * repeats, is_dynamics=True
+        composition * repeats, volume=volume * repeats, is_dynamics=not is_tuned
     )
     if seconds is None:
         return None
+    if is_tuned:
+        return _tuning_hours(lesson, atoms, seconds)  # type: ignore[arg-type]
+    return _student_hours(lesson, atoms, seconds, replicas)  # type: ignore[arg-type]
+
+
+def _tuning_hours(lesson: "TuneMaker", atoms: float, seconds: float) -> tuple[float, float] | None:
+    settings, speed = lesson.settings, lesson.base.nominal_speed
+    if speed is None:
+        return None
+    form = settings.tune
+    fits = form.members * (form.fit.steps + form.refits * form.refit_steps)
+    steps = 1000.0 * (len(settings.temperatures) * settings.length + form.stable) / 2.0
+    each = fits * form.fit.batch * atoms * FIT_SECONDS + steps * atoms / speed
+    usual = min(settings.most_labels, settings.first + settings.labels)
+    return (
+        (usual * seconds + 2 * each) / 3600.0,
+        (settings.most_labels * seconds + settings.generations * each)
+        * lesson.teacher.doubt
+        / 3600.0,
+    )
+
+
+def _student_hours(
+    lesson: "LearnMaker", atoms: float, seconds: float, replicas: int
+) -> tuple[float, float]:
+    settings = lesson.settings
     labels = settings.frames + settings.rattled
     first = replicas * (settings.first_evaluations - labels) + labels
     rounds = min(USUAL_ROUNDS, settings.rounds)

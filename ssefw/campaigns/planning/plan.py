@@ -24,10 +24,10 @@ from ssefw.data import (
 )
 from ssefw.data.labels.sources import find_label_set
 from ssefw.data.pools import check_properties
-from ssefw.documents import Candidate, CascadeStep
+from ssefw.documents import Barrier, Candidate, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.migration import MigrationSettings
-from ssefw.errors import DataError, LaunchError
+from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
@@ -58,6 +58,8 @@ class Plan:
     ----------
     cells
         Atoms in the ordered cells of each disordered candidate, by its id.
+    barriers
+        What the gate would compute and filters have computed, by candidate.
     """
 
     spec: CampaignSpec
@@ -68,6 +70,7 @@ class Plan:
     rejects: tuple[Reject, ...]
     merged: tuple[tuple[str, str], ...]
     cells: Mapping[str, int] = field(default_factory=dict)
+    barriers: Mapping[str, Barrier] = field(default_factory=dict)
 
     @cached_property
     def key(self) -> str:
@@ -85,6 +88,11 @@ class Plan:
             "orderings": ordering_settings(self.spec),
             "n_relaxed": self.spec.orderings.relax,
         }
+        if self.spec.learn is not None and self.spec.learn.base is not None:
+            raise ConfigurationError(
+                "learn.base: a potential is tuned to an ordered crystal; order disordered ones "
+                "first, or leave 'base' out and let an ML potential teach."
+            )
         if self.spec.learn is not None:
             from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415  numba
 
@@ -242,6 +250,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
         rejects=tuple(pool.rejects),
         merged=tuple(pool.merged),
         cells=cells,
+        barriers=chosen.barriers,
     )
 
 

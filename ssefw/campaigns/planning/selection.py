@@ -1,12 +1,12 @@
 """Which candidates of a pool a campaign takes and in what order: filters, and a trained screen."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ssefw.campaigns.file import CampaignSpec
 from ssefw.data.materials import Material, material_from_candidate
-from ssefw.documents import Candidate, CascadeStep, Gate, Ranking
-from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.documents import Barrier, Candidate, CascadeStep, Gate, Ranking
+from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
 
 __all__ = ["Excluded", "Selection", "select"]
 
@@ -30,12 +30,19 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a campaign takes of its pool, best first, what it leaves out, and the counts."""
+    """What a campaign takes of its pool, best first, what it leaves out, and the counts.
+
+    Attributes
+    ----------
+    barriers
+        By candidate, of those that filters computed as the campaign's own gate would.
+    """
 
     candidates: tuple[Candidate, ...]
     excluded: tuple[Excluded, ...]
     steps: tuple[CascadeStep, ...]
     ranking: Ranking | None = None
+    barriers: Mapping[str, Barrier] = field(default_factory=dict)
 
 
 def select(candidates: Sequence[Candidate], spec: CampaignSpec) -> Selection:
@@ -52,14 +59,23 @@ def select(candidates: Sequence[Candidate], spec: CampaignSpec) -> Selection:
     materials = [material_from_candidate(candidate) for candidate in candidates]
     cascade = preset_filters([{"holds_element": {"element": spec.specie}}])
     if spec.screen is None:
-        filters = preset_filters(spec.filters)
+        filters = preset_filters(spec.filters, ion=spec.specie)
         result = Cascade((*cascade.filters, *filters.filters)).run(materials)
         return Selection(
             candidates=tuple(by_id[material.name] for material in result.passed),
             excluded=_excluded(result, by_id),
             steps=tuple(result.steps),
+            barriers=_barriers(materials, spec),
         )
-    return _ranked(spec, materials, by_id, cascade)
+    return replace(_ranked(spec, materials, by_id, cascade), barriers=_barriers(materials, spec))
+
+
+def _barriers(materials: Sequence[Material], spec: CampaignSpec) -> dict[str, Barrier]:
+    """Return by candidate the barriers that filters computed with the settings of the gate."""
+    if spec.bvse is None:
+        return {}
+    settings = (spec.specie, spec.bvse.resolution)
+    return {m.name: m.barriers[settings] for m in materials if settings in m.barriers}
 
 
 def _ranked(
@@ -70,7 +86,8 @@ def _ranked(
 ) -> Selection:
     # Models need torch or scikit-learn, which campaigns without a screen do not.
     from ssefw.screening.base import load_screener  # noqa: PLC0415
-    from ssefw.screening.phases import read_phases  # noqa: PLC0415
+    from ssefw.screening.filters.gaps import read_gaps  # noqa: PLC0415
+    from ssefw.screening.filters.phases import read_phases  # noqa: PLC0415
     from ssefw.screening.ranking import rank_materials  # noqa: PLC0415
 
     screen = spec.screen
@@ -80,7 +97,9 @@ def _ranked(
     filters = preset_filters(
         spec.filters,
         phases=read_phases(screen.phases) if screen.phases else None,
+        gaps=read_gaps(screen.gaps) if screen.gaps else None,
         known=screener.trained_on["formulas"],
+        ion=spec.specie,
     )
     found = rank_materials(
         materials,
@@ -89,7 +108,7 @@ def _ranked(
         top=screen.top,
         accepted_only=screen.accepted_only,
     )
-    taken = [entry.source for entry in found.ranking.entries]
+    taken = {entry.source: None for entry in found.ranking.entries}
     unscored = dict(found.unscored)
     beaten = f"not among the best {len(taken)} by {screener.name}"
     not_taken = [

@@ -259,8 +259,8 @@ class OfflineLauncher:
         return self.connection.launchpad.fireworks.find_one(query, {"_id": True}) is None
 
 
-def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int:
-    """Run the parcels of a queue job until none has come for `patience` seconds; return how many.
+def work_parcels(folder: Path, *, stop: threading.Event, idle: float) -> int:
+    """Run the parcels of a queue job until none has come for `idle` seconds; return how many.
 
     No database is needed, and none is looked for.
     """
@@ -276,7 +276,7 @@ def work_parcels(folder: Path, *, stop: threading.Event, patience: float) -> int
             _run(parcel)
             os.chdir(home)
             count, busy = count + 1, time.monotonic()
-        elif time.monotonic() - busy < patience:
+        elif time.monotonic() - busy < idle:
             stop.wait(POLL_SECONDS)
         else:
             break

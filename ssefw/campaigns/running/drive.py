@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
+from ssefw.campaigns.file import campaign_of
 from ssefw.campaigns.learning.loop import advance, is_loop
 from ssefw.campaigns.learning.rerank import rerank
 from ssefw.campaigns.planning.needs import missing_for_rest
@@ -106,7 +107,7 @@ def drive(
             return ending
         worked = True
     learned, not_learned = None, ""
-    if record.spec.get("feedback"):
+    if campaign_of(record).feedback:
         try:
             learned = rerank(connection, record).record
         except SsefwError as error:
@@ -138,7 +139,7 @@ def _work(
     if not snapshot(connection, record, scratch).is_idle:
         if missing := missing_for_rest(record):
             raise LaunchError(f"{' '.join(missing)} Nothing was started.")
-        n_gpus = len(crew.gpus) if computes_on_gpus(record.spec) else 0
+        n_gpus = len(crew.gpus) if computes_on_gpus(campaign_of(record)) else 0
         crew.start(workers or worker_count(settings, n_gpus=n_gpus), log=log)
     with crew.on_duty(), display() as show:
         while crew.goes_on(log=log) and not stop.is_set():

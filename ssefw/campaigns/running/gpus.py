@@ -4,7 +4,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+from ssefw.campaigns.file import CampaignSpec
 
 __all__ = ["VISIBLE", "computes_on_gpus", "least_used", "own_gpu", "visible_gpus"]
 
@@ -48,9 +49,8 @@ def own_gpu(environment: Mapping[str, str] = os.environ) -> str | None:
     return gpus[rank % len(gpus)]
 
 
-def computes_on_gpus(spec: Mapping[str, Any]) -> bool:
-    """Return whether an engine of a campaign's record asks for a graphics card."""
-    bands = spec.get("neb") or {}
-    blocks = (spec.get("engine"), bands.get("engine"), bands.get("first"))
-    options = ((block or {}).get("options") or {} for block in blocks)
+def computes_on_gpus(spec: CampaignSpec) -> bool:
+    """Return whether an engine of a campaign asks for a graphics card."""
+    bands = [spec.neb.engine, spec.neb.first] if spec.neb else []
+    options = (engine.options for engine in (spec.engine, *bands) if engine)
     return any(str(each.get("device") or "").startswith("cuda") for each in options)

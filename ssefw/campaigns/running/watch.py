@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ssefw.campaigns.file import campaign_of
 from ssefw.campaigns.steering.holds import Hold, holds, spent
-from ssefw.documents import CampaignRecord, Outcome
+from ssefw.documents import Batch, CampaignRecord, Outcome
 from ssefw.engines import read_progress
 from ssefw.errors import StoreError
 from ssefw.processes import process_of
@@ -203,6 +204,7 @@ def snapshot(
     on_hold = holds(connection, record.campaign)
     given_up = [item for item in on_hold if item.gives_up]
     at_work = list(fireworks.find({**ours, "state": "RUNNING"}, wanted))
+    budget = campaign_of(record).budget
     busy = frozenset(item["spec"]["candidate"] for item in at_work)
     # A run that was asked to stop leaves its note of progress behind.
     moving = {item["spec"]["candidate"] for item in at_work if item["name"].startswith("md ")}
@@ -217,7 +219,7 @@ def snapshot(
         given_up=_ready_among(connection, given_up, stages),
         holds=tuple(on_hold),
         core_hours=spent(connection, record.campaign),
-        budget=(record.spec.get("budget") or {}).get("core_hours"),
+        budget=budget.core_hours if budget else None,
         busy=busy,
     )
 
@@ -235,8 +237,9 @@ def _ready_among(
 
 
 def _concluded(connection: Connection, campaign: str) -> int:
-    """Return how many candidates have an outcome."""
-    criteria = {"output.@class": Outcome.__name__, "metadata.campaign": campaign}
+    """Return how many candidates have an outcome, and batches of a pool their answers."""
+    ends = {"$in": [Outcome.__name__, Batch.__name__]}
+    criteria = {"output.@class": ends, "metadata.campaign": campaign}
     group = {"_id": "$metadata.candidate", "count": {"$sum": 1}}
     jobs = connection.database[JOBS]
     return sum(1 for _ in jobs.aggregate([{"$match": criteria}, {"$group": group}]))

@@ -62,7 +62,7 @@ def work(
     *,
     stop: threading.Event,
     campaign: str | None = None,
-    patience: float = math.inf,
+    idle: float = math.inf,
     only: FireWorker | None = None,
 ) -> Worked:
     """Run what is ready, until nothing is or `stop` is set.
@@ -77,7 +77,7 @@ def work(
         Set when this process is asked to end.
     campaign
         Work for this campaign only.
-    patience
+    idle
         Seconds to stay without a job while other workers run some, since these may bring forth
         new ones.
     only
@@ -88,10 +88,6 @@ def work(
     DiskFullError
         If a job found no space left; it is ready again.
     """
-    jobflow.SETTINGS.JOB_STORE = connection.job_store
-    # Jobs run in folders of their own, where a relative address would mean another store.
-    os.environ["SSEFW_STORE"] = Address(settings.store)
-    os.environ["SSEFW_SCRATCH"] = str(settings.scratch_folder())
     me = this_worker()
     base = settings.scratch_folder() / LAUNCHES / me.name
     only = only or FireWorker()
@@ -135,7 +131,7 @@ def work(
                 done = Worked(done.jobs + one.jobs, done.failed + one.failed)
                 busy = time.monotonic()
                 pauses.note(connection.launchpad.put_off)
-            elif time.monotonic() - busy < patience and is_active:
+            elif time.monotonic() - busy < idle and is_active:
                 stop.wait(POLL_SECONDS)
             else:
                 break
@@ -148,9 +144,37 @@ def _on_duty(connection: Connection, me: Worker, base: Path, settings: Settings)
     with contextlib.ExitStack() as stack:
         stack.callback(os.chdir, Path.cwd())
         stack.callback(_remove_if_empty, base)
+        stack.enter_context(_surroundings(connection, settings))
         stack.enter_context(beating(connection, me.name, lease=settings.lease))
         stack.enter_context(tenure(connection.launchpad.holds_its_job))
         yield
+
+
+@contextlib.contextmanager
+def _surroundings(connection: Connection, settings: Settings) -> Iterator[None]:
+    """Let jobs find a store and a scratch folder, and leave this process as it was.
+
+    FireWorks and jobflow call a job with what the launch pad says and nothing else: what is the
+    worker's own reaches it, and programs that it starts, by jobflow's settings and the environment.
+    """
+    # Jobs run in folders of their own, where a relative address would mean another store.
+    ours: dict[str, str] = {
+        "SSEFW_STORE": Address(settings.store),
+        "SSEFW_SCRATCH": str(settings.scratch_folder()),
+    }
+    before = {name: os.environ.get(name) for name in ours}
+    theirs = jobflow.SETTINGS.JOB_STORE
+    os.environ.update(ours)
+    jobflow.SETTINGS.JOB_STORE = connection.job_store
+    try:
+        yield
+    finally:
+        jobflow.SETTINGS.JOB_STORE = theirs
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _categories(text: str) -> str | list[str]:

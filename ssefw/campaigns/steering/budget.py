@@ -1,6 +1,6 @@
 """A campaign that has spent its budget is held; a budget that was raised lets it go on."""
 
-from ssefw.campaigns.file import BudgetSpec
+from ssefw.campaigns.file import BudgetSpec, campaign_of
 from ssefw.campaigns.steering.holds import Hold, hold, lift, spent
 from ssefw.documents import CampaignRecord
 from ssefw.store import Connection
@@ -10,7 +10,7 @@ __all__ = ["budget_of", "hold_if_spent", "lift_budget"]
 
 def budget_of(record: CampaignRecord) -> BudgetSpec:
     """Return what a campaign may take."""
-    return BudgetSpec.model_validate(record.spec.get("budget") or {})
+    return campaign_of(record).budget or BudgetSpec()
 
 
 def overspent(connection: Connection, record: CampaignRecord) -> str:

@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     json_option,
     print_json,
     quiet_option,
+    store_option,
     workers_option,
 )
 
@@ -70,6 +71,13 @@ if TYPE_CHECKING:
     help="Folder of grids and paths.  [default: the current one]",
 )
 @click.option("-o", "--out", type=OUTPUT, help="Write one JSON object a line, as they are ready.")
+@click.option(
+    "--submit",
+    "is_submitted",
+    is_flag=True,
+    help="As jobs of a thousand structures that workers run; given again, it shows the barriers.",
+)
+@store_option
 @click.option("--keep", metavar="ADDRESS", help="Also keep the barriers in this results store.")
 @quiet_option
 @json_option
@@ -87,6 +95,7 @@ def command(
     folder: Path,
     out: Path | None,
     keep: str | None,
+    is_submitted: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -101,6 +110,12 @@ def command(
     from ssefw.errors import DataError
 
     parse_ion(specie)  # a mistyped ion is told once, not for every structure
+    if is_submitted:
+        if figure or grid_format or has_paths or keep or len(files) != 1:
+            raise click.UsageError("--submit takes one pool, and --out or --json.")
+        physics = {"specie": specie, "resolution": resolution, "radii": radii, "mode": mode}
+        _by_jobs(files[0], physics, out, as_json=as_json)
+        return
     candidates = [candidate for path in files for candidate in _candidates(path)]
     cores = core_count()
     processes = min(workers or cores, len(candidates))
@@ -141,6 +156,36 @@ def command(
         _print(items)
     if all(item.barrier is None for item in items):
         raise DataError(f"None of {len(items)} structures has a barrier; the reasons are above.")
+
+
+def _by_jobs(pool: Path, physics: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
+    """Show the barriers that jobs have computed, or how far these are."""
+    from ssefw.bvse.batch import BatchItem
+    from ssefw.campaigns.running.batches import collected
+    from ssefw.cli.batches import submitted
+    from ssefw.cli.options import opened
+    from ssefw.documents import BarrierPart
+    from ssefw.makers.batches import BarrierBatchMaker
+
+    with opened(create=True) as connection:
+        maker = BarrierBatchMaker(**physics)
+        batches = submitted(connection, pool, maker, names_differ=False, as_json=as_json)
+        if batches is None:
+            return
+        parts = collected(connection, batches, BarrierPart)
+    items = [
+        BatchItem(name, formula, barrier, reason)
+        for part in parts
+        for (name, formula), barrier, reason in zip(
+            part.rows, part.barriers, part.reasons, strict=True
+        )
+    ]
+    items += [BatchItem(name, "", None, reason) for name, reason in batches.unread]
+    with _json_lines(out, as_json=as_json) as write:
+        for item in items:
+            write(_record(item))
+    if not as_json:
+        _print(items)
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool, probe: int 
     """
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import campaign_record
+    from ssefw.campaigns.running.submission import campaign_record
     from ssefw.cli.console import progress
 
     with progress(quiet=quiet):
@@ -200,11 +200,7 @@ def _stages(maker: "CandidateMaker") -> str:
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)
     if (lesson := lesson_of(ladder)) is not None:
-        taught = lesson.settings
-        stages.append(
-            f"teach a student: {len(taught.temperatures)} x {taught.teacher_time:g} ps and "
-            f"{taught.frames} frames of {lesson.teacher.name}"
-        )
+        stages.append(lesson.words)
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
     if ladder.triage is not None:

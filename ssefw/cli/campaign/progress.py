@@ -21,12 +21,13 @@ from ssefw.cli.say import number_of, say
 from ssefw.errors import LaunchError
 
 if TYPE_CHECKING:
+    from ssefw.campaigns.file import MDSpec
     from ssefw.campaigns.running.watch import RunningMD, Snapshot
     from ssefw.documents import CampaignRecord, Reranking
     from ssefw.settings import Settings
     from ssefw.store import Connection
 
-__all__ = ["Pace", "submitting", "view", "work_to_the_end"]
+__all__ = ["TimeLeft", "submitting", "view", "work_to_the_end"]
 
 JOBS_FAILED = 3
 """Exit code where nothing is left to run, but jobs have failed."""
@@ -151,14 +152,14 @@ def _display(record: "CampaignRecord", *, quiet: bool) -> "Iterator[Callable[[Sn
     if quiet:
         yield lambda _: None
     elif screen.is_terminal:
-        pace = Pace(record)
+        pace = TimeLeft(record)
         with Live(console=screen, refresh_per_second=4, transient=True) as live:
             yield lambda now: live.update(view(now, record, pace.left(now)))
     else:
         yield _Lines(record).show
 
 
-class Pace:
+class TimeLeft:
     """How long a campaign still takes at the pace at which it went since it began to move.
 
     Before that workers import, and relax what has no dynamics yet, which says nothing of the pace:
@@ -168,12 +169,9 @@ class Pace:
     """
 
     def __init__(self, record: "CampaignRecord") -> None:
-        dynamics = record.spec.get("md") or {}
-        temperatures = dynamics.get("temperatures") or ()
-        if dynamics.get("ladder") == "adaptive":
-            most = (dynamics.get("adaptive") or {}).get("max_runs") or len(temperatures)
-            temperatures = temperatures[:most]
-        self._runs = max(1, len(temperatures))
+        from ssefw.campaigns.file import campaign_of
+
+        self._runs = max(1, _most_runs(campaign_of(record).md))
         self._seen: float | None = None
         self._first: tuple[float, float] | None = None
 
@@ -209,6 +207,18 @@ class Pace:
         return whole + min(max(0, finished - whole) + moving, now.n_candidates * self._runs - whole)
 
 
+def _most_runs(dynamics: "MDSpec | None") -> int:
+    """Return how many temperatures a candidate runs at most."""
+    if dynamics is None:
+        return 0
+    count = len(dynamics.temperatures)
+    if dynamics.ladder == "adaptive":
+        from ssefw.campaigns.file import AdaptiveSpec
+
+        count = min(count, (dynamics.adaptive or AdaptiveSpec()).max_runs)
+    return count
+
+
 def _left(seconds: float | None) -> str:
     return "" if seconds is None else f", about {_duration(seconds)} left"
 
@@ -219,7 +229,7 @@ class _Lines:
     def __init__(self, record: "CampaignRecord") -> None:
         self._record = record
         self._last = (-1, 0.0)
-        self._pace = Pace(record)
+        self._pace = TimeLeft(record)
 
     def show(self, now: "Snapshot") -> None:
         concluded, when = self._last

@@ -71,13 +71,13 @@ def command(
         end_with_main_thread()
     if gpu := own_gpu():
         os.environ[VISIBLE] = gpu
-    patience = 0.0 if no_wait else math.inf if idle is None else idle
+    wait = 0.0 if no_wait else math.inf if idle is None else idle
     stop = install_signal_handlers()
     ours = settings()
     if offline is not None:
         from ssefw.campaigns.queueing.offline import work_parcels
 
-        count = work_parcels(offline, stop=stop, patience=patience)
+        count = work_parcels(offline, stop=stop, idle=wait)
         say(f"{number_of(count, 'job')} run.", err=True)
         return
     only = read_fireworker(fworker) if fworker else None
@@ -88,7 +88,7 @@ def command(
         if campaign is not None:
             check_campaign(connection, campaign)
         release_lost(connection)
-        done = work(connection, ours, stop=stop, campaign=campaign, patience=patience, only=only)
+        done = work(connection, ours, stop=stop, campaign=campaign, idle=wait, only=only)
         left = holds(connection, campaign)
     failed = f", {done.failed} failed: see `ssefw jobs --failed`" if done.failed else ""
     say(f"{number_of(done.jobs, 'job')} run{failed}.", err=True)

@@ -197,9 +197,10 @@ def _say_rerank(
     as_json: bool,
 ) -> None:
     """Say what a model would be fitted to, and what it would order."""
+    from ssefw.campaigns.file import campaign_of
     from ssefw.campaigns.learning.feedback import base_labels, labels_of_outcomes
 
-    specie = str(record.spec.get("specie", "Li"))
+    specie = campaign_of(record).specie
     computed = labels_of_outcomes(connection, specie=specie, methods=methods)
     base = base_labels(feedback.labels)
     told = {

@@ -12,6 +12,9 @@ from ssefw.cli.screen.inputs import PATH, readable_rows
 from ssefw.errors import ConfigurationError, DataError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ssefw.data.materials import Material
     from ssefw.screening.xrdmatch.screener import XRDMatchScreener
 
@@ -43,10 +46,14 @@ def patterns(
     figure: Path | None,
     as_json: bool,
 ) -> None:
-    """List what the networks vote for, with the labeled conductor of most similar pattern."""
+    """List what the networks vote for, with the labeled conductor of most similar pattern.
+
+    POOL may be measured patterns: a file or a folder of files (.xy, .xye, .dat, .txt) with two
+    columns, 2 theta in degrees and intensity, measured with the wavelength of the model.
+    """
     screener = _xrdmatch(model)
-    materials = readable_rows(pool)
-    scores = screener.score(materials)
+    materials, own, problems = _patterns(screener, pool)
+    scores = screener.score_patterns(materials, own, problems)
     if scores.problems:
         say(f"{len(scores.problems)} materials have no powder pattern", err=True)
     votes = scores.votes
@@ -66,7 +73,7 @@ def patterns(
     lines: list[dict[str, object]] = [
         {
             "name": materials[row].name,
-            "formula": materials[row].composition.reduced_formula,
+            "formula": materials[row].formula and materials[row].composition.reduced_formula,
             "votes": int(votes[row]),
             "n_votes": scores.n_votes,
             "probability": round(float(scores.probability[row]), 4),
@@ -81,7 +88,9 @@ def patterns(
 
         write_table(out, lines)
     if figure:
-        _draw_panels(screener, [materials[row] for row in order[:top]], lines[:top], figure)
+        with_pattern = [row for row in range(len(materials)) if row not in problems]
+        places = [with_pattern.index(row) for row in order[:top]]
+        _draw_panels(screener, own[places], lines[:top], figure)
     say(f"{len(order)} of {len(materials)} materials have {fewest} votes or more", err=True)
     if as_json:
         for line in lines[:top]:
@@ -164,9 +173,25 @@ def _xrdmatch(model: Path) -> "XRDMatchScreener":
     return screener
 
 
+def _patterns(
+    screener: "XRDMatchScreener", pool: Path
+) -> "tuple[list[Material], NDArray[np.float32], dict[int, str]]":
+    """Return materials, the patterns of those that have one, and why the others have none."""
+    from ssefw.data.materials import Material
+    from ssefw.screening.xrdmatch.pattern_files import pattern_files, read_pattern_files
+
+    if files := pattern_files(pool):
+        step = screener.ensemble.step
+        own = read_pattern_files(files, screener.grid, bin_width=step)
+        # A measured pattern has no formula.
+        return [Material(name=file.stem, formula="") for file in files], own, {}
+    materials = readable_rows(pool)
+    return materials, *screener.patterns(materials)
+
+
 def _draw_panels(
     screener: "XRDMatchScreener",
-    materials: "list[Material]",
+    own: "NDArray[np.float32]",
     lines: "list[dict[str, object]]",
     figure: Path,
 ) -> None:
@@ -175,11 +200,10 @@ def _draw_panels(
     from ssefw.report.figures.xrdmatch import draw_similar
 
     formulas, known = screener.conductors
-    own, _ = screener.patterns(materials)
     nearest, _ = screener.nearest_conductors(own)
     titles = [
         (
-            f"{line['formula']}, {line['votes']} of {line['n_votes']} votes",
+            f"{line['formula'] or line['name']}, {line['votes']} of {line['n_votes']} votes",
             f"{formulas[row]}, similarity {line['similarity']:.2f}",
         )
         for line, row in zip(lines, nearest, strict=True)

@@ -8,7 +8,7 @@ import click
 
 from ssefw.cli import complete
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT
-from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option
+from ssefw.cli.options import OUTPUT, json_option, print_json, quiet_option, store_option
 from ssefw.cli.say import say
 from ssefw.cli.screen.inputs import PATH
 from ssefw.files import replacing
@@ -33,6 +33,7 @@ __all__ = ["rank_command"]
     help="Filters of a paper: kang2022, laskowski2023, mchaffie2025.",
 )
 @click.option("--phases", type=PATH, help="Phases with formation energies, for oxidation limits.")
+@click.option("--gaps", type=PATH, help="A pool that states band gaps; others are predicted by it.")
 @click.option("--top", type=COUNT, default=50, help="Length of the ranking.")
 @click.option(
     "--threshold",
@@ -40,6 +41,13 @@ __all__ = ["rank_command"]
     help="Score: the chance of so many S/cm, of models that predict the number.  [default: the "
     "model's]",
 )
+@click.option(
+    "--submit",
+    "is_submitted",
+    is_flag=True,
+    help="As jobs of a thousand rows that workers run; given again, it shows what they found.",
+)
+@store_option
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
 @click.option("-o", "--out", type=OUTPUT, help="Write the ranking (.json).")
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
@@ -53,6 +61,7 @@ def rank_command(
     model: Path,
     preset: str | None,
     phases: Path | None,
+    gaps: Path | None,
     top: int,
     out: Path | None,
     pool_out: Path | None,
@@ -60,6 +69,7 @@ def rank_command(
     figure: Path | None,
     accepted_only: bool,
     threshold: float | None,
+    is_submitted: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -71,16 +81,24 @@ def rank_command(
     from ssefw.cli.console import progress
     from ssefw.screening.ranking import rank_pool
 
+    asked: dict[str, Any] = {
+        "preset": preset,
+        "phases": phases,
+        "gaps": gaps,
+        "top": None if figure else top,
+        "accepted_only": accepted_only,
+        "threshold": threshold,
+    }
+    result: RankingResult | None
     with progress(quiet=quiet):
-        result = rank_pool(
-            pool,
-            model,
-            preset=preset,
-            phases=phases,
-            top=None if figure else top,
-            accepted_only=accepted_only,
-            threshold=threshold,
-        )
+        if is_submitted:
+            if trails:
+                raise click.UsageError("--trails is of rankings that are made here, not of jobs.")
+            result = _by_jobs(pool, model, asked, as_json=as_json)
+        else:
+            result = rank_pool(pool, model, **asked)
+    if result is None:
+        return
     if figure:
         _draw_pool(result, figure)
         kept = result.ranking.entries[:top]
@@ -99,6 +117,42 @@ def rank_command(
             print_json(entry.model_dump(mode="json"))
     else:
         _print_ranking(result)
+
+
+def _by_jobs(
+    pool: Path, model: Path, asked: dict[str, Any], *, as_json: bool
+) -> "RankingResult | None":
+    """Return the ranking that jobs have made of a pool; None where they are still at it."""
+    from ssefw.campaigns.running.batches import collected, materials_named
+    from ssefw.cli.batches import submitted
+    from ssefw.cli.options import opened
+    from ssefw.data.pools import Reject
+    from ssefw.documents import RankedPart
+    from ssefw.makers.batches import RankBatchMaker, input_key
+    from ssefw.screening.base import load_screener
+    from ssefw.screening.filters.cascade import preset_filters
+    from ssefw.screening.ranking import merged_ranking
+
+    load_screener(model)  # what is no model is told now, not by every job
+    if asked["preset"]:
+        preset_filters(asked["preset"])
+    files = {"model": model, "phases": asked["phases"], "gaps": asked["gaps"]}
+    payloads = {name: path.read_bytes() for name, path in files.items() if path}
+    keys = {name: input_key(payload) for name, payload in payloads.items()}
+    with opened(create=True) as connection:
+        for name, payload in payloads.items():
+            connection.blobs.put(keys[name], payload)
+        batches = submitted(
+            connection, pool, RankBatchMaker(**(asked | {"phases": "", "gaps": ""} | keys)),
+            names_differ=True, as_json=as_json,
+        )  # fmt: skip
+        if batches is None:
+            return None
+        parts = collected(connection, batches, RankedPart)
+    result = merged_ranking(parts, top=asked["top"], read=materials_named(pool))
+    result.repeated += batches.repeated
+    result.rejects += [Reject(*reject) for reject in batches.unread]
+    return result
 
 
 def _write_pool(result: "RankingResult", path: Path) -> None:

@@ -97,6 +97,7 @@ class CalculatorEngine(Engine):
             try:
                 energy = self._finite(atoms.get_potential_energy(), "evaluation")
                 forces = atoms.get_forces()
+                stress = _stress(atoms)
             except BREAKDOWNS as error:
                 raise EngineError(f"Evaluation with {self.name} broke down: {error}") from error
         return StaticResult(
@@ -104,6 +105,8 @@ class CalculatorEngine(Engine):
             energy=energy,
             energy_per_atom=energy / len(atoms),
             max_force=float(np.linalg.norm(forces, axis=1).max()),
+            forces=forces.tolist(),
+            stress=stress,
             wall_time=time.monotonic() - start,
             provenance=self.provenance(),
         )
@@ -152,6 +155,12 @@ def plain_atoms(structure: Structure) -> Atoms:
         )
     atoms: Atoms = _adaptor().get_atoms(structure, msonable=False)
     return atoms
+
+
+def _stress(atoms: Atoms) -> list[list[float]] | None:
+    """Return the stress (eV/A^3) where the calculator has it and the atoms repeat."""
+    has_it = "stress" in getattr(atoms.calc, "implemented_properties", ())
+    return atoms.get_stress(voigt=False).tolist() if has_it and atoms.pbc.all() else None
 
 
 def _adaptor() -> Any:

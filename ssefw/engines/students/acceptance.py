@@ -7,6 +7,7 @@ draw: it must lie within the spread of the student's draws.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +22,16 @@ from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, MDState, Thermostat, advance
 
-__all__ = ["TeacherRun", "compare_runs", "long_run", "quiet_run"]
+__all__ = [
+    "DAMPING",
+    "Moved",
+    "Mover",
+    "TeacherRun",
+    "compare_runs",
+    "long_run",
+    "moved_by",
+    "quiet_run",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -57,53 +67,104 @@ class TeacherRun:
     interval: float
 
 
-def _run(
-    model: NEP,
-    start: Snapshot,
-    *,
-    temperature: float,
-    n_steps: int,
-    every: int,
-    seed: int,
-    damping: float = DAMPING,
-) -> tuple[FloatArray, FloatArray, FloatArray, float, int]:
-    """Return positions, energies and temperatures of a run, its largest excess and its steps."""
-    symbols, positions, cell = start
-    masses = Atoms(list(symbols)).get_masses()
-    rng = np.random.default_rng(seed)
-    state = MDState(
-        positions=np.array(positions, dtype=np.float64),
-        momenta=draw_momenta(masses, temperature=temperature, rng=rng),
-        chain=np.zeros(3),
-        chain_momenta=np.zeros(3),
-    )
-    seen = advance(
-        model,
-        state,
-        masses=masses,
-        types=model.types_of(list(symbols)),
-        cell=cell,
-        timestep=TIMESTEP,
-        thermostat=Thermostat(np.full(n_steps, temperature), damping),
-        every=every,
-    )
-    worst = float(seen.excess.max(initial=0.0))
-    return seen.positions, seen.energies, seen.temperatures, worst, seen.n_steps
+class Moved(NamedTuple):
+    """What dynamics showed: arrays over frames, the largest excess, and the steps that were done.
+
+    Positions are in A, energies in eV, temperatures in K; fewer steps than were asked for say that
+    atoms flew apart.
+    """
+
+    positions: FloatArray
+    energies: FloatArray
+    temperatures: FloatArray
+    excess: float
+    n_steps: int
 
 
-def compare_runs(model: NEP, run: TeacherRun, *, specie: str, seed: int = 0) -> list[PhysicsCheck]:
+class Mover(Protocol):
+    """Dynamics with the potential that is judged."""
+
+    def __call__(
+        self,
+        start: Snapshot,
+        *,
+        temperature: float,
+        n_steps: int,
+        every: int,
+        seed: int,
+        damping: float = DAMPING,
+    ) -> Moved:
+        """Return what dynamics show at every so many steps of 2 fs.
+
+        Parameters
+        ----------
+        start
+            Elements, positions and cell.
+        temperature
+            Of velocities and thermostat, K.
+        n_steps, every
+            How many steps, and how many lie between two frames.
+        seed
+            Of the velocities.
+        damping
+            Time constant of the thermostat, fs.
+        """
+
+
+def moved_by(model: NEP) -> Mover:
+    """Return dynamics with a student."""
+
+    def move(
+        start: Snapshot,
+        *,
+        temperature: float,
+        n_steps: int,
+        every: int,
+        seed: int,
+        damping: float = DAMPING,
+    ) -> Moved:
+        symbols, positions, cell = start
+        masses = Atoms(list(symbols)).get_masses()
+        rng = np.random.default_rng(seed)
+        state = MDState(
+            positions=np.array(positions, dtype=np.float64),
+            momenta=draw_momenta(masses, temperature=temperature, rng=rng),
+            chain=np.zeros(3),
+            chain_momenta=np.zeros(3),
+        )
+        seen = advance(
+            model,
+            state,
+            masses=masses,
+            types=model.types_of(list(symbols)),
+            cell=cell,
+            timestep=TIMESTEP,
+            thermostat=Thermostat(np.full(n_steps, temperature), damping),
+            every=every,
+        )
+        worst = float(seen.excess.max(initial=0.0))
+        return Moved(seen.positions, seen.energies, seen.temperatures, worst, seen.n_steps)
+
+    return move
+
+
+def compare_runs(
+    move: Mover, run: TeacherRun, *, specie: str, seed: int = 0, windows: int = WINDOWS
+) -> list[PhysicsCheck]:
     """Compare mean squared displacement and pair distribution with a run of the teacher.
 
     Parameters
     ----------
-    model
-        The student.
+    move
+        Dynamics with the student.
     run
         The teacher's; its first tenth, which heats up, is left out on both sides.
     specie
         The mobile ion.
     seed
         Of the student's velocities.
+    windows
+        Runs of the student.
     """
     every = round(run.interval / TIMESTEP)
     n_frames = len(run.frames)
@@ -111,9 +172,8 @@ def compare_runs(model: NEP, run: TeacherRun, *, specie: str, seed: int = 0) -> 
     symbols, _, cell = run.frames[0]
     theirs = np.array([positions for _, positions, _ in run.frames])[skip:]
     ours = []
-    for window in range(WINDOWS):
-        positions, *_, n_steps = _run(
-            model,
+    for window in range(windows):
+        positions, *_, n_steps = move(
             run.frames[0],
             temperature=run.temperature,
             n_steps=every * (n_frames - 1),
@@ -218,14 +278,14 @@ def _compare_structure(name: str, theirs: FloatArray, ours: Sequence[FloatArray]
 
 
 def long_run(
-    model: NEP, start: Snapshot, *, temperature: float, duration: float, farthest: float, seed: int
+    move: Mover, start: Snapshot, *, temperature: float, duration: float, farthest: float, seed: int
 ) -> PhysicsCheck:
     """Run the student for long and see whether it stays with what it knows.
 
     Parameters
     ----------
-    model, start
-        The student, and the crystal.
+    move, start
+        Dynamics with the student, and the crystal.
     temperature, duration
         K and ps.
     farthest
@@ -235,8 +295,9 @@ def long_run(
     """
     name = f"{duration:g} ps at {temperature:g} K"
     n_steps = round(1000.0 * duration / TIMESTEP)
-    _, energies, heat, worst, done = _run(
-        model, start, temperature=temperature, n_steps=n_steps, every=50, seed=seed
+    every = min(50, max(1, n_steps // 20))
+    _, energies, heat, worst, done = move(
+        start, temperature=temperature, n_steps=n_steps, every=every, seed=seed
     )
     n_atoms = len(start[0])
     lasted = done * TIMESTEP / 1000.0
@@ -255,13 +316,13 @@ def long_run(
     )
 
 
-def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> PhysicsCheck:
+def quiet_run(move: Mover, start: Snapshot, *, temperature: float, seed: int) -> PhysicsCheck:
     """Run without a thermostat for 10 ps and measure the drift of the energy.
 
     Parameters
     ----------
-    model
-        What is judged.
+    move
+        Dynamics with what is judged.
     start
         Elements, positions and cell.
     temperature
@@ -271,8 +332,8 @@ def quiet_run(model: NEP, start: Snapshot, *, temperature: float, seed: int) -> 
     """
     n_atoms = len(start[0])
     # A chain of this inertia does not move within the run.
-    _, energies, heat, _, done = _run(
-        model, start, temperature=temperature, n_steps=5000, every=10, seed=seed, damping=1e12
+    _, energies, heat, _, done = move(
+        start, temperature=temperature, n_steps=5000, every=10, seed=seed, damping=1e12
     )
     kinetic = 0.5 * (3 * n_atoms - 3) * units.kB * heat
     times = np.arange(1, len(energies) + 1) * 10 * TIMESTEP / 1000.0

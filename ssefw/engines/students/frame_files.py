@@ -1,15 +1,18 @@
 """Labelled frames of AIMD runs that a group has, without those that would teach nonsense."""
 
+import json
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 import numpy.typing as npt
 from ase import Atoms
-from ase.io import read
-from ase.stress import voigt_6_to_full_3x3_stress
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read, write
+from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 
 from ssefw.engines.students.theory import (
     Theory,
@@ -18,9 +21,18 @@ from ssefw.engines.students.theory import (
     read_theory,
 )
 from ssefw.errors import DataError
+from ssefw.files import replacing
 from ssefw.nep import LabelledFrame
 
-__all__ = ["LabelledRun", "labelled_files", "read_labelled", "read_together"]
+__all__ = [
+    "LabelledRun",
+    "coarse_sampling",
+    "labelled_files",
+    "read_labelled",
+    "read_runs",
+    "read_together",
+    "write_runs",
+]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -80,7 +92,7 @@ def read_together(paths: Sequence[Path]) -> list[LabelledRun]:
     DataError
         If two of them were not, or a file cannot be read or holds no frame that may be learned.
     """
-    runs = [read_labelled(path) for path in paths]
+    runs = [run for path in paths for run in read_runs(path)]
     for run in runs[1:]:
         if difference := compare_theories(runs[0].theory, run.theory):
             raise DataError(
@@ -88,6 +100,27 @@ def read_together(paths: Sequence[Path]) -> list[LabelledRun]:
                 "potential learns one of them; leave the others out."
             )
     return runs
+
+
+NARROW = 12.0
+"""Distance of opposite faces (A) below which one k-point does not do."""
+
+
+def coarse_sampling(run: LabelledRun) -> str:
+    """Return a warning of forces that one k-point of a small cell made; empty where there is none.
+
+    Twenty-seven such labels have brought a conductivity from twice its value to a fifth of it.
+    """
+    cell = run.frames[0].cell
+    widths = abs(np.linalg.det(cell)) / np.linalg.norm(
+        np.cross(np.roll(cell, -1, axis=0), np.roll(cell, -2, axis=0)), axis=1
+    )
+    if run.theory.n_kpoints != 1 or widths.min() >= NARROW:
+        return ""
+    return (
+        f"{run.path}: one k-point in a cell {widths.min():.1f} A wide. Forces of such cells can be "
+        "wrong by more than those of the potential are; check some against a mesh"
+    )
 
 
 def read_labelled(path: Path) -> LabelledRun:
@@ -100,8 +133,37 @@ def read_labelled(path: Path) -> LabelledRun:
     """
     file_format = format_of(path)
     theory = read_theory(path, file_format)
+    return _sound(path, list(_images(path, file_format)), theory)
+
+
+def read_runs(path: Path) -> list[LabelledRun]:
+    """Return the runs of a file: one, or as many as `write_runs` wrote into it.
+
+    Raises
+    ------
+    DataError
+        As `read_labelled`.
+    """
+    if format_of(path) != "extxyz":
+        return [read_labelled(path)]
+    parts: dict[tuple[int, str], list[Atoms]] = {}
+    number, before = -1, object()
+    for atoms in _images(path, "extxyz"):
+        origin = atoms.info.get(ORIGIN, "")
+        number, before = number + (origin != before), origin
+        parts.setdefault((number, str(origin)), []).append(atoms)
+    if len(parts) == 1 and not next(iter(parts))[1]:
+        return [read_labelled(path)]
+    found = []
+    for (_, origin), images in parts.items():
+        theory = _theory_of(path, images[0].info.get(THEORY)) if origin else read_theory(path, "")
+        found.append(_sound(path, images, theory))
+    return found
+
+
+def _sound(path: Path, images: Sequence[Atoms], theory: Theory) -> LabelledRun:
+    """Return the frames that may be learned."""
     kept, refused = [], []
-    images = list(_images(path, file_format))
     energies = [energy / len(atoms) for atoms in images if (energy := _energy(atoms)) is not None]
     median = float(np.median(energies)) if energies else 0.0
     for number, atoms in enumerate(images, 1):
@@ -116,6 +178,45 @@ def read_labelled(path: Path) -> LabelledRun:
         why = refused[0] if refused else f"{path} holds no frame"
         raise DataError(f"No frame of {path} may be learned: {why}.")
     return LabelledRun(path, tuple(kept), theory, tuple(refused))
+
+
+ORIGIN, THEORY = "ssefw_run", "ssefw_theory"
+"""What a frame of extended XYZ says of where it comes from, and of its level of theory."""
+
+
+def write_runs(path: Path, runs: Sequence[LabelledRun]) -> None:
+    """Write runs as one file of extended XYZ, which other programs train on, too.
+
+    Each frame says which run it is of, and the level of theory: read back, the runs are the same.
+    """
+    images = []
+    for number, run in enumerate(runs, 1):
+        theory = asdict(run.theory) | {"unconverged": [], "whole": not run.refused}
+        for frame in run.frames:
+            atoms = Atoms(list(frame.symbols), frame.positions, cell=frame.cell, pbc=True)
+            stress = None if frame.stress is None else full_3x3_to_voigt_6_stress(frame.stress)
+            labels = {"energy": frame.energy, "forces": frame.forces, "stress": stress}
+            given = {name: value for name, value in labels.items() if value is not None}
+            atoms.calc = SinglePointCalculator(atoms, **given)
+            atoms.info = {ORIGIN: f"{number}:{run.path.name}", THEORY: quote(json.dumps(theory))}
+            images.append(atoms)
+    with replacing(path) as draft:
+        write(draft, images, format="extxyz")
+
+
+def _theory_of(path: Path, said: object) -> Theory:
+    try:
+        # Quoted, since ASE does not read quotation marks back that are escaped within others.
+        known = json.loads(unquote(str(said)))
+        return Theory(
+            settings={str(k): str(v) for k, v in known["settings"].items()},
+            pseudopotentials={str(k): str(v) for k, v in known["pseudopotentials"].items()},
+            timestep=known["timestep"] if known["whole"] else None,
+            temperature=known["temperature"],
+            n_kpoints=known["n_kpoints"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DataError(f"{path} says a level of theory that cannot be read: {error}") from error
 
 
 def _images(path: Path, file_format: str) -> Iterator[Atoms]:

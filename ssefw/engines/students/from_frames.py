@@ -19,14 +19,14 @@ from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.learning import HELD_OUT, fitted_pair
-from ssefw.engines.students.lesson_records import TIMESTEP, Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import TIMESTEP, LearnedStudent, LearnSettings, Round
 from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.errors import DataError
 from ssefw.files import replacing
 from ssefw.nep import LabelledFrame, errors_on
 
-__all__ = ["WANTED", "learn_frames"]
+__all__ = ["WANTED", "as_teacher", "divided", "learn_frames", "tells_time"]
 
 WANTED = "wanted.extxyz"
 """Frames that the students would have asked a teacher about."""
@@ -42,7 +42,7 @@ def learn_frames(
     *,
     stop: StopCheck = never_stop,
     say: Callable[[str], None],
-) -> Learned:
+) -> LearnedStudent:
     """Teach students the frames of runs of one level of theory.
 
     Parameters
@@ -63,7 +63,7 @@ def learn_frames(
     DataError
         If there are too few frames, or the folder belongs to another lesson.
     """
-    frames, held_out = _divided(runs)
+    frames, held_out = divided(runs)
     unseen = [frame for _, part in held_out for frame in part]
     folder.mkdir(parents=True, exist_ok=True)
     clock = Clock(folder / "seconds.json")
@@ -99,10 +99,10 @@ def learn_frames(
     _write_wanted(folder / WANTED, wanted)
     say(f"{len(wanted)} frames want a label: {folder / WANTED}")
     clock.write()
-    return Learned(
+    return LearnedStudent(
         student=students[0],
         second=students[1],
-        teacher_runs=tuple(_as_teacher(run) for run in runs if _tells_time(run)),
+        teacher_runs=tuple(as_teacher(run) for run in runs if tells_time(run)),
         first_errors=errors,
         rounds=(Round(tuple(survived), 0, errors, students[0].digest),),
         stable=all(duration > 0 for duration in survived),
@@ -114,17 +114,40 @@ def learn_frames(
     )
 
 
-def _divided(
-    runs: Sequence[LabelledRun],
+SHORT = 5
+"""Frames of a run below which none is a fifth of it."""
+
+
+def divided(
+    runs: Sequence[LabelledRun], *, share: float = HELD_OUT
 ) -> tuple[list[LabelledFrame], tuple[tuple[float, tuple[LabelledFrame, ...]], ...]]:
-    """Return what is learned, and what is not with the temperature (K; 0 if unknown) of its run."""
+    """Return what is learned, and what is not with the temperature (K; 0 if unknown) of its run.
+
+    Runs of a few frames, such as single points, are divided as if they were one.
+
+    Parameters
+    ----------
+    runs
+        Of one level of theory.
+    share
+        Of each run that is not learned, its end.
+
+    Raises
+    ------
+    DataError
+        If they are too few.
+    """
+    together = [run for run in runs if len(run.frames) < SHORT]
+    parts = [
+        (run.theory.temperature or 0.0, run.frames) for run in runs if len(run.frames) >= SHORT
+    ]
+    parts.append((0.0, tuple(frame for run in together for frame in run.frames)))
     frames: list[LabelledFrame] = []
     held_out: dict[float, tuple[LabelledFrame, ...]] = {}
-    for run in runs:
-        n_kept = round(len(run.frames) * (1.0 - HELD_OUT))
-        temperature = run.theory.temperature or 0.0
-        frames += run.frames[:n_kept]
-        held_out[temperature] = held_out.get(temperature, ()) + run.frames[n_kept:]
+    for temperature, part in parts:
+        n_kept = round(len(part) * (1.0 - share))
+        frames += part[:n_kept]
+        held_out[temperature] = held_out.get(temperature, ()) + part[n_kept:]
     count = sum(len(run.frames) for run in runs)
     if count < FEWEST or not any(held_out.values()):
         raise DataError(f"{count} frames are too few to learn from; give at least {FEWEST}.")
@@ -147,14 +170,15 @@ def _stride(run: LabelledRun) -> int | None:
     return None
 
 
-def _tells_time(run: LabelledRun) -> bool:
+def tells_time(run: LabelledRun) -> bool:
     """Whether motion can be compared: dynamics at one temperature with no frame left out."""
     is_whole = not run.refused and run.theory.temperature is not None
     stride = _stride(run)
     return is_whole and stride is not None and len(run.frames) // stride >= 20
 
 
-def _as_teacher(run: LabelledRun) -> TeacherRun:
+def as_teacher(run: LabelledRun) -> TeacherRun:
+    """Return a run of which `tells_time` is true as one to compare motion with."""
     stride = _stride(run)
     assert stride is not None
     assert run.theory.temperature is not None

@@ -22,12 +22,12 @@ from ssefw.documents import (
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
-from ssefw.engines.students.acceptance import compare_runs, long_run, quiet_run
+from ssefw.engines.students.acceptance import compare_runs, long_run, moved_by, quiet_run
 from ssefw.engines.students.engine import FARTHEST
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import learn_frames
 from ssefw.engines.students.learning import learn
-from ssefw.engines.students.lesson_records import Learned, LearnSettings
+from ssefw.engines.students.lesson_records import LearnedStudent, LearnSettings
 from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
@@ -50,7 +50,7 @@ def teach(
     stable: float = STABLE,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
-) -> tuple[Learned, LearnedPotential]:
+) -> tuple[LearnedStudent, LearnedPotential]:
     """Teach a student, judge it, and return what the loop ended with and the record of it.
 
     Parameters
@@ -90,7 +90,7 @@ def teach_frames(
     specie: str,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
-) -> tuple[Learned, LearnedPotential]:
+) -> tuple[LearnedStudent, LearnedPotential]:
     """Teach a student frames that are there already, judge it, and return both as `teach` does.
 
     Parameters
@@ -121,7 +121,7 @@ def teach_frames(
 
 
 def judge(
-    learned: Learned, settings: LearnSettings, *, specie: str, stable: float = STABLE
+    learned: LearnedStudent, settings: LearnSettings, *, specie: str, stable: float = STABLE
 ) -> list[PhysicsCheck]:
     """Compare a student with each of its teacher's runs, and see whether it stays.
 
@@ -135,12 +135,13 @@ def judge(
         ps that it must run at the hottest of its temperatures.
     """
     checks: list[PhysicsCheck] = []
+    move = moved_by(learned.student)
     for run in learned.teacher_runs:
-        checks += compare_runs(learned.student, run, specie=specie, seed=settings.seed)
+        checks += compare_runs(move, run, specie=specie, seed=settings.seed)
     start, hottest = _start(learned), _hottest(learned, settings)
     checks.append(
         long_run(
-            learned.student,
+            move,
             start,
             temperature=hottest,
             duration=stable,
@@ -148,25 +149,25 @@ def judge(
             seed=settings.seed,
         )
     )
-    checks.append(quiet_run(learned.student, start, temperature=hottest, seed=settings.seed))
+    checks.append(quiet_run(move, start, temperature=hottest, seed=settings.seed))
     return checks
 
 
-def _start(learned: Learned) -> Snapshot:
+def _start(learned: LearnedStudent) -> Snapshot:
     if learned.teacher_runs:
         return learned.teacher_runs[0].frames[0]
     first = learned.frames[0]
     return first.symbols, first.positions, first.cell
 
 
-def _hottest(learned: Learned, settings: LearnSettings) -> float:
+def _hottest(learned: LearnedStudent, settings: LearnSettings) -> float:
     """Return the hottest temperature that a teacher showed; of frames alone that of their runs."""
     shown = [run.temperature for run in learned.teacher_runs]
     return max(shown, default=max(settings.temperatures))
 
 
 def described(
-    learned: Learned,
+    learned: LearnedStudent,
     checks: Sequence[PhysicsCheck],
     *,
     source: Provenance,
@@ -236,7 +237,7 @@ def described(
     )
 
 
-def _lineage(learned: Learned) -> tuple[str, ...]:
+def _lineage(learned: LearnedStudent) -> tuple[str, ...]:
     """Return what the student grew out of, itself left out."""
     all_of_them = dict.fromkeys((learned.first, *(one.potential for one in learned.rounds)))
     return tuple(digest for digest in all_of_them if digest != learned.student.digest)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssefw.engines.potentials.tuned import TunedPotential
 from ssefw.errors import DataError
 from ssefw.files import read_bytes, replacing
 from ssefw.files.arrays import unpack_npz
@@ -18,8 +19,10 @@ __all__ = [
     "frames_hash",
     "read_frames",
     "read_student",
+    "read_weights",
     "write_frames",
     "write_student",
+    "write_weights",
 ]
 
 
@@ -80,6 +83,11 @@ def read_frames(path: Path) -> list[LabelledFrame]:
 
 
 def write_student(path: Path, model: NEP) -> None:
+    """Write a student with the range it was trained on."""
+    write_weights(path, model)
+
+
+def write_weights(path: Path, model: NEP | TunedPotential) -> None:
     """Write a potential with the range it was trained on."""
     with replacing(path) as draft:
         draft.write_bytes(model.to_bytes())
@@ -91,10 +99,27 @@ def read_student(path: Path) -> NEP:
     Raises
     ------
     DataError
-        If the file is no potential.
+        If the file is no student.
     """
     content = read_bytes(path)
     try:
         return NEP.from_bytes(content)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+
+def read_weights(path: Path) -> NEP | TunedPotential:
+    """Read what `write_weights` wrote, by the end of its name.
+
+    Raises
+    ------
+    DataError
+        If the file is no potential.
+    """
+    if path.suffix != ".tuned":
+        return read_student(path)
+    content = read_bytes(path)
+    try:
+        return TunedPotential.from_bytes(content)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

@@ -33,6 +33,8 @@ class Theory:
         Frames, counted from one, whose electrons were not converged.
     timestep, temperature
         fs and K, of molecular dynamics at one temperature; None where the file does not tell.
+    n_kpoints
+        Points of the Brillouin zone that it sums over; None where the file does not tell.
     """
 
     settings: Mapping[str, str]
@@ -40,6 +42,7 @@ class Theory:
     unconverged: frozenset[int] = frozenset()
     timestep: float | None = None
     temperature: float | None = None
+    n_kpoints: int | None = None
 
     @property
     def name(self) -> str:
@@ -67,6 +70,11 @@ def format_of(path: Path) -> str:
     first = begin.split(b"\n", 2)
     if first[0].strip().isdigit() and len(first) > 1 and b"Lattice=" in first[1]:
         return "extxyz"
+    if begin.startswith(b"ITEM: TIMESTEP"):
+        raise DataError(
+            f"{path} is a dump of LAMMPS, which holds no energies of frames. Write extended XYZ "
+            "with the energy of each frame from the log."
+        )
     raise DataError(
         f"{path} is no vasprun.xml, OUTCAR, output of pw.x or extended XYZ; forces are read from "
         "these."
@@ -134,6 +142,7 @@ def _of_vasprun(text: str) -> Theory:
         pseudopotentials,
         frozenset(lost),
         **_dynamics(value("IBRION"), value("POTIM"), value("TEBEG"), value("TEEND")),
+        n_kpoints=_between(header, '<varray name="kpointlist"', "</varray>").count("<v>") or None,
     )
 
 
@@ -185,7 +194,12 @@ def _of_outcar(text: str) -> Theory:
             value(r"TEBEG\s*=\s*([\d.]+)"),
             value(r"TEEND\s*=\s*([\d.]+)"),
         ),
+        n_kpoints=_count(value(r"NKPTS\s*=\s*(\d+)")),
     )
+
+
+def _count(word: str | None) -> int | None:
+    return int(word) if word else None
 
 
 RYDBERG_TIME_FS = 0.0483776865
@@ -223,4 +237,5 @@ def _of_pw(text: str) -> Theory:
         pseudopotentials,
         frozenset(lost),
         timestep=float(step) * RYDBERG_TIME_FS if step else None,
+        n_kpoints=_count(value(r"number of k points=\s*(\d+)")),
     )

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
+from ase import units
 from atomate2.vasp.files import write_vasp_input_set
 from atomate2.vasp.jobs.base import get_vasp_task_document
 from custodian.vasp.utils import is_valid_poscar
@@ -30,6 +32,8 @@ from ssefw.settings import Settings
 
 __all__ = ["SingleResult", "run_single", "write_inputs"]
 
+FloatArray = npt.NDArray[np.float64]
+
 MAX_ERRORS = 5
 NO_GAP = 0.01
 """A band gap (eV) below this is none."""
@@ -39,18 +43,25 @@ NO_GAP = 0.01
 class SingleResult:
     """What a relaxation or single point gives.
 
-    Energies in eV, forces in eV/A, times in s, magnetization in Bohr magnetons a cell.
+    Energies in eV, forces in eV/A, stress in eV/A^3 (tension positive; None where it was not
+    computed), times in s, magnetization in Bohr magnetons a cell.
     """
 
     structure: Structure
     energy: float
     converged: bool
     n_steps: int
-    max_force: float
+    forces: FloatArray
+    stress: FloatArray | None
     band_gap: float | None
     magnetization: float | None
     wall_time: float
     vasp_version: str
+
+    @property
+    def max_force(self) -> float:
+        """Largest force on an atom."""
+        return float(np.linalg.norm(self.forces, axis=1).max())
 
 
 def write_inputs(
@@ -159,7 +170,9 @@ def run_single(
         energy=float(output.energy),
         converged=str(task.state).rpartition(".")[2].lower() == "successful",
         n_steps=len(calculation.output.ionic_steps or ()),
-        max_force=float(np.linalg.norm(forces, axis=1).max()),
+        forces=forces[np.argsort(cell.order)],
+        # VASP prints the pressure of the cell on its surroundings, in kbar.
+        stress=None if output.stress is None else -0.1 * units.GPa * np.asarray(output.stress),
         band_gap=output.bandgap,
         magnetization=(calculation.output.outcar or {}).get("total_magnetization"),
         wall_time=time.monotonic() - began,

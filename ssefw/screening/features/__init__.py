@@ -6,7 +6,11 @@ from ssefw.lazy import on_demand
 
 if TYPE_CHECKING:
     from ssefw.screening.features.cell import CELL_FEATURES, KANG_CELL_FEATURES, cell_features
-    from ssefw.screening.features.composition import COMPOSITION_FEATURES, composition_features
+    from ssefw.screening.features.composition import (
+        COMPOSITION_FEATURES,
+        composition_features,
+        features_where_possible,
+    )
     from ssefw.screening.features.ordered_cell import ordered_cell_atoms
     from ssefw.screening.features.xrd import (
         PatternGrid,
@@ -23,6 +27,7 @@ __all__ = [
     "bin_patterns",
     "cell_features",
     "composition_features",
+    "features_where_possible",
     "ordered_cell_atoms",
     "xrd_pattern",
     "xrd_patterns",
@@ -38,6 +43,7 @@ __getattr__ = on_demand(
         "bin_patterns": "xrd",
         "cell_features": "cell",
         "composition_features": "composition",
+        "features_where_possible": "composition",
         "ordered_cell_atoms": "ordered_cell",
         "xrd_pattern": "xrd",
         "xrd_patterns": "xrd",

@@ -22,7 +22,7 @@ from pymatgen.core import Composition, Element
 
 from ssefw.errors import DataError
 
-__all__ = ["COMPOSITION_FEATURES", "composition_features"]
+__all__ = ["COMPOSITION_FEATURES", "composition_features", "features_where_possible"]
 
 NORMS = (0, 2, 3, 5, 7, 10)
 STATISTICS = ("minimum", "maximum", "range", "mean", "avg_dev", "mode")
@@ -83,6 +83,35 @@ def composition_features(compositions: Sequence[Composition]) -> npt.NDArray[np.
         _block(compositions[start : start + CHUNK]) for start in range(0, len(compositions), CHUNK)
     ]
     return np.vstack(blocks)
+
+
+def features_where_possible(
+    compositions: Sequence[Composition],
+) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+    """Return the 145 features of each composition, and why a row has none.
+
+    Shape (n, 145), NaN where there is a reason; reasons are empty where there is none.
+    """
+    features = np.full((len(compositions), len(COMPOSITION_FEATURES)), np.nan)
+    problems = [""] * len(compositions)
+    for row, composition in enumerate(compositions):
+        if not _is_known(composition):
+            try:
+                composition_features([composition])
+            except DataError as error:
+                problems[row] = str(error)
+    good = [row for row, problem in enumerate(problems) if not problem]
+    features[good] = composition_features([compositions[row] for row in good])
+    return features, tuple(problems)
+
+
+def _is_known(composition: Composition) -> bool:
+    return all(element.Z in _known_elements() for element in composition.element_composition)
+
+
+@cache
+def _known_elements() -> frozenset[int]:
+    return frozenset(np.flatnonzero(np.isfinite(_table()).all(axis=1)).tolist())
 
 
 def _block(compositions: Sequence[Composition]) -> npt.NDArray[np.float64]:

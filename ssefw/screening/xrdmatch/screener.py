@@ -10,7 +10,7 @@ members' mean, calibrated on labels of which a member had not seen a near-duplic
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -216,9 +216,23 @@ class XRDMatchScreener(VotingScreener):
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return calibrated probabilities, votes, and the nearest labeled conductor."""
+        patterns, problems = self.patterns(materials)
+        return self.score_patterns(materials, patterns, problems)
+
+    def score_patterns(
+        self, materials: Sequence[Material], patterns: Patterns, problems: Mapping[int, str]
+    ) -> Scores:
+        """Score materials by patterns of theirs, calculated or measured.
+
+        Parameters
+        ----------
+        patterns
+            Of the materials without a problem, in order, shape (n, points).
+        problems
+            Row to the reason why a material has no pattern.
+        """
         self._check_fitted()
         n = len(materials)
-        patterns, problems = self.patterns(materials)
         good = rows_without(problems, n)
         each = np.full((len(self.members_), n), np.nan)
         each[:, good] = self.probabilities(patterns)

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from ssefw.campaigns.file import campaign_of
 from ssefw.documents import Diffusivity, Document, Outcome, Trajectory
 from ssefw.serve.crystals import crystal, moves
 from ssefw.serve.curves import arrhenius_curves, growth_curve, msd_curves
@@ -27,7 +28,6 @@ __all__ = [
 
 D = TypeVar("D", bound=Document)
 
-DEFAULT_LEVEL = 0.95
 """Of campaigns without conductivities."""
 
 
@@ -109,14 +109,13 @@ def _growth_of(request: Request) -> Response:
         if run.candidate_id == records.line.candidate_id
     }
     ledgers = records.ledgers
-    spec = records.view.record.spec
-    specie = str(spec.get("specie", "Li"))
-    level = float((spec.get("conductivity") or {}).get("level", DEFAULT_LEVEL))
+    spec = campaign_of(records.view.record)
+    level = spec.conductivity.level
     growing = request.app.state.growing
     found = [
         growth_curve(estimates, going_on.get(key))
         for key in dict.fromkeys([*going_on, *ledgers])
-        if (estimates := growing.look(key, ledgers.get(key), specie=specie, level=level))
+        if (estimates := growing.look(key, ledgers.get(key), specie=spec.specie, level=level))
     ]
     return JSONResponse(sorted(found, key=lambda one: float(one["temperature"])))
 

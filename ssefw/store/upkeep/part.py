@@ -113,7 +113,9 @@ def _potentials(connection: Connection, campaign: str) -> tuple[set[str], set[st
 
     def named(metadata: Mapping[str, Any]) -> set[str]:
         about = {"output.@class": LearnedPotential.__name__, **metadata}
-        weights = {f"potentials/{x}.nep" for x in jobs.distinct("output.potential", about)}
+        hashes = [str(found) for found in jobs.distinct("output.potential", about)]
+        # Those of students, and of universal potentials that were tuned.
+        weights = {f"potentials/{x}{end}" for x in hashes for end in (".nep", ".tuned")}
         frames = {f"potentials/{x}.npz" for x in jobs.distinct("output.training_set", about)}
         return (weights | frames) & there
 

@@ -3,11 +3,16 @@
 import json
 
 import pytest
+from jobflow import Flow, JobOrder, JobStore, run_locally
+from maggma.stores import MemoryStore
 from pymatgen.core import Lattice, Structure
 
+from ssefw import bvse
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
+from ssefw.campaigns.running.submission import submit
 from ssefw.errors import ConfigurationError, DataError, LaunchError
+from ssefw.store import connect
 from tests.conftest import run_ssefw
 
 BASE = "campaign: c\npool: {path: pool.jsonl}\nmd: {temperatures: [900], length: 5}\n"
@@ -43,6 +48,41 @@ def test_a_pool_entry_without_the_mobile_ion_is_left_out(plan):
     made = plan()
     assert [candidate.formula for candidate in made.candidates] == ["LiF", "LiCl", "LiBr"]
     assert [(x.formula, x.code) for x in made.excluded] == [("NaCl", "no_mobile_ion")]
+
+
+FILTERED = "filters: [{bvse_barrier: {below: 9, dimensions: 1}}, {bvse_barrier: {below: 8}}]\n"
+
+
+def test_the_barrier_of_a_filter_is_that_of_the_gate_and_computed_once(plan, tmp_path, monkeypatch):
+    computed = []
+    monkeypatch.setattr(
+        bvse, "site_energy_barrier",
+        lambda *a, do=bvse.site_energy_barrier, **k: computed.append(1) or do(*a, **k),
+    )  # fmt: skip
+    made = plan(FILTERED + "bvse: {max_barrier: 9.0}\n")
+    assert len(computed) == len(made.barriers) == 3  # for two filters
+    with connect(tmp_path / "st") as connection:
+        submit(made, connection)
+    monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "st"))
+    jobs = [made.maker.bvse.make(candidate) for candidate in made.candidates]
+    found = run_locally(
+        Flow(jobs, order=JobOrder.LINEAR), store=JobStore(MemoryStore()), ensure_success=True
+    )
+    assert len(computed) == 3
+    for candidate, job in zip(made.candidates, jobs, strict=True):
+        barrier = found[job.uuid][1].output
+        again = bvse.site_energy_barrier(candidate.structure, ion="Li", resolution=0.2)
+        assert barrier.candidate_id == candidate.id
+        assert barrier.barrier_1d == made.barriers[candidate.id].barrier_1d == again.barrier_1d
+
+
+def test_a_barrier_on_another_grid_than_the_gates_is_not_the_gates(plan):
+    assert not plan(FILTERED + "bvse: {max_barrier: 9.0, resolution: 0.3}\n").barriers
+
+
+def test_filters_look_for_the_barrier_of_the_campaigns_ion(plan):
+    made = plan("specie: Na\nfilters: [{bvse_barrier: {below: 9, dimensions: 1}}]\n")
+    assert [candidate.formula for candidate in made.candidates] == ["NaCl"]
 
 
 def test_filters_count_and_give_reasons_and_pass_none_for_want_of_a_number(plan):

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ssefw.campaigns.file import EngineSpec
+from ssefw.campaigns.file import CampaignSpec, EngineSpec
 from ssefw.campaigns.running import gpus, supervise
 from ssefw.campaigns.running.gpus import computes_on_gpus, own_gpu, visible_gpus
 from ssefw.campaigns.running.supervise import WorkerProcesses, worker_count
@@ -103,11 +103,11 @@ def test_of_several_workers_that_srun_starts_each_takes_its_own(environment, own
 
 
 def test_a_campaign_on_graphics_cards_has_one_worker_for_each():
-    fast = EngineSpec(options={"device": "cuda"}).model_dump(mode="json")
-    plain = EngineSpec().model_dump(mode="json")
-    assert computes_on_gpus({"engine": fast})
-    assert computes_on_gpus({"engine": plain, "neb": {"engine": None, "first": fast}})
-    assert not computes_on_gpus({"engine": plain, "neb": None})
-    assert not computes_on_gpus({"engine": {"code": "vasp"}})
+    fast = EngineSpec(options={"device": "cuda"})
+    blocks = {"campaign": "x", "pool": {"path": "pool"}, "neb": {}}
+    assert computes_on_gpus(CampaignSpec(**blocks, engine=fast))
+    assert computes_on_gpus(CampaignSpec(**blocks | {"neb": {"first": fast}}))
+    assert not computes_on_gpus(CampaignSpec(**blocks))
+    assert not computes_on_gpus(CampaignSpec(**blocks, engine={"code": "vasp"}))
     assert worker_count(Settings(), n_gpus=4) == 4
     assert worker_count(Settings(workers=2), n_gpus=4) == 2

@@ -96,3 +96,58 @@ def test_bad_input_is_said_in_a_line(call, arguments, why):
     assert result.exit_code != 0
     told = result.output + str(result.exception)
     assert why in told
+
+
+def test_frames_are_gathered_and_counted(call, tmp_path):
+    from ase.io import read, write
+
+    given = images(12)
+    given[3].calc.results["forces"][0, 0] = 400.0
+    (tmp_path / "aimd").mkdir()
+    write(tmp_path / "aimd" / "run.extxyz", given)
+    done = call("frames", "aimd", "-o", "all.extxyz", "--json")
+    assert done.exit_code == 0, done.output
+    record = json.loads(done.stdout)
+    assert (record["runs"], record["frames"], record["left_out"]) == (1, 11, 1)
+    assert "frame 4: it has exploded" in done.stderr
+    assert len(read(tmp_path / "all.extxyz", index=":")) == 11
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["alloy.cif", "--base", "sevennet-0"], "--base is tuned to frames"),
+        (["--frames", "alloy.cif", "--hold-out", "alloy.cif"], "--hold-out is for --base"),
+        (["--frames", "alloy.cif", "--base", "chgnet", "-o", "nep.txt"], "name nep.txt *.tuned"),
+        (["--frames", "alloy.cif", "--base", "nothing"], "no potential 'nothing'"),
+        (["--frames", "alloy.cif", "--base", "chgnet", "--set", "x=1"], "has no setting 'x'"),
+    ],
+)
+def test_what_makes_no_sense_of_a_base_is_refused_before_anything(call, arguments, why):
+    done = call("train", *arguments)
+    assert done.exit_code in {1, 2}
+    assert why in done.output or why in str(done.exception)
+
+
+@pytest.mark.slow
+def test_a_universal_potential_is_tuned_to_frames(call, tmp_path, monkeypatch):
+    from ase.io import write
+
+    write(tmp_path / "run.extxyz", images(20))
+    morse = "ase.calculators.morse.MorsePotential"
+    form = [argument for argument in QUICK if argument.startswith("fit.")]
+    settings = [word for one in [*form, "members=2", "stable=0.1"] for word in ("--set", one)]
+    done = call(
+        "train", "--frames", "run.extxyz", "--base", morse, "--specie", "Ag", *settings,
+        "--json", "-o", "copy.tuned",
+    )  # fmt: skip
+    assert done.exit_code == 1, done.output  # extended XYZ of others tells no time
+    card = json.loads(done.stdout.splitlines()[-1])
+    assert card["base"] == "MorsePotential"
+    assert card["errors"][0]["force"] < card["first_errors"]["force"]
+    assert "no run tells" in card["reason"]
+    name = card["potential"][:12]
+    assert "tuned to" in call("list").stdout
+    assert "MorsePotential alone" in call("show", name).stdout
+    assert call("add", "copy.tuned").stdout.strip() == name
+    assert call("export", name, "-o", "nep.txt").exit_code == 2

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from ssefw.cli.screen.group import command as screen
 from ssefw.data.labels.sets import save_label_set
 from ssefw.errors import ConfigurationError, DataError
+from ssefw.screening.features import PatternGrid, xrd_pattern
+from ssefw.screening.xrdmatch.pattern_files import read_pattern_files
 from tests.screening.conftest import METALS, make_labels, rock_salt
 
 QUICK = ["--set", "members=2", "--set", "iterations=20", "--set", "batch=8"]
@@ -96,6 +98,45 @@ def test_the_table_names_the_nearest_conductor_of_each_candidate(model, folder, 
     assert rows["Li6Na2S8"]["nearest_conductor"] == "Li3NaS4"
     assert float(rows["Li6Na2S8"]["similarity"]) > 0.9
     assert figure.read_text().startswith("<?xml")
+
+
+def test_measured_patterns_are_voted_on_as_calculated_ones(model, folder, tmp_path):
+    grid = PatternGrid()
+    measured = tmp_path / "measured"
+    measured.mkdir()
+    for formula in ("Li6Na2S8", "Li2KO3"):
+        values = 873 * xrd_pattern(rock_salt(formula), grid) + 20  # counts, and a background
+        rows = "\n".join(f"{a:.2f} {i:.1f} 3.0" for a, i in zip(grid.angles, values, strict=True))
+        (measured / f"{formula}.xye").write_text(f"2theta intensity error\n# mine\n{rows}\n")
+    figure = tmp_path / "panels.svg"
+    told = {}
+    for pool in (measured, folder / "pool.jsonl"):
+        shown = run("patterns", model, pool, "--votes", 0, "--figure", figure, "--json").stdout
+        told[pool] = {row["name"]: row for row in map(json.loads, shown.splitlines())}
+    for name, row in told[measured].items():
+        other = told[folder / "pool.jsonl"][name]
+        assert row["formula"] == ""
+        assert row["votes"] == other["votes"]
+        assert row["nearest_conductor"] == other["nearest_conductor"]
+        assert row["probability"] == pytest.approx(other["probability"], abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("10 5\n9 4\n", "do not increase"),
+        ("10 5\n11 -4\n", "negative"),
+        ("10 5\nnonsense\n", "line 2: 'nonsense' is not an angle"),
+        ("10 nan\n11 2\n12 1\n13 inf\n", "line 4"),
+        ("", "holds no pattern"),
+        ("100 5\n110 4\n", "no intensity between 0 and 90"),
+    ],
+)
+def test_what_is_no_pattern_is_refused(text, reason, tmp_path):
+    path = tmp_path / "scan.xy"
+    path.write_text(text)
+    with pytest.raises(DataError, match=reason):
+        read_pattern_files([path], PatternGrid(), bin_width=0.5)
 
 
 def test_votes_on_labels_are_drawn(model, folder, tmp_path):

@@ -9,7 +9,14 @@ from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from ssefw.engines.students.frame_files import labelled_files, read_labelled, read_together
+from ssefw.engines.students.frame_files import (
+    coarse_sampling,
+    labelled_files,
+    read_labelled,
+    read_runs,
+    read_together,
+    write_runs,
+)
 from ssefw.engines.students.theory import Theory, compare_theories, read_theory
 from ssefw.errors import DataError
 from tests.nep.conftest import alloy
@@ -21,6 +28,7 @@ VASPRUN = """<?xml version="1.0"?>
  <array name="atomtypes" ><set>
   <rc><c>   4</c><c>Li</c><c>  7.01</c><c>  3.0</c><c>  PAW_PBE Li_sv 10Sep2004  </c></rc>
  </set></array>
+ <kpoints><varray name="kpointlist" ><v> 0.0 0.0 0.0 </v></varray></kpoints>
  <parameters>
   <i type="int" name="NELM"> 3</i><i name="ENMAX">  400.00000000</i>
   <i type="string" name="GGA">PE</i>
@@ -82,6 +90,7 @@ def test_a_vasprun_says_its_level_of_theory_and_what_is_not_converged(tmp_path):
     theory = read_theory(tmp_path / "vasprun.xml", "vasp-xml")
     assert theory.settings == {"program": "VASP", "GGA": "PE", "ENMAX": "400"}
     assert theory.pseudopotentials == {"Li": "PAW_PBE Li_sv 10Sep2004"}
+    assert theory.n_kpoints == 1
     assert theory.unconverged == {2}  # as many electronic steps as NELM
     assert (theory.timestep, theory.temperature) == (2.0, 900.0)
 
@@ -133,3 +142,44 @@ def test_what_holds_no_forces_is_refused_in_a_line(tmp_path):
     (tmp_path / "OUTCAR").write_text(" vasp.6.4.2 20Jul23 (build) complex\nhalf a file\n")
     with pytest.raises(DataError, match="OUTCAR"):
         read_labelled(tmp_path / "OUTCAR")
+
+
+def test_runs_are_gathered_in_one_file_and_read_back_as_they_were(tmp_path):
+    write(tmp_path / "a.extxyz", images(4))
+    theory = Theory(
+        {"program": "VASP", "GGA": 'PE "quoted"'}, {"Cu": "PAW_PBE Cu"}, timestep=2.0,
+        temperature=900.0, n_kpoints=4,
+    )  # fmt: skip
+    run = replace(read_labelled(tmp_path / "a.extxyz"), theory=theory)
+    other = replace(run, theory=replace(theory, temperature=600.0), refused=("one",))
+    write_runs(tmp_path / "all.extxyz", [run, other, run])
+    first, second, third = read_runs(tmp_path / "all.extxyz")
+    assert first.theory == third.theory == theory
+    # of a run with a frame missing nobody knows the time between frames
+    assert second.theory == replace(other.theory, timestep=None)
+    for one, back in zip(run.frames, first.frames, strict=True):
+        assert back.symbols == one.symbols
+        assert back.energy == pytest.approx(one.energy, abs=1e-6)
+        assert back.forces == pytest.approx(one.forces, abs=1e-6)
+        assert back.stress == pytest.approx(one.stress, abs=1e-8)
+    wrong = replace(theory, settings={"program": "VASP", "GGA": "PS"})
+    write_runs(tmp_path / "b.extxyz", [replace(run, theory=wrong)])
+    with pytest.raises(DataError, match="two levels of theory"):
+        read_together([tmp_path / "all.extxyz", tmp_path / "b.extxyz"])
+
+
+def test_one_k_point_in_a_small_cell_is_told(tmp_path):
+    write(tmp_path / "a.extxyz", images(1))
+    run = read_labelled(tmp_path / "a.extxyz")
+    assert not coarse_sampling(run)
+    gamma = replace(run, theory=Theory({}, {}, n_kpoints=1))
+    assert "one k-point in a cell 7.5 A wide" in coarse_sampling(gamma)
+    frame = run.frames[0]
+    wide = replace(gamma, frames=(replace(frame, cell=2 * frame.cell),))
+    assert not coarse_sampling(wide)
+
+
+def test_a_dump_of_lammps_is_refused_with_the_reason(tmp_path):
+    (tmp_path / "dump.xyz").write_text("ITEM: TIMESTEP\n0\n")
+    with pytest.raises(DataError, match="holds no energies"):
+        read_labelled(tmp_path / "dump.xyz")

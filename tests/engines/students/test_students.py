@@ -24,6 +24,7 @@ from ssefw.engines.students import (
     judge,
     learn,
     long_run,
+    moved_by,
     quiet_run,
     read_frames,
 )
@@ -94,11 +95,11 @@ def test_a_student_learns_and_is_judged_by_physics(lesson):
     assert sum(len(frames) for frames in labelled) == learned.n_labels
     start = learned.teacher_runs[0].frames[0]
     for run in learned.teacher_runs:
-        for check in compare_runs(learned.student, run, specie="Ag"):
+        for check in compare_runs(moved_by(learned.student), run, specie="Ag"):
             assert check.passed, check
-    assert quiet_run(learned.student, start, temperature=500, seed=0).passed
+    assert quiet_run(moved_by(learned.student), start, temperature=500, seed=0).passed
     assert long_run(
-        learned.student, start, temperature=500, duration=4, farthest=3.0, seed=0
+        moved_by(learned.student), start, temperature=500, duration=4, farthest=3.0, seed=0
     ).passed
 
 
@@ -113,7 +114,9 @@ def test_a_student_of_another_crystal_is_not_accepted(lesson):
     """Weights with the wrong sign make other dynamics, which the comparison sees."""
     learned = lesson[1]
     soft = replace(learned.student, last=0.4 * learned.student.last)
-    checks = [c for run in learned.teacher_runs for c in compare_runs(soft, run, specie="Ag")]
+    checks = [
+        c for run in learned.teacher_runs for c in compare_runs(moved_by(soft), run, specie="Ag")
+    ]
     assert not all(check.passed for check in checks)
 
 
@@ -128,8 +131,8 @@ def test_labels_of_the_wrong_kind_better_forces_and_worsen_motion_which_is_seen(
     refitted = fit(labelled[:12], FIT.refit(steps=500, seed=1), start=learned.student)
     before, after = (errors_on(s, labelled[12:]).force for s in (learned.student, refitted))
     assert after < 0.5 * before
-    assert all(check.passed for check in compare_runs(learned.student, hot, specie="Ag"))
-    failed = [c.name for c in compare_runs(refitted, hot, specie="Ag") if not c.passed]
+    assert all(check.passed for check in compare_runs(moved_by(learned.student), hot, specie="Ag"))
+    failed = [c.name for c in compare_runs(moved_by(refitted), hot, specie="Ag") if not c.passed]
     assert "MSD of the framework at 900 K" in failed
 
 

@@ -363,6 +363,21 @@ def test_a_shortlist_is_a_pool(files, tmp_path):
     assert "hull energy: 20 -> 20" in result.stderr
 
 
+def test_a_second_representation_is_mixed_in(files):
+    asked = ("shortlist", files / "pool.jsonl", "--labels", files / "labels.csv", "--depth", 6)
+    result = run(*asked, "--second", "density-unperturbed", "--second-weight", 0.3, "--json")
+    assert {json.loads(line)["formula"] for line in result.stdout.splitlines()} == {"Li2S"}
+    with pytest.raises(ConfigurationError, match="cannot be mixed into itself"):
+        run(*asked, "--second", "soap-CAN")
+    table = run(
+        *("descriptors", files / "pool.jsonl", "--labels", files / "labels.csv", "--folds", 1),
+        *("--descriptors", "density,soap", "--simplifications", "CAN,unperturbed", "--deepest", 6),
+        *("--second", "density-unperturbed", "--json"),
+    )
+    assert "density-unperturbed is mixed in, with 5% of the variance" in table.stderr
+    assert len(table.stdout.splitlines()) == 3
+
+
 def test_a_model_is_trained_on_labels_that_take_their_structure_from_the_pool(files, tmp_path):
     model = tmp_path / "c.model"
     result = run(

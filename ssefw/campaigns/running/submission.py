@@ -11,13 +11,14 @@ from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import WorkflowEntry, entries
 from ssefw.campaigns.steering.budget import lift_budget
-from ssefw.documents import CampaignRecord, ExcludedCandidate, PlannedCandidate
+from ssefw.documents import Barrier, CampaignRecord, Candidate, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
 from ssefw.progress import counted
 from ssefw.store import Connection
 from ssefw.store.candidates import keep_candidates
+from ssefw.store.frames.stages import StageStore
 
-__all__ = ["Submitted", "campaign_record", "submit"]
+__all__ = ["Submitted", "campaign_record", "put_on", "submit"]
 
 BATCH = 100
 """Candidates that are put on the launch pad at a time."""
@@ -115,6 +116,7 @@ def submit(
     if plan.is_loop:
         begin_loop(connection, name)
     wanted = [(item, rank) for item, rank in plan.ranked() if item.id not in known]
+    _hand_on_barriers(connection, plan, [item for item, _ in wanted])
     count, added = len(plan.candidates) - len(wanted), 0
     rest = entries(plan, wanted)
     while batch := list(islice(rest, BATCH)):
@@ -130,6 +132,17 @@ def _deposit(connection: Connection, plan: Plan) -> None:
         for key, payload in engine.belongings():
             if not connection.blobs.exists(key):
                 connection.blobs.put(key, payload)
+
+
+def _hand_on_barriers(connection: Connection, plan: Plan, candidates: Sequence[Candidate]) -> None:
+    """Keep the barriers that filters have computed where the gate looks for its own."""
+    stages, gate = StageStore(connection.blobs), plan.maker.bvse
+    if gate is None:
+        return
+    for candidate in candidates:
+        barrier = plan.barriers.get(candidate.id)
+        if barrier is not None and stages.get(key := gate.key(candidate), Barrier) is None:
+            stages.put(key, barrier)
 
 
 def _known(connection: Connection, plan: Plan) -> set[str]:
@@ -200,18 +213,40 @@ def _add(
     is_first
         Whether to look once more, now that nobody else writes, if the settings are the same.
     """
-    launchpad = connection.launchpad
-    with connection.whole():
+
+    def ids() -> list[str]:
         if is_first:
             _known(connection, plan)
-        ids = _free_ids(connection, plan, batch)
+        found = _free_ids(connection, plan, batch)
+        given = [entry.candidate for entry in batch]
+        keep_candidates(connection, given, campaign=plan.spec.campaign, plan=plan.key)
+        return found
+
+    return put_on(connection, batch, ids)
+
+
+def put_on(
+    connection: Connection, batch: Sequence[WorkflowEntry], ids_of: Callable[[], Sequence[str]]
+) -> int:
+    """Put workflows on the launch pad whose ids are not there, and return how many.
+
+    Parameters
+    ----------
+    connection
+        The store.
+    batch
+        The workflows.
+    ids_of
+        Returns the id of each; it is called when nobody else writes.
+    """
+    launchpad = connection.launchpad
+    with connection.whole():
+        ids = list(ids_of())
         number = launchpad.get_new_fw_id(quantity=sum(len(entry.fireworks) for entry in batch))
         wanted = []
         for entry, _id in zip(batch, ids, strict=True):
             wanted.append({**entry.numbered(number).workflow, "_id": _id})
             number += len(entry.fireworks)
-        given = [entry.candidate for entry in batch]
-        keep_candidates(connection, given, campaign=plan.spec.campaign, plan=plan.key)
         added: int = launchpad.add_new(launchpad.workflows, wanted, key="_id")
         first = {
             workflow["_id"]: min(workflow["nodes"])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ssefw.campaigns.file import ResourcesSpec
+from ssefw.campaigns.file import ResourcesSpec, campaign_of
 from ssefw.campaigns.queueing.offline import OfflineLauncher, parcels_of
 from ssefw.campaigns.queueing.site import QueueLimits, Site
 from ssefw.campaigns.running.causes import retry_failed
@@ -28,7 +28,7 @@ from ssefw.errors import LaunchError
 from ssefw.schedulers import QueueSilentError, Rejected
 from ssefw.store import Connection
 
-__all__ = ["QUEUE_JOBS", "Feeder", "LaunchRound", "QueuePool", "pools"]
+__all__ = ["QUEUE_JOBS", "LaunchRound", "Launcher", "QueuePool", "pools"]
 
 logger = logging.getLogger(__name__)
 
@@ -80,10 +80,7 @@ class LaunchRound:
 
 def pools(record: CampaignRecord) -> list[QueuePool]:
     """Return the pools of a campaign: each stage with resources of its own, and the rest."""
-    own = {
-        stage: ResourcesSpec.model_validate(resources)
-        for stage, resources in record.spec.get("resources", {}).items()
-    }
+    own = campaign_of(record).resources
     limit = budget_of(record).queue_jobs
     rest = tuple(name for name in ("light", "heavy") if name not in own)
     return [
@@ -93,7 +90,7 @@ def pools(record: CampaignRecord) -> list[QueuePool]:
 
 
 @dataclass
-class Feeder:
+class Launcher:
     """A launcher.
 
     Attributes

@@ -123,6 +123,23 @@ class PhaseTable:
         found = _cheapest([phase.energy for phase in phases], matrix, list(shares.values()))
         return float(found.fun)
 
+    def elements_voltage(self, composition: Composition, energy: float | None = None) -> float:
+        """Return the formation energy of a compound per lithium in eV, as a voltage.
+
+        That much drives the reaction of the elements that gives the compound. A compound falls
+        apart at far lower voltages, to other compounds (`oxidation_limit`). Without an energy in
+        eV/atom the hull's is taken; a stable compound then has at least the voltage returned.
+
+        Raises
+        ------
+        AnalysisError
+            If it holds no lithium.
+        """
+        share = fractions(composition).get("Li", 0.0)
+        if not share:
+            raise AnalysisError(_without_lithium(composition.reduced_formula))
+        return -(self.ground_energy(composition) if energy is None else energy) / share
+
     def oxidation_limit(
         self, composition: Composition, energy: float | None = None
     ) -> OxidationLimit:
@@ -139,7 +156,7 @@ class PhaseTable:
         shares = fractions(composition)
         name = composition.reduced_formula
         if "Li" not in shares:
-            raise AnalysisError(f"{name} holds no lithium, so none can be drawn from it.")
+            raise AnalysisError(_without_lithium(name))
         self._refuse_missing_pairs(shares, name)
         ground = self.ground_energy(composition)
         above = 0.0 if energy is None else energy - ground
@@ -255,6 +272,10 @@ def read_phases(path: Path) -> PhaseTable:
     if not phases:
         raise DataError(f"{path} holds no phase with a formation energy.")
     return PhaseTable(phases)
+
+
+def _without_lithium(name: str) -> str:
+    return f"{name} holds no lithium, so none can be drawn from it."
 
 
 @cache

@@ -1,38 +1,25 @@
-"""Filters in a row, with counts after each and a reason for every material that is stopped.
+"""Filters: questions to one material, each answered with a reason.
 
-A filter looks at one material and returns a `Gate`. It never passes a material for want of a
-number: that is the code ``undetermined``, counted apart. Presets of the papers are data
-(``presets.yaml``); a preset names filters and their limits.
+A filter never passes a material for want of a number: that is the code ``undetermined``.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from inspect import signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
-import yaml
 from pymatgen.core import Element
 
 from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
 from ssefw.data.materials import Material
-from ssefw.documents import CascadeStep, Gate
+from ssefw.documents import Barrier, Gate
 from ssefw.errors import AnalysisError, ConfigurationError, DataError
-from ssefw.mistakes import check_settings, shown, unknown_word
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.gaps import GapTable
+from ssefw.screening.filters.phases import PhaseTable
 from ssefw.units import AskedCount, AskedResolution, Limits, Pure
 
-__all__ = [
-    "FILTERS",
-    "Cascade",
-    "CascadeResult",
-    "Filter",
-    "preset_filters",
-    "preset_names",
-]
+__all__ = ["FILTERS", "UNDETERMINED", "Filter"]
 
 UNDETERMINED = "undetermined"
 
@@ -43,54 +30,23 @@ AskedTolerance = Annotated[Pure, Limits(least=0, most=1)]
 
 @dataclass(frozen=True)
 class Filter:
-    """A named question to one material."""
+    """A named question to one material.
+
+    Attributes
+    ----------
+    judge_all
+        The same question to many at once, where that is faster.
+    """
 
     name: str
     judge: Callable[[Material], Gate]
+    judge_all: Callable[[Sequence[Material]], list[Gate]] | None = None
 
-
-@dataclass
-class CascadeResult:
-    """What passed, how many passed each filter, and the trail of every material by name."""
-
-    passed: list[Material] = field(default_factory=list)
-    steps: list[CascadeStep] = field(default_factory=list)
-    trails: dict[str, tuple[Gate, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Cascade:
-    """Filters in the order they are asked; a material is asked no further after the first no."""
-
-    filters: tuple[Filter, ...]
-
-    def run(self, materials: Iterable[Material]) -> CascadeResult:
-        """Ask every material, one at a time, so that a pool can be a stream."""
-        result = CascadeResult()
-        n_in, n_passed, n_open = Counter[str](), Counter[str](), Counter[str]()
-        for material in materials:
-            trail: list[Gate] = []
-            for item in self.filters:
-                gate = item.judge(material)
-                trail.append(gate)
-                n_in[item.name] += 1
-                n_open[item.name] += gate.code == UNDETERMINED
-                if not gate.passed:
-                    break
-                n_passed[item.name] += 1
-            else:
-                result.passed.append(material)
-            result.trails[material.name] = tuple(trail)
-        result.steps = [
-            CascadeStep(
-                name=item.name,
-                n_in=n_in[item.name],
-                n_passed=n_passed[item.name],
-                n_undetermined=n_open[item.name],
-            )
-            for item in self.filters
-        ]
-        return result
+    def gates(self, materials: Sequence[Material]) -> list[Gate]:
+        """Return the answer for each material, in order."""
+        if self.judge_all is not None:
+            return self.judge_all(materials)
+        return [self.judge(material) for material in materials]
 
 
 def _gate(name: str, *, passed: bool, code: str, message: str, **numbers: float) -> Gate:
@@ -179,9 +135,51 @@ def without_elements(*, elements: Sequence[str]) -> Filter:
     return _without("without elements", elements, "unwanted_element")
 
 
-def band_gap(*, at_least: AskedLimit) -> Filter:
-    """Ask for a band gap in eV (electronic insulation)."""
-    return _limit("band gap", "band_gap_ev", "eV", at_least=at_least)
+def band_gap(*, at_least: AskedLimit, gaps: GapTable | None = None) -> Filter:
+    """Ask for a band gap in eV (electronic insulation), as the pool states it, else predicted.
+
+    Parameters
+    ----------
+    gaps
+        Known gaps of other materials. Without them, or where the prediction is not sure, a material
+        whose gap the pool does not state is undetermined.
+    """
+    name = "band gap"
+    as_stated = _limit(name, "band_gap_ev", "eV", at_least=at_least)
+
+    def judge_all(materials: Sequence[Material]) -> list[Gate]:
+        found = [as_stated.judge(material) for material in materials]
+        if gaps is None:
+            return found
+        rows = [row for row, gate in enumerate(found) if gate.code == UNDETERMINED]
+        predicted = _predicted_gaps(gaps, [materials[row] for row in rows], at_least)
+        for row, gate in zip(rows, predicted, strict=True):
+            found[row] = gate
+        return found
+
+    return Filter(name, lambda material: judge_all([material])[0], judge_all)
+
+
+def _predicted_gaps(
+    gaps: GapTable, materials: Sequence[Material], at_least: float
+) -> Iterator[Gate]:
+    found = gaps.predict([material.composition for material in materials], at_least=at_least)
+    for value, reaches, reason in zip(found.value, found.reaches, found.problems, strict=True):
+        if reason:
+            yield _open("band gap", f"the pool states no band_gap_ev, none is predicted: {reason}")
+            continue
+        message = f"{value:.1f} eV predicted (mean error {found.error:.1f}), asked for at least "
+        message += f"{at_least:g}"
+        if reaches < 0:
+            yield _open("band gap", f"{message}: not sure")
+        else:
+            yield _gate(
+                "band gap",
+                passed=bool(reaches),
+                code="outside_limit",
+                message=f"{message}: sure 19 times of 20",
+                predicted_band_gap_ev=value,
+            )
 
 
 def hull_energy(*, at_most: AskedLimit) -> Filter:
@@ -209,10 +207,8 @@ def bvse_barrier(
     def judge(material: Material) -> Gate:
         if material.build is None or material.properties.get("bvse_barrier_ev") is not None:
             return as_stated.judge(material)
-        from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
-
         try:
-            barrier = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+            barrier = _bvse_barrier(material, ion, resolution)
         except DataError as error:
             return _open(name, str(error))
         found = getattr(barrier, f"barrier_{dimensions}d")
@@ -230,6 +226,17 @@ def bvse_barrier(
     return Filter(name, judge)
 
 
+def _bvse_barrier(material: Material, ion: str, resolution: float) -> Barrier:
+    """Return the barrier of a material, computed once; raises DataError where it has none."""
+    from ssefw.bvse import site_energy_barrier  # noqa: PLC0415  numba takes a second
+
+    known = material.barriers.get((ion, resolution))
+    if known is None:
+        known = site_energy_barrier(material.structure, ion=ion, resolution=resolution)
+        material.barriers[ion, resolution] = known
+    return known
+
+
 def no_intermetallic() -> Filter:
     """Stop what holds no anion: hydride, pnictide to arsenide, chalcogenide or halide."""
     anions = frozenset({"H", "N", "O", "F", "P", "S", "Cl", "As", "Se", "Br", "Te", "I"})
@@ -242,39 +249,66 @@ def no_intermetallic() -> Filter:
     return Filter("no intermetallic", judge)
 
 
-def oxidation_voltage(*, above: AskedLimit, phases: PhaseTable | None = None) -> Filter:
-    """Ask for a limit of oxidation in V against Li/Li+, as stated or from a hull of `phases`."""
+def oxidation_voltage(
+    *,
+    above: AskedLimit,
+    products: Literal["phases", "elements"] = "phases",
+    phases: PhaseTable | None = None,
+) -> Filter:
+    """Ask for a limit of oxidation in V against Li/Li+, as the pool states it, else computed.
+
+    Parameters
+    ----------
+    products
+        What the compound falls apart to. ``phases``: whatever gains most energy, which is the limit
+        of stability. ``elements``: lithium and the other elements, which is the formation energy
+        per lithium and far higher; by the counts it is what Kang et al. 2022 take.
+    phases
+        Formation energies; for ``elements`` only of what the pool states none of.
+    """
     name = "oxidation voltage"
+    found = _formation_voltage if products == "elements" else _stability_limit
 
     def judge(material: Material) -> Gate:
-        stated = material.properties.get("v_ox_v")
-        if isinstance(stated, int | float):
-            return _gate(
-                name,
-                passed=stated > above,
-                code="outside_limit",
-                message=f"{stated:.2f} V as stated, asked for above {above:g}",
-                v_ox_v=stated,
-            )
-        if phases is None:
-            return _open(name, "the pool states no v_ox_v and no phases were given (--phases)")
-        energy = material.properties.get("e_form_ev_atom")
-        try:
-            limit = phases.oxidation_limit(
-                material.composition, energy if isinstance(energy, int | float) else None
-            )
-        except AnalysisError as error:
-            return _open(name, str(error))
-        products = " + ".join(f"{n:.3g} {formula}" for formula, n in limit.products.items())
+        value, how = material.properties.get("v_ox_v"), "as stated"
+        if not isinstance(value, int | float):
+            try:
+                value, how = found(material, phases)
+            except AnalysisError as error:
+                return _open(name, str(error))
         return _gate(
             name,
-            passed=limit.voltage > above,
+            passed=value > above,
             code="outside_limit",
-            message=f"{limit.voltage:.2f} V (leaves {products}), asked for above {above:g}",
-            v_ox_v=limit.voltage,
+            message=f"{value:.2f} V ({how}), asked for above {above:g}",
+            v_ox_v=value,
         )
 
     return Filter(name, judge)
+
+
+def _stability_limit(material: Material, phases: PhaseTable | None) -> tuple[float, str]:
+    if phases is None:
+        raise AnalysisError("the pool states no v_ox_v and no phases were given (--phases)")
+    limit = phases.oxidation_limit(material.composition, _formation_energy(material))
+    products = " + ".join(f"{n:.3g} {formula}" for formula, n in limit.products.items())
+    return limit.voltage, f"leaves {products}"
+
+
+def _formation_voltage(material: Material, phases: PhaseTable | None) -> tuple[float, str]:
+    energy = _formation_energy(material)
+    if energy is None and phases is None:
+        raise AnalysisError(
+            "the pool states neither v_ox_v nor e_form_ev_atom, and no phases were given (--phases)"
+        )
+    table = phases or PhaseTable(())
+    return table.elements_voltage(material.composition, energy), "formation energy per lithium"
+
+
+def _formation_energy(material: Material) -> float | None:
+    """Return the formation energy that a pool states, in eV/atom."""
+    energy = material.properties.get("e_form_ev_atom")
+    return energy if isinstance(energy, int | float) else None
 
 
 def novel_composition(
@@ -359,83 +393,3 @@ FILTERS: dict[str, Callable[..., Filter]] = {
     "without_elements": without_elements,
 }
 """Filters by the name they have in a preset or a campaign file."""
-
-
-@cache
-def _presets() -> Mapping[str, Mapping[str, Any]]:
-    text = files("ssefw.screening").joinpath("presets.yaml").read_text(encoding="utf-8")
-    content: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
-    return content
-
-
-def preset_names() -> list[str]:
-    """Return the names of the presets."""
-    return sorted(_presets())
-
-
-def preset_filters(
-    preset: str | Sequence[Mapping[str, Any]],
-    *,
-    phases: PhaseTable | None = None,
-    known: Sequence[str] = (),
-) -> Cascade:
-    """Build the cascade of a preset, or of a list of ``{filter: {limit: value}}``.
-
-    Parameters
-    ----------
-    phases
-        For oxidation voltages.
-    known
-        Formulas that have labels, for the filter on novelty.
-
-    Raises
-    ------
-    ConfigurationError
-        If preset, filter or limit is not known.
-    """
-    if isinstance(preset, str):
-        if preset not in _presets():
-            raise ConfigurationError(
-                f"Unknown preset {preset!r} of filters. Known: {', '.join(preset_names())}."
-            )
-        lines = _presets()[preset]["filters"]
-    else:
-        lines = list(preset)
-    return Cascade(tuple(_filter(line, phases=phases, known=known) for line in lines))
-
-
-def _filter(line: Any, *, phases: PhaseTable | None, known: Sequence[str]) -> Filter:
-    if not isinstance(line, Mapping) or len(line) != 1:
-        raise ConfigurationError(
-            f"A filter is written 'band_gap: {{at_least: 1.0}}', got {line!r}."
-        )
-    ((name, limits),) = line.items()
-    if name not in FILTERS:
-        raise ConfigurationError(
-            f"Unknown filter {name!r}{unknown_word(name, sorted(FILTERS), name='known')}"
-        )
-    extra: dict[str, Any] = {}
-    if name == "oxidation_voltage":
-        extra["phases"] = phases
-    if name == "novel_composition":
-        extra["known"] = known
-    limits = limits or {}
-    if not isinstance(limits, Mapping):
-        raise ConfigurationError(
-            f"The filter {name!r} has limits by name, {{at_least: 1.0}}, got {shown(limits)}."
-        )
-    make, of = FILTERS[name], f"The filter {name!r}"
-    if own := sorted(set(limits) & set(extra)):
-        raise ConfigurationError(f"{of} takes its {own[0]} from the model, not from the file.")
-    needed = [
-        key
-        for key, parameter in signature(make).parameters.items()
-        if parameter.default is parameter.empty and key not in limits
-    ]
-    limits = check_settings(make, limits, of=of)
-    if needed:
-        raise ConfigurationError(f"{of} needs {needed[0]}: {name}: {{{needed[0]}: ...}}.")
-    try:
-        return make(**limits, **extra)
-    except DataError as error:
-        raise ConfigurationError(f"{of}: {error}") from error

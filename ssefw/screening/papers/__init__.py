@@ -1,0 +1,1 @@
+"""What reproduces a paper and is not what this package recommends."""
