@@ -4,14 +4,9 @@
 
 Constant NVE, four atoms of Li3N at Gamma, 1 fs. Each threshold (Ry for each atom) is compared step
 by step with the same run at a tight one: what Verlet's integration itself does to the energy is the
-<<<<<<< HEAD
-same in both, and leaves in a run of femtoseconds no drift to be seen. Electronic iterations of a
-step say what a threshold costs; `--density` and `--waves` begin them otherwise than the presets.
-=======
 same in both, and leaves in a run of femtoseconds no drift to be seen. Electronic iterations
 of a step say what a threshold costs; `--density` and `--waves` begin them otherwise than the
 presets.
->>>>>>> main
 """
 
 import argparse

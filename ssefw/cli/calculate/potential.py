@@ -4,23 +4,10 @@ from pathlib import Path
 
 import click
 
-<<<<<<< HEAD
-from ssefw.cli.calculate.potential_card import card as card_command
-from ssefw.cli.numbers import COUNT, LENGTH, SEED, TEMPERATURE
-from ssefw.cli.options import (
-    OUTPUT,
-    answer,
-    dry_run_option,
-    json_option,
-    print_json,
-    settings,
-    values_of,
-)
-=======
 from ssefw.cli.calculate.potential_card import print_card, write_model
 from ssefw.cli.calculate.potential_train import command as train
+from ssefw.cli.calculate.potential_truth import command as card
 from ssefw.cli.options import OUTPUT, answer, dry_run_option, json_option, print_json
->>>>>>> main
 from ssefw.cli.say import say
 
 
@@ -29,49 +16,13 @@ def command() -> None:
     """Teach fast potentials, tune universal ones to DFT, and show those there are."""
 
 
-<<<<<<< HEAD
-command.add_command(card_command)
-
-
-@command.command("train", epilog="Example: ssefw potential train LGPS.cif --specie Li")
-@click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
-@click.option(
-    "--frames", "frames", multiple=True, type=click.Path(exists=True, path_type=Path),
-    help="Learn what is there: a folder of vasprun.xml, OUTCAR, pw.x output or extended XYZ.",
-)  # fmt: skip
-@click.option(
-    "--calculator", metavar="NAME",
-    help="The teacher: short name of a potential, or import path of an ASE calculator.  "
-    "[sevennet-l3i5]",
-)  # fmt: skip
-@click.option(
-    "--temperature", "temperatures", type=TEMPERATURE, multiple=True,
-    help="Of the teacher's runs, several times.  [default: 1000, 700, 400 K]",
-)  # fmt: skip
-@click.option("--specie", default="Li", show_default=True, help="The mobile ion.")
-@click.option(
-    "--min-length", type=LENGTH, default=8.0, show_default=True,
-    help="Cells are repeated until opposite faces are this far apart (A).",
-)  # fmt: skip
-@click.option("--max-atoms", type=COUNT, default=200, show_default=True, help="Of such a cell.")
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything drawn.")
-@click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE",
-    help="A setting of the lesson, for example rounds=4 or fit.neurons=40.",
-)  # fmt: skip
-@click.option(
-    "--folder", type=click.Path(file_okay=False, path_type=Path),
-    help="Where the lesson is kept; the same folder goes on.  [default: below the scratch folder]",
-)  # fmt: skip
-@click.option("-o", "--out", type=OUTPUT, help="Also write the potential as GPUMD's nep.txt.")
-=======
 command.add_command(train)
+command.add_command(card)
 
 
 @command.command("frames", epilog="Example: ssefw potential frames aimd/ -o frames.extxyz")
 @click.argument("places", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("-o", "--out", type=OUTPUT, required=True, help="A file of extended XYZ.")
->>>>>>> main
 @json_option
 def frames(places: tuple[Path, ...], *, out: Path, as_json: bool) -> None:
     """Gather the frames of AIMD runs of one level of theory in one file, checked.
