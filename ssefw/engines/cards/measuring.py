@@ -34,6 +34,8 @@ _BAND = MigrationSettings(
     min_length=9.0, n_images=5, end_fmax=0.02, path="idpp", band=NebSettings(fmax=0.05)
 )
 _LONGEST_HOP = 6.0
+_REFUSALS = (ArithmeticError, LookupError, NotImplementedError, RuntimeError, ValueError)
+"""What calculators of others raise where they do not know an element."""
 
 
 def shipped_card(potential: str) -> PotentialCard | None:
@@ -89,8 +91,8 @@ def _noted(what: str, left_out: list[str]) -> Iterator[None]:
     """Keep the reason for which one reference was not computed: an element that is not known."""
     try:
         yield
-    except SsefwError as error:
-        left_out.append(f"{what}: {error}")
+    except (SsefwError, *_REFUSALS) as error:
+        left_out.append(f"{what}: {' '.join(str(error).split()) or type(error).__name__}"[:300])
 
 
 def _volume(engine: AseEngine, crystal: Crystal) -> VolumeCheck:

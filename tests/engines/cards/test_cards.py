@@ -31,7 +31,8 @@ class Halved(Calculator):
         self.results = {"energy": 0.0, "forces": forces, "stress": np.zeros(6)}
 
 
-def test_a_potential_half_as_stiff_has_half_the_slope():
+def test_a_potential_half_as_stiff_has_half_the_slope(monkeypatch):
+    monkeypatch.setenv("SSEFW_CALCULATOR_PACKAGES", "tests")
     engine = AseEngine(calculator=HALF)
     for name, frames in frames_with_forces().items():
         check = _forces(engine, name, frames)
