@@ -28,7 +28,6 @@ from ssefw.data.pools import Reject
 from ssefw.data.splits import Split, k_fold, leave_one_cluster_out, repeated_random
 from ssefw.documents import LabelSet
 from ssefw.errors import SsefwError
-from ssefw.screening.cascade import Cascade, preset_filters
 from ssefw.screening.composition import CompositionScreener
 from ssefw.screening.evaluation.evaluate import (
     cross_validate,
@@ -37,8 +36,9 @@ from ssefw.screening.evaluation.evaluate import (
 )
 from ssefw.screening.evaluation.metrics import measure, measure_with_intervals
 from ssefw.screening.features import composition_features
-from ssefw.screening.gaps import GapTable
-from ssefw.screening.phases import PhaseTable, read_phases
+from ssefw.screening.filters.cascade import Cascade, preset_filters
+from ssefw.screening.filters.gaps import GapTable
+from ssefw.screening.filters.phases import PhaseTable, read_phases
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))

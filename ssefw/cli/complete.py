@@ -59,7 +59,7 @@ def systems(_context: click.Context, _parameter: click.Parameter, typed: str) ->
 
 def presets(_context: click.Context, _parameter: click.Parameter, typed: str) -> list[str]:
     """Return the presets of filters."""
-    from ssefw.screening.cascade import preset_names
+    from ssefw.screening.filters.cascade import preset_names
 
     return [name for name in preset_names() if name.startswith(typed)]
 

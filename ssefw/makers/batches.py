@@ -135,9 +135,9 @@ class _Scorer:
 
     @cached_property
     def _cascade(self) -> Any:
-        from ssefw.screening.cascade import preset_filters  # noqa: PLC0415  see `_model`
-        from ssefw.screening.gaps import read_gaps  # noqa: PLC0415
-        from ssefw.screening.phases import read_phases  # noqa: PLC0415
+        from ssefw.screening.filters.cascade import preset_filters  # noqa: PLC0415  see `_model`
+        from ssefw.screening.filters.gaps import read_gaps  # noqa: PLC0415
+        from ssefw.screening.filters.phases import read_phases  # noqa: PLC0415
 
         asked = self._asked
         if asked.preset is None:

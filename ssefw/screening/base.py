@@ -31,6 +31,7 @@ from ssefw.mistakes import check_settings
 
 __all__ = [
     "DEFAULT",
+    "PAPERS",
     "SCREENERS",
     "ModelState",
     "Reason",
@@ -51,10 +52,15 @@ SCREENERS = {
     "composition": "ssefw.screening.composition:CompositionScreener",
     "conductivity": "ssefw.screening.conductivity.screener:ConductivityScreener",
     "consensus": "ssefw.screening.consensus:ConsensusScreener",
-    "sendek": "ssefw.screening.papers.sendek:SendekScreener",
+    "kang2022": "ssefw.screening.papers.kang:KangScreener",
+    "mchaffie2025": "ssefw.screening.papers.mchaffie:McHaffieScreener",
+    "sendek2017": "ssefw.screening.papers.sendek:SendekScreener",
     "xrdmatch": "ssefw.screening.xrdmatch.screener:XRDMatchScreener",
 }
 """Systems that come with ssefw; entry points add to them."""
+
+PAPERS = frozenset({"kang2022", "mchaffie2025", "sendek2017"})
+"""Systems that only reproduce a paper."""
 
 ENTRY_POINTS = "ssefw.screeners"
 FORMAT = 1

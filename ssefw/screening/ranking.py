@@ -24,10 +24,10 @@ from ssefw.documents import (
 from ssefw.errors import DataError
 from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
-from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
-from ssefw.screening.gaps import read_gaps
-from ssefw.screening.phases import read_phases
+from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.filters.gaps import read_gaps
+from ssefw.screening.filters.phases import read_phases
 
 __all__ = [
     "RankingResult",
@@ -92,7 +92,7 @@ def rank_pool(
     Parameters
     ----------
     preset
-        Filters of a paper that a material must pass, see `ssefw.screening.cascade`.
+        Filters of a paper that a material must pass, see `ssefw.screening.filters.cascade`.
     phases
         File of phases with formation energies, for oxidation limits.
     gaps

@@ -42,6 +42,7 @@ READS = {
     "analyze", "bvse", "completion show", "config check", "config show", "converge",
     "feedback check", "feedback history", "jobs", "labels export", "labels import", "labels show",
     "labels split", "labels stats", "log", "plan", "pool check", "pool order", "pool show",
+    "pool substitute",
     "potential export", "potential frames", "potential list", "potential show", "potential train",
     "report", "results", "results export", "results find", "results show", "schema",
     "screen descriptors", "screen evaluate", "screen explain", "screen patterns", "screen rank",
@@ -61,6 +62,7 @@ OPENS_A_STORE = {
     "neb", "pause", "plan", "priority", "report", "rerun", "resume", "results", "results build",
     "results export", "results find", "results show", "run", "status", "store check", "submit",
     "work",
+    "bvse", "screen rank",
 }  # fmt: skip
 RETIRED = {
     "--figures", "--ion", "--mobile", "--no-plot", "--option", "--output", "--plot", "--quite",

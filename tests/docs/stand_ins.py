@@ -135,6 +135,8 @@ def _pools(folder):
     ]
     lines = "\n".join(json.dumps(row) for row in phases) + "\n"
     (folder / "mp36k.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    (folder / "scans").mkdir()
+    (folder / "scans/mine.xy").write_text("20.0 3\n27.5 100\n32.0 40\n60.0 2\n")
     (folder / "pool.csv").write_text("formula\n" + "\n".join(FORMULAS) + "\nLi6Na2S8\n")
     for name in ("campaign.yaml", "my-campaign.yaml", "mine.yaml"):
         (folder / name).write_text(CAMPAIGN)

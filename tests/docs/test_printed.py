@@ -82,6 +82,9 @@ QUICK = {
     ],
     "atomsets": ["runs=2", NETWORKS],
     "clustering": [],
+    "kang2022": ["n_splits=2", "members=[dt, nb]"],
+    "mchaffie2025": ["runs=2", "source=chgnet", "layer=elements", "representation=CAMN", NETWORKS],
+    "sendek2017": ["n_splits=2"],
     "xrdmatch": ["members=2", "iterations=20", "batch=8"],
 }
 """Settings with which a system learns in seconds what it takes minutes or hours for."""

@@ -36,7 +36,7 @@ from ssefw.nep import NEP
 from ssefw.nep.angular import N_INVARIANTS
 from ssefw.nep.model import read_nep
 from ssefw.screening.base import load_screener, make_screener, save_screener
-from ssefw.screening.phases import read_phases
+from ssefw.screening.filters.phases import read_phases
 from ssefw.settings import load_settings
 from ssefw.store.address import Address
 from tests.analysis.readers.test_readers import TIME, written

@@ -11,9 +11,9 @@ from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import make_screener
-from ssefw.screening.cascade import Cascade, preset_filters, preset_names
-from ssefw.screening.gaps import GapTable, surely_outside
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.cascade import Cascade, preset_filters, preset_names
+from ssefw.screening.filters.gaps import GapTable, surely_outside
+from ssefw.screening.filters.phases import PhaseTable
 from ssefw.screening.ranking import rank_materials
 
 

@@ -6,7 +6,7 @@ from pymatgen.analysis.phase_diagram import PDEntry, PhaseDiagram
 from pymatgen.core import Composition, Element
 
 from ssefw.errors import AnalysisError, DataError
-from ssefw.screening.phases import PhaseTable, read_phases
+from ssefw.screening.filters.phases import PhaseTable, read_phases
 
 LI_P_O = {
     "Li2O": -2.0,

@@ -28,7 +28,15 @@ QUICK = {
         },
         "folds": 2,
     },
-    "sendek": {"n_splits": 3},
+    "kang2022": {"n_splits": 2, "members": ["dt", "nb"]},
+    "mchaffie2025": {
+        "runs": 2,
+        "source": "chgnet",
+        "layer": "elements",
+        "representation": "CAMN",
+        "networks": [{"epochs": 40, "neurons": 16, "pooling": "set2set", "smoothing": 0}],
+    },
+    "sendek2017": {"n_splits": 3},
     "xrdmatch": {
         "method": "fixmatch",
         "augmentation": "strain",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from ssefw.campaigns.file import CampaignSpec
 from ssefw.data.materials import Material, material_from_candidate
 from ssefw.documents import Barrier, Candidate, CascadeStep, Gate, Ranking
-from ssefw.screening.cascade import Cascade, CascadeResult, preset_filters
+from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
 
 __all__ = ["Excluded", "Selection", "select"]
 
@@ -86,8 +86,8 @@ def _ranked(
 ) -> Selection:
     # Models need torch or scikit-learn, which campaigns without a screen do not.
     from ssefw.screening.base import load_screener  # noqa: PLC0415
-    from ssefw.screening.gaps import read_gaps  # noqa: PLC0415
-    from ssefw.screening.phases import read_phases  # noqa: PLC0415
+    from ssefw.screening.filters.gaps import read_gaps  # noqa: PLC0415
+    from ssefw.screening.filters.phases import read_phases  # noqa: PLC0415
     from ssefw.screening.ranking import rank_materials  # noqa: PLC0415
 
     screen = spec.screen

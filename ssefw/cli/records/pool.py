@@ -14,6 +14,7 @@ from ssefw.cli.options import (
     workers_option,
 )
 from ssefw.cli.records.fetch import fetch
+from ssefw.cli.records.substitute import substitute_command
 from ssefw.cli.say import number_of, say
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def command() -> None:
 
 
 command.add_command(fetch)
+command.add_command(substitute_command)
 
 
 @command.command("show", epilog="Example: ssefw pool show structures/")

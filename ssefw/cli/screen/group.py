@@ -198,10 +198,11 @@ def _asked(formula: str | None, structure: Path | None) -> "Material":
 @json_option
 def systems(*, as_json: bool) -> None:
     """List the screening systems that are installed."""
-    from ssefw.screening.base import screener_class, screener_names
+    from ssefw.screening.base import PAPERS, screener_class, screener_names
 
     for name in screener_names():
         if as_json:
-            print_json({"system": name, "needs": screener_class(name).needs})
+            needs = screener_class(name).needs
+            print_json({"system": name, "needs": needs, "is_of_a_paper": name in PAPERS})
         else:
-            say(name)
+            say(f"{name} (as published)" if name in PAPERS else name)

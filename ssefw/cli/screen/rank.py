@@ -130,7 +130,7 @@ def _by_jobs(
     from ssefw.documents import RankedPart
     from ssefw.makers.batches import RankBatchMaker, input_key
     from ssefw.screening.base import load_screener
-    from ssefw.screening.cascade import preset_filters
+    from ssefw.screening.filters.cascade import preset_filters
     from ssefw.screening.ranking import merged_ranking
 
     load_screener(model)  # what is no model is told now, not by every job

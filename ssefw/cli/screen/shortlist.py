@@ -165,8 +165,8 @@ def _filtered(
 ) -> "list[Material]":
     if preset is None:
         return materials
-    from ssefw.screening.cascade import preset_filters
-    from ssefw.screening.gaps import read_gaps
+    from ssefw.screening.filters.cascade import preset_filters
+    from ssefw.screening.filters.gaps import read_gaps
 
     outcome = preset_filters(preset, gaps=read_gaps(gaps) if gaps else None).run(materials)
     for step in outcome.steps:

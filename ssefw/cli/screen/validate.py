@@ -46,7 +46,7 @@ EVERY = "all"
     "systems",
     multiple=True,
     shell_complete=complete.systems,
-    help="System to measure, or 'all'; may be repeated.  [default: that of screen train]",
+    help="System to measure, or 'all' but papers'; may repeat.  [default: that of screen train]",
 )
 @click.option(
     "--member",
@@ -109,7 +109,7 @@ def validate_command(
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.data.labels.sets import merge_labels
-    from ssefw.data.split_protocols import Asked, protocol_splits
+    from ssefw.data.split_protocols import SplitOptions, protocol_splits
     from ssefw.screening.evaluation.validation import baselines, compared, trials
 
     labels, _ = asked_labels(label_set, structures=structures, pool=pool)
@@ -121,7 +121,7 @@ def validate_command(
     if not no_baselines:
         contestants += baselines()
     often = repeats if repeats is not None else 100 if kind == "random" else 1
-    asked = Asked(folds=folds, repeats=often, share=share, seed=seed)
+    asked = SplitOptions(folds=folds, repeats=often, share=share, seed=seed)
     protocol, splits = protocol_splits(kind, data, asked)
     running = trials(contestants, data, splits, workers=workers or core_count())
     found = list(_with_progress(running, len(contestants) * len(splits), quiet=quiet))
@@ -146,7 +146,7 @@ def validate_command(
 def _contestants(
     systems: tuple[str, ...], members: tuple[str, ...], settings: dict[str, Any]
 ) -> "list[Contestant]":
-    from ssefw.screening.base import DEFAULT, screener_names
+    from ssefw.screening.base import DEFAULT, PAPERS, screener_names
     from ssefw.screening.classifiers import CLASSIFIERS
     from ssefw.screening.evaluation.validation import system
 
@@ -156,7 +156,7 @@ def _contestants(
 
     named = list(systems) or ([] if members else [DEFAULT])
     if EVERY in named:
-        named = screener_names()
+        named = [name for name in screener_names() if name not in PAPERS]
     kinds = list(CLASSIFIERS) if EVERY in members else list(members)
     of_members = settings_of("composition")
     return [system(name, settings_of(name)) for name in named] + [

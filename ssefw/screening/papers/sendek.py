@@ -31,7 +31,7 @@ class SendekScreener(CompositionScreener):
         As of `CompositionScreener`; `cell` adds nothing here.
     """
 
-    name: ClassVar[str] = "sendek"
+    name: ClassVar[str] = "sendek2017"
     needs: ClassVar[Literal["composition", "structure"]] = "structure"
 
     members: Sequence[str] = ("lr",)

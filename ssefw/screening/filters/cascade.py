@@ -19,9 +19,9 @@ from ssefw.data.materials import Material
 from ssefw.documents import CascadeStep, Gate
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.mistakes import check_settings, shown, unknown_word
-from ssefw.screening.filters import FILTERS, UNDETERMINED, Filter
-from ssefw.screening.gaps import GapTable
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.gaps import GapTable
+from ssefw.screening.filters.phases import PhaseTable
+from ssefw.screening.filters.questions import FILTERS, UNDETERMINED, Filter
 
 CHUNK = 256
 """Materials that are asked at once; so many pass before a loop over a pool can be told of."""
@@ -83,7 +83,7 @@ class Cascade:
 
 @cache
 def _presets() -> Mapping[str, Mapping[str, Any]]:
-    text = files("ssefw.screening").joinpath("presets.yaml").read_text(encoding="utf-8")
+    text = files("ssefw.screening.filters").joinpath("presets.yaml").read_text(encoding="utf-8")
     content: Mapping[str, Mapping[str, Any]] = yaml.safe_load(text)
     return content
 

@@ -15,8 +15,8 @@ from ssefw.data.compositions import SIMILAR_FRACTION, fractions, parse_formula
 from ssefw.data.materials import Material
 from ssefw.documents import Barrier, Gate
 from ssefw.errors import AnalysisError, ConfigurationError, DataError
-from ssefw.screening.gaps import GapTable
-from ssefw.screening.phases import PhaseTable
+from ssefw.screening.filters.gaps import GapTable
+from ssefw.screening.filters.phases import PhaseTable
 from ssefw.units import AskedCount, AskedResolution, Limits, Pure
 
 __all__ = ["FILTERS", "UNDETERMINED", "Filter"]

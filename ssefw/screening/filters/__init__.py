@@ -1,0 +1,1 @@
+"""What may pass: filters, what they ask of phases and gaps, and cascades of them."""
