@@ -8,7 +8,7 @@ from atomsets_labels import DATA, WEIGHTS, obelix, with_structures
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
 from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
-from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.network import AtomSetBatch, NetworkConfig
 from ssefw.screening.atomsets.sources import make_source, material_set
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 from ssefw.screening.features.sites import structure_sites
@@ -54,7 +54,7 @@ def run_speed():
     sets = [material_set(m, source, layer="v1", representation="CAMNS") for m in materials]
     sets, y = (sets * 3)[:500], np.tile(with_structures(data).y, 3)[:500].astype(float)
     center, scale = feature_scale(sets)
-    batch = Batch.of(sets, center=center, scale=scale)
+    batch = AtomSetBatch.of(sets, center=center, scale=scale)
     config = NetworkConfig(patience=NetworkConfig().epochs)
     for members in (1, 10):
         learns = np.random.default_rng(0).random((members, 500)) < 0.85

@@ -109,7 +109,7 @@ def main():
 
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import campaign_record, submit
+    from ssefw.campaigns.running.submission import campaign_record, submit
     from ssefw.store import connect
 
     commands = Commands()

@@ -18,7 +18,7 @@ from ssefw.data.dataset import dataset_of
 from ssefw.data.labels.sets import log_conductivities, merge_labels
 from ssefw.data.labels.sources import find_label_set
 from ssefw.data.pettifor import cumulative_fractions
-from ssefw.data.split_protocols import Asked, protocol_splits
+from ssefw.data.split_protocols import SplitOptions, protocol_splits
 from ssefw.screening.conductivity.kernel import LabelKernel
 from ssefw.screening.conductivity.quantiles import means
 from ssefw.screening.conductivity.shares import rising
@@ -118,7 +118,7 @@ def main():
         return rising(LabelKernel.fit(features, weight).shares(variants[name][test]) @ taught)
 
     for kind, repeats in (("families", asked.families), ("groups", asked.groups)):
-        splits = protocol_splits(kind, data, Asked(folds=5, repeats=repeats, seed=100))[1]
+        splits = protocol_splits(kind, data, SplitOptions(folds=5, repeats=repeats, seed=100))[1]
         rows = np.concatenate([split.test for split in splits])
         found = {}
         for name in variants:

@@ -53,10 +53,10 @@ def campaign(folder, count):
     """Submit a campaign, ask for its status, and let the launcher look."""
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.queueing.feed import Feeder
     from ssefw.campaigns.queueing.fleet import fleet
+    from ssefw.campaigns.queueing.launcher import Launcher
     from ssefw.campaigns.queueing.site import QueueLimits, Site
-    from ssefw.campaigns.running.launch import submit
+    from ssefw.campaigns.running.submission import submit
     from ssefw.campaigns.running.watch import latest_record, snapshot
     from ssefw.store import connect
 
@@ -71,7 +71,7 @@ def campaign(folder, count):
         print(f"{sum(now.stages.values())} jobs on the launch pad")
         with measured("fleet (queue jobs, failures by cause)"):
             fleet(connection, "scale")
-        feeder = Feeder(connection, Site(scheduler="slurm"), folder / "jobs", QueueLimits(jobs=5))
+        feeder = Launcher(connection, Site(scheduler="slurm"), folder / "jobs", QueueLimits(jobs=5))
         with measured("a round of the launcher with 5 submissions"):
             feeder.round()
         with measured("a round of the launcher with nothing to do"):

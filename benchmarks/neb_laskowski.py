@@ -22,7 +22,7 @@ from ssefw.data.hops import find_hops, hops_to_cross
 from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings, hop_barriers
-from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.engines.potentials.names import DEFAULT_POTENTIAL, POTENTIALS
 from ssefw.errors import SsefwError
 

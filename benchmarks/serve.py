@@ -32,7 +32,7 @@ def fill(folder, count):
     """Submit the campaign and store what hours of work would leave; return its address."""
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import submit
+    from ssefw.campaigns.running.submission import submit
     from ssefw.store import connect
 
     write_pool(folder, count)

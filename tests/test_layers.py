@@ -105,3 +105,24 @@ def test_every_room_says_in_a_line_what_lives_there():
         said = ast.get_docstring(ast.parse(face.read_text()))
         assert said, face
         assert said.splitlines()[0].endswith("."), face
+
+
+ONE_IDEA = {
+    "Network": "of a potential, in the loops of each",
+    "Preset": "of a code",
+    "Process": "a process of the machine, and what a command's own is",
+    "TaskSettings": "of a code's preset",
+    "TrainingSettings": "of what is trained",
+    "Evaluation": "what came of evaluating: a screen on labels, a potential on atoms",
+}
+"""Names that classes of two modules have for one idea."""
+
+
+def test_a_name_of_a_class_means_one_thing():
+    homes = Counter(
+        node.name
+        for path in MODULES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in homes.items() if count > 1} == set(ONE_IDEA)

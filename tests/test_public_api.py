@@ -12,7 +12,7 @@ from pymatgen.core import Lattice, Structure
 import ssefw
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.data import Chunk
 from ssefw.documents import ArrheniusPoint, Label, LabelSet, Outcome, Segment, Trajectory
 from ssefw.errors import ConfigurationError, DataError, SsefwError, StoreError

@@ -10,7 +10,7 @@ from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.needs import missing_for
 from ssefw.campaigns.planning.plan import make_plan
 from ssefw.campaigns.running.drive import drive
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.engines.stopping import stopping_on_signals
 from ssefw.errors import LaunchError

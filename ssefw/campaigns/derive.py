@@ -8,7 +8,7 @@ from ssefw.campaigns.file import campaign_of
 from ssefw.campaigns.running.watch import campaigns_in, latest_record
 from ssefw.data.hops import HopClass, find_hops
 from ssefw.documents import Barrier, NebPath, RelaxResult
-from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.errors import DataError
 from ssefw.makers import DiffusivityMaker
 from ssefw.store import Connection

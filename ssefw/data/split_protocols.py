@@ -24,7 +24,14 @@ from ssefw.data.splits import (
 from ssefw.errors import DataError
 from ssefw.files.tables import table_rows
 
-__all__ = ["PROTOCOLS", "Asked", "Protocol", "protocol_splits", "publication_year", "read_folds"]
+__all__ = [
+    "PROTOCOLS",
+    "SplitOptions",
+    "SplitProtocol",
+    "protocol_splits",
+    "publication_year",
+    "read_folds",
+]
 
 _YEAR = re.compile(r"(?<!\d)(19[5-9]\d|20[0-4]\d)(?!\d)")
 _REGISTRANT = re.compile(r"10\.\d{4,9}/")
@@ -33,7 +40,7 @@ _FEWEST_OF_YEARS = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class SplitOptions:
     """What was asked of a protocol: folds, how often they are dealt, the share that is tested."""
 
     folds: int = 5
@@ -43,14 +50,16 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Protocol:
+class SplitProtocol:
     """A way to hold labels out, and what it measures in words."""
 
     words: str
-    splits: Callable[[Dataset, Asked], list[Split]]
+    splits: Callable[[Dataset, SplitOptions], list[Split]]
 
 
-def protocol_splits(kind: str | Path, data: Dataset, asked: Asked) -> tuple[str, list[Split]]:
+def protocol_splits(
+    kind: str | Path, data: Dataset, asked: SplitOptions
+) -> tuple[str, list[Split]]:
     """Return a protocol in words and its splits; a path is a folder of official folds.
 
     Raises
@@ -121,7 +130,7 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(number[0]) if number else -1, name)
 
 
-def _repeated(data: Dataset, asked: Asked, *, grouped: bool) -> list[Split]:
+def _repeated(data: Dataset, asked: SplitOptions, *, grouped: bool) -> list[Split]:
     return [
         replace(split, name=f"deal {deal}, {split.name}")
         for deal in range(asked.repeats)
@@ -129,7 +138,7 @@ def _repeated(data: Dataset, asked: Asked, *, grouped: bool) -> list[Split]:
     ]
 
 
-def _families_apart(data: Dataset, asked: Asked) -> list[Split]:
+def _families_apart(data: Dataset, asked: SplitOptions) -> list[Split]:
     _refuse_without_families(data)
     return _repeated(replace(data, groups=_family_numbers(data)), asked, grouped=True)
 
@@ -151,23 +160,23 @@ def _refuse_without_families(data: Dataset) -> None:
         )
 
 
-def _leave_family_out(data: Dataset, asked: Asked) -> list[Split]:  # noqa: ARG001
+def _leave_family_out(data: Dataset, asked: SplitOptions) -> list[Split]:  # noqa: ARG001
     _refuse_without_families(data)
     return leave_one_cluster_out(data)
 
 
-def _leave_cluster_out(data: Dataset, asked: Asked) -> list[Split]:
+def _leave_cluster_out(data: Dataset, asked: SplitOptions) -> list[Split]:
     compositions = [material.composition for material in data.materials]
     return leave_one_cluster_out(data, composition_clusters(compositions, seed=asked.seed + 1))
 
 
-def _random(data: Dataset, asked: Asked) -> list[Split]:
+def _random(data: Dataset, asked: SplitOptions) -> list[Split]:
     return repeated_random(
         data, n=asked.repeats, test_share=asked.share, seed=asked.seed, grouped=False
     )
 
 
-def _by_years(data: Dataset, asked: Asked) -> list[Split]:
+def _by_years(data: Dataset, asked: SplitOptions) -> list[Split]:
     """Return one split: all before a year, and the latest `share` of those that state one."""
     years = [publication_year(label.reference) for label in data.labels]
     known = np.array([year for year in years if year is not None])
@@ -187,19 +196,19 @@ def _by_years(data: Dataset, asked: Asked) -> list[Split]:
     return [Split(f"before {cut}", train, test)]
 
 
-PROTOCOLS: dict[str, Protocol] = {
-    "groups": Protocol(
+PROTOCOLS: dict[str, SplitProtocol] = {
+    "groups": SplitProtocol(
         "k folds, near-duplicate compositions together",
         lambda data, asked: _repeated(data, asked, grouped=True),
     ),
-    "families": Protocol("k folds, families of the label set together", _families_apart),
-    "family": Protocol("leave one family of the label set out", _leave_family_out),
-    "clusters": Protocol("leave one cluster of compositions out", _leave_cluster_out),
-    "plain": Protocol(
+    "families": SplitProtocol("k folds, families of the label set together", _families_apart),
+    "family": SplitProtocol("leave one family of the label set out", _leave_family_out),
+    "clusters": SplitProtocol("leave one cluster of compositions out", _leave_cluster_out),
+    "plain": SplitProtocol(
         "k random folds, near-duplicates on both sides",
         lambda data, asked: _repeated(data, asked, grouped=False),
     ),
-    "random": Protocol("random splits, near-duplicates on both sides", _random),
-    "years": Protocol("learned from before a year, tested from it on", _by_years),
+    "random": SplitProtocol("random splits, near-duplicates on both sides", _random),
+    "years": SplitProtocol("learned from before a year, tested from it on", _by_years),
 }
 """Protocols of `ssefw screen validate`, the default first."""

@@ -17,7 +17,7 @@ from ssefw.documents import Conductivity, Diffusivity, Document, Estimate
 from ssefw.makers.length import LengthPolicy
 from ssefw.units import BOLTZMANN_EV_PER_K, CoreHours, Pure
 
-__all__ = ["AdaptivePolicy", "Choice"]
+__all__ = ["AdaptivePolicy", "NextTemperatures"]
 
 LEAST_VALUES = 3
 """Two temperatures make a line whatever the truth; only from three on is an interval believed."""
@@ -30,7 +30,7 @@ ENOUGH_HOPS = 20.0
 
 
 @dataclass(frozen=True)
-class Choice:
+class NextTemperatures:
     """The temperatures (K) to run next, none at the end, and why.
 
     Attributes
@@ -77,7 +77,7 @@ class AdaptivePolicy(Document):
         done: Mapping[float, float] | None = None,
         hours_per_ps: float = 0.0,
         hours: float = 0.0,
-    ) -> Choice:
+    ) -> NextTemperatures:
         """Choose from what the runs so far have given.
 
         Parameters
@@ -109,13 +109,13 @@ class AdaptivePolicy(Document):
         left = sorted(t for t in set(temperatures) - set(tried) if t < melted)
         n_values = len({d.temperature for d in known if d.tracer.kind == "value"})
         if (end := self._end(width, n_values, tried, left)) is not None:
-            return Choice((), *end, numbers)
+            return NextTemperatures((), *end, numbers)
         costs = {t: max(0.0, length - (done or {}).get(t, 0.0)) * hours_per_ps for t in left}
         if fit is None or n_values < 2:
             choice = _toward_a_line(known, left, length=length - skipped, numbers=numbers)
             cost = sum(costs[rung] for rung in choice.temperatures)
         elif width is None:
-            return Choice((), "no_line", fit.conductivity.reason, numbers)
+            return NextTemperatures((), "no_line", fit.conductivity.reason, numbers)
         else:
             runs = {}
             for rung in left:
@@ -133,7 +133,7 @@ class AdaptivePolicy(Document):
                 f"{hours:.2g} core hours so far and about {cost:.2g} for the next run exceed the "
                 f"{self.max_core_hours:g} allowed{_so_far(width)}"
             )
-            return Choice((), "budget", reason, choice.numbers)
+            return NextTemperatures((), "budget", reason, choice.numbers)
         return choice
 
     def _end(
@@ -177,7 +177,7 @@ def _narrowest(
     costs: Mapping[float, float],
     width: float,
     numbers: dict[str, float],
-) -> Choice:
+) -> NextTemperatures:
     """Choose the run, of those with what they are expected to give, that is worth most."""
     after = {}
     for rung, run in runs.items():
@@ -190,7 +190,7 @@ def _narrowest(
             f"no temperature that is left would give {ENOUGH_HOPS:g} hops and narrow the "
             f"interval{_so_far(width)}"
         )
-        return Choice((), "no_gain", reason, numbers)
+        return NextTemperatures((), "no_gain", reason, numbers)
     best = max(after, key=lambda rung: (width - after[rung]) / max(costs[rung], 1e-12))
     reason = (
         f"{best:g} K next: it would narrow log10 sigma({fit.temperature:g} K) from {width:.2g} to "
@@ -200,7 +200,7 @@ def _narrowest(
         "expected_decades": after[best],
         "expected_core_hours": costs[best],
     }
-    return Choice((best,), "narrows_most", reason, numbers)
+    return NextTemperatures((best,), "narrows_most", reason, numbers)
 
 
 def _toward_a_line(
@@ -209,7 +209,7 @@ def _toward_a_line(
     *,
     length: float,
     numbers: dict[str, float],
-) -> Choice:
+) -> NextTemperatures:
     """Choose where there is no line yet: fewer than two temperatures have given a value."""
     values = [d for d in known if d.tracer.kind == "value"]
     if not known:
@@ -218,15 +218,15 @@ def _toward_a_line(
         other = min(left, key=lambda t: abs(1.0 / t - middle))
         pair = tuple(dict.fromkeys((hottest, other)))
         names = " and ".join(f"{t:g} K" for t in pair)
-        return Choice(pair, "first_pair", f"{names} first, to have a line", numbers)
+        return NextTemperatures(pair, "first_pair", f"{names} first, to have a line", numbers)
     if not values:
         bound = max(d.temperature for d in known)
         if left[-1] <= bound:
-            return Choice(
+            return NextTemperatures(
                 (), "only_bounds", f"{bound:g} K gave only a bound; colder gives less", numbers
             )
         reason = f"{left[-1]:g} K next: {bound:g} K gave only a bound"
-        return Choice((left[-1],), "hotter", reason, numbers)
+        return NextTemperatures((left[-1],), "hotter", reason, numbers)
     seen = values[0]
     blind = max((d.temperature for d in known if d.tracer.kind == "upper_bound"), default=0.0)
     others = [t for t in left if t != seen.temperature]
@@ -242,12 +242,12 @@ def _toward_a_line(
             f"{colder[0]:g} K next: the coldest where {seen.n_hops:.3g} hops at "
             f"{seen.temperature:g} K promise {ENOUGH_HOPS:g}, were E_a {STEEPEST:g} eV"
         )
-        return Choice((colder[0],), "second_value", reason, numbers)
+        return NextTemperatures((colder[0],), "second_value", reason, numbers)
     if hotter:
         reason = f"{hotter[-1]:g} K next: colder than {seen.temperature:g} K promises few hops"
-        return Choice((hotter[-1],), "second_value", reason, numbers)
+        return NextTemperatures((hotter[-1],), "second_value", reason, numbers)
     reason = f"one value, at {seen.temperature:g} K, and no second one to be expected"
-    return Choice((), "no_gain", reason, numbers)
+    return NextTemperatures((), "no_gain", reason, numbers)
 
 
 def _hops(seen: Diffusivity, *, at: float, length: float, energy: float) -> float:

@@ -22,7 +22,7 @@ from ssefw.documents import (
 )
 from ssefw.engines import MDSettings
 from ssefw.errors import DataError
-from ssefw.makers.adaptive import AdaptivePolicy, Choice
+from ssefw.makers.adaptive import AdaptivePolicy, NextTemperatures
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded
 from ssefw.makers.gates import triage_gate
@@ -297,7 +297,7 @@ class LadderMaker(Maker):
         diffusivities: Sequence[Diffusivity],
         trajectories: Sequence[Trajectory],
         policy: AdaptivePolicy | None = None,
-    ) -> Choice:
+    ) -> NextTemperatures:
         """Return which temperatures (K) an adaptive policy would run next, and why.
 
         Parameters

@@ -21,10 +21,10 @@ from ssefw.engines import Engine, settings_hash
 from ssefw.engines.band import check_ends
 from ssefw.engines.migration import MigrationSettings, hop_barrier
 from ssefw.engines.migration.cost import band_core_hours
-from ssefw.engines.migration.crossing import percolation_barrier
 from ssefw.engines.migration.crystal import Hops, HopSearch, find_hops
 from ssefw.engines.migration.ends import relax_end
 from ssefw.engines.migration.hop_records import hop_label, hop_record, no_band
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.engines.migration.seeding import HopChoice, prepared_for
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import AnalysisError, DataError

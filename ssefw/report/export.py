@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ssefw.documents import Outcome, Trajectory
-from ssefw.engines.potentials.committee import Member
+from ssefw.engines.potentials.committee import CommitteeMember
 from ssefw.report.training_frames import (
     Select,
     choose_frames,
@@ -45,7 +45,7 @@ def write_runs(
     folder: Path,
     *,
     stride: int | None = 1,
-    level: Member | None = None,
+    level: CommitteeMember | None = None,
 ) -> list[Path]:
     """Write the frames of each run behind equilibration as extended XYZ.
 
@@ -80,8 +80,8 @@ def write_chosen(
     *,
     n: int,
     select: Select,
-    committee: Sequence[Member],
-    level: Member | None,
+    committee: Sequence[CommitteeMember],
+    level: CommitteeMember | None,
 ) -> tuple[Path, int]:
     """Write the frames of a candidate that a potential would learn most from; return how many.
 

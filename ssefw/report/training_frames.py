@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ssefw.analysis.frame_choice import correlation_stride, farthest_points, force_deviation
 from ssefw.documents import Trajectory
-from ssefw.engines.potentials.committee import Member
+from ssefw.engines.potentials.committee import CommitteeMember
 from ssefw.engines.potentials.names import POTENTIALS
 from ssefw.errors import DataError
 from ssefw.store.frames.trajectories import TrajectoryStore
@@ -189,7 +189,7 @@ def write_frame(
     frame: Frame,
     file: TextIO,
     *,
-    level: Member | None = None,
+    level: CommitteeMember | None = None,
     chosen: Chosen | None = None,
 ) -> None:
     """Write a frame as extended XYZ with cell, energy, time, temperatures and level of theory.

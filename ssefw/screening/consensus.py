@@ -36,7 +36,7 @@ from ssefw.screening.base import (
     make_screener,
     usable_rows,
 )
-from ssefw.screening.joining import MEAN, STACK, Choice, Joint, choose
+from ssefw.screening.joining import MEAN, STACK, JoiningChoice, Joint, choose
 from ssefw.units import AskedCountOrNone, AskedFolds, AskedSeed, AskedWorkers
 
 __all__ = ["ConsensusScreener"]
@@ -113,7 +113,7 @@ class ConsensusScreener(Screener):
         smaller = int(min(np.bincount(labeled.y, minlength=2)))
         self.rate_ = float(labeled.y.mean())
         self.unseen_, self.fold_ = unseen, fold
-        self.choice_: Choice | None = None
+        self.choice_: JoiningChoice | None = None
         if smaller >= self.fewest:
             _, groups = np.unique(labeled.groups, return_inverse=True)
             names = list(self.systems)
@@ -302,7 +302,7 @@ class ConsensusScreener(Screener):
             self.parts_[name] = self._part(name).restore(ModelState(meta["parts"][name], arrays))
         self.rate_ = float(meta["rate"])
         choice = meta["choice"]
-        self.choice_ = choice and Choice(**{**choice, "joint": Joint(**choice["joint"])})
+        self.choice_ = choice and JoiningChoice(**{**choice, "joint": Joint(**choice["joint"])})
         self.slope_, self.offset_ = float(meta["slope"]), float(meta["offset"])
         self.unseen_, self.fold_ = state.arrays["unseen"], state.arrays["fold"]
         self._trained_on = dict(meta["trained_on"])
@@ -315,7 +315,7 @@ class ConsensusScreener(Screener):
             raise NotFittedError("This consensus has not been fitted; call fit or load a model.")
 
 
-def _runner_up(choice: Choice) -> str:
+def _runner_up(choice: JoiningChoice) -> str:
     """Return by how much the best other way missed what is asked of it, as words."""
     if not choice.errors:
         return ""

@@ -28,7 +28,7 @@ from scipy.special import expit
 from scipy.special import logit as logit_of
 from scipy.stats import norm
 
-__all__ = ["MEAN", "STACK", "Choice", "Joint", "choose", "join_as"]
+__all__ = ["MEAN", "STACK", "JoiningChoice", "Joint", "choose", "join_as"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -98,7 +98,7 @@ class Joint:
 
 
 @dataclass(frozen=True)
-class Choice:
+class JoiningChoice:
     """Which way was taken, and why.
 
     Attributes
@@ -122,7 +122,9 @@ class Choice:
     needed: float
 
 
-def choose(each: Floats, y: Ints, *, names: Sequence[str], fold: Ints, groups: Ints) -> Choice:
+def choose(
+    each: Floats, y: Ints, *, names: Sequence[str], fold: Ints, groups: Ints
+) -> JoiningChoice:
     """Return how to join systems, by probabilities of labels that these had not seen.
 
     Parameters
@@ -144,7 +146,7 @@ def choose(each: Floats, y: Ints, *, names: Sequence[str], fold: Ints, groups: I
     needed = float(norm.isf(BY_LUCK / max(1, len(others))))
     better = [way for way in others if losses[MEAN] - losses[way] > needed * errors[way]]
     name = min(better, key=lambda way: losses[way], default=MEAN)
-    return Choice(name, join_as(name, each, y, names), losses, errors, needed)
+    return JoiningChoice(name, join_as(name, each, y, names), losses, errors, needed)
 
 
 def join_as(way: str, each: Floats, y: Ints, names: Sequence[str]) -> Joint:

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from ssefw.documents import Estimate
 from ssefw.serve.board import CandidateLine
 
-__all__ = ["COLUMNS", "PAGE_ROWS", "SORTS", "STATES", "Selection", "page_count", "state_counts"]
+__all__ = ["COLUMNS", "PAGE_ROWS", "SORTS", "STATES", "TableView", "page_count", "state_counts"]
 
 PAGE_ROWS = 50
 STATES = (
@@ -74,7 +74,7 @@ SORTS: dict[str, tuple[Key, bool]] = {
 
 
 @dataclass(frozen=True)
-class Selection:
+class TableView:
     """What somebody wants to see of a table.
 
     Attributes
@@ -95,7 +95,7 @@ class Selection:
     columns: tuple[str, ...] = USUAL_COLUMNS
 
     @classmethod
-    def of(cls, query: Mapping[str, str], columns: Iterable[str] = ()) -> "Selection":
+    def of(cls, query: Mapping[str, str], columns: Iterable[str] = ()) -> "TableView":
         """Return what the query of an address asks for; what makes no sense is left out."""
         chosen = set(columns)
         sort, state, page = query.get("sort", ""), query.get("state", ""), query.get("page", "")

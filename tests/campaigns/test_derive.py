@@ -17,8 +17,8 @@ from ssefw.documents import (
     Outcome,
     RelaxResult,
 )
-from ssefw.engines.migration.crossing import percolation_barrier
 from ssefw.engines.migration.hop_records import hop_record
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.errors import StoreError
 from ssefw.store import connect
 from ssefw.store.results.query import Ask

@@ -13,7 +13,7 @@ from pymongo import monitoring
 
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running import heartbeat, launch, worker
+from ssefw.campaigns.running import heartbeat, submission, worker
 from ssefw.campaigns.running.heartbeat import HeartbeatWatch, beating
 from ssefw.campaigns.running.lost import release_lost
 from ssefw.campaigns.running.watch import latest_record, snapshot
@@ -194,7 +194,7 @@ def test_a_submission_asks_a_server_once_for_many_candidates(tmp_path, mongo, mo
         path.write_text(f"campaign: n{count}\nspecie: Cu\npool:\n  structures:\n{cells}{REST}")
         with connect(f"{mongo}/count_{uuid.uuid4().hex[:8]}") as connection:
             counter.commands.clear()
-            launch.submit(make_plan(read_campaign(path)), connection)
+            submission.submit(make_plan(read_campaign(path)), connection)
             submitted = len(counter.commands)
             record = latest_record(connection, f"n{count}")
             counter.commands.clear()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ssefw.campaigns.running.watch import RunningMD, Snapshot
-from ssefw.cli.campaign.progress import Pace, view
+from ssefw.cli.campaign.progress import TimeLeft, view
 from ssefw.cli.console import errors
 from ssefw.documents import CampaignRecord
 from ssefw.progress import counted, listening
@@ -70,7 +70,7 @@ def record(**md):
 
 
 def test_a_campaign_says_how_long_it_takes_at_the_pace_it_was_seen_to_go():
-    pace = Pace(record())
+    pace = TimeLeft(record())
     assert pace.left(snapshot(1, done=3), clock=-1e4) is None
     assert pace.left(snapshot(1, done=3), clock=-1e3) is None  # workers import and relax
     assert pace.left(snapshot(2, done=4), clock=0.0) is None  # it moves: the clock starts

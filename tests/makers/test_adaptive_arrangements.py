@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from ssefw.makers.adaptive import AdaptivePolicy, Choice
+from ssefw.makers.adaptive import AdaptivePolicy, NextTemperatures
 from ssefw.makers.disordered.adaptive_arrangements import Climber, choose_runs
 from tests.analysis.test_arrangements import conductivity
 
@@ -12,9 +12,9 @@ from tests.analysis.test_arrangements import conductivity
 def climber(log10=None, *, error=0.1, expected=None, cost=1.0, hours=3.0, kind="value"):
     """An arrangement whose next run narrows its own interval to `expected` decades (1 sigma)."""
     if log10 is None:
-        return Climber(False, None, 0, Choice((1000.0, 700.0), "first_pair", "", {}), 0.0)
+        return Climber(False, None, 0, NextTemperatures((1000.0, 700.0), "first_pair", "", {}), 0.0)
     numbers = {} if expected is None else {"expected_decades": 2 * 1.96 * expected}
-    following = Choice(
+    following = NextTemperatures(
         () if expected is None else (600.0,),
         "no_temperature_left" if expected is None else "narrows_most",
         "",
@@ -35,7 +35,7 @@ def test_two_arrangements_are_run_before_anything_is_weighed():
 
 
 def test_an_arrangement_without_a_line_comes_to_one_first():
-    alone = Climber(True, None, 1, Choice((800.0,), "second_value", "", {}), 1.0)
+    alone = Climber(True, None, 1, NextTemperatures((800.0,), "second_value", "", {}), 1.0)
     told = choose(alone, climber(-3.0, expected=0.05), climber())
     assert told.temperatures == {0: (800.0,)}
     # Two points make a line whatever the truth.

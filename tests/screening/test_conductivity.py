@@ -13,7 +13,7 @@ from ssefw.screening.base import load_screener, make_screener, save_screener
 from ssefw.screening.composition import CompositionScreener
 from ssefw.screening.conductivity.kernel import NOISE, LabelKernel
 from ssefw.screening.conductivity.quantiles import SHARES, asked_at, chance_above, interval, means
-from ssefw.screening.conductivity.recalibration import Correction, Recalibration, trust_of
+from ssefw.screening.conductivity.recalibration import NoveltyCorrection, Recalibration, trust_of
 from ssefw.screening.conductivity.screener import ConductivityScreener
 from ssefw.screening.conductivity.spreads import BEYOND, grid_of, spreads_of
 from ssefw.screening.ranking import rank_materials
@@ -178,7 +178,7 @@ def test_the_number_is_the_mean_of_its_distribution():
 
 def test_far_from_labels_the_far_correction_holds():
     near, far = Recalibration.of(*[np.full(50, 0.5)] * 2), Recalibration.of(*[np.zeros(50)] * 2)
-    correction = Correction(near, far, nearby=0.1, distant=1.1)
+    correction = NoveltyCorrection(near, far, nearby=0.1, distant=1.1)
     asked, everything = np.full((3, 1), 0.25), np.full(1, 0.5)
     found = correction.share(asked, everything, np.array([0.0, 0.6, 5.0]))[:, 0]
     assert found[0] == near.share(np.array(0.25))

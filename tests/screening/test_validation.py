@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssefw.data.dataset import dataset_of
-from ssefw.data.split_protocols import PROTOCOLS, Asked, protocol_splits, publication_year
+from ssefw.data.split_protocols import PROTOCOLS, SplitOptions, protocol_splits, publication_year
 from ssefw.errors import DataError
 from ssefw.screening.baselines import BASELINES, NearestComposition
 from ssefw.screening.evaluation.evaluate import Predictions, cuts_from_other_splits, evaluation_of
@@ -20,7 +20,7 @@ QUICK = {"members": ["dt"], "n_splits": 2}
 
 @pytest.mark.parametrize("kind", sorted(set(PROTOCOLS) - {"clusters", "years"}))
 def test_no_row_is_learned_from_and_tested_on(toy, kind):
-    _, splits = protocol_splits(kind, toy, Asked(folds=3, repeats=2))
+    _, splits = protocol_splits(kind, toy, SplitOptions(folds=3, repeats=2))
     for split in splits:
         assert not set(split.train.tolist()) & set(split.test.tolist())
         if kind in {"families", "family"}:
@@ -33,16 +33,16 @@ def test_no_row_is_learned_from_and_tested_on(toy, kind):
 def test_a_label_without_a_family_is_a_family_with_its_near_duplicates():
     formulas = ["Li3PS4", "Li3.05PS4", "Li2O", "LiF", "Li3N", "LiCl", "Li2S", "LiBr"]
     data = dataset_of(make_labels(formulas, [1e-3, 1e-3, 1e-9, 1e-9] * 2, ["", "", *"abcdef"]))
-    _, splits = protocol_splits("families", data, Asked(folds=2))
+    _, splits = protocol_splits("families", data, SplitOptions(folds=2))
     assert all({0, 1} <= set(s.test.tolist()) or not {0, 1} & set(s.test.tolist()) for s in splits)
 
 
 def test_labels_without_families_are_told_what_to_do():
     data = dataset_of(make_labels(["Li2O", "LiF", "Li3N", "LiCl"], [1e-3, 1e-9, 1e-3, 1e-9]))
     with pytest.raises(DataError, match="states no families"):
-        protocol_splits("family", data, Asked())
+        protocol_splits("family", data, SplitOptions())
     with pytest.raises(DataError, match="no protocol 'famly'"):
-        protocol_splits("famly", data, Asked())
+        protocol_splits("famly", data, SplitOptions())
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_by_years_the_past_is_learned_from(toy):
         for row, label in enumerate(toy.labels)
     ]
     data = replace(toy, labels=tuple(dated))
-    words, [split] = protocol_splits("years", data, Asked(share=0.2))
+    words, [split] = protocol_splits("years", data, SplitOptions(share=0.2))
     years = np.array([publication_year(label.reference) for label in data.labels])
     assert split.name == f"before {years[split.test].min()}"
     assert years[split.train].max() < years[split.test].min()
@@ -80,14 +80,14 @@ def test_published_folds_are_read_from_their_folder(toy, tmp_path):
         for name, rows in (("train", train), ("val", test)):
             lines = [f"row-{row}" for row in rows] + ["unread"]
             (folder / f"{name}.csv").write_text("icsd_collectioncode\n" + "\n".join(lines) + "\n")
-    _, splits = protocol_splits(tmp_path, toy, Asked())
+    _, splits = protocol_splits(tmp_path, toy, SplitOptions())
     assert [split.test.tolist() for split in splits] == [[2, 41], [0, 1, 40]]
 
 
 def test_every_contestant_is_measured_beside_the_reference(toy, monkeypatch):
     monkeypatch.setattr("ssefw.screening.baselines.TREES", 20)
     contestants = [system("composition", QUICK), *baselines()]
-    protocol, splits = protocol_splits("groups", toy, Asked(folds=2))
+    protocol, splits = protocol_splits("groups", toy, SplitOptions(folds=2))
     done = list(trials(contestants, toy, splits))
     assert [trial.contestant for trial in done[::2]] == [one.name for one in contestants]
     found = compared(done, contestants, toy, protocol=protocol, draws=20)
@@ -101,7 +101,7 @@ def test_every_contestant_is_measured_beside_the_reference(toy, monkeypatch):
 
 def test_a_system_that_cannot_learn_is_named_and_the_others_stay(toy):
     contestants = [system("atomsets", {"source": "no-such-source"}), *baselines()[:1]]
-    _, splits = protocol_splits("plain", toy, Asked(folds=2))
+    _, splits = protocol_splits("plain", toy, SplitOptions(folds=2))
     found = compared(
         list(trials(contestants, toy, splits)), contestants, toy, protocol="", draws=20
     )

@@ -10,7 +10,7 @@ from ssefw.documents import Outcome
 from ssefw.serve.app import application
 from ssefw.serve.board import Board
 from ssefw.serve.guard import Keys
-from ssefw.serve.selection import PAGE_ROWS, Selection
+from ssefw.serve.selection import PAGE_ROWS, TableView
 from ssefw.settings import Settings
 from ssefw.store import connect
 from tests.conftest import CAMPAIGN, work_here
@@ -131,8 +131,8 @@ def test_columns_are_chosen_and_stay_chosen(browser):
 
 def test_a_second_page_goes_on_where_the_first_ended():
     rows = list(range(PAGE_ROWS + 3))
-    assert Selection.of({"page": "1"}).rows(rows) + Selection.of({"page": "2"}).rows(rows) == rows
-    assert Selection.of({"page": "9" * 30}).page == 1
+    assert TableView.of({"page": "1"}).rows(rows) + TableView.of({"page": "2"}).rows(rows) == rows
+    assert TableView.of({"page": "9" * 30}).page == 1
 
 
 def test_pause_and_resume_of_a_candidate_say_what_they_touch(browser, address):

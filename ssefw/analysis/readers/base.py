@@ -13,7 +13,15 @@ import numpy.typing as npt
 from ssefw.errors import DataError
 from ssefw.files import InputFile, printable
 
-__all__ = ["MOST_ATOMS", "RawFrame", "Rows", "count_of", "damaged", "numbers_of", "say_dropped"]
+__all__ = [
+    "MOST_ATOMS",
+    "CountedLines",
+    "RawFrame",
+    "count_of",
+    "damaged",
+    "numbers_of",
+    "say_dropped",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +79,7 @@ class RawFrame:
     follows_gap: bool = False
 
 
-class Rows:
+class CountedLines:
     """The lines of a trajectory one after another, counted.
 
     A last line without an end is left out, since it may have lost digits; so is what a damaged

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.analysis.readers.base import (
+    CountedLines,
     RawFrame,
-    Rows,
     count_of,
     damaged,
     say_dropped,
@@ -38,7 +38,7 @@ def read_espresso_md(path: Path) -> Iterator[RawFrame]:
         off.
     """
     with open_input(path) as file:
-        rows = Rows(file)
+        rows = CountedLines(file)
         state = _Output(path, rows)
         for row in rows:
             try:
@@ -59,7 +59,7 @@ def read_espresso_md(path: Path) -> Iterator[RawFrame]:
 class _Output:
     """What pw.x has printed so far: cell, step, time."""
 
-    def __init__(self, path: Path, rows: Rows) -> None:
+    def __init__(self, path: Path, rows: CountedLines) -> None:
         self.path = path
         self.rows = rows
         self.frame = 0

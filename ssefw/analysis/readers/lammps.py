@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw.analysis.readers.base import (
+    CountedLines,
     RawFrame,
-    Rows,
     count_of,
     damaged,
     numbers_of,
@@ -55,7 +55,7 @@ def read_lammps_dump(path: Path, *, types: Sequence[str] = ()) -> Iterator[RawFr
         A frame amid the file is damaged, or names an atom twice.
     """
     with open_input(path) as file:
-        rows = Rows(file)
+        rows = CountedLines(file)
         head = _Head()
         frame = 1
         ids: npt.NDArray[np.int64] | None = None
@@ -90,7 +90,7 @@ def read_lammps_dump(path: Path, *, types: Sequence[str] = ()) -> Iterator[RawFr
             say_dropped(path, frame, file.damage or "no atoms")
 
 
-def _read_item(row: bytes, rows: Rows, head: _Head, *, path: Path, frame: int) -> bool:
+def _read_item(row: bytes, rows: CountedLines, head: _Head, *, path: Path, frame: int) -> bool:
     """Read one of the items before the atoms; return whether the file goes on."""
     n_lines = 3 if row.startswith(b"ITEM: BOX BOUNDS") else 1
     body = rows.take(n_lines)

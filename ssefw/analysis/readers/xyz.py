@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from ssefw.analysis.readers.base import (
+    CountedLines,
     RawFrame,
-    Rows,
     count_of,
     damaged,
     numbers_of,
@@ -51,7 +51,7 @@ def read_extxyz(path: Path) -> Iterator[RawFrame]:
         A frame amid the file is damaged, has no cell, or its properties are no list of columns.
     """
     with open_input(path) as file:
-        rows = Rows(file)
+        rows = CountedLines(file)
         frame = 0
         for first in rows:
             if not first.strip():

@@ -13,14 +13,14 @@ from statistics import median
 from ssefw.data.compositions import parse_formula
 from ssefw.documents import RankedCandidate
 
-__all__ = ["Choice", "acquisition_order", "expected_hits", "framework_of"]
+__all__ = ["NextCandidate", "acquisition_order", "expected_hits", "framework_of"]
 
 EXPLORATION = 0.5
 PER_FRAMEWORK = 2
 
 
 @dataclass(frozen=True)
-class Choice:
+class NextCandidate:
     """A candidate in the order in which it should be computed.
 
     Attributes
@@ -52,7 +52,7 @@ def acquisition_order(
     exploration: float = EXPLORATION,
     per_framework: int = PER_FRAMEWORK,
     specie: str = "Li",
-) -> list[Choice]:
+) -> list[NextCandidate]:
     """Return all entries in the order in which they should be computed.
 
     Parameters
@@ -80,7 +80,7 @@ def acquisition_order(
     for hope, entry in ranked:
         framework = framework_of(entry.formula, specie=specie)
         choices.append(
-            Choice(
+            NextCandidate(
                 candidate_id=entry.candidate_id,
                 formula=entry.formula,
                 score=entry.score,
@@ -93,6 +93,6 @@ def acquisition_order(
     return sorted(choices, key=lambda choice: choice.turn)
 
 
-def expected_hits(choices: Sequence[Choice]) -> float:
+def expected_hits(choices: Sequence[NextCandidate]) -> float:
     """Return how many hits a batch holds if the scores are honest probabilities."""
     return sum(choice.score for choice in choices)

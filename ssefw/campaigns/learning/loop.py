@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssefw.campaigns.file import FeedbackSpec, campaign_of
-from ssefw.campaigns.learning.acquisition import Choice, acquisition_order, expected_hits
+from ssefw.campaigns.learning.acquisition import NextCandidate, acquisition_order, expected_hits
 from ssefw.campaigns.learning.models import feedback_of
 from ssefw.campaigns.learning.rerank import Reranked, rerank
 from ssefw.campaigns.steering.budget import hold_if_spent
@@ -43,7 +43,7 @@ class Turn:
         What was done and why, in a sentence.
     """
 
-    released: tuple[Choice, ...]
+    released: tuple[NextCandidate, ...]
     is_over: bool
     hits: int
     reason: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ssefw.campaigns.file import FeedbackSpec, campaign_of
-from ssefw.campaigns.learning.acquisition import Choice, acquisition_order
+from ssefw.campaigns.learning.acquisition import NextCandidate, acquisition_order
 from ssefw.campaigns.learning.feedback import (
     base_labels,
     ingest,
@@ -179,7 +179,7 @@ def update_priorities(
     *,
     candidates: Sequence[str] | None = None,
     feedback: FeedbackSpec | None = None,
-) -> list[Choice]:
+) -> list[NextCandidate]:
     """Put the unfinished candidates of a campaign into the order in which they should run.
 
     Parameters

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from ssefw.campaigns.queueing.feed import QUEUE_JOBS
+from ssefw.campaigns.queueing.launcher import QUEUE_JOBS
 from ssefw.campaigns.running.causes import Cause, FailedJob, failed_jobs
 from ssefw.campaigns.running.lost import INCIDENTS
 from ssefw.store import Connection

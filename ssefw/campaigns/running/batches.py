@@ -16,7 +16,7 @@ from jobflow import Flow, Job
 from jobflow.managers.fireworks import flow_to_workflow
 
 from ssefw.campaigns.planning.template import WorkflowEntry
-from ssefw.campaigns.running.launch import put_on
+from ssefw.campaigns.running.submission import put_on
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import pool_entries, read_entry, stated_name
 from ssefw.documents import CampaignRecord, Document, PlannedCandidate

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from ssefw.campaigns.running.heartbeat import HeartbeatWatch
 from ssefw.campaigns.running.jobs import RUN_FOLDER
-from ssefw.campaigns.running.leftovers import Leftovers
 from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.unfinished_writes import UnfinishedWrites
 from ssefw.campaigns.running.worker_names import worker_of
 from ssefw.campaigns.steering.holds import WORKERS
 from ssefw.engines import noted_folder
@@ -33,7 +33,7 @@ TIDY_SECONDS = 60.0
 
 @dataclass
 class Upkeep:
-    """Looks after jobs and leftovers; keep one for as long as you wait.
+    """Looks after jobs and unfinished writes; keep one for as long as you wait.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Upkeep:
     ask_queue: bool = True
     _lookout: HeartbeatWatch = field(default_factory=HeartbeatWatch)
     _departed: HeartbeatWatch = field(default_factory=HeartbeatWatch)
-    _leftovers: Leftovers = field(default_factory=Leftovers)
+    _unfinished: UnfinishedWrites = field(default_factory=UnfinishedWrites)
     _looked: float | None = None
     _tidied: float | None = None
 
@@ -64,7 +64,7 @@ class Upkeep:
         if self._looked is not None and now - self._looked < every:
             return []
         self._looked = now
-        self._leftovers.mend(self.connection)
+        self._unfinished.mend(self.connection)
         released = release_lost(self.connection, lookout=self._lookout, ask_queue=self.ask_queue)
         if released or self._tidied is None or now - self._tidied >= TIDY_SECONDS:
             self._tidied = now

@@ -13,7 +13,7 @@ from ssefw.cli.options import json_option, opened, print_json, settings, store_o
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
-    from ssefw.campaigns.queueing.feed import Feeder, LaunchRound
+    from ssefw.campaigns.queueing.launcher import Launcher, LaunchRound
     from ssefw.settings import Settings
     from ssefw.store import Address, Connection
 
@@ -47,7 +47,7 @@ def command(
     from their last frames. Kill and start it as you like; of several, one works and the others
     stand by.
     """
-    from ssefw.campaigns.queueing.feed import Feeder, pools
+    from ssefw.campaigns.queueing.launcher import Launcher, pools
     from ssefw.campaigns.queueing.site import read_site, write_settings
     from ssefw.campaigns.running.notices import is_wanted
     from ssefw.campaigns.running.watch import campaigns_in, latest_record
@@ -86,10 +86,10 @@ def command(
                 "queue.yaml."
             )
         write_settings(folder, ours, offline=here.offline)
-        feeder = Feeder(connection, here, folder, limits, campaigns)
+        launcher = Launcher(connection, here, folder, limits, campaigns)
         said = ""
         while not stop.is_set():
-            line, told, is_done = _look(feeder, connection.address)
+            line, told, is_done = _look(launcher, connection.address)
             if line != said:
                 say(f"{time.strftime('%H:%M:%S')} {line}", err=True)
                 if as_json:
@@ -101,7 +101,7 @@ def command(
                 break
             stop.wait(interval)
         with outages_reported(connection.address):
-            feeder.close()
+            launcher.close()
             _say_held(connection, campaigns)
 
 
@@ -128,14 +128,14 @@ def _say_held(connection: "Connection", campaigns: tuple[str, ...]) -> None:
             say(hold_line(item, latest_record(connection, name)), err=True)
 
 
-def _look(feeder: "Feeder", address: "Address") -> tuple[str, dict[str, Any], bool]:
+def _look(launcher: "Launcher", address: "Address") -> tuple[str, dict[str, Any], bool]:
     """Return what a round did, for people and for programs, and whether all is done."""
     from ssefw.errors import StoreError
     from ssefw.store import outages_reported
 
     try:
         with outages_reported(address):
-            now = feeder.round()
+            now = launcher.round()
     except StoreError as error:
         return f"{error} Trying again.", {"error": str(error)}, False
     line = "; ".join(now.notes) if now.is_standby else _line(now)

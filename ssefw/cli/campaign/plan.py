@@ -46,7 +46,7 @@ def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool, probe: int 
     """
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import campaign_record
+    from ssefw.campaigns.running.submission import campaign_record
     from ssefw.cli.console import progress
 
     with progress(quiet=quiet):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ssefw.settings import Settings
     from ssefw.store import Connection
 
-__all__ = ["Pace", "submitting", "view", "work_to_the_end"]
+__all__ = ["TimeLeft", "submitting", "view", "work_to_the_end"]
 
 JOBS_FAILED = 3
 """Exit code where nothing is left to run, but jobs have failed."""
@@ -152,14 +152,14 @@ def _display(record: "CampaignRecord", *, quiet: bool) -> "Iterator[Callable[[Sn
     if quiet:
         yield lambda _: None
     elif screen.is_terminal:
-        pace = Pace(record)
+        pace = TimeLeft(record)
         with Live(console=screen, refresh_per_second=4, transient=True) as live:
             yield lambda now: live.update(view(now, record, pace.left(now)))
     else:
         yield _Lines(record).show
 
 
-class Pace:
+class TimeLeft:
     """How long a campaign still takes at the pace at which it went since it began to move.
 
     Before that workers import, and relax what has no dynamics yet, which says nothing of the pace:
@@ -229,7 +229,7 @@ class _Lines:
     def __init__(self, record: "CampaignRecord") -> None:
         self._record = record
         self._last = (-1, 0.0)
-        self._pace = Pace(record)
+        self._pace = TimeLeft(record)
 
     def show(self, now: "Snapshot") -> None:
         concluded, when = self._last

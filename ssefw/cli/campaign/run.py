@@ -38,7 +38,7 @@ def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_j
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.needs import missing_for
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import submit
+    from ssefw.campaigns.running.submission import submit
     from ssefw.cli.campaign.progress import submitting, work_to_the_end
     from ssefw.engines.stopping import stop_event
     from ssefw.errors import LaunchError

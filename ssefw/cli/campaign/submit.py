@@ -33,7 +33,7 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
     from ssefw.campaigns.file import read_campaign
     from ssefw.campaigns.planning.change import change_of
     from ssefw.campaigns.planning.plan import make_plan
-    from ssefw.campaigns.running.launch import submit
+    from ssefw.campaigns.running.submission import submit
     from ssefw.cli.campaign.progress import submitting
     from ssefw.cli.options import changed, warn_of_missing
 

@@ -109,7 +109,7 @@ def validate_command(
     """
     from ssefw.data.dataset import dataset_of
     from ssefw.data.labels.sets import merge_labels
-    from ssefw.data.split_protocols import Asked, protocol_splits
+    from ssefw.data.split_protocols import SplitOptions, protocol_splits
     from ssefw.screening.evaluation.validation import baselines, compared, trials
 
     labels, _ = asked_labels(label_set, structures=structures, pool=pool)
@@ -121,7 +121,7 @@ def validate_command(
     if not no_baselines:
         contestants += baselines()
     often = repeats if repeats is not None else 100 if kind == "random" else 1
-    asked = Asked(folds=folds, repeats=often, share=share, seed=seed)
+    asked = SplitOptions(folds=folds, repeats=often, share=share, seed=seed)
     protocol, splits = protocol_splits(kind, data, asked)
     running = trials(contestants, data, splits, workers=workers or core_count())
     found = list(_with_progress(running, len(contestants) * len(splits), quiet=quiet))

@@ -14,7 +14,7 @@ from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.documents import Candidate, Cell, Estimate, Label
 from ssefw.errors import DataError
 
-__all__ = ["LARGEST", "ROOM_TEMPERATURE", "TABLES", "Row", "Table", "conductivity_of"]
+__all__ = ["LARGEST", "ROOM_TEMPERATURE", "TABLES", "LabelRow", "Table", "conductivity_of"]
 
 ROOM_TEMPERATURE = 298.15
 """K; the tables say "room temperature" without a number."""
@@ -28,7 +28,7 @@ _PER_CM = {"s/cm": 1.0, "scm-1": 1.0, "ms/cm": 1e-3, "mscm-1": 1e-3, "s/m": 1e-2
 
 
 @dataclass(frozen=True)
-class Row:
+class LabelRow:
     """A line of a table with what the reader may need beside it."""
 
     source: str
@@ -50,7 +50,7 @@ class Table:
     """
 
     columns: frozenset[str]
-    read: Callable[[Row], Label]
+    read: Callable[[LabelRow], Label]
     convention: str
     has_own_ids: bool = True
 
@@ -102,7 +102,7 @@ def _scale(unit: str) -> tuple[float, bool]:
     raise DataError(f"Unknown unit of conductivity {unit!r}. Known: S/cm, mS/cm, S/m, log10(S/cm).")
 
 
-def _label(row: Row, formula: str, sigma: Estimate, **details: Any) -> Label:
+def _label(row: LabelRow, formula: str, sigma: Estimate, **details: Any) -> Label:
     composition = parse_formula(formula)
     if "Li" not in composition:
         raise DataError(f"{formula!r} holds no lithium.")
@@ -119,7 +119,7 @@ def _label(row: Row, formula: str, sigma: Estimate, **details: Any) -> Label:
     )
 
 
-def _obelix(row: Row) -> Label:
+def _obelix(row: LabelRow) -> Label:
     total, bulk = row["IC (Total)"], row["IC (Bulk)"]
     sigma = conductivity_of(row["Ionic conductivity (S cm-1)"])
     quantity = "total" if total else "bulk" if bulk else "unspecified"
@@ -136,7 +136,7 @@ def _obelix(row: Row) -> Label:
     )
 
 
-def _cell(row: Row) -> Cell | None:
+def _cell(row: LabelRow) -> Cell | None:
     names = ("a", "b", "c", "alpha", "beta", "gamma")
     texts = [row[name] for name in names] + [row["Space group #"]]
     if not all(texts):
@@ -152,7 +152,7 @@ def _cell(row: Row) -> Cell | None:
         raise DataError(f"{row.source}: the cell {texts} is none ({error}).") from error
 
 
-def _formula_units(row: Row) -> float | None:
+def _formula_units(row: LabelRow) -> float | None:
     """Return Z from the column "True Composition", which is the content of the cell."""
     if not row["True Composition"]:
         return None
@@ -160,7 +160,7 @@ def _formula_units(row: Row) -> float | None:
     return content / parse_formula(row["Reduced Composition"]).num_atoms
 
 
-def _mchaffie(row: Row) -> Label:
+def _mchaffie(row: LabelRow) -> Label:
     lowest = row["lowest_extrapolation_temperature_K"]
     return _label(
         row,
@@ -173,7 +173,7 @@ def _mchaffie(row: Row) -> Label:
     )
 
 
-def _laskowski(row: Row) -> Label:
+def _laskowski(row: LabelRow) -> Label:
     return _label(
         row,
         row["laskowski_formula"],
@@ -183,7 +183,7 @@ def _laskowski(row: Row) -> Label:
     )
 
 
-def _liverpool(row: Row) -> Label:
+def _liverpool(row: LabelRow) -> Label:
     celsius = float(row["temperature"] or "nan")
     if not math.isfinite(celsius):
         raise DataError(f"{row.source}: no temperature.")
@@ -198,7 +198,7 @@ def _liverpool(row: Row) -> Label:
     )
 
 
-def _plain(row: Row) -> Label:
+def _plain(row: LabelRow) -> Label:
     column = next(key for key in row.cells if _is_sigma(key))
     unit = row["unit"] or _unit_of(column)
     candidate = row.structures.get(row["cif"].removesuffix(".cif") or row["id"])
@@ -237,7 +237,7 @@ def _unit_of(column: str) -> str:
     return stated[1]
 
 
-def _temperature(row: Row) -> float:
+def _temperature(row: LabelRow) -> float:
     for column, text in row.cells.items():
         match = re.fullmatch(r"(T|temperature)\s*[(\[_]\s*(K|C|°C|degC)\s*[)\]]?", column)
         if match and text.strip():

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ssefw.data.compositions import parse_formula
-from ssefw.data.labels.formats import LARGEST, ROOM_TEMPERATURE, TABLES, Row, conductivity_of
+from ssefw.data.labels.formats import LARGEST, ROOM_TEMPERATURE, TABLES, LabelRow, conductivity_of
 from ssefw.data.pools import candidate_from_text
 from ssefw.data.reading.archives import zip_members
 from ssefw.data.reading.structure_files import LARGEST_STRUCTURE, decode_structure_text
@@ -85,7 +85,7 @@ def read_label_table(
     labels: list[Label] = []
     rejects = list(bad_files)
     for line in counted(cells, "reading labels", total=lambda: sum(1 for _ in _read_rows(path)[1])):
-        row = Row(printable(f"{path.name}:{line.number}"), line.cells, known)
+        row = LabelRow(printable(f"{path.name}:{line.number}"), line.cells, known)
         try:
             _check_row(line)
             labels.append(table.read(row))

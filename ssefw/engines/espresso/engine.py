@@ -16,6 +16,7 @@ from ssefw.engines.ase.dynamics import advance_dynamics
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
 from ssefw.engines.espresso.bands.neb_run import NebRun
+from ssefw.engines.espresso.command import ParallelLayout, command_words
 from ssefw.engines.espresso.forces import PwForces
 from ssefw.engines.espresso.inputs import (
     PW_INPUT,
@@ -23,7 +24,6 @@ from ssefw.engines.espresso.inputs import (
     check_namelists,
     kpoint_count,
 )
-from ssefw.engines.espresso.launch import ParallelLayout, command_words
 from ssefw.engines.espresso.needs import missing_here
 from ssefw.engines.espresso.presets import DEFAULT, Namelists, Task, load_preset
 from ssefw.engines.espresso.pseudopotentials import (

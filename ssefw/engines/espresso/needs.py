@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 
-from ssefw.engines.espresso.launch import ParallelLayout
+from ssefw.engines.espresso.command import ParallelLayout
 from ssefw.engines.espresso.pseudopotentials import find_pseudopotentials
 from ssefw.engines.needs import complaint_of, missing_program, words_of
 from ssefw.engines.ranks import rank_count

@@ -11,7 +11,7 @@ from ssefw.data.hops import HopClass
 from ssefw.documents import Barrier, NebPath
 from ssefw.engines.base import Engine
 from ssefw.engines.migration.barriers import MigrationSettings, hop_barriers
-from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.engines.migration.seeding import HopChoice, choose_hops, prepared_for
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.errors import AnalysisError

@@ -9,21 +9,21 @@ from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.names import DEFAULT_POTENTIAL
 from ssefw.errors import ConfigurationError
 
-__all__ = ["COMMITTEE", "Member", "load_calculator", "load_committee"]
+__all__ = ["COMMITTEE", "CommitteeMember", "load_calculator", "load_committee"]
 
 COMMITTEE = (DEFAULT_POTENTIAL, "sevennet-0")
 """Potentials that were trained on the same data, with messages of other degrees."""
 
 
 @dataclass(frozen=True)
-class Member:
+class CommitteeMember:
     """A calculator and the name of its level of theory."""
 
     name: str
     calculator: Calculator
 
 
-def load_calculator(name: str = DEFAULT_POTENTIAL) -> Member:
+def load_calculator(name: str = DEFAULT_POTENTIAL) -> CommitteeMember:
     """Return a potential by its short name, or a calculator by its import path.
 
     Raises
@@ -32,10 +32,10 @@ def load_calculator(name: str = DEFAULT_POTENTIAL) -> Member:
         If there is none of this name.
     """
     engine = AseEngine.named(name)
-    return Member(engine.name, engine.calculator_instance())
+    return CommitteeMember(engine.name, engine.calculator_instance())
 
 
-def load_committee(names: Sequence[str] = COMMITTEE) -> list[Member]:
+def load_committee(names: Sequence[str] = COMMITTEE) -> list[CommitteeMember]:
     """Return potentials that agree on what they have learned alike.
 
     Those of other data or another level of theory differ for other reasons than want of data.

@@ -6,7 +6,7 @@ from ssefw.engines.students.engine import FARTHEST, StudentEngine
 from ssefw.engines.students.frame_files import labelled_files, read_together
 from ssefw.engines.students.judgement import STABLE, described, judge, teach, teach_frames
 from ssefw.engines.students.learning import learn
-from ssefw.engines.students.lesson_records import Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import LearnedStudent, LearnSettings, Round
 from ssefw.engines.students.lessons import (
     frames_bytes,
     read_frames,
@@ -28,7 +28,7 @@ __all__ = [
     "FARTHEST",
     "STABLE",
     "LearnSettings",
-    "Learned",
+    "LearnedStudent",
     "Round",
     "StudentEngine",
     "add_potential",

@@ -19,7 +19,7 @@ from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.learning import HELD_OUT, fitted_pair
-from ssefw.engines.students.lesson_records import TIMESTEP, Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import TIMESTEP, LearnedStudent, LearnSettings, Round
 from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.errors import DataError
@@ -42,7 +42,7 @@ def learn_frames(
     *,
     stop: StopCheck = never_stop,
     say: Callable[[str], None],
-) -> Learned:
+) -> LearnedStudent:
     """Teach students the frames of runs of one level of theory.
 
     Parameters
@@ -99,7 +99,7 @@ def learn_frames(
     _write_wanted(folder / WANTED, wanted)
     say(f"{len(wanted)} frames want a label: {folder / WANTED}")
     clock.write()
-    return Learned(
+    return LearnedStudent(
         student=students[0],
         second=students[1],
         teacher_runs=tuple(as_teacher(run) for run in runs if tells_time(run)),

@@ -27,7 +27,7 @@ from ssefw.engines.students.engine import FARTHEST
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import learn_frames
 from ssefw.engines.students.learning import learn
-from ssefw.engines.students.lesson_records import Learned, LearnSettings
+from ssefw.engines.students.lesson_records import LearnedStudent, LearnSettings
 from ssefw.engines.students.lessons import frames_hash
 from ssefw.engines.students.teacher import Snapshot
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, evaluate
@@ -50,7 +50,7 @@ def teach(
     stable: float = STABLE,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
-) -> tuple[Learned, LearnedPotential]:
+) -> tuple[LearnedStudent, LearnedPotential]:
     """Teach a student, judge it, and return what the loop ended with and the record of it.
 
     Parameters
@@ -90,7 +90,7 @@ def teach_frames(
     specie: str,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
-) -> tuple[Learned, LearnedPotential]:
+) -> tuple[LearnedStudent, LearnedPotential]:
     """Teach a student frames that are there already, judge it, and return both as `teach` does.
 
     Parameters
@@ -121,7 +121,7 @@ def teach_frames(
 
 
 def judge(
-    learned: Learned, settings: LearnSettings, *, specie: str, stable: float = STABLE
+    learned: LearnedStudent, settings: LearnSettings, *, specie: str, stable: float = STABLE
 ) -> list[PhysicsCheck]:
     """Compare a student with each of its teacher's runs, and see whether it stays.
 
@@ -153,21 +153,21 @@ def judge(
     return checks
 
 
-def _start(learned: Learned) -> Snapshot:
+def _start(learned: LearnedStudent) -> Snapshot:
     if learned.teacher_runs:
         return learned.teacher_runs[0].frames[0]
     first = learned.frames[0]
     return first.symbols, first.positions, first.cell
 
 
-def _hottest(learned: Learned, settings: LearnSettings) -> float:
+def _hottest(learned: LearnedStudent, settings: LearnSettings) -> float:
     """Return the hottest temperature that a teacher showed; of frames alone that of their runs."""
     shown = [run.temperature for run in learned.teacher_runs]
     return max(shown, default=max(settings.temperatures))
 
 
 def described(
-    learned: Learned,
+    learned: LearnedStudent,
     checks: Sequence[PhysicsCheck],
     *,
     source: Provenance,
@@ -237,7 +237,7 @@ def described(
     )
 
 
-def _lineage(learned: Learned) -> tuple[str, ...]:
+def _lineage(learned: LearnedStudent) -> tuple[str, ...]:
     """Return what the student grew out of, itself left out."""
     all_of_them = dict.fromkeys((learned.first, *(one.potential for one in learned.rounds)))
     return tuple(digest for digest in all_of_them if digest != learned.student.digest)

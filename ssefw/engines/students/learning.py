@@ -26,7 +26,13 @@ from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.acceptance import TeacherRun
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
-from ssefw.engines.students.lesson_records import TIMESTEP, Asked, Learned, LearnSettings, Round
+from ssefw.engines.students.lesson_records import (
+    TIMESTEP,
+    LabelReason,
+    LearnedStudent,
+    LearnSettings,
+    Round,
+)
 from ssefw.engines.students.lessons import read_frames, read_student, write_frames, write_student
 from ssefw.engines.students.teacher import Snapshot, Teacher, ase_teacher, rattled, teacher_run
 from ssefw.errors import DataError
@@ -56,7 +62,7 @@ def learn(
     *,
     stop: StopCheck = never_stop,
     say: Say = logger.info,
-) -> Learned:
+) -> LearnedStudent:
     """Teach a student the crystals of one compound.
 
     Parameters
@@ -121,7 +127,7 @@ class _Lesson:
         else:
             self._write_json(marker, {"key": key, "teacher": engine.name})
 
-    def take(self) -> Learned:
+    def take(self) -> LearnedStudent:
         """Do what is not done yet."""
         settings = self._settings
         runs = self._teacher_runs()
@@ -158,7 +164,7 @@ class _Lesson:
             # always more.
             if stable and is_long:
                 break
-        return Learned(
+        return LearnedStudent(
             student=students[0],
             second=students[1],
             teacher_runs=tuple(runs),
@@ -177,9 +183,11 @@ class _Lesson:
         steps = sum((len(run.frames) - 1) * STEPS_PER_FRAME + 1 for run in runs)
         return steps + n_labels + self._settings.rattled
 
-    def _asked(self, number: int) -> tuple[Asked, ...]:
+    def _asked(self, number: int) -> tuple[LabelReason, ...]:
         """Return why frames of a round were labelled, those that were left out included."""
-        return tuple(Asked(*one) for one in json.loads(self._record(number).read_text())["asked"])
+        return tuple(
+            LabelReason(*one) for one in json.loads(self._record(number).read_text())["asked"]
+        )
 
     def _record(self, number: int) -> Path:
         return self._folder / f"round-{number:02d}.json"
@@ -281,7 +289,7 @@ class _Lesson:
             for frame in choose(seen, share):
                 asked.append(seen.frames[frame])
                 apart, beyond = float(seen.disagreement[frame]), float(seen.excess[frame])
-                why.append(Asked(temperature, seen.time(frame), apart, beyond))
+                why.append(LabelReason(temperature, seen.time(frame), apart, beyond))
         self._write_json(record, {"survived": survived, "asked": why})
         return tuple(survived), asked
 

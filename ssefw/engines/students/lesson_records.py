@@ -17,7 +17,7 @@ from ssefw.units import (
     AskedTimePs,
 )
 
-__all__ = ["TIMESTEP", "Asked", "LearnSettings", "Learned", "Round"]
+__all__ = ["TIMESTEP", "LabelReason", "LearnSettings", "LearnedStudent", "Round"]
 
 TIMESTEP = 2.0
 """fs, of the teacher's runs."""
@@ -84,7 +84,7 @@ class LearnSettings(MSONable):
         return len(self.temperatures) * per_run + self.frames + self.rattled
 
 
-class Asked(NamedTuple):
+class LabelReason(NamedTuple):
     """Why a frame was labelled.
 
     Attributes
@@ -124,11 +124,11 @@ class Round:
     labels: int
     errors: FitErrors
     potential: str
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[LabelReason, ...] = ()
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedStudent:
     """What the loop ended with.
 
     Attributes

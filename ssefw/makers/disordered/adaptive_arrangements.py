@@ -14,7 +14,7 @@ import scipy.special
 
 from ssefw.analysis.arrangements import Mean, mean_of_arrangements
 from ssefw.documents import Conductivity
-from ssefw.makers.adaptive import LEAST_VALUES, AdaptivePolicy, Choice
+from ssefw.makers.adaptive import LEAST_VALUES, AdaptivePolicy, NextTemperatures
 
 __all__ = ["FEWEST", "ArrangementChoice", "Climber", "choose_runs"]
 
@@ -41,7 +41,7 @@ class Climber:
     started: bool
     fit: Conductivity | None
     n_values: int
-    next: Choice
+    next: NextTemperatures
     hours: float
 
     @property

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
-from ssefw.screening.atomsets.network import Batch, NetworkConfig, Parameters, predict
+from ssefw.screening.atomsets.network import AtomSetBatch, NetworkConfig, Parameters, predict
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, one_thread, train_networks
 from ssefw.screening.parallel import delayed, run_tasks
@@ -61,7 +61,7 @@ class NetworkGroup:
             if "/" in name
         }
         center, scale = self.arrays["center"], self.arrays["scale"]
-        batch = Batch.of(sets, center=center, scale=scale, dtype=torch.float64)
+        batch = AtomSetBatch.of(sets, center=center, scale=scale, dtype=torch.float64)
         with one_thread():
             return predict(parameters, batch, self.config)
 
@@ -123,7 +123,7 @@ def _fitted(
             return NetworkGroup(config, kept)
     center, scale = (start.center, start.scale) if start else feature_scale(sets)
     trained = train_networks(
-        Batch.of(sets, center=center, scale=scale),
+        AtomSetBatch.of(sets, center=center, scale=scale),
         y.astype(np.float64),
         learns,
         config,

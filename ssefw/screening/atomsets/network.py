@@ -21,7 +21,7 @@ from ssefw.screening.atomsets.sources import WeightedSet
 
 __all__ = [
     "PAPER",
-    "Batch",
+    "AtomSetBatch",
     "NetworkConfig",
     "Parameters",
     "initial_parameters",
@@ -215,7 +215,7 @@ def network_configs(networks: int | Sequence[Mapping[str, Any]]) -> list[Network
 
 
 @dataclass(frozen=True)
-class Batch:
+class AtomSetBatch:
     """Materials as one long list of site vectors.
 
     Attributes
@@ -243,7 +243,7 @@ class Batch:
         center: npt.NDArray[np.float64],
         scale: npt.NDArray[np.float64],
         dtype: torch.dtype = torch.float32,
-    ) -> "Batch":
+    ) -> "AtomSetBatch":
         """Join sets, each component less `center` and divided by `scale`, shape (d,) each.
 
         Parameters
@@ -265,7 +265,7 @@ class Batch:
             size=len(sets),
         )
 
-    def take(self, rows: Tensor) -> "Batch":
+    def take(self, rows: Tensor) -> "AtomSetBatch":
         """Return the materials of these rows, in that order."""
         counts = torch.bincount(self.owner, minlength=self.size)
         starts = torch.cumsum(counts, 0) - counts
@@ -273,7 +273,7 @@ class Batch:
         owner = torch.repeat_interleave(torch.arange(len(rows)), mine)
         first = torch.cumsum(mine, 0) - mine
         index = torch.arange(len(owner)) - first[owner] + starts[rows][owner]
-        return Batch(self.vectors[index], self.weight[index], owner, len(rows))
+        return AtomSetBatch(self.vectors[index], self.weight[index], owner, len(rows))
 
 
 def initial_parameters(
@@ -315,7 +315,7 @@ def initial_parameters(
 
 def logits(
     parameters: Parameters,
-    batch: Batch,
+    batch: AtomSetBatch,
     config: NetworkConfig,
     *,
     generator: torch.Generator | None = None,
@@ -344,7 +344,9 @@ def logits(
     return _dense(parameters, "out", x)[..., 0]
 
 
-def predict(parameters: Parameters, batch: Batch, config: NetworkConfig) -> npt.NDArray[np.float64]:
+def predict(
+    parameters: Parameters, batch: AtomSetBatch, config: NetworkConfig
+) -> npt.NDArray[np.float64]:
     """Return the probability of class 1 by each member, shape (members, n)."""
     with torch.inference_mode():
         return torch.sigmoid(logits(parameters, batch, config)).double().numpy()
@@ -361,7 +363,7 @@ def _dropped(x: Tensor, share: float, generator: torch.Generator | None) -> Tens
     return x * kept / (1 - share)
 
 
-def _pooled(x: Tensor, batch: Batch, *, statistics: bool) -> Tensor:
+def _pooled(x: Tensor, batch: AtomSetBatch, *, statistics: bool) -> Tensor:
     members, _, width = x.shape
     owner, zeros = batch.owner, x.new_zeros(members, batch.size, width)
     weight = batch.weight[:, None]
@@ -377,7 +379,7 @@ def _pooled(x: Tensor, batch: Batch, *, statistics: bool) -> Tensor:
     return torch.cat([mean, (variance + 1e-6).sqrt(), low, high], dim=-1)
 
 
-def _set2set(parameters: Parameters, x: Tensor, batch: Batch) -> Tensor:
+def _set2set(parameters: Parameters, x: Tensor, batch: AtomSetBatch) -> Tensor:
     memory = _dense(parameters, "memory", x)
     members, _, width = memory.shape
     owner, size = batch.owner, batch.size

@@ -18,7 +18,7 @@ from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import DataError
 from ssefw.screening.atomsets.checkpoints import fingerprint, read_arrays, write_arrays
-from ssefw.screening.atomsets.network import Batch, NetworkConfig
+from ssefw.screening.atomsets.network import AtomSetBatch, NetworkConfig
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import Start, feature_scale, train_networks
 
@@ -160,7 +160,7 @@ def _task(
 def _start(task: _Task, config: NetworkConfig, *, seed: int) -> Start:
     center, scale = feature_scale(task.sets)
     trained = train_networks(
-        Batch.of(task.sets, center=center, scale=scale),
+        AtomSetBatch.of(task.sets, center=center, scale=scale),
         task.target,
         task.learns,
         config,

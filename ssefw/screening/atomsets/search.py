@@ -18,7 +18,7 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.splits import k_fold
 from ssefw.errors import DataError, MissingDependencyError
 from ssefw.screening.atomsets.checkpoints import fingerprint
-from ssefw.screening.atomsets.network import PAPER, Batch, NetworkConfig
+from ssefw.screening.atomsets.network import PAPER, AtomSetBatch, NetworkConfig
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 
@@ -157,13 +157,13 @@ def _say(trials: int) -> Callable[[Any, Any], None]:
 
 def _inner_folds(
     sets: list[WeightedSet], data: Dataset, *, seed: int
-) -> tuple[Batch, npt.NDArray[np.bool_]]:
+) -> tuple[AtomSetBatch, npt.NDArray[np.bool_]]:
     """Return the labels as a batch, and which of them each fold learns from, shape (folds, n)."""
     learns = np.zeros((FOLDS, len(data)), dtype=bool)
     for row, split in enumerate(k_fold(data, k=FOLDS, seed=seed)):
         learns[row, split.train] = True
     center, scale = feature_scale(sets)
-    return Batch.of(sets, center=center, scale=scale), learns
+    return AtomSetBatch.of(sets, center=center, scale=scale), learns
 
 
 def _best(done: list[Any], fixed: dict[str, Any]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from ssefw.screening.atomsets.network import (
-    Batch,
+    AtomSetBatch,
     NetworkConfig,
     Parameters,
     initial_parameters,
@@ -93,7 +93,7 @@ def feature_scale(sets: Sequence[WeightedSet]) -> tuple[Floats, Floats]:
 
 @one_thread()
 def train_networks(
-    batch: Batch,
+    batch: AtomSetBatch,
     y: Floats,
     learns: Bools,
     config: NetworkConfig,
@@ -203,7 +203,7 @@ def _penalty(parameters: Parameters, config: NetworkConfig) -> Tensor:
 
 def _validation(
     parameters: Parameters,
-    batch: Batch,
+    batch: AtomSetBatch,
     target: Tensor,
     mask: Tensor,
     config: NetworkConfig,

@@ -22,7 +22,7 @@ from ssefw.screening.clustering.variance import (
 )
 from ssefw.screening.clustering.ward import Linkage, build_tree, cut
 
-__all__ = ["Choice", "Entry", "Study", "choose", "mixed", "study"]
+__all__ = ["Entry", "RepresentationChoice", "Study", "choose", "mixed", "study"]
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -87,7 +87,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Choice:
+class RepresentationChoice:
     """What came of choosing a representation on a part of the labels, over the splits.
 
     Attributes
@@ -187,7 +187,7 @@ def study(
     return Study(depths, kept, labels, y, control, tuple(entries))
 
 
-def choose(found: Study, splits: Sequence[tuple[IntArray, IntArray]]) -> Choice:
+def choose(found: Study, splits: Sequence[tuple[IntArray, IntArray]]) -> RepresentationChoice:
     """Choose by W of training labels alone, and measure on the labels held out.
 
     Parameters
@@ -218,7 +218,7 @@ def choose(found: Study, splits: Sequence[tuple[IntArray, IntArray]]) -> Choice:
             each[place].append(error)
     totals = [float(np.concatenate(parts).mean()) for parts in each]
     hindsight = int(np.argmin(totals))
-    return Choice(
+    return RepresentationChoice(
         picked=tuple(picked),
         chosen=float(np.sqrt(np.concatenate(squares).mean())),
         best=float(np.sqrt(totals[hindsight])),

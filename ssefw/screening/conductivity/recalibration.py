@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Correction", "Recalibration", "mixed", "trust_of"]
+__all__ = ["NoveltyCorrection", "Recalibration", "mixed", "trust_of"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,7 +82,7 @@ def mixed(below: Floats, everything: Floats, trust: float) -> Floats:
 
 
 @dataclass(frozen=True)
-class Correction:
+class NoveltyCorrection:
     """Trusts and recalibrations near labels and far from them, and what near and far are.
 
     What holds of new members of known chemistries does not of new chemistries: there errors are

@@ -23,13 +23,13 @@ from ssefw.screening.conductivity.held_out import composition_clusters, grouped_
 from ssefw.screening.conductivity.kernel import LabelKernel
 from ssefw.screening.conductivity.quantiles import SHARES, interval, means
 from ssefw.screening.conductivity.recalibration import (
-    Correction,
+    NoveltyCorrection,
     Recalibration,
     mixed,
     trust_of,
 )
 from ssefw.screening.conductivity.shares import (
-    Learned,
+    KernelFit,
     held_out_shares_below,
     quantiles_of,
     rising,
@@ -128,7 +128,7 @@ class ConductivityScreener(TrainedScreener):
         rows = np.arange(len(data))
         self.by_composition_, held_out = self._learned(problem, rows, _COMPOSITION)
         self.typical_ = np.median(features[:, :_COMPOSITION], axis=0)
-        self.by_cell_: Learned | None = None
+        self.by_cell_: KernelFit | None = None
         with_cell = np.flatnonzero(has_cell)
         if len(with_cell) >= FEWEST_CELLS:
             self.by_cell_, held_out[with_cell] = self._learned(problem, with_cell, _ALL)
@@ -139,7 +139,7 @@ class ConductivityScreener(TrainedScreener):
         self._trained_on["best_cut"] = best_cut(data.y[decided], chance)
         return self
 
-    def _learned(self, problem: "_Problem", rows: Ints, width: int) -> tuple[Learned, Floats]:
+    def _learned(self, problem: "_Problem", rows: Ints, width: int) -> tuple[KernelFit, Floats]:
         """Fit to some labels, and correct by what is said of each when it is held out.
 
         Once it is held out with its near-duplicates, once with all that is related to it. Beside
@@ -166,9 +166,9 @@ class ConductivityScreener(TrainedScreener):
             corrections.append(Recalibration.of(*fell))
             distances.append(float(np.median(distance[rows])))
         (near, far), (nearby, distant) = corrections, distances
-        correction = Correction(near, far, nearby, distant, *trusts)
+        correction = NoveltyCorrection(near, far, nearby, distant, *trusts)
         held_out = correction.share(said_of[0][0], problem.spreads[rows].mean(0), said_of[0][1])
-        return Learned(_fitted(problem, rows, width), correction, rows), held_out
+        return KernelFit(_fitted(problem, rows, width), correction, rows), held_out
 
     def score(self, materials: Sequence[Material]) -> Scores:
         """Return conductivities with their distributions, and the chance of the threshold."""
@@ -268,8 +268,8 @@ class ConductivityScreener(TrainedScreener):
         self.typical_, self.order_ = arrays["typical"], arrays["order"]
         if self.spreads_.shape != (len(self.formulas_), len(self.grid_)):
             raise DataError("the distributions are not one for each label")
-        self.by_composition_ = Learned.of_arrays(arrays, "composition_")
-        self.by_cell_ = Learned.of_arrays(arrays, "cell_") if "cell_rows" in arrays else None
+        self.by_composition_ = KernelFit.of_arrays(arrays, "composition_")
+        self.by_cell_ = KernelFit.of_arrays(arrays, "cell_") if "cell_rows" in arrays else None
         self._known = KnownCompositions(self.formulas_)
         return self
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from ssefw.screening.conductivity.kernel import LabelKernel
 from ssefw.screening.conductivity.quantiles import SHARES
-from ssefw.screening.conductivity.recalibration import Correction, Recalibration
+from ssefw.screening.conductivity.recalibration import NoveltyCorrection, Recalibration
 
-__all__ = ["Learned", "held_out_shares_below", "quantiles_of", "rising"]
+__all__ = ["KernelFit", "held_out_shares_below", "quantiles_of", "rising"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,7 +23,7 @@ def rising(below: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Learned:
+class KernelFit:
     """A kernel over some of the labels, and the correction of what it says.
 
     Attributes
@@ -33,7 +33,7 @@ class Learned:
     """
 
     kernel: LabelKernel
-    correction: Correction
+    correction: NoveltyCorrection
     rows: Ints
 
     def below(self, features: Floats, spreads: Floats, distance: Floats) -> tuple[Floats, Floats]:
@@ -74,7 +74,7 @@ class Learned:
         )
         near, far = (Recalibration(own["predicted"], own[name]) for name in ("near", "far"))
         numbers = [float(value) for value in (*own["distances"], *own["trusts"])]
-        return cls(kernel, Correction(near, far, *numbers), own["rows"].astype(np.int64))
+        return cls(kernel, NoveltyCorrection(near, far, *numbers), own["rows"].astype(np.int64))
 
 
 def held_out_shares_below(

@@ -17,7 +17,7 @@ from ssefw.report.axis import SigmaAxis
 from ssefw.serve.board import CampaignView, CandidateLine
 from ssefw.serve.pages.data import CandidateRecords
 from ssefw.serve.render import board_of, page, path_of, shared, view_of
-from ssefw.serve.selection import COLUMNS, Selection, page_count, state_counts
+from ssefw.serve.selection import COLUMNS, TableView, page_count, state_counts
 from ssefw.store import Connection
 
 __all__ = ["campaign_page", "candidate_page", "home"]
@@ -46,7 +46,7 @@ def campaign_page(request: Request) -> Response:
 
 def _campaign_page(request: Request, view: CampaignView) -> Response:
     connection = board_of(request).connection
-    selection = Selection.of(request.query_params, request.query_params.getlist("column"))
+    selection = TableView.of(request.query_params, request.query_params.getlist("column"))
     chosen = selection.choose(view.lines.values())
     rows = selection.rows(chosen)
     outcomes = [line.outcome for line in view.lines.values() if line.outcome]

@@ -26,7 +26,7 @@ from ssefw.store.embedded.cutting import Cutter
 from ssefw.store.embedded.indices import Index
 from ssefw.store.embedded.keys import text_of
 from ssefw.store.embedded.pipeline import fields_read
-from ssefw.store.embedded.plan import QueryPlan, Sort
+from ssefw.store.embedded.query_plan import QueryPlan, Sort
 from ssefw.store.embedded.records import CollectionRecords, Record
 from ssefw.store.embedded.sqlite import DocumentFile
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["Log", "Pages", "TableRow", "read_log"]
+__all__ = ["Log", "Pages", "StoredRow", "read_log"]
 
 PAGE_BYTES = 4096
 """Of stores as they are made; taken where the file's header cannot be right."""
@@ -20,7 +20,7 @@ LOG_HEADER, FRAME_HEADER = 32, 24
 MAGIC = b"SQLite format 3\0"
 
 
-class TableRow(NamedTuple):
+class StoredRow(NamedTuple):
     """A row of a table: its key and the bytes of its columns; None for what is no text or blob."""
 
     key: int
@@ -97,14 +97,14 @@ class Pages:
             trunk = int.from_bytes(page[:4], "big")
         return found
 
-    def rows(self, number: int) -> Iterator[TableRow]:
+    def rows(self, number: int) -> Iterator[StoredRow]:
         """Yield the rows of a page that can be read."""
         page = self.page(number)
         for offset in self._cells(number, header=8):
             try:
                 length, place = _varint(page, offset)
                 key, place = _varint(page, place)
-                yield TableRow(key, _columns(self._payload(page, place, length)))
+                yield StoredRow(key, _columns(self._payload(page, place, length)))
             except (IndexError, ValueError):
                 continue
 

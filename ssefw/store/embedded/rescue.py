@@ -22,7 +22,7 @@ from ssefw.errors import StoreError
 from ssefw.store.address import Address
 from ssefw.store.checksum import turned_back, with_tail, without_tail
 from ssefw.store.embedded.keys import encode_key
-from ssefw.store.embedded.pages import LEAF, Pages, TableRow
+from ssefw.store.embedded.pages import LEAF, Pages, StoredRow
 from ssefw.store.embedded.sqlite import APPLICATION_ID, DocumentFile, fits_catalog
 from ssefw.store.sharing import file_mode
 
@@ -192,7 +192,7 @@ def _documents(pages: Pages, lost: dict[str, int]) -> Iterator[_Found]:
                 yield _Found(_collection_of(bson.decode(body)), row.key, body)
 
 
-def _body(row: TableRow) -> bytes | None:
+def _body(row: StoredRow) -> bytes | None:
     """Return the document in a row if it is one, and whole."""
     if len(row.columns) != 3:
         return None

@@ -24,7 +24,7 @@ from ssefw.documents import (
     PlannedCandidate,
 )
 from ssefw.errors import DataError, StoreError
-from ssefw.store.results.answers import (
+from ssefw.store.results.composed import (
     conductivities_of,
     demands_of_outcomes,
     fits,

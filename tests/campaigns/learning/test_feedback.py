@@ -14,7 +14,7 @@ from ssefw.campaigns.learning.models import campaign_materials, feedback_of, rep
 from ssefw.campaigns.learning.rerank import rerank, update_priorities
 from ssefw.campaigns.planning.change import change_of
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.campaigns.steering.budget import lift_budget
 from ssefw.campaigns.steering.control import Part

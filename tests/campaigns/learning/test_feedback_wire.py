@@ -13,7 +13,7 @@ from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.learning.feedback import ingest
 from ssefw.campaigns.learning.loop import advance
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import LabelSet, Outcome
 from ssefw.store import connect

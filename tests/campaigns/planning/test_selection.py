@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 from ssefw import bvse
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.errors import ConfigurationError, DataError, LaunchError
 from ssefw.store import connect
 from tests.conftest import run_ssefw

@@ -8,7 +8,7 @@ from pymatgen.core import Lattice, Structure
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning import template
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.store import connect
 
 CAMPAIGN = """\

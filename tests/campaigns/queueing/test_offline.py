@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ssefw.campaigns.queueing import offline
-from ssefw.campaigns.queueing.feed import Feeder
+from ssefw.campaigns.queueing.launcher import Launcher
 from ssefw.campaigns.queueing.offline import parcels_of, work_parcels
 from ssefw.campaigns.queueing.site import QueueLimits, Site, write_settings
 from ssefw.documents import Failure, Outcome
@@ -30,7 +30,7 @@ def submitted(tmp_path, ssefw):
 def launcher(submitted, slurm, tmp_path, monkeypatch):
     monkeypatch.setattr("ssefw.campaigns.queueing.offline.SETTLE_SECONDS", 0.0)
     site = Site(scheduler="slurm", offline=True)
-    return Feeder(submitted, site, tmp_path / "jobs", QueueLimits())
+    return Launcher(submitted, site, tmp_path / "jobs", QueueLimits())
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from bson import ObjectId
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.change import change_of, retire
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running.launch import submit
+from ssefw.campaigns.running.submission import submit
 from ssefw.campaigns.steering.holds import Hold, hold, holds
 from ssefw.errors import LaunchError
 from ssefw.store import connect

@@ -76,7 +76,7 @@ def test_what_ran_before_this_machine_was_started_anew_is_gone(monkeypatch):
     assert not Worker(here.host, 5, "9", place="machine.yesterday.abc").is_gone
 
 
-# Leftovers
+# Unfinished writes
 
 
 def test_what_a_dead_worker_left_is_removed(connection, tmp_path):

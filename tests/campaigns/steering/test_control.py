@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ssefw.campaigns.queueing.feed import Feeder, pools
+from ssefw.campaigns.queueing.launcher import Launcher, pools
 from ssefw.campaigns.queueing.site import QueueLimits, Site, read_site
 from ssefw.campaigns.running.causes import classify
 from ssefw.campaigns.running.lease import Lease
@@ -36,7 +36,7 @@ def connection(submitted):
 
 
 def feeder(connection, folder, **limits):
-    return Feeder(connection, Site(scheduler="slurm"), folder / "jobs", QueueLimits(**limits))
+    return Launcher(connection, Site(scheduler="slurm"), folder / "jobs", QueueLimits(**limits))
 
 
 def start_elsewhere(connection, *, queue="slurm", job_id="1", host="far"):
@@ -292,7 +292,7 @@ def test_the_lease_of_a_dead_launcher_on_this_machine_is_free(connection, monkey
 
 
 def test_queue_jobs_that_fail_at_once_stop_the_launcher(connection, slurm, tmp_path, monkeypatch):
-    monkeypatch.setattr("ssefw.campaigns.queueing.feed.PATIENCE_WITH_FAILURES", 2)
+    monkeypatch.setattr("ssefw.campaigns.queueing.launcher.PATIENCE_WITH_FAILURES", 2)
     launcher = feeder(connection, tmp_path)
     launcher.round()
     for job in slurm.iterdir():

@@ -20,7 +20,7 @@ from ssefw.engines.band import (
     saddle_of,
 )
 from ssefw.engines.migration import MigrationSettings, hop_barrier
-from ssefw.engines.migration.crossing import percolation_barrier
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.engines.migration.seeding import images_along
 from ssefw.errors import AnalysisError, DataError, EngineError
 

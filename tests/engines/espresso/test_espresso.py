@@ -11,6 +11,7 @@ from ssefw.engines import NebSettings
 from ssefw.engines.band import linear_images
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.bands.neb_output import parse_path
+from ssefw.engines.espresso.command import ParallelLayout
 from ssefw.engines.espresso.handlers import (
     BfgsHandler,
     DiagonalizationHandler,
@@ -29,7 +30,6 @@ from ssefw.engines.espresso.inputs import (
     read_option,
 )
 from ssefw.engines.espresso.job import end_orphan
-from ssefw.engines.espresso.launch import ParallelLayout
 from ssefw.engines.espresso.pseudopotentials import (
     electron_count,
     family_hash,

@@ -9,8 +9,8 @@ from ssefw.engines import NebSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.band import displacements
 from ssefw.engines.migration import MigrationSettings, hop_barrier
-from ssefw.engines.migration.crossing import percolation_barrier
 from ssefw.engines.migration.hop_records import hop_label, hop_record
+from ssefw.engines.migration.percolation import percolation_barrier
 from ssefw.engines.migration.seeding import choose_hops, prepared_for
 from ssefw.errors import AnalysisError
 

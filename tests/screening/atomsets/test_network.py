@@ -13,7 +13,7 @@ from ssefw.screening.atomsets.distance import TrainingDistance
 from ssefw.screening.atomsets.ensemble import fit_groups
 from ssefw.screening.atomsets.network import (
     PAPER,
-    Batch,
+    AtomSetBatch,
     NetworkConfig,
     initial_parameters,
     logits,
@@ -34,7 +34,7 @@ def parameters():
 
 
 def batch(sets):
-    return Batch.of(sets, center=np.zeros(3), scale=np.ones(3), dtype=torch.float64)
+    return AtomSetBatch.of(sets, center=np.zeros(3), scale=np.ones(3), dtype=torch.float64)
 
 
 def random_set(rng, n=5):
@@ -110,7 +110,7 @@ def test_a_rule_of_the_mean_is_learned(optimizer, rng):
     sets, y = sets_and_classes(rng)
     config = replace(SMALL, optimizer=optimizer, rate=1e-2, rate_max=5e-2, epochs=60)
     center, scale = feature_scale(sets)
-    whole = Batch.of(sets, center=center, scale=scale)
+    whole = AtomSetBatch.of(sets, center=center, scale=scale)
     learns = np.ones((1, 60), dtype=bool)
     learns[:, ::5] = False
     trained = train_networks(whole, y, learns, config, seed=0)
@@ -127,7 +127,7 @@ def test_the_best_epoch_is_kept_and_patience_ends_the_training(rng):
 
 
 def batch_float(sets):
-    return Batch.of(sets, center=np.zeros(3), scale=np.ones(3))
+    return AtomSetBatch.of(sets, center=np.zeros(3), scale=np.ones(3))
 
 
 def test_what_a_member_does_not_learn_from_changes_only_when_it_stops(rng):

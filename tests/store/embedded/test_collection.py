@@ -14,7 +14,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from ssefw.errors import StoreError
 from ssefw.store import Address
-from ssefw.store.embedded import plan
+from ssefw.store.embedded import query_plan
 from ssefw.store.embedded.database import open_database
 from ssefw.store.embedded.pipeline import fields_read
 from ssefw.store.embedded.records import CollectionRecords
@@ -233,7 +233,7 @@ INDICES = [
 ]
 
 
-@pytest.mark.parametrize("few", [0, plan.FEW])
+@pytest.mark.parametrize("few", [0, query_plan.FEW])
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     start=st.lists(documents, min_size=1, max_size=12),
@@ -244,7 +244,7 @@ def test_any_sequence_of_operations_gives_what_mongomock_gives(
     database, few, start, steps, indices
 ):
     # With 0, even a handful of documents is found in an index that has the order asked for.
-    with patch.object(plan, "FEW", few):
+    with patch.object(query_plan, "FEW", few):
         compare(database, start, steps, indices)
 
 

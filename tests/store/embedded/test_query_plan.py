@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ssefw.store import Address
-from ssefw.store.embedded import plan
+from ssefw.store.embedded import query_plan
 from ssefw.store.embedded.database import open_database
 from ssefw.store.embedded.records import CollectionRecords
 
@@ -103,7 +103,10 @@ def test_a_question_finds_what_mongomock_finds_in_the_same_order(  # noqa: PLR09
         things.insert_one(document(number, row))
         theirs.insert_one(document(number, row))
     expected = [d["_id"] for d in theirs.find(spec, sort=sort, skip=skip, limit=limit)]
-    with patch.object(plan, "FEW", few[0]), patch.object(plan, "KEYS_A_DOCUMENT", few[1]):
+    with (
+        patch.object(query_plan, "FEW", few[0]),
+        patch.object(query_plan, "KEYS_A_DOCUMENT", few[1]),
+    ):
         found = [d["_id"] for d in things.find(spec, sort=sort, skip=skip, limit=limit)]
         assert found == expected
         assert things.count_documents(spec) == theirs.count_documents(spec)

@@ -28,7 +28,7 @@ from ssefw.errors import LaunchError
 from ssefw.schedulers import QueueSilentError, Rejected
 from ssefw.store import Connection
 
-__all__ = ["QUEUE_JOBS", "Feeder", "LaunchRound", "QueuePool", "pools"]
+__all__ = ["QUEUE_JOBS", "LaunchRound", "Launcher", "QueuePool", "pools"]
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def pools(record: CampaignRecord) -> list[QueuePool]:
 
 
 @dataclass
-class Feeder:
+class Launcher:
     """A launcher.
 
     Attributes

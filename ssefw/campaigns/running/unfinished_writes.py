@@ -16,7 +16,7 @@ from typing import Any
 from ssefw.store import Connection
 from ssefw.store.server.patience import MARK
 
-__all__ = ["Leftovers"]
+__all__ = ["UnfinishedWrites"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ ENDED = ("COMPLETED", "FIZZLED")
 
 
 @dataclass
-class Leftovers:
+class UnfinishedWrites:
     """Remembers what was found unfinished, and for how long it has stayed the same."""
 
     _age: dict[Any, float] = field(default_factory=dict)

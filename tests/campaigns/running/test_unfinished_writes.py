@@ -8,10 +8,10 @@ from fireworks.core.launchpad import WFLock
 
 from ssefw.campaigns.file import read_campaign
 from ssefw.campaigns.planning.plan import make_plan
-from ssefw.campaigns.running import leftovers
-from ssefw.campaigns.running.launch import submit
-from ssefw.campaigns.running.leftovers import Leftovers
+from ssefw.campaigns.running import unfinished_writes
 from ssefw.campaigns.running.lost import release_lost
+from ssefw.campaigns.running.submission import submit
+from ssefw.campaigns.running.unfinished_writes import UnfinishedWrites
 from ssefw.store import connect
 from tests.campaigns.steering.test_control import start_elsewhere
 
@@ -28,8 +28,8 @@ def connection(mongo, campaign_file):
 def look(connection, monkeypatch):
     """Look at what is left, so many seconds after the last time."""
     now = [0.0]
-    monkeypatch.setattr(leftovers.time, "monotonic", lambda: now[0])
-    mender = Leftovers()
+    monkeypatch.setattr(unfinished_writes.time, "monotonic", lambda: now[0])
+    mender = UnfinishedWrites()
 
     def after(seconds):
         now[0] += seconds
@@ -93,4 +93,4 @@ def test_a_folder_leaves_nothing_half_done(tmp_path, ssefw, campaign_file):
     ssefw("submit", campaign_file, "--store", tmp_path / "st")
     with connect(tmp_path / "st") as connection:
         connection.launchpad.workflows.update_many({}, {"$set": {"locked": True}})
-        assert Leftovers().mend(connection) == 0
+        assert UnfinishedWrites().mend(connection) == 0
