@@ -3,7 +3,8 @@
     SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank]
 
 `check` surveys slices of a pool of 5,255 crystals as `ssefw pool check` does, on two processes.
-`large` surveys 2,000 and 25,000: the same crystals again in cells 4 % longer, so that none is a duplicate.
+`large` surveys 2,000 and 25,000: the same crystals again in cells 4 % longer, so that none is a
+duplicate.
 `peer` merges 1,000 beside pymatgen's matcher reducing both crystals of every pair of one formula,
 as it does when it is called plainly.
 `rank` scores 100,000 compositions by a model of the starter labels.
