@@ -3,7 +3,8 @@
     SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank]
 
 `check` surveys slices of a pool of 5,255 crystals as `ssefw pool check` does, on two processes.
-`large` surveys 25,000: the same crystals again in cells 4 % longer, so that none is a duplicate.
+`large` surveys 2,000 and 25,000: the same crystals again in cells 4 % longer, so that none is a
+duplicate.
 `peer` merges 1,000 beside pymatgen's matcher reducing both crystals of every pair of one formula,
 as it does when it is called plainly.
 `rank` scores 100,000 compositions by a model of the starter labels.
@@ -45,7 +46,7 @@ def rows(number):
 
 
 def run_large():
-    run_check(sizes=(25_000,))
+    run_check(sizes=(2000, 25_000))
 
 
 def cpu():

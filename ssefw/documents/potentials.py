@@ -172,6 +172,9 @@ class Lesson(Document):
     ----------
     potential
         Content hash of the student; it ran the dynamics if it was accepted, else the teacher did.
+    base
+        The universal potential that was tuned to the teacher; empty for a student. Where it was
+        not accepted nobody ran dynamics.
     reason
         Why it was not accepted.
     n_evaluations, n_labels
@@ -179,6 +182,7 @@ class Lesson(Document):
     """
 
     potential: str
+    base: str = ""
     teacher: str
     accepted: bool
     reason: str = ""

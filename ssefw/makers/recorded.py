@@ -39,6 +39,7 @@ def lesson_of(potential: LearnedPotential | None) -> Lesson | None:
         return None
     return Lesson(
         potential=potential.potential,
+        base=potential.base,
         teacher=potential.teacher,
         accepted=potential.accepted,
         reason=potential.reason,

@@ -20,6 +20,8 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
     if lesson is None:
         return ""
     name = lesson.potential[:8]
+    if lesson.base:
+        return _tuned_words(lesson, name, md_steps=md_steps)
     if not lesson.accepted:
         return (
             f"{lesson.teacher} ran the dynamics itself: its student {name} was not accepted "
@@ -36,6 +38,19 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
         f"{words}; dynamics of the same length by it would have taken {md_steps} evaluations, "
         f"{times:.3g} times as many, in the larger cells."
     )
+
+
+def _tuned_words(lesson: Lesson, name: str, *, md_steps: int) -> str:
+    asked = f"It asked for {lesson.n_evaluations} single points of {lesson.teacher}"
+    if not lesson.accepted:
+        return (
+            f"No dynamics were run: {lesson.base} tuned to {lesson.teacher} ({name}) was not "
+            f"accepted ({lesson.reason}). {asked}."
+        )
+    words = f"{lesson.base} tuned to {lesson.teacher} ({name}) ran the dynamics. {asked}"
+    if not md_steps:
+        return f"{words}."
+    return f"{words}; dynamics of the same length by it would have taken {md_steps}."
 
 
 def asked_words(potential: LearnedPotential) -> list[str]:
@@ -60,7 +75,7 @@ def _why(one: LessonRound) -> str:
         apart = max(why.disagreement for why in asked)
         beyond = max(why.excess for why in asked)
         parts.append(
-            f"{len(asked)} at {temperature:g} K (students up to {apart:.2g} eV/Å apart, up to "
+            f"{len(asked)} at {temperature:g} K (potentials up to {apart:.2g} eV/Å apart, up to "
             f"{beyond:.2g} ranges outside of training)"
         )
     return ": " + ", ".join(parts)

@@ -135,6 +135,9 @@ def _pools(folder):
     ]
     lines = "\n".join(json.dumps(row) for row in phases) + "\n"
     (folder / "mp36k.jsonl.gz").write_bytes(gzip.compress(lines.encode()))
+    salt = Structure(5.14 * (1 - np.eye(3)) / 2, ["Li", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    known = {"id": "mp-22905", "structure": salt.as_dict()}
+    (folder / "known.jsonl").write_text(json.dumps(known, default=float) + "\n")
     (folder / "scans").mkdir()
     (folder / "scans/mine.xy").write_text("20.0 3\n27.5 100\n32.0 40\n60.0 2\n")
     (folder / "pool.csv").write_text("formula\n" + "\n".join(FORMULAS) + "\nLi6Na2S8\n")

@@ -68,10 +68,19 @@ def test_the_cost_of_the_teachers_own_dynamics_is_told_beside_that_of_the_lesson
     assert lesson_words(None, md_steps=1) == ""
 
 
+def test_of_a_tuned_potential_it_is_said_who_ran_and_what_was_asked():
+    tuned = LESSON.model_copy(update={"base": "sevennet-0"})
+    words = lesson_words(tuned, md_steps=450_000)
+    assert words.startswith(f"sevennet-0 tuned to {LESSON.teacher}")
+    assert f"{LESSON.n_evaluations} single points" in words
+    refused = tuned.model_copy(update={"accepted": False, "reason": "it ran away"})
+    assert lesson_words(refused, md_steps=0).startswith("No dynamics were run")
+
+
 def test_it_is_told_which_frames_were_asked_for_and_why():
     (words,) = asked_words(POTENTIAL)
     assert words == (
-        "round 1: explored 20 ps, 4 ps (lost); 12 labels: 2 at 1100 K (students up to 0.61 eV/Å "
+        "round 1: explored 20 ps, 4 ps (lost); 12 labels: 2 at 1100 K (potentials up to 0.61 eV/Å "
         "apart, up to 3.2 ranges outside of training)"
     )
 

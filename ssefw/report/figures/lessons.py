@@ -54,4 +54,4 @@ def _draw_parity(axes: Axes, parity: Parity) -> None:
     axes.plot(theirs, ours, ".", color=LINE, markersize=3, alpha=0.6)
     axes.set(xlim=(-most, most), ylim=(-most, most), aspect="equal")
     axes.set_xlabel("force by the teacher (eV/Å)")
-    axes.set_ylabel("by the student (eV/Å)")
+    axes.set_ylabel("by what was taught (eV/Å)")
