@@ -49,9 +49,10 @@ def _engine(potential: str) -> "AseEngine":
     if "." in potential and not Path(potential).is_file():
         engine = AseEngine.named(potential)
     else:
-        engine = engine_of(EngineSpec(potential=potential))
+        trained = engine_of(EngineSpec(potential=potential))
+        assert isinstance(trained, AseEngine)  # of a potential
+        engine = trained
     engine.check()
-    assert isinstance(engine, AseEngine)  # of a potential
     return engine
 
 
