@@ -220,6 +220,8 @@ AskedDecades = Annotated[float, Limits("decades", above=0, most=10)]
 AskedArrangements = Annotated[int, Limits("", least=1, most=100, whole=True)]
 """Of a disordered crystal: its spread is known from a few."""
 AskedCount = Annotated[int, Limits("", least=1, most=10**9, whole=True)]
+AskedExchanges = Annotated[int, Limits("", least=1, most=2, whole=True)]
+"""Of elements in one crystal: three make another crystal."""
 AskedCountOrNone = Annotated[int, Limits("", least=0, most=10**9, whole=True)]
 AskedImages = Annotated[int, Limits("", least=3, most=99, whole=True)]
 """Of a band with both ends: VASP counts its folders with two digits."""

@@ -14,6 +14,7 @@ from ssefw.units import (
     AskedCountOrNone,
     AskedCutoff,
     AskedDecades,
+    AskedExchanges,
     AskedFolds,
     AskedForce,
     AskedHop,
@@ -45,6 +46,7 @@ __all__ = [
     "COUNT_OR_NONE",
     "CUTOFF",
     "DECADES",
+    "EXCHANGES",
     "FOLDS",
     "FORCE",
     "HOP",
@@ -96,6 +98,7 @@ COUNT = Number(AskedCount)
 COUNT_OR_NONE = Number(AskedCountOrNone)
 CUTOFF = Number(AskedCutoff)
 DECADES = Number(AskedDecades)
+EXCHANGES = Number(AskedExchanges)
 FOLDS = Number(AskedFolds)
 FORCE = Number(AskedForce)
 HOP = Number(AskedHop)

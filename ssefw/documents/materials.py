@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -140,10 +141,20 @@ class LabelSet(Document):
         return hashlib.sha256("\n".join(rows).encode()).hexdigest()[:12]
 
 
+_OF_AN_OUTCOME = re.compile(r".+/[0-9a-f]{16}")
+"""A source that is a campaign and a candidate of it."""
+
+
 def _said(label: Label) -> dict[str, Any]:
-    """Return what a label says; sets of before it could say `as_computed` keep their version."""
+    """Return what a label says; sets of before it could say `as_computed` keep their version.
+
+    What pools call the candidate of an outcome stands among the sources and is no part of it.
+    """
     unsaid = {"as_computed"} if label.as_computed is None else set()
-    return label.model_dump(mode="json", exclude=unsaid)
+    said = label.model_dump(mode="json", exclude=unsaid)
+    if label.sources and _OF_AN_OUTCOME.fullmatch(label.sources[0]):
+        said["sources"] = [name for name in label.sources if _OF_AN_OUTCOME.fullmatch(name)]
+    return said
 
 
 Decades = Annotated[float, Unit("decades")]

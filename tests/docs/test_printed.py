@@ -21,7 +21,7 @@ RUN = {
 TUTORIALS = REPOSITORY / "docs/tutorials"
 """Pages that are followed line by line."""
 
-PLACES = {"neb": "small", "potential train": "alloys"}
+PLACES = {"neb": "small", "potential frames": "alloys", "potential train": "alloys"}
 """Where files of the printed names hold what is computed in seconds."""
 
 NOT_RUN = {

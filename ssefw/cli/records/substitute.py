@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from ssefw.cli.numbers import LEVEL
+from ssefw.cli.numbers import EXCHANGES, LEVEL
 from ssefw.cli.options import OUTPUT, json_option, print_json
 from ssefw.cli.say import number_of, say
 
@@ -20,7 +20,7 @@ __all__ = ["substitute_command"]
 @click.option("--specie", "ion", default="Li", help="The mobile ion, which stays.")
 @click.option(
     "--at-once",
-    type=click.IntRange(1, 2),
+    type=EXCHANGES,
     default=1,
     help="Exchanges in one crystal at most.",
 )
