@@ -77,7 +77,8 @@ class LabelMaker(Maker):
                 return continued_by(self.make(structure))
 
 
-Intervals = tuple[tuple[float, float] | None, ...]
+FEWEST = 10
+"""Labels, of which a fifth are held out; of fewer not even two."""
 
 
 @dataclass
@@ -144,7 +145,7 @@ class TuneMaker(Maker):
         potential
             Of the generation before; None at first.
         labels
-            All so far.
+            All so far; None where a job failed, which is paid for, too.
         before
             Diffusivities that the generation before showed.
         """
@@ -193,7 +194,7 @@ class TuneMaker(Maker):
             equip(engine)
         folder = run_folder(f"explore-{self.key(cell, engine, generation)}")
         with held(folder):
-            return explored(
+            found = explored(
                 engine,
                 cell,
                 self.settings,
@@ -203,6 +204,8 @@ class TuneMaker(Maker):
                 specie=self.specie,
                 stop=stop_check(),
             )
+        shutil.rmtree(folder, ignore_errors=True)
+        return found
 
     def _looked_at(
         self,
@@ -262,7 +265,7 @@ class TuneMaker(Maker):
             What the runs showed that they were chosen from.
         """
         with failures_recorded():
-            together = [*labels, *(one for one in new if one is not None)]
+            together = [*labels, *new]
             rounds = potential.rounds if potential is not None else ()
             key = self.key(cell, [one.energy for one in together if one], len(rounds))
             try:
@@ -294,7 +297,7 @@ class TuneMaker(Maker):
                 update={
                     "rounds": (*rounds, this),
                     "lineage": lineage,
-                    "n_labels": len(together),
+                    "n_labels": sum(one is not None for one in together),
                     "n_evaluations": len(together),
                     "core_hours": before[0] + found.core_hours + hours,
                     "teacher_core_hours": before[1] + hours,
@@ -341,9 +344,6 @@ class TuneMaker(Maker):
         write_card(found)
         shutil.rmtree(folder, ignore_errors=True)
         return found
-
-
-FEWEST = 10
 
 
 @dataclass

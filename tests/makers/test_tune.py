@@ -5,8 +5,11 @@ from collections import Counter
 import pytest
 from pymatgen.io.ase import AseAtomsAdaptor
 
-from ssefw.documents import LearnedPotential, Outcome, StaticResult, Trajectory
+from ssefw.documents import FitError, LearnedPotential, Outcome, StaticResult, Trajectory
+from ssefw.engines.ase import AseEngine
 from ssefw.engines.students.calculator import StudentCalculator
+from ssefw.engines.tuning.active import ActiveSettings
+from ssefw.makers.tune import TuneMaker
 from ssefw.store import connect
 from tests.conftest import call_ssefw, work_here
 from tests.engines.tuning.test_tuning import SIZE, teacher_model
@@ -84,6 +87,35 @@ def test_the_outcome_says_what_dynamics_with_the_engine_would_have_cost(done):
     assert "would take" in gate.message
     engines = Counter(run.provenance.engine for run in runs)
     assert engines == ({f"tuned-{potential.potential[:8]}": 1} if potential.accepted else {})
+
+
+def test_a_label_that_failed_is_paid_for_and_not_learned(monkeypatch):
+    """A pw.x that fails each time must not be asked beyond the budget."""
+    maker = TuneMaker(
+        teacher=AseEngine(calculator="ase.calculators.emt.EMT"),
+        base=AseEngine(calculator="ase.calculators.lj.LennardJones"),
+        settings=ActiveSettings(first=3, labels=2, budget=4),
+    )
+    crystal = AseAtomsAdaptor.get_structure(alloy(SIZE))
+    label = StaticResult(
+        structure=crystal, energy=-1.0, energy_per_atom=-0.1, max_force=0.1, wall_time=1.0
+    )
+    said = {}
+
+    class Found:
+        errors = (FitError(force=0.1, energy=0.01),)
+        potential, core_hours = "abc", 0.0
+
+        def model_copy(self, update):
+            said.update(update)
+
+    monkeypatch.setattr("ssefw.makers.tune.computed_once", lambda *_: Found())
+    monkeypatch.setattr("ssefw.makers.tune.replaced_by", lambda _, after: after)
+    nothing = {"why": [], "seen": [], "ran": [], "lost": []}
+    after = TuneMaker.learn.original(maker, crystal, None, [label, None], [None], **nothing)
+    labels = after.function_args[2]
+    assert (said["n_labels"], said["n_evaluations"]) == (1, len(labels)) == (1, 3)
+    assert maker._room(1, len(labels)) == 1
 
 
 def test_what_makes_no_sense_is_refused_before_anything(tmp_path, monkeypatch, capsys):

@@ -181,6 +181,7 @@ def _comparable(runs: Sequence[LabelledRun], *, longest: float) -> list[TeacherR
 
 
 ROOM = 300.0
+"""K, where no run tells its temperature."""
 
 
 def _hottest(tuned: Tuned, runs: Sequence[LabelledRun]) -> float:

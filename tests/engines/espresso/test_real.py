@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ssefw.engines import NebSettings
+from ssefw.data import decode_chunk
+from ssefw.engines import MDSettings, NebSettings, RunDirectory
 from ssefw.engines.band import linear_images
 from ssefw.engines.espresso import EspressoEngine
 from ssefw.engines.espresso.bands.neb_output import parse_log, parse_path
@@ -232,3 +233,36 @@ def test_a_relaxation_whose_electrons_fail_keeps_what_it_computed(engine, tmp_pa
     # The ions stand where the symmetry of rock salt wants them, but for noise.
     vector = result.structure.get_distance(0, 1)
     assert vector == pytest.approx(2.013, abs=0.03)
+
+
+def conserved(folder, conv_thr=None):
+    """The conserved energy (meV/atom) of 40 fs of two atoms of LiF without a thermostat."""
+    electrons = {"mixing_beta": 0.5, "mixing_ndim": 4}
+    if conv_thr is not None:
+        electrons["conv_thr"] = conv_thr
+    engine = EspressoEngine(ecutwfc=30, ecutrho=200, kspacing=3.0, options={"electrons": electrons})
+    sites = [[0, 0, 0], [0.5, 0.5, 0.5]]
+    crystal = Structure.from_spacegroup("Fm-3m", Lattice.cubic(4.026), ["Li", "F"], sites)
+    settings = MDSettings(
+        temperature=900, timestep=1.0, steps_per_frame=1, frames_per_chunk=1, damping=1e9, seed=1
+    )
+    run = RunDirectory(folder, key="drift")
+    engine.md(crystal.get_primitive_structure(), settings, run, until=STEPS)
+    chunks = [decode_chunk(file.read_bytes()) for file in run.chunk_files()]
+    return 1000.0 * np.array([chunk.notes["conserved_energy"] for chunk in chunks]) / 2
+
+
+STEPS = 40
+
+
+def test_at_the_thresholds_of_presets_energy_drifts_by_less_than_1_mev_an_atom_and_ps(
+    monkeypatch, tmp_path
+):
+    """Beside a run that leaves nothing open, in which Verlet's integration does the same."""
+    monkeypatch.setenv("SSEFW_PSEUDO_DIR", str(PSEUDOS))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    apart = conserved(tmp_path / "own") - conserved(tmp_path / "tight", conv_thr=2e-13)
+    picoseconds = np.arange(1, STEPS + 1) / 1000.0
+    (drift, _), spread = np.polyfit(picoseconds, apart, 1, cov=True)
+    # With 1e-8 Ry an atom it is 2.2 and known to 0.9.
+    assert abs(drift) + 2.0 * np.sqrt(spread[0, 0]) < 1.0
