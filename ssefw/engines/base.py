@@ -26,6 +26,7 @@ CAME_LATER: dict[str, dict[str, Any]] = {
     "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None},
     "LearningLadderMaker": {"prefactor_spread": None},
     "DisorderedMaker": {"n_relaxed": None},
+    "TuneMaker": {"pack": 8},
 }
 """Fields by class, and what they are where nobody sets them: campaigns begun before go on."""
 

@@ -29,7 +29,9 @@ __all__ = [
 State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
-STAGES = ("bvse", "relax", "hops", "neb", "candidate", "learn", "ladder", "md", "diffusivity")
+STAGES = (
+    "bvse", "relax", "hops", "neb", "candidate", "learn", "label", "ladder", "md", "diffusivity",
+)  # fmt: skip
 """The first words of the names of jobs, in the order in which they come; others follow."""
 
 STATE_WORDS = {
