@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores
 
-__all__ = ["INTERVAL", "SHARES", "asked_at", "chance_above", "interval", "means"]
+__all__ = ["INTERVAL", "PREDICTED", "SHARES", "asked_at", "chance_above", "interval", "means"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,6 +19,9 @@ SHARES: Floats = np.array(
 
 INTERVAL = 0.9
 """Share of the truth that a stated interval shall hold."""
+
+PREDICTED = "predicted from labels"
+"""Method of an estimate that a system made; a material's own label says another."""
 
 
 def interval(quantiles: Floats, *, level: float = INTERVAL) -> tuple[Floats, Floats]:
