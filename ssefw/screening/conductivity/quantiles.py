@@ -73,7 +73,10 @@ def asked_at(scores: Scores, threshold: float) -> Scores:
             "This model knows one threshold only, that which it was trained at. Train one that "
             "predicts the conductivity (system conductivity), or train again at the other."
         )
+    without = np.flatnonzero(~np.isfinite(scores.quantiles).all(axis=1))
     probability = chance_above(scores.quantiles, threshold)
+    probability[without] = np.nan
+    reason = "no part predicts its conductivity, which another threshold is asked of"
     half = 1.96 * scores.spread
     meaning = f"probability of sigma >= {threshold:g} S/cm, from the predicted conductivity"
     return replace(
@@ -82,6 +85,7 @@ def asked_at(scores: Scores, threshold: float) -> Scores:
         lower=np.clip(probability - half, 0.0, 1.0),
         upper=np.clip(probability + half, 0.0, 1.0),
         meaning=meaning,
+        problems={**dict.fromkeys(without.tolist(), reason), **scores.problems},
     )
 
 
