@@ -42,8 +42,8 @@ SLOW = (
 )  # fmt: skip
 """Lines that take more than a second or two, by their beginning."""
 
-ENDS = {"potential train --frames": 1}
-"""Exit codes that are right: a student that is compared with no motion is not accepted."""
+ENDS = {"potential train --frames": 1, "potential train --base sevennet-l3i5 --frames aimd/ ": 1}
+"""Exit codes that are right: what is compared with no motion, or for 50 steps, is not accepted."""
 
 STAND_FOR = {
     "FILES": ["600K/XDATCAR", "--temperature", "600", "--timestep", "2", "--stride", "10"],
@@ -122,11 +122,22 @@ def _of_validation(words):
 
 
 FROM_FRAMES = ["--specie", "Ag", *TAUGHT[10:], "--set", "explore_temperatures=[500]"]
+TUNED = [
+    "fit.steps=50", "fit.radial_cutoff=4.5", "fit.angular_cutoff=3.8", "refits=1",
+    "refit_steps=20", "members=2", "windows=1", "longest=0.2", "stable=0.1",
+]  # fmt: skip
+
+
+def _of_teaching(words):
+    if "--base" in words:
+        return ["--specie", "Ag", *(word for name in TUNED for word in ("--set", name))]
+    return FROM_FRAMES if "--frames" in words else TAUGHT
+
 
 CHANGES = {
     "bvse": lambda _: ["--resolution", "0.5"],
     "neb": lambda _: SPRINGY,
-    "potential train": lambda words: FROM_FRAMES if "--frames" in words else TAUGHT,
+    "potential train": _of_teaching,
     "screen patterns": lambda _: ["--votes", "1"],
     "screen train": _of_training,
     "screen validate": _of_validation,
