@@ -73,6 +73,7 @@ from ssefw.documents.runs import (
     Trajectory,
 )
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+from ssefw.documents.volumes import PressurePoint, ThermalVolume
 
 __all__ = [
     "DETERMINED_WITHIN",
@@ -126,6 +127,7 @@ __all__ = [
     "PhysicsCheck",
     "PlannedCandidate",
     "PotentialCard",
+    "PressurePoint",
     "Provenance",
     "RankChange",
     "RankedCandidate",
@@ -135,6 +137,7 @@ __all__ = [
     "Reranking",
     "Segment",
     "StaticResult",
+    "ThermalVolume",
     "Trajectory",
     "VolumeCheck",
 ]

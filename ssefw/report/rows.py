@@ -71,6 +71,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "extrapolation": conductivity.extrapolation if conductivity else None,
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
         "barrier_ev": _barrier(outcome.barrier),
+        "volume": _volume(outcome),
         "diffusivities": [
             {
                 "temperature_k": point.temperature,
@@ -103,6 +104,19 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "lesson": outcome.lesson.model_dump(mode="json") if outcome.lesson else None,
         "taught": lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
         "cost": outcome.cost.model_dump(mode="json"),
+    }
+
+
+def _volume(outcome: Outcome) -> dict[str, Any] | None:
+    """Return the volume that was simulated, by how it differs from the structures before it."""
+    if (relaxed := outcome.relaxed) is None:
+        return None
+    thermal = relaxed.thermal
+    return {
+        "angstrom3_per_atom": relaxed.structure.volume / len(relaxed.structure),
+        "change_on_relaxation": relaxed.volume_change,
+        "temperature_k": thermal.temperature if thermal else None,
+        "expansion": _estimate(thermal.expansion if thermal else None),
     }
 
 

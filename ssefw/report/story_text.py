@@ -120,10 +120,11 @@ def _estimate(estimate: dict[str, Any] | None, unit: str) -> str:
         why = estimate["reason"] if estimate else ""
         return f"undetermined ({why})" if why else "undetermined"
     level = f"({estimate['level']:.0%})"
+    unit = f" {unit}" if unit else ""
     if estimate["kind"] == "upper_bound":
-        return f"< {estimate['upper']:.2g} {unit} {level}"
+        return f"< {estimate['upper']:.2g}{unit} {level}"
     if estimate["kind"] == "lower_bound":
-        return f"> {estimate['lower']:.2g} {unit} {level}"
+        return f"> {estimate['lower']:.2g}{unit} {level}"
     return (
-        f"{estimate['value']:.2g} [{estimate['lower']:.2g}, {estimate['upper']:.2g}] {unit} {level}"
+        f"{estimate['value']:.2g} [{estimate['lower']:.2g}, {estimate['upper']:.2g}]{unit} {level}"
     )

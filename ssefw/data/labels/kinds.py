@@ -17,10 +17,14 @@ from ssefw.data.compositions import composition_id, parse_formula
 from ssefw.data.labels.sets import SUPERIONIC, class_of
 from ssefw.documents import Conflict, Estimate, KindOffset, Label, LabelKind, LabelSet
 
-__all__ = ["corrected", "learn_offsets", "mix_labels", "resolve_labels"]
+__all__ = ["DOUBT", "corrected", "learn_offsets", "mix_labels", "resolve_labels"]
 
 RANK = {"experiment": 0, "aimd": 1, "mlip": 2, "neb": 3}
 """Which kind is believed where two disagree."""
+
+DOUBT: dict[LabelKind, float] = {"experiment": 0.3, "aimd": 0.5, "mlip": 0.7, "neb": 1.0}
+"""Decades by which a label of each kind may be off beside its interval; where the offset of a kind
+against experiment is known, its spread is in the interval already and this adds little."""
 
 FEWEST_PAIRS = 3
 DECADES = "decades"
