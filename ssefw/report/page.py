@@ -230,7 +230,9 @@ class _Section:
             arrhenius=arrhenius_svg(outcome.conductivity, outcome.lines)
             if outcome.conductivity and _has_points(outcome.conductivity)
             else "",
-            bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
+            bands=barriers_svg(outcome.barrier)
+            if outcome.barrier and outcome.barrier.bands
+            else "",
             spread=arrangements_svg(outcome) if outcome.arrangements else "",
             cell=relaxed_cell(outcome),
         )

@@ -39,6 +39,7 @@ __all__ = [
     "rank_part",
     "rank_pool",
     "ranked_candidates",
+    "screen_properties",
 ]
 
 CHUNK = 4096
@@ -333,13 +334,7 @@ def ranked_candidates(result: RankingResult) -> list[Candidate]:
         material = materials[entry.source]
         if material.build is None:
             continue
-        properties = {
-            **material.properties,
-            "screen_score": entry.score,
-            "screen_votes": entry.votes,
-            "screen_distance": entry.distance,
-            **_sigma_properties(entry.sigma),
-        }
+        properties = {**material.properties, **screen_properties(entry)}
         candidates.append(
             Candidate(
                 id=entry.candidate_id,
@@ -352,11 +347,18 @@ def ranked_candidates(result: RankingResult) -> list[Candidate]:
     return candidates
 
 
-def _sigma_properties(sigma: Estimate | None) -> dict[str, Any]:
+def screen_properties(entry: RankedCandidate) -> dict[str, Any]:
+    """Return what a screen says of a material, as properties that travel with its crystal."""
+    said: dict[str, Any] = {
+        "screen_score": entry.score,
+        "screen_votes": entry.votes,
+        "screen_distance": entry.distance,
+    }
+    sigma = entry.sigma
     if sigma is None:
-        return {}
+        return said
     names = ("screen_sigma", "screen_sigma_lower", "screen_sigma_upper")
-    return dict(zip(names, (sigma.value, sigma.lower, sigma.upper), strict=True))
+    return said | dict(zip(names, (sigma.value, sigma.lower, sigma.upper), strict=True))
 
 
 def _unique(
