@@ -12,6 +12,7 @@ import jinja2
 
 from ssefw.analysis.line.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
+from ssefw.data.labels.experiment import Expectation, expected_in_experiment
 from ssefw.documents import (
     OUTCOME_STATUSES,
     CampaignRecord,
@@ -190,6 +191,7 @@ class _Section:
     outcome: Outcome
     conductivity: Conductivity | None
     sigma: Estimate | None
+    expected: Expectation | None
     reach: str
     taught: str
     rounds: list[str]
@@ -213,6 +215,7 @@ class _Section:
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
+            expected=expected_in_experiment(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
             taught=lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
             rounds=asked_words(potential) if potential else [],
