@@ -95,13 +95,17 @@ def html_table(rows: Sequence[dict[str, Any]]) -> str:
     """Return rows as a table; columns in which nothing stands are left out."""
     names = [name for name in rows[0] if any(line[name] not in {None, ""} for line in rows)]
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{_cell(line[name])}</td>' for name in names)}</tr>" for line in rows
-    )
+    body = "".join(f"<tr>{''.join(_cell(line[name]) for name in names)}</tr>" for line in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+SENTENCE = 40
+"""Letters from which on a text is given room, so that it makes no row of twenty lines."""
 
 
 def _cell(value: Any) -> str:
     if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
+        return "<td>–</td>"
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    room = ' style="min-width: 24em"' if len(text) > SENTENCE else ""
+    return f"<td{room}>{escape(text)}</td>"

@@ -72,6 +72,7 @@ from ssefw.documents.runs import (
     Trajectory,
 )
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+from ssefw.documents.volumes import PressurePoint, ThermalVolume
 
 __all__ = [
     "DETERMINED_WITHIN",
@@ -124,6 +125,7 @@ __all__ = [
     "PhysicsCheck",
     "PlannedCandidate",
     "PotentialCard",
+    "PressurePoint",
     "Provenance",
     "RankChange",
     "RankedCandidate",
@@ -133,6 +135,7 @@ __all__ = [
     "Reranking",
     "Segment",
     "StaticResult",
+    "ThermalVolume",
     "Trajectory",
     "VolumeCheck",
 ]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ssefw.documents.base import Document, Provenance, Structure, utc_now
+from ssefw.documents.volumes import ThermalVolume
 from ssefw.units import (
     CoreHours,
     Energy,
@@ -41,6 +42,8 @@ class RelaxResult(Document):
     ----------
     band_gap, magnetization
         Of the relaxed cell, from engines that know electrons.
+    thermal
+        By how much the cell was made larger afterwards, for a temperature; `structure` has it so.
     """
 
     structure: Structure
@@ -52,6 +55,7 @@ class RelaxResult(Document):
     volume_change: Fraction
     band_gap: Energy | None = None
     magnetization: Annotated[float, Unit("mu_B")] | None = None
+    thermal: ThermalVolume | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
 

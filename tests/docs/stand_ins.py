@@ -34,9 +34,11 @@ def lay_out(folder):
     _labels(folder)
     _pools(folder)
     alloys = folder / "alloys"
-    (alloys / "aimd").mkdir(parents=True)
+    alloys.mkdir()
     CRYSTAL.to(alloys / "LGPS.cif")
-    ase.io.write(alloys / "aimd/md.extxyz", images(30))
+    for seed, name in enumerate(("900K", "600K")):
+        (alloys / "aimd" / name).mkdir(parents=True)
+        ase.io.write(alloys / "aimd" / name / "md.extxyz", images(20, seed))
     shutil.copy(REPOSITORY / "tests/data/nep/nep.txt", folder / "nep.txt")
 
 

@@ -42,8 +42,8 @@ SLOW = (
 )  # fmt: skip
 """Lines that take more than a second or two, by their beginning."""
 
-ENDS = {"potential train --frames": 1}
-"""Exit codes that are right: a student that is compared with no motion is not accepted."""
+ENDS = {"potential train --frames": 1, "potential train --base": 1}
+"""Exit codes that are right: what is compared with no motion, or for 50 steps, is not accepted."""
 
 STAND_FOR = {
     "FILES": ["600K/XDATCAR", "--temperature", "600", "--timestep", "2", "--stride", "10"],
@@ -122,11 +122,22 @@ def _of_validation(words):
 
 
 FROM_FRAMES = ["--specie", "Ag", *TAUGHT[10:], "--set", "explore_temperatures=[500]"]
+TUNED = [
+    "fit.steps=50", "fit.radial_cutoff=4.5", "fit.angular_cutoff=3.8", "refits=1",
+    "refit_steps=20", "members=2", "windows=1", "longest=0.2", "stable=0.1",
+]  # fmt: skip
+
+
+def _of_teaching(words):
+    if "--base" in words:
+        return ["--specie", "Ag", *(word for name in TUNED for word in ("--set", name))]
+    return FROM_FRAMES if "--frames" in words else TAUGHT
+
 
 CHANGES = {
     "bvse": lambda _: ["--resolution", "0.5"],
     "neb": lambda _: SPRINGY,
-    "potential train": lambda words: FROM_FRAMES if "--frames" in words else TAUGHT,
+    "potential train": _of_teaching,
     "screen patterns": lambda _: ["--votes", "1"],
     "screen train": _of_training,
     "screen validate": _of_validation,
@@ -188,9 +199,9 @@ def run(folder, capsys, monkeypatch):
                     shutil.copy(made, folder / word)
         if PRINTED_HASH in words:
             call(["potential", "add", "nep.txt"])
-            if words[1] == "show" and not list((folder / "potentials").glob("*.json")):
+            if not _potentials(folder, words):
                 pytest.skip("shows what the line before has trained, which did not run")
-        names = STAND_FOR | {PRINTED_HASH: [path.stem for path in _potentials(folder)[:1]]}
+        names = STAND_FOR | {PRINTED_HASH: _potentials(folder, words)[:1]}
         words = [other for word in words for other in names.get(word, [word])]
         place = folder / PLACES.get(" ".join(words[:1]), PLACES.get(" ".join(words[:2]), "."))
         code = call_ssefw(*words, *quick(words), folder=place)
@@ -203,10 +214,10 @@ def run(folder, capsys, monkeypatch):
     return call
 
 
-def _potentials(folder):
-    """Return the potentials that are there, first those of which something is on record."""
-    found = sorted((folder / "potentials").glob("*.nep"))
-    return sorted(found, key=lambda path: not path.with_suffix(".json").exists())
+def _potentials(folder, words):
+    """Return hashes of potentials that are there, to be shown those that are on record."""
+    paths = (folder / "potentials").glob("*.json" if "show" in words else "*.nep")
+    return sorted(path.stem for path in paths)
 
 
 def test_the_table_of_what_is_not_run_names_lines_that_there_are():

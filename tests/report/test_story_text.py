@@ -2,11 +2,14 @@
 
 import pytest
 
+from ssefw.campaigns.running.watch import Snapshot
+from ssefw.documents import CampaignRecord
+from ssefw.report.page import render_report
 from ssefw.report.story import candidate_stories
 from ssefw.report.story_text import story_lines
 from ssefw.store import connect
 from tests.makers.test_outcome import trajectory
-from tests.outcomes import bound, outcome
+from tests.outcomes import bound, outcome, value
 
 
 @pytest.mark.parametrize(
@@ -42,3 +45,19 @@ def test_a_run_that_was_continued_is_told_once_as_it_stands(tmp_path, lif):
             connection.results.add(document, candidate=item.candidate_id, campaign="x")
         (story,) = candidate_stories(connection, "LiF")
     assert [run["steps"] for run in story["trajectories"]] == [long.n_steps]
+
+
+def test_what_ions_conduct_together_stands_beside_what_they_do_alone(tmp_path):
+    item = outcome("LiF", 1e-3)
+    ratio = value(0.5).model_copy(update={"unit": ""})
+    fit = item.conductivity.model_copy(update={"haven": ratio, "collective": value(2e-3)})
+    item = item.model_copy(update={"conductivity": fit})
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        (story,) = candidate_stories(connection, "LiF")
+    (line,) = (line for line in story_lines(story) if "move together" in line)
+    assert "0.002 [" in line
+    assert line.endswith("] (95%)")
+    record = CampaignRecord(campaign="x", plan_key="k", spec={"specie": "Li"}, candidates=())
+    page = render_report(record, [item], Snapshot("x", 1, 1, {}, (), ()), store="demo")
+    assert "Together, with a Haven ratio of" in page

@@ -118,6 +118,11 @@ class EspressoEngine(Engine):
         """The name of the code, with the preset where there is one."""
         return f"espresso-{self.preset}" if self.preset else "espresso"
 
+    @property
+    def tells_stress(self) -> bool:
+        """Not asked for: tstress costs as much as forces, and outputs of single cells lack it."""
+        return False
+
     def check(self) -> None:
         """Refuse settings of the wrong kind, and namelists and keywords that pw.x does not know."""
         given = {entry.name: getattr(self, entry.name) for entry in fields(self)}
