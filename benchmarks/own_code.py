@@ -5,7 +5,8 @@
 
 ``ward`` is the clustering of a pool by Ward's criterion beside `fastcluster.linkage_vector` (time
 and memory beyond the rows, each in a process of its own), ``metrics`` the measures of a classifier
-beside scikit-learn's, ``decimals`` rows of numbers out of text beside numpy's ways. Times are of the CPU.
+beside scikit-learn's, ``decimals`` rows of numbers out of text beside numpy's ways. Times are of
+the CPU.
 """
 
 import argparse
