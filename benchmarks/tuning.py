@@ -2,9 +2,10 @@
 
     OMP_NUM_THREADS=1 python benchmarks/tuning.py FOLDER --base sevennet-0 --base chgnet --length 10
 
-Li3OCl (40 atoms) without one lithium atom. The teacher runs 2 ps each at 1000 and 600 K, of which
-fifty frames each are learned, and at 1100, 800 and 500 K, of which no frame is. Printed are errors
-of forces on the runs that were not learned, CPU minutes, the barrier of the hop of a vacancy, and
+Li3OCl (40 atoms) without a lithium atom. The teacher runs 2 ps each at 1000 and 600 K, or those of
+`--learned`, of which fifty frames each are learned, and at 1100, 800 and 500 K, of which no frame
+is. Printed are errors of forces on the runs that were not learned, CPU minutes, the barrier of the
+hop of a vacancy, and
 with `--length` the tracer diffusivity at 1000 K with an interval of 95 %. Everything lies in
 FOLDER, where it goes on when the command is called again.
 """
@@ -34,7 +35,7 @@ from ssefw.engines.tuning import TunedEngine, TuneSettings, tune
 from ssefw.errors import SsefwError
 
 TIMESTEP = 2.0
-LEARNED = ((1000.0, 1), (600.0, 2))
+LEARNED = (1000.0, 600.0)
 UNSEEN = ((1100.0, 11), (800.0, 12), (500.0, 13))
 
 
@@ -108,6 +109,7 @@ def main():
     parser.add_argument("--members", type=int, default=4)
     parser.add_argument("--length", type=float, default=0.0, help="ps of dynamics for diffusion")
     parser.add_argument("--no-barrier", action="store_true")
+    parser.add_argument("--learned", type=float, nargs="+", default=LEARNED, metavar="KELVIN")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     folder = arguments.folder
@@ -115,7 +117,10 @@ def main():
     teacher = AseEngine.of(arguments.teacher)
     structure = crystal(teacher)
     cell = with_vacancy(structure)
-    learned = [labelled(teacher, cell, folder, *run) for run in LEARNED]
+    learned = [
+        labelled(teacher, cell, folder, kelvin, seed)
+        for seed, kelvin in enumerate(arguments.learned, 1)
+    ]
     unseen = [labelled(teacher, cell, folder, *run) for run in UNSEEN]
     engines = {teacher.name: teacher}
     for name in arguments.base or ["sevennet-0"]:

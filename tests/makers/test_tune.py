@@ -1,6 +1,7 @@
 """A campaign whose potential is tuned to its engine, label by label, through FireWorks."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,16 +11,17 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import FitError, Labels, LearnedPotential, Outcome, Trajectory
 from ssefw.engines.ase import AseEngine
-from ssefw.engines.students import read_frames
+from ssefw.engines.students import LearnSettings, read_frames, shelf
 from ssefw.engines.students.calculator import StudentCalculator
 from ssefw.engines.students.lessons import frames_hash
+from ssefw.engines.tuning import TunedEngine
 from ssefw.engines.tuning.active import ActiveSettings
-from ssefw.makers.learn import LabelMaker
+from ssefw.makers.learn import LabelMaker, LearnMaker
 from ssefw.makers.tune import TuneMaker
 from ssefw.store import connect
 from ssefw.store.upkeep.part import campaign_part
 from tests.conftest import call_ssefw, work_here
-from tests.engines.tuning.test_tuning import SIZE, teacher_model
+from tests.engines.tuning.test_tuning import FIT, SIZE, teacher_model
 from tests.nep.conftest import alloy
 
 
@@ -122,6 +124,36 @@ def test_a_copy_of_the_campaign_takes_its_labels_along(done):
     with connect(folder / "st", read_only=True) as connection:
         taken = set(campaign_part(connection, "tuned").blobs)
     assert {f"stages/{key}" for pack in packs for key in pack.keys} <= taken
+
+
+def test_a_student_is_taught_by_a_tuned_potential_that_only_the_store_has(
+    done, tmp_path, monkeypatch
+):
+    folder, _, potential, _, _ = done
+    elsewhere = {"SSEFW_POTENTIALS": str(tmp_path / "empty"), "SSEFW_STORE": str(folder / "st")}
+    for name, value in (ENVIRONMENT | elsewhere).items():
+        monkeypatch.setenv(name, value)
+    shelf.forget_loaded()
+    monkeypatch.setattr(shelf, "_taken_in", {})
+    short = LearnSettings(
+        temperatures=(500.0,),
+        teacher_time=0.1,
+        frames=6,
+        rattled=2,
+        explore_temperatures=(500.0,),
+        explore_time=1.0,
+        long_time=1.0,
+        labels=2,
+        rounds=1,
+        fit=replace(FIT, steps=20),
+        refit_steps=10,
+    )
+    teacher = TunedEngine(potential=potential.potential)
+    maker = LearnMaker(teacher=teacher, settings=short, min_length=3, specie="Ag", stable=0.2)
+    asked = maker.make([AseAtomsAdaptor.get_structure(alloy(SIZE))])
+    (found,) = run_locally(asked, log=False, raise_immediately=True)[asked.uuid].values()
+    assert found.output.teacher == f"tuned-{potential.potential[:8]}"
+    assert found.output.base == ""
 
 
 class Fussy(Dear):

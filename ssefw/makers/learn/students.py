@@ -40,7 +40,7 @@ from ssefw.makers.ladder import LadderMaker
 from ssefw.makers.learn.lessons import climbing_with, keep_potential, lesson_first
 from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
 from ssefw.makers.replacement import continued_by, replaced_by
-from ssefw.makers.site import computed_once, run_folder
+from ssefw.makers.site import computed_once, equip, run_folder
 from ssefw.makers.state import CandidateState
 
 __all__ = ["LearnMaker", "LearningDisorderedMaker", "LearningLadderMaker"]
@@ -95,6 +95,7 @@ class LearnMaker(Maker):
         Its weights and its training set lie in the store under their content hashes.
         """
         with failures_recorded():
+            equip(self.teacher)
             cells = [
                 expand_to_length(crystal, min_length=self.min_length, max_atoms=self.max_atoms)
                 for crystal in structures
