@@ -224,8 +224,8 @@ def test_labels_that_failed_are_paid_for_and_not_learned(monkeypatch):
         def model_copy(self, update):
             said.update(update)
 
-    monkeypatch.setattr("ssefw.makers.tune.computed_once", lambda *_: Found())
-    monkeypatch.setattr("ssefw.makers.tune.replaced_by", lambda _, after: after)
+    monkeypatch.setattr("ssefw.makers.tune.maker.computed_once", lambda *_: Found())
+    monkeypatch.setattr("ssefw.makers.tune.maker.replaced_by", lambda _, after: after)
     nothing = {"spent": 0.0, "why": [], "seen": [], "ran": [], "lost": []}
     half = Labels(keys=("a", ""), core_hours=0.5)
     after = TuneMaker.learn.original(

@@ -106,6 +106,8 @@ class LearnSpec(Block):
         Of the teacher's own runs.
     frames
         How many of their frames are labelled; with `base` by default 40 before its first fit.
+    frames_from
+        Files and folders of AIMD at the teacher's level of theory, with which a `base` begins.
     rattled
         Frames displaced and strained at random besides.
     cell
@@ -123,6 +125,7 @@ class LearnSpec(Block):
     temperatures: tuple[AskedTemperature, ...] = Field((1000.0, 700.0, 400.0), min_length=1)
     length: AskedTimePs = 2.0
     frames: AskedCount = 225
+    frames_from: tuple[str, ...] = ()
     rattled: AskedCountOrNone = 30
     cell: SupercellSpec = SupercellSpec(min_length=8.0, max_atoms=200)
     explore: ExploreSpec = ExploreSpec()

@@ -54,18 +54,23 @@ def _with_paths(spec: CampaignSpec, folder: Path) -> CampaignSpec:
     if pool.path is not None:
         pool = pool.model_copy(update={"path": _place(folder, pool.path)})
     if screen is not None:
-        update = {"model": _place(folder, screen.model)}
+        own = {"model": _place(folder, screen.model)}
         for name in ("phases", "gaps"):
             if (given := getattr(screen, name)) is not None:
-                update[name] = _place(folder, given)
-        screen = screen.model_copy(update=update)
+                own[name] = _place(folder, given)
+        screen = screen.model_copy(update=own)
     feedback = spec.feedback
     if feedback is not None:
         # A name that is no file is that of a set that comes with ssefw or a package.
         files = ((name, _place(folder, name)) for name in feedback.labels)
         labels = tuple(str(path.resolve()) if path.exists() else name for name, path in files)
         feedback = feedback.model_copy(update={"labels": labels})
-    return spec.model_copy(update={"pool": pool, "screen": screen, "feedback": feedback})
+    learn = spec.learn
+    if learn is not None and learn.frames_from:
+        places = tuple(str(_place(folder, name).resolve()) for name in learn.frames_from)
+        learn = learn.model_copy(update={"frames_from": places})
+    update = {"pool": pool, "screen": screen, "feedback": feedback, "learn": learn}
+    return spec.model_copy(update=update)
 
 
 def _place(folder: Path, path: Path | str) -> Path:

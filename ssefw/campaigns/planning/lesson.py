@@ -1,21 +1,33 @@
 """From the block ``learn`` of a campaign file to what teaches."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import lru_cache
+from pathlib import Path
 
 from ssefw.campaigns.file import CampaignSpec, LearnSpec
 from ssefw.engines import Engine
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.names import POTENTIALS, no_potential
-from ssefw.engines.students import LearnSettings, StudentEngine
+from ssefw.engines.students import (
+    LearnSettings,
+    StudentEngine,
+    labelled_files,
+    read_together,
+)
+from ssefw.engines.students.frame_files import coarse_sampling
 from ssefw.engines.tuning import ActiveSettings, TuneSettings
-from ssefw.errors import ConfigurationError
+from ssefw.errors import ConfigurationError, DataError
 from ssefw.makers import LadderMaker
 from ssefw.makers.learn import LearningLadderMaker, LearnMaker
+from ssefw.makers.learn.given import as_blob
 from ssefw.makers.tune import FEWEST, TuneMaker, TuningLadderMaker
 from ssefw.nep import TrainingSettings
 
-__all__ = ["learning_ladder"]
+__all__ = ["given_frames", "learning_ladder"]
+
+logger = logging.getLogger(__name__)
 
 FIRST_LABELS, FIRST_RATTLED = 40, 8
 """Of a universal potential that is tuned: a label may be an hour of many cores."""
@@ -49,6 +61,12 @@ def learning_ladder(
     assert learn is not None
     if learn.base is not None:
         return tuning_ladder(spec, learn, engine, ladder_with)
+    if learn.frames_from:
+        raise ConfigurationError(
+            "learn.frames_from: a student learns what its teacher says, and frames of another "
+            "level would be mixed with that. A universal potential can begin with them, learn: "
+            "{base: sevennet-l3i5}; `ssefw potential train --frames` teaches frames alone."
+        )
     if not isinstance(engine, AseEngine) or isinstance(engine, StudentEngine):
         raise ConfigurationError(
             f"learn: the teacher is {engine.name}; a universal potential or another calculator of "
@@ -129,7 +147,7 @@ def tuning_ladder(
         raise ConfigurationError(
             f"learn.frames: {first} labels are too few to learn from; at least {FEWEST}."
         )
-    if learn.budget is not None and learn.budget < first:
+    if learn.budget is not None and learn.budget < first and not learn.frames_from:
         raise ConfigurationError(
             f"learn.budget: {learn.budget} evaluations of {engine.name} are fewer than the first "
             f"{first} labels (learn.frames)."
@@ -146,6 +164,7 @@ def tuning_ladder(
         tune=replace(form, stable=stable, seed=learn.seed),
         seed=learn.seed,
     )
+    begin = given_frames(learn)
     # It climbs as fast as the potential does before it is tuned.
     ladder = ladder_with(base)
     return TuningLadderMaker(
@@ -158,8 +177,43 @@ def tuning_ladder(
             max_atoms=learn.cell.max_atoms,
             specie=spec.specie,
             pack=learn.pack,
+            given=begin[0] if begin else "",
         ),
     )
+
+
+def given_frames(learn: LearnSpec | None) -> tuple[str, bytes] | None:
+    """Return the frames with which a lesson begins, and their key in the store; None without.
+
+    Raises
+    ------
+    ConfigurationError
+        If they cannot be read, are of two levels of theory, or there is none.
+    """
+    if learn is None or not learn.frames_from:
+        return None
+    return _read_frames(learn.frames_from)
+
+
+@lru_cache(maxsize=4)
+def _read_frames(places: tuple[str, ...]) -> tuple[str, bytes]:
+    for place in places:
+        if not Path(place).exists():
+            raise ConfigurationError(f"learn.frames_from: {place} is not there")
+    try:
+        files = {path.resolve() for place in places for path in labelled_files(Path(place))}
+        runs = read_together(sorted(files))
+    except DataError as error:
+        raise ConfigurationError(f"learn.frames_from: {error}") from error
+    if left_out := sum(len(run.refused) for run in runs):
+        logger.warning(
+            "learn.frames_from: %d frames are left out; `ssefw potential frames` says why.",
+            left_out,
+        )
+    for warning in dict.fromkeys(map(coarse_sampling, runs)):
+        if warning:
+            logger.warning("learn.frames_from: %s", warning)
+    return as_blob(runs)
 
 
 def base_engine(name: str) -> AseEngine:

@@ -137,6 +137,11 @@ def _deposit(connection: Connection, plan: Plan) -> None:
 def _belongings(plan: Plan) -> Iterator[tuple[str, bytes]]:
     for engine in plan.engines:
         yield from engine.belongings()
+    if plan.spec.learn is not None and plan.spec.learn.frames_from:
+        from ssefw.campaigns.planning.lesson import given_frames  # noqa: PLC0415  numba
+
+        if (given := given_frames(plan.spec.learn)) is not None:
+            yield given
 
 
 def _hand_on_barriers(connection: Connection, plan: Plan, candidates: Sequence[Candidate]) -> None:

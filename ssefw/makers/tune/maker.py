@@ -17,22 +17,18 @@ from pymatgen.core import Structure
 from ssefw.data import expand_to_length
 from ssefw.documents import (
     AskedFrame,
-    Barrier,
-    Candidate,
     FitError,
-    Gate,
     Labels,
     LearnedPotential,
     LessonRound,
-    Outcome,
     PhysicsCheck,
-    RelaxResult,
 )
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.folder_lock import held
 from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.engines.students.clock import Clock
+from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.tuning import TunedEngine, tuned_to_frames
 from ssefw.engines.tuning.active import (
     ActiveSettings,
@@ -43,14 +39,12 @@ from ssefw.engines.tuning.active import (
 )
 from ssefw.errors import DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
-from ssefw.makers.ladder import LadderMaker
-from ssefw.makers.learn import LabelMaker, climbing_with, keep_potential, labels_of, lesson_first
-from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
+from ssefw.makers.learn import LabelMaker, keep_potential, labels_of
+from ssefw.makers.learn.given import check_level, given_runs, to_check
 from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import computed_once, equip, require_store, run_folder
-from ssefw.makers.state import CandidateState
 
-__all__ = ["FEWEST", "TuneMaker", "TuningLadderMaker"]
+__all__ = ["FEWEST", "TuneMaker"]
 
 
 FEWEST = 10
@@ -79,6 +73,8 @@ class TuneMaker(Maker):
         The mobile ion.
     pack
         Frames that are labelled by one job, one after the other.
+    given
+        Key of frames with which it begins, see `ssefw.makers.learn.given`; empty without.
     """
 
     teacher: Engine
@@ -88,6 +84,7 @@ class TuneMaker(Maker):
     max_atoms: int = 200
     specie: str = "Li"
     pack: int = PACK
+    given: str = ""
     name: str = "learn"
 
     @property
@@ -102,7 +99,8 @@ class TuneMaker(Maker):
     def key(self, *what: object) -> str:
         """Return a key of something computed on the way, by what it depends on."""
         how = (self.teacher, self.base, asdict(self.settings), self.specie)
-        return settings_hash("tune", *how, *what)
+        given = (self.given,) if self.given else ()
+        return settings_hash("tune", *how, *given, *what)
 
     @job(output_schema=LearnedPotential, config=WATCHED)
     def make(self, structure: Structure) -> LearnedPotential | Response[LearnedPotential]:
@@ -164,6 +162,9 @@ class TuneMaker(Maker):
             )
             return replaced_by(asked, after)
 
+    def _given(self, cell: Structure) -> list[LabelledRun]:
+        return given_runs(self.given, cell) if self.given else []
+
     def _room(self, generation: int, n_labels: int) -> int:
         """Return how many frames may be asked about now."""
         settings = self.settings
@@ -176,8 +177,19 @@ class TuneMaker(Maker):
     def _explored(
         self, cell: Structure, potential: LearnedPotential | None, generation: int, room: int
     ) -> tuple[Explored, float]:
-        """Return what the runs of a generation show, and the core-hours that took."""
+        """Return what the runs of a generation show, and the core-hours that took.
+
+        Where frames are given nothing has to run before the first fit: the engine is asked about
+        some of them.
+        """
         engine = self.base
+        if potential is None and (runs := self._given(cell)):
+            asked = [
+                Structure(frame.cell, frame.symbols, frame.positions, coords_are_cartesian=True)
+                for frame in to_check(runs)
+            ]
+            n = len(self.settings.temperatures)
+            return Explored(tuple(asked), (), (0.0,) * n, (False,) * n, (None,) * n), 0.0
         if potential is not None:
             engine = TunedEngine(potential=potential.potential)
             equip(engine)
@@ -278,7 +290,7 @@ class TuneMaker(Maker):
                 found = computed_once(
                     key,
                     LearnedPotential,
-                    lambda: self._tuned([*(r.labels for r in rounds)], together, key),
+                    lambda: self._tuned(cell, [*(r.labels for r in rounds)], together, key),
                 )
             except InterruptionError:
                 return continued_by(
@@ -325,18 +337,23 @@ class TuneMaker(Maker):
             )
             return replaced_by([], self.explore(cell, found, together, list(seen)))
 
-    def _tuned(self, before: Sequence[int], keys: Sequence[str], key: str) -> LearnedPotential:
+    def _tuned(
+        self, cell: Structure, before: Sequence[int], keys: Sequence[str], key: str
+    ) -> LearnedPotential:
         """Return the record of the potential that is tuned to labels.
 
         Parameters
         ----------
+        cell
+            The crystal.
         before
             How many labels each generation before this one had.
         keys, key
             Of all labels, and of what is computed here.
         """
-        given = labels_of(keys)
-        if len(given) < FEWEST:
+        given, frames = labels_of(keys), self._given(cell)
+        check_level(frames, keys, self.teacher.name)
+        if len(given) + sum(len(run.frames) for run in frames) < FEWEST:
             raise DataError(
                 f"{self.teacher.name} gave {len(given)} labels, too few to learn from. See "
                 "the failures of its outcome for what became of the others."
@@ -353,7 +370,7 @@ class TuneMaker(Maker):
         ]
         with held(folder):
             tuned, found = tuned_to_frames(
-                runs,
+                [*runs, *frames],
                 self.base,
                 folder / "fits",
                 self.settings.tune,
@@ -365,78 +382,3 @@ class TuneMaker(Maker):
         found = keep_potential(tuned.potential, found, tuned.frames)
         shutil.rmtree(folder, ignore_errors=True)
         return found
-
-
-@dataclass
-class TuningLadderMaker(LadderMaker):
-    """Climb the ladder with a universal potential that is tuned first.
-
-    Attributes
-    ----------
-    learn
-        To what it is tuned, and how.
-    """
-
-    learn: TuneMaker = field(kw_only=True)
-
-    def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
-        """Tune to the structure, which is fit for dynamics."""
-        return lesson_first(self.learn.make(structure), self.tuned, state)
-
-    @job(output_schema=Outcome, config=LENIENT)
-    def tuned(
-        self,
-        potential: LearnedPotential | None,
-        *,
-        relaxed: RelaxResult,
-        candidate: Candidate,
-        gates: Sequence[Gate],
-        barrier: Barrier | Recorded | None = RECORDED,
-    ) -> Outcome | Response[Outcome]:
-        """Climb with the potential, if it was accepted; dynamics with the teacher cost too much.
-
-        Parameters
-        ----------
-        potential
-            None where none could be tuned.
-        relaxed, candidate, gates, barrier
-            As in `make`.
-        """
-        with failures_recorded():
-            state = CandidateState.handed_on(
-                candidate,
-                relaxed=relaxed,
-                gates=[*gates, self.gate(potential)],
-                barrier=barrier,
-                lesson=lesson_of(potential),
-            )
-            if potential is None or not potential.accepted:
-                return self._conclude(state)
-            engine = TunedEngine(potential=potential.potential)
-            return climbing_with(self, engine).start(state)
-
-    def gate(self, potential: LearnedPotential | None) -> Gate:
-        """Return what is said of a potential, and what its labels saved."""
-        teacher = self.learn.teacher.name
-        if potential is None:
-            words = f"{self.learn.base.name} could not be tuned to {teacher}"
-            return Gate(name="learn", passed=False, code="failed", message=words)
-        steps = sum(self.steps(self.length) for _ in self.temperatures)
-        each = potential.teacher_core_hours / max(1, potential.n_evaluations)
-        numbers = {
-            "n_evaluations": float(potential.n_evaluations),
-            "core_hours": potential.core_hours,
-            "label_core_hours": potential.teacher_core_hours,
-            "dynamics_core_hours": each * steps,
-            "force_rmse_eV_per_A": potential.errors[0].force,
-        }
-        words = (
-            f"{self.learn.base.name} tuned to {teacher} ({potential.potential[:8]}): "
-            f"{potential.n_evaluations} evaluations of {teacher} in {len(potential.rounds)} "
-            f"generations, {potential.teacher_core_hours:.3g} core-hours; dynamics as long with "
-            f"{teacher} itself would take {steps} evaluations, about {each * steps:.3g} core-hours"
-        )
-        if potential.accepted:
-            return Gate(name="learn", passed=True, code="accepted", message=words, numbers=numbers)
-        words = f"{words}. Not accepted: {potential.reason}"
-        return Gate(name="learn", passed=False, code="not_accepted", message=words, numbers=numbers)
