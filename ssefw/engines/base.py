@@ -27,6 +27,7 @@ CAME_LATER: dict[str, dict[str, Any]] = {
     "LearningLadderMaker": {"prefactor_spread": None, "volume": None},
     "TuningLadderMaker": {"volume": None},
     "DisorderedMaker": {"n_relaxed": None},
+    "TuneMaker": {"pack": 8},
 }
 """Fields by class, and what they are where nobody sets them: campaigns begun before go on."""
 

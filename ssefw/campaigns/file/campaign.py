@@ -49,8 +49,8 @@ class CampaignSpec(Block):
     learn: LearnSpec | None = None
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
-    resources: dict[Literal["light", "relax", "learn", "neb", "md"], ResourcesSpec] = Field(
-        default_factory=dict
+    resources: dict[Literal["light", "relax", "learn", "label", "neb", "md"], ResourcesSpec] = (
+        Field(default_factory=dict)
     )
     budget: BudgetSpec | None = None
     feedback: FeedbackSpec | None = None
