@@ -71,7 +71,12 @@ from ssefw.documents.runs import (
     StaticResult,
     Trajectory,
 )
-from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+from ssefw.documents.transport import (
+    ArrheniusPoint,
+    Conductivity,
+    Confirmation,
+    Diffusivity,
+)
 from ssefw.documents.volumes import PressurePoint, ThermalVolume
 
 __all__ = [
@@ -90,6 +95,7 @@ __all__ = [
     "CascadeStep",
     "Cell",
     "Conductivity",
+    "Confirmation",
     "Conflict",
     "Convergence",
     "ConvergencePoint",
