@@ -5,9 +5,9 @@
 Walks whose diffusivity is known stand for dynamics: 32 ions in one cell, hops of 1e13 attempts a
 second over one barrier. The fixed protocol runs 30 ps at 600, 800, 1000 and 1200 K, with 2 ps
 before each. Its median interval of log10 sigma(300 K), of the statistics, is what the adaptive
-ladder is asked for: that one chooses among temperatures from 400 to 1200 K and lets each run go on by its
-length policy. A direct run is as long as the same interval needs at 300 K, by the hops that it
-takes. All have the same cell and engine, so that core-hours go as picoseconds.
+ladder is asked for: that one chooses among temperatures from 400 to 1200 K and lets each run go on
+by its length policy. A direct run is as long as the same interval needs at 300 K, by the hops that
+it takes. All have the same cell and engine, so that core-hours go as picoseconds.
 
 Printed: median ps, the median interval, how often it holds the truth, ps for each decade that an
 interval is narrower than ten decades, which is to know nothing, and the ratio to the fixed

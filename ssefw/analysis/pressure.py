@@ -26,8 +26,8 @@ SOFTEST, HARDEST = 0.2, 1.2
 """A bulk modulus from the pressures at two volumes, over that of frames strained as they are: ions
 that may give way make a crystal softer, and noise is what lies outside."""
 
-SUPPOSED = 0.7
-"""The same before there is a second volume: 1 in copper, 0.5 in Li6PS5Cl."""
+SUPPOSED = 0.6
+"""The same before there is a second volume: it is 1 in copper, 0.5 in Li6PS5Cl and 0.4 in LGPS."""
 
 FARTHEST_STEP = 0.06
 """In ln V: what lies farther is gone to in two steps."""

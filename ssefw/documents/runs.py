@@ -74,7 +74,7 @@ class StaticResult(Document):
     stress
         Rows of the tensor, tension positive; None where it was not computed.
     cores
-        Ranks of the program; None where the engine computes in this process.
+        That it held; None in records of earlier versions.
     band_gap, magnetization
         Of the cell, from engines that know electrons.
     """
@@ -90,6 +90,22 @@ class StaticResult(Document):
     magnetization: Annotated[float, Unit("mu_B")] | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Labels(Document):
+    """Frames whose energies and forces one job computed.
+
+    Attributes
+    ----------
+    keys
+        Of each frame that was asked for, the key under which the stages of the store hold its
+        `StaticResult`; empty where it failed.
+    core_hours
+        Of those that are there.
+    """
+
+    keys: tuple[str, ...]
+    core_hours: CoreHours
 
 
 EndReason = Literal["complete", "walltime", "preempted", "killed", "corrected", "running"]

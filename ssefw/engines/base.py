@@ -28,6 +28,7 @@ CAME_LATER: dict[str, dict[str, Any]] = {
     "LearningLadderMaker": {"prefactor_spread": None, **NOT_ASKED_FOR},
     "TuningLadderMaker": NOT_ASKED_FOR,
     "DisorderedMaker": {"n_relaxed": None},
+    "TuneMaker": {"pack": 8},
 }
 """Fields by class, and what they are where nobody sets them: campaigns begun before go on."""
 

@@ -45,9 +45,9 @@ READS = {
     "pool substitute", "potential card", "potential export", "potential frames",
     "potential list", "potential show", "potential train",
     "report", "results", "results export", "results find", "results show", "results table",
-    "schema", "screen descriptors", "screen evaluate", "screen explain", "screen patterns", "screen rank",
-    "screen shortlist", "screen systems", "screen train", "screen validate", "screen votes",
-    "serve", "status",
+    "schema", "screen descriptors", "screen evaluate", "screen explain", "screen patterns",
+    "screen rank", "screen shortlist", "screen systems", "screen train", "screen validate",
+    "screen votes", "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {

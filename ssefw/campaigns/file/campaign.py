@@ -51,8 +51,8 @@ class CampaignSpec(Block):
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
     confirm: ConfirmSpec | None = None
-    resources: dict[Literal["light", "relax", "learn", "neb", "md"], ResourcesSpec] = Field(
-        default_factory=dict
+    resources: dict[Literal["light", "relax", "learn", "label", "neb", "md"], ResourcesSpec] = (
+        Field(default_factory=dict)
     )
     budget: BudgetSpec | None = None
     feedback: FeedbackSpec | None = None

@@ -48,7 +48,7 @@ from ssefw.screening.base import check_screener
 __all__ = ["Plan", "candidate_maker", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
-HEAVY = ("relax", "learn", "md ", "neb ")
+HEAVY = ("relax", "learn", "label", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
 
 

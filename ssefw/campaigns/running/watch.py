@@ -30,7 +30,7 @@ State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
 STAGES = (
-    *("bvse", "relax", "hops", "neb", "candidate", "learn", "ladder"),
+    *("bvse", "relax", "hops", "neb", "candidate", "learn", "label", "ladder"),
     *("volume", "md", "diffusivity"),
 )
 """The first words of the names of jobs, in the order in which they come; others follow."""

@@ -34,7 +34,7 @@ from ssefw.engines.espresso.pseudopotentials import (
 from ssefw.engines.espresso.recipe import USUAL_DUAL, Recipe, relaxation_namelists
 from ssefw.engines.espresso.single import Finished, run_single
 from ssefw.engines.ipi import ServedDriver
-from ssefw.engines.ranks import rank_count
+from ssefw.engines.ranks import cores_held, rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop, stop_check
@@ -228,7 +228,9 @@ class EspressoEngine(Engine):
             energy_per_atom=done.energy / len(structure),
             max_force=done.max_force,
             forces=None if done.last.forces is None else done.last.forces.tolist(),
-            cores=rank_count(command_words(load_settings().settings.pw_cmd, setting="pw_cmd")),
+            cores=cores_held(
+                rank_count(command_words(load_settings().settings.pw_cmd, setting="pw_cmd"))
+            ),
             wall_time=done.wall_time,
             provenance=self._provenance(done.last.version, pseudos, {}),
         )
