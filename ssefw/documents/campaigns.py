@@ -10,7 +10,7 @@ from ssefw.documents.orderings import Arrangement
 from ssefw.documents.potentials import Lesson
 from ssefw.documents.rankings import Gate
 from ssefw.documents.runs import Cost, Failure, RelaxResult
-from ssefw.documents.transport import Conductivity, Diffusivity
+from ssefw.documents.transport import Conductivity, Confirmation, Diffusivity
 from ssefw.units import CoreHours, Temperature
 
 OutcomeStatus = Literal["determined", "indicative", "bound", "undetermined", "rejected", "failed"]
@@ -42,6 +42,8 @@ class Outcome(Document):
         Standard deviation of log10 of the conductivity between them.
     lesson
         Of the potential that was taught for its dynamics, if one was.
+    confirmations
+        Second looks at a hit, where the campaign asks for them.
     """
 
     candidate_id: str
@@ -59,6 +61,7 @@ class Outcome(Document):
     arrangements: tuple[Arrangement, ...] = ()
     arrangement_spread: Estimate | None = None
     lesson: Lesson | None = None
+    confirmations: tuple[Confirmation, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
 
@@ -141,6 +144,8 @@ class CampaignRecord(Document):
         Hash of all settings that change the numbers of a candidate.
     spec
         The campaign file, inline structures left out.
+    belongings
+        Keys of what the engines need of the store: weights of potentials that were trained.
     """
 
     campaign: str
@@ -148,3 +153,4 @@ class CampaignRecord(Document):
     spec: dict[str, Any]
     candidates: tuple[PlannedCandidate, ...]
     excluded: tuple[ExcludedCandidate, ...] = ()
+    belongings: tuple[str, ...] = ()
