@@ -10,8 +10,8 @@ import yaml
 from pymatgen.core import Structure
 
 from ssefw.campaigns.running.watch import Snapshot
-from ssefw.documents import CampaignRecord, Estimate, PlannedCandidate
-from ssefw.report.page import render_report
+from ssefw.documents import CampaignRecord, Cost, Estimate, PlannedCandidate
+from ssefw.report.page import _Saving, render_report
 from ssefw.report.rows import rank_outcomes
 from ssefw.report.wording import decades_words, estimate_words
 from tests.outcomes import bound, outcome, relaxation, value
@@ -105,3 +105,15 @@ def test_what_has_no_interval_has_no_width():
     assert decades_words(None) == ""
     assert decades_words(bound(1e-9)) == ""
     assert decades_words(Estimate.undetermined("no hops", unit="S/cm")) == ""
+
+
+def test_the_cost_of_a_number_counts_what_is_determined_and_how_well():
+    cost = Cost(core_hours=3.0, protocol="P", protocol_core_hours=6.0)
+    found = [
+        outcome("LiCl", value(1e-4)).model_copy(update={"cost": cost}),  # 0.6 decades wide
+        outcome("LiF", bound(1e-9)).model_copy(update={"cost": cost}),
+    ]
+    saving = _Saving.of(found)
+    assert saving.each == 6.0
+    assert saving.per_decade == pytest.approx(6.0 / 9.4)
+    assert _Saving.of(found[1:]).each is None
