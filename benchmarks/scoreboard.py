@@ -2,9 +2,14 @@
 
     ssefw run workflows/scoreboard.yaml --store board
     python benchmarks/scoreboard.py board
+    python benchmarks/scoreboard.py board --json > ssefw/data/labels/scoreboards/ENGINE.json
+
+With `--json` it prints what ssefw learns from: what to expect in experiment of a number that this
+engine computed. How good that is stands below the table, each compound judged by the others.
 
 Measured values are those that `workflows/scoreboard.yaml` states, or another campaign file
-(`--campaign`) whose structures state `measured_S_per_cm` among their properties. Outcomes of every
+(`--campaign`) whose structures state `measured_S_per_cm` among their properties, and perhaps
+`measured_E_a_eV`. Outcomes of every
 campaign of the store count that have the same compound: run it on what there is so far.
 
 An upper bound agrees with a measurement that lies below it, and says nothing of the ratio: shares
@@ -12,8 +17,10 @@ within a factor count values only.
 """
 
 import argparse
+import json
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import scipy.stats
@@ -21,6 +28,7 @@ import yaml
 
 import ssefw
 from ssefw.data import candidate_from_text
+from ssefw.data.labels.experiment import Compared, Scoreboard, left_out
 from ssefw.documents import Estimate, Outcome
 
 WORKFLOW = Path(__file__).parents[1] / "workflows/scoreboard.yaml"
@@ -31,10 +39,11 @@ FEWEST = 4
 
 @dataclass(frozen=True)
 class Row:
-    """A compound, what was measured (S/cm) and what was computed."""
+    """A compound, what was measured (S/cm; eV where it is stated) and what was computed."""
 
     name: str
     measured: float
+    barrier: float | None
     outcome: Outcome
 
     @property
@@ -59,14 +68,15 @@ class Row:
         return lower <= self.measured <= upper
 
 
-def measured(campaign: Path) -> dict[str, tuple[str, float]]:
-    """Return name and measured conductivity (S/cm) of each candidate that states one."""
+def measured(campaign: Path) -> dict[str, tuple[str, float, float | None]]:
+    """Return name, measured conductivity (S/cm) and E_a (eV) of candidates that state them."""
     found = {}
     for item in yaml.safe_load(campaign.read_text())["pool"]["structures"]:
-        value = item.get("properties", {}).get("measured_S_per_cm")
+        stated = item.get("properties", {})
+        value, barrier = (stated.get(f"measured_{what}") for what in ("S_per_cm", "E_a_eV"))
         if value is not None:
             candidate = candidate_from_text(item["cif"], name=item["name"])
-            found[candidate.id] = (item["name"], float(value))
+            found[candidate.id] = (item["name"], float(value), barrier and float(barrier))
     return found
 
 
@@ -76,7 +86,42 @@ def line(row: Row) -> str:
     decades = "" if row.decades is None else f"{row.decades:+.1f}"
     agrees = {True: "yes", False: "no", None: ""}[row.agrees]
     hours = f"{row.outcome.cost.core_hours:.2g}"
-    return f"| {row.name} | {row.measured:.2g} | {computed} | {decades} | {agrees} | {hours} |"
+    fit = row.outcome.conductivity
+    slope = str(fit.activation_energy).removesuffix(" eV") if fit else ""
+    told = "" if row.barrier is None else f"{row.barrier:.2f}"
+    numbers = f"{row.measured:.2g} | {computed} | {decades} | {agrees} | {told} | {slope}"
+    return f"| {row.name} | {numbers} | {hours} |"
+
+
+def board(rows: list[Row]) -> Scoreboard:
+    """Return the table from which expectations are learned."""
+    compounds = [
+        Compared(row.name, row.outcome.candidate_id, row.measured, row.sigma)
+        for row in rows
+        if row.sigma is not None
+    ]
+    return Scoreboard(
+        engine=rows[0].outcome.provenance.engine if rows else "",
+        date=datetime.now(UTC).date().isoformat(),
+        version=ssefw.__version__,
+        core_hours=round(sum(row.outcome.cost.core_hours for row in rows), 3),
+        compounds=tuple(compounds),
+    )
+
+
+def expected(table: Scoreboard) -> str:
+    """Say how often experiment lies where the other compounds let expect it."""
+    found = left_out(table)
+    values = [(row, told.conductivity) for row, told in found if told.conductivity.value]
+    holds = sum(
+        (told.conductivity.lower or 0.0) <= row.measured <= (told.conductivity.upper or math.inf)
+        for row, told in found
+    )
+    within = sum(abs(math.log10(told.value / row.measured)) <= 1.0 for row, told in values)
+    return (
+        f"expected in experiment, each compound by the others: interval or bound holds "
+        f"{holds} of {len(found)}, value within a factor of 10 {within} of {len(values)}"
+    )
 
 
 def summary(rows: list[Row]) -> list[str]:
@@ -107,20 +152,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("store")
     parser.add_argument("--campaign", type=Path, default=WORKFLOW)
+    parser.add_argument("--json", action="store_true", help="print what ssefw learns from")
     arguments = parser.parse_args()
     known = measured(arguments.campaign)
     with ssefw.open(arguments.store) as store:
         outcomes = [o for o in store.outcomes() if o.candidate_id in known]
     rows = [Row(*known[o.candidate_id], o) for o in outcomes]
     rows.sort(key=lambda row: -row.measured)
+    if arguments.json:
+        if len({row.outcome.provenance.engine for row in rows}) != 1:
+            raise SystemExit("--json is for the outcomes of one engine, and there are others")
+        print(json.dumps(board(rows).as_record(), indent=1))
+        return
     engines = ", ".join(sorted({o.provenance.engine for o in outcomes}))
     print(f"engine: {engines or 'none'}; conductivities in S/cm at 300 K\n")
-    print("| compound | measured | computed | decades | holds | core-hours |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| compound | measured | computed | decades | holds | measured E_a, eV | computed E_a, eV "
+        "| core-hours |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for row in rows:
         print(line(row))
     print()
-    for text in summary(rows):
+    for text in [*summary(rows), expected(board(rows))]:
         print(f"- {text}")
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "ANGSTROM2_PER_PS_TO_CM2_PER_S",
     "BOLTZMANN_EV_PER_K",
     "ELEMENTARY_CHARGE_C",
+    "GPA_PER_EV_PER_A3",
     "Area",
     "AskedAmount",
     "AskedArrangements",
@@ -46,6 +47,7 @@ __all__ = [
     "AskedLevelOfEnergy",
     "AskedMembers",
     "AskedPort",
+    "AskedPressure",
     "AskedPriority",
     "AskedRatio",
     "AskedResolution",
@@ -190,6 +192,7 @@ def limits_in(annotation: Any) -> Iterator[Limits]:
 AskedEnergy = Annotated[Energy, Limits("eV", above=0, most=1e4)]
 AskedForce = Annotated[float, Unit("eV/angstrom"), Limits("eV/A", above=0, most=1e3)]
 AskedLength = Annotated[Length, Limits("A", above=0, most=1e3)]
+AskedPressure = Annotated[float, Unit("GPa"), Limits("GPa", above=0, most=100)]
 AskedHop = Annotated[Length, Limits("A", above=0, most=20)]
 """Longest jump of an ion; the sites of all neighbors so far away are looked at."""
 AskedResolution = Annotated[Length, Limits("A", least=0.01, most=5)]
@@ -240,6 +243,9 @@ BOLTZMANN_EV_PER_K = 8.617333262e-5
 
 ELEMENTARY_CHARGE_C = 1.602176634e-19
 """Elementary charge in coulomb."""
+
+GPA_PER_EV_PER_A3 = 160.2176634
+"""One eV/A^3 in GPa."""
 
 ANGSTROM2_PER_PS_TO_CM2_PER_S = 1e-4
 """One A^2/ps in cm^2/s: (1e-8 cm)^2 / 1e-12 s."""

@@ -1,7 +1,7 @@
 """Labels as a learning problem: materials, classes, and groups that must not be split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from ssefw.data.materials import Material, material_from_label
 from ssefw.documents import Label, LabelSet
 from ssefw.errors import DataError
 
-__all__ = ["Dataset", "dataset_of"]
+__all__ = ["Dataset", "dataset_of", "joined_datasets"]
 
 FEWEST = 4
 
@@ -62,6 +62,18 @@ class Dataset:
     def labeled(self) -> "Dataset":
         """Return the dataset of the rows that have a class."""
         return self.take(np.flatnonzero(self.y >= 0))
+
+
+def joined_datasets(one: Dataset, other: Dataset) -> Dataset:
+    """Return the rows of two parts of one dataset, those of the first before the others."""
+    return replace(
+        one,
+        materials=(*one.materials, *other.materials),
+        labels=(*one.labels, *other.labels),
+        y=np.concatenate([one.y, other.y]),
+        groups=np.concatenate([one.groups, other.groups]),
+        clusters=(*one.clusters, *other.clusters),
+    )
 
 
 def dataset_of(

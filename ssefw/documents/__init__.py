@@ -66,12 +66,14 @@ from ssefw.documents.runs import (
     Cost,
     EndReason,
     Failure,
+    Labels,
     RelaxResult,
     Segment,
     StaticResult,
     Trajectory,
 )
 from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+from ssefw.documents.volumes import PressurePoint, ThermalVolume
 
 __all__ = [
     "DETERMINED_WITHIN",
@@ -109,6 +111,7 @@ __all__ = [
     "Label",
     "LabelKind",
     "LabelSet",
+    "Labels",
     "LearnedPotential",
     "Lesson",
     "LessonRound",
@@ -124,6 +127,7 @@ __all__ = [
     "PhysicsCheck",
     "PlannedCandidate",
     "PotentialCard",
+    "PressurePoint",
     "Provenance",
     "RankChange",
     "RankedCandidate",
@@ -133,6 +137,7 @@ __all__ = [
     "Reranking",
     "Segment",
     "StaticResult",
+    "ThermalVolume",
     "Trajectory",
     "VolumeCheck",
 ]

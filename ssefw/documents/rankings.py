@@ -136,6 +136,9 @@ class RankChange(Document):
         Place in the ranking, the best being 1; None where the candidate could not be scored.
     sigma
         Conductivity that was computed for it, where an outcome has become a label.
+    sigma_before, sigma_after
+        Conductivity by either ranking, with its interval: predicted, or that of a label of its
+        own; None of systems that predict classes only.
     why
         What moved it, in words.
     """
@@ -147,6 +150,8 @@ class RankChange(Document):
     score_before: Pure | None = None
     score_after: Pure | None = None
     sigma: Estimate | None = None
+    sigma_before: Estimate | None = None
+    sigma_after: Estimate | None = None
     why: str = ""
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from ssefw.documents.base import Document, Provenance, Structure, utc_now
+from ssefw.documents.volumes import ThermalVolume
 from ssefw.units import (
     CoreHours,
     Energy,
@@ -41,6 +42,8 @@ class RelaxResult(Document):
     ----------
     band_gap, magnetization
         Of the relaxed cell, from engines that know electrons.
+    thermal
+        By how much the cell was made larger afterwards, for a temperature; `structure` has it so.
     """
 
     structure: Structure
@@ -52,6 +55,7 @@ class RelaxResult(Document):
     volume_change: Fraction
     band_gap: Energy | None = None
     magnetization: Annotated[float, Unit("mu_B")] | None = None
+    thermal: ThermalVolume | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
 
@@ -70,7 +74,7 @@ class StaticResult(Document):
     stress
         Rows of the tensor, tension positive; None where it was not computed.
     cores
-        Ranks of the program; None where the engine computes in this process.
+        That it held; None in records of earlier versions.
     band_gap, magnetization
         Of the cell, from engines that know electrons.
     """
@@ -86,6 +90,22 @@ class StaticResult(Document):
     magnetization: Annotated[float, Unit("mu_B")] | None = None
     wall_time: Seconds
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Labels(Document):
+    """Frames whose energies and forces one job computed.
+
+    Attributes
+    ----------
+    keys
+        Of each frame that was asked for, the key under which the stages of the store hold its
+        `StaticResult`; empty where it failed.
+    core_hours
+        Of those that are there.
+    """
+
+    keys: tuple[str, ...]
+    core_hours: CoreHours
 
 
 EndReason = Literal["complete", "walltime", "preempted", "killed", "corrected", "running"]

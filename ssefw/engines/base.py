@@ -23,9 +23,11 @@ __all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_ha
 FIRST_RELEASE = "0.1.0"
 """What keys of stages hold for the version of ssefw."""
 CAME_LATER: dict[str, dict[str, Any]] = {
-    "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None},
-    "LearningLadderMaker": {"prefactor_spread": None},
+    "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None, "volume": None},
+    "LearningLadderMaker": {"prefactor_spread": None, "volume": None},
+    "TuningLadderMaker": {"volume": None},
     "DisorderedMaker": {"n_relaxed": None},
+    "TuneMaker": {"pack": 8},
 }
 """Fields by class, and what they are where nobody sets them: campaigns begun before go on."""
 
@@ -151,6 +153,11 @@ class Engine(MSONable, ABC):
     def doubt(self) -> float:
         """Factor by which steps may take longer than predicted, on another machine or material."""
         return 3.0
+
+    @property
+    def tells_stress(self) -> bool:
+        """Whether `static` may give the stress, without which nothing is said of pressure."""
+        return True
 
     def step_core_seconds(
         self,

@@ -1,13 +1,24 @@
-"""How many MPI ranks a command starts."""
+"""How many MPI ranks a command starts, and how many cores a calculation holds."""
 
 import itertools
 import os
 from collections.abc import Sequence
 
-__all__ = ["rank_count"]
+from ssefw.settings import load_settings
+
+__all__ = ["cores_held", "rank_count"]
 
 RANK_OPTIONS = ("-np", "-n", "--ntasks", "-c")
 RANK_VARIABLES = ("SLURM_NTASKS", "PBS_NP", "LSB_DJOB_NUMPROC")
+
+
+def cores_held(ranks: int = 1) -> int:
+    """Return the cores a calculation holds: those of its queue job, or its threads on each rank.
+
+    A core-hour is an hour of one of them, whether it was busy or not: what a queue accounts.
+    """
+    queue = os.environ.get("SSEFW_QUEUE_CORES")
+    return int(queue) if queue else ranks * load_settings().settings.threads
 
 
 def rank_count(words: Sequence[str]) -> int:

@@ -19,10 +19,10 @@ from typing import Any, Literal, NamedTuple
 from ssefw.data import Chunk, decode_chunk, encode_chunk
 from ssefw.documents import EndReason, Segment
 from ssefw.engines.folder_lock import LOCK, held
+from ssefw.engines.ranks import cores_held
 from ssefw.errors import DataError, DiskFullError, EngineError
 from ssefw.files import disk_full
 from ssefw.processes import this_process
-from ssefw.settings import load_settings
 
 __all__ = ["RunDirectory", "read_progress", "write_atomically"]
 
@@ -50,12 +50,6 @@ def write_atomically(path: Path, payload: bytes) -> None:
         if disk_full(error):
             raise DiskFullError(message) from error
         raise EngineError(message, directory=path.parent) from error
-
-
-def _cores(ranks: int) -> int:
-    """Return the cores of this process: those of its queue job, or its threads on each rank."""
-    queue = os.environ.get("SSEFW_QUEUE_CORES")
-    return int(queue) if queue else ranks * load_settings().settings.threads
 
 
 def read_progress(path: Path) -> dict[str, Any] | None:
@@ -265,7 +259,7 @@ class RunDirectory:
                 "velocities": velocities,
                 "started": datetime.now(UTC).isoformat(),
                 "job_id": job_id,
-                "cores": _cores(self.ranks),
+                "cores": cores_held(self.ranks),
                 "events": [*before.get("events", []), *self._remarks],
             },
         )
@@ -356,7 +350,8 @@ class RunDirectory:
         """
         record = _read_record(self._segment_file(index))
         first, last = parts[0][1], parts[-1][1]
-        events = tuple(record.get("events", ()))
+        remarks = (chunk.notes.get("remark") for _, chunk in parts)
+        events = (*record.get("events", ()), *(str(remark) for remark in remarks if remark))
         if "started" in record:
             started = datetime.fromisoformat(record["started"])
         else:  # its note was purged; at least the chunks behind the first were computed since that

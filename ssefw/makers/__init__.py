@@ -9,6 +9,7 @@ from ssefw.makers.length import LengthPolicy
 from ssefw.makers.md import MDMaker
 from ssefw.makers.neb import BandMaker, EndMaker, NebMaker
 from ssefw.makers.relax import RelaxMaker
+from ssefw.makers.volume import VolumeMaker, VolumePolicy
 
 __all__ = [
     "AdaptivePolicy",
@@ -24,4 +25,6 @@ __all__ = [
     "NebMaker",
     "RelaxMaker",
     "Triage",
+    "VolumeMaker",
+    "VolumePolicy",
 ]

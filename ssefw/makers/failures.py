@@ -19,7 +19,7 @@ from ssefw.masking import masked
 from ssefw.store import ResultStore
 from ssefw.store.tenure import ensure_tenure
 
-__all__ = ["LENIENT", "WATCHED", "failures_recorded", "recorded_failures"]
+__all__ = ["LENIENT", "WATCHED", "failures_recorded", "note_failure", "recorded_failures"]
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def failures_recorded() -> Iterator[None]:
     except Exception as error:
         if disk_full(error):
             raise DiskFullError(_line(error)) from error
-        _record(error)
+        note_failure(error)
         raise
 
 
@@ -53,7 +53,8 @@ def recorded_failures(*, candidate: str, campaign: str) -> tuple[Failure, ...]:
     return tuple({failure.stage: failure for failure in found}.values())
 
 
-def _record(error: Exception) -> None:
+def note_failure(error: Exception) -> None:
+    """Store why something of the current job failed, whatever becomes of the rest of it."""
     job = CURRENT_JOB.job
     directory = error.directory if isinstance(error, EngineError) else None
     failure = Failure(

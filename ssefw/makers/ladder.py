@@ -18,6 +18,7 @@ from ssefw.documents import (
     Lesson,
     Outcome,
     RelaxResult,
+    ThermalVolume,
     Trajectory,
 )
 from ssefw.engines import MDSettings
@@ -32,6 +33,7 @@ from ssefw.makers.outcome import core_hours
 from ssefw.makers.recorded import RECORDED, Recorded
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.state import CandidateState, as_stored, longest, present
+from ssefw.makers.volume import VolumeMaker, VolumePolicy, at_temperature, volume_gate
 from ssefw.settings import load_settings
 from ssefw.units import Pure, Temperature, TimePs
 
@@ -70,6 +72,8 @@ class LadderMaker(Maker):
         Decades that its interval may be wide to count as determined.
     prefactor_spread
         Decades of a prior on the prefactor, if there is one; see `fit_conductivity`.
+    volume
+        How the cell at a temperature is looked for; without one dynamics have that of relaxation.
     """
 
     md: MDMaker
@@ -86,6 +90,7 @@ class LadderMaker(Maker):
     conductivity_temperature: float = 300.0
     determined_within: float = DETERMINED_WITHIN
     prefactor_spread: float | None = None
+    volume: VolumePolicy | None = None
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -136,6 +141,9 @@ class LadderMaker(Maker):
     def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
         """Run the first dynamics of a structure that is fit for them."""
         supercell = self.supercell(structure)
+        if self.volume is not None and state.relaxed is not None and not state.relaxed.thermal:
+            search = self.volume_maker().jobs(supercell, candidate_id=state.candidate.id)
+            return replaced_by(search, self.expanded(search[-1].output, **state.arguments()))
         if self.triage is None:
             return self._climb(supercell, state, self.temperatures)
         rung = self.rung(
@@ -151,6 +159,35 @@ class LadderMaker(Maker):
             diffusivity=rung[1].output,
         )
         return replaced_by(rung, decision)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def expanded(
+        self,
+        volume: ThermalVolume | None,
+        *,
+        candidate: Candidate,
+        gates: Sequence[Gate],
+        relaxed: RelaxResult,
+        barrier: Barrier | Recorded | None = RECORDED,
+        lesson: Lesson | Recorded | None = RECORDED,
+    ) -> Outcome | Response[Outcome]:
+        """Go on with the cell at a temperature.
+
+        Parameters
+        ----------
+        volume
+            None where none was found.
+        candidate, gates, relaxed, barrier, lesson
+            As in `make`.
+        """
+        with failures_recorded():
+            state = CandidateState.handed_on(
+                candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
+            ).after(volume_gate([volume]))
+            if volume is None:
+                return self._conclude(state)
+            state = replace(state, relaxed=at_temperature(relaxed, volume))
+            return self.start(state)
 
     @job(output_schema=Outcome, config=LENIENT)
     def decide(
@@ -249,6 +286,11 @@ class LadderMaker(Maker):
                 candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
             ).having(longest(diffusivities), as_stored(trajectories))
             return self._choose(supercell, replace(state, tried=tuple(tried)))
+
+    def volume_maker(self, *, suffix: str = "") -> VolumeMaker:
+        """Return what looks for the cell at a temperature; `suffix` ends the names of its jobs."""
+        assert self.volume is not None
+        return VolumeMaker(md=self.md, policy=self.volume, suffix=suffix)
 
     def size_gate(self, crystals: Sequence[Structure]) -> Gate | None:
         """Return the gate that fails where the simulated cell of a crystal is too large."""

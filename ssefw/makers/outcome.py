@@ -18,12 +18,13 @@ from ssefw.documents import (
     OutcomeStatus,
     Provenance,
     RelaxResult,
+    ThermalVolume,
     Trajectory,
 )
 from ssefw.makers.gates import failed
 from ssefw.store.results.reanalysis import ANALYSIS, judged_value
 
-__all__ = ["conclude_candidate", "core_hours"]
+__all__ = ["conclude_candidate", "core_hours", "with_search"]
 
 SECONDS_PER_HOUR = 3600.0
 
@@ -155,6 +156,19 @@ def core_hours(trajectories: Sequence[Trajectory], *, threads: int) -> float:
     return sum(s.wall_time * (s.cores or threads) for s in segments) / SECONDS_PER_HOUR
 
 
+def with_search(cost: Cost, volume: ThermalVolume | None) -> Cost:
+    """Return a cost with that of the search for a volume at a temperature."""
+    if volume is None:
+        return cost
+    return cost.model_copy(
+        update={
+            "wall_time": cost.wall_time + volume.wall_time,
+            "core_hours": cost.core_hours + volume.core_hours,
+            "md_steps": cost.md_steps + volume.md_steps,
+        }
+    )
+
+
 def _with_lesson(cost: Cost, lesson: Lesson | None) -> Cost:
     if lesson is None:
         return cost
@@ -179,10 +193,11 @@ def _cost(
     before = relaxed.wall_time if relaxed else 0.0
     beside = barrier.wall_time if barrier else 0.0
     seconds = sum(segment.wall_time for run in trajectories for segment in run.segments)
+    volume = relaxed.thermal if relaxed else None
     picoseconds = sum(run.n_steps * run.timestep for run in trajectories) / 1000.0
     relaxation = before * cores / SECONDS_PER_HOUR
     fixed = relaxation + hours / picoseconds * PROTOCOL_PICOSECONDS if picoseconds else None
-    return Cost(
+    cost = Cost(
         wall_time=before + seconds + beside,
         core_hours=relaxation + hours + beside * cores / SECONDS_PER_HOUR,
         md_steps=sum(run.n_steps for run in trajectories),
@@ -190,3 +205,4 @@ def _cost(
         protocol=PROTOCOL if fixed is not None else "",
         protocol_core_hours=fixed,
     )
+    return with_search(cost, volume)

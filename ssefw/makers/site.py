@@ -15,7 +15,16 @@ from ssefw.store.frames.stages import StageStore
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
 
-__all__ = ["computed_once", "equip", "fetch_blob", "keep_blob", "run_folder", "trajectories"]
+__all__ = [
+    "computed_once",
+    "equip",
+    "fetch_blob",
+    "keep_blob",
+    "require_store",
+    "run_folder",
+    "stored",
+    "trajectories",
+]
 
 D = TypeVar("D", bound=Document)
 
@@ -34,6 +43,23 @@ def computed_once(key: str, kind: type[D], compute: Callable[[], D]) -> D:
         found = compute()
         ensure_tenure()
         stages.put(key, found)
+    return found
+
+
+def stored(key: str, kind: type[D]) -> D:
+    """Return what `computed_once` has stored under a key.
+
+    Raises
+    ------
+    StoreError
+        If there is nothing, or it is damaged.
+    """
+    found = StageStore(_blobs()).get(key, kind)
+    if found is None:
+        raise StoreError(
+            f"The store has lost stages/{key}, a {kind.__name__} that was there. Restore its blobs "
+            "from a copy; `ssefw store check` says what else is missing."
+        )
     return found
 
 
@@ -65,17 +91,28 @@ def trajectories() -> TrajectoryStore:
     StoreError
         If there is none.
     """
-    if _is_without_store():
-        raise StoreError(
-            "Dynamics keep their frames in a store, and none was named: make one with "
-            "ssefw.store.connect('/path/of/a/folder'), and set SSEFW_STORE to that path."
-        )
+    require_store("Dynamics keep their frames")
     return _trajectories(load_settings().settings.store)
 
 
 @cache
 def _trajectories(_address: str) -> TrajectoryStore:
     return TrajectoryStore(_blobs())
+
+
+def require_store(what: str) -> None:
+    """Check that there is a store, which somebody's own flow may lack.
+
+    Raises
+    ------
+    StoreError
+        If there is none; `what` says who needs it.
+    """
+    if _is_without_store():
+        raise StoreError(
+            f"{what} in a store, and none was named: make one with "
+            "ssefw.store.connect('/path/of/a/folder'), and set SSEFW_STORE to that path."
+        )
 
 
 def _is_without_store() -> bool:

@@ -2,15 +2,16 @@
 
     relax --> explore --> label, label, ... --> learn --> explore --> ... --> md ... --> outcome
 
-Labels are single points, each an ordinary job: packed, restarted and counted as any other. A
+Labels are single points, several to an ordinary job: restarted and counted as any other. A
 generation of the potential is on record, and no run that one made is continued by the next.
 """
 
+import itertools
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field
 
-from jobflow import CURRENT_JOB, Maker, Response, job
+from jobflow import Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
@@ -20,19 +21,18 @@ from ssefw.documents import (
     Candidate,
     FitError,
     Gate,
+    Labels,
     LearnedPotential,
     LessonRound,
     Outcome,
     PhysicsCheck,
     RelaxResult,
-    StaticResult,
 )
 from ssefw.engines import Engine, settings_hash
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.folder_lock import held
-from ssefw.engines.potentials.tuned import TunedPotential
 from ssefw.engines.stopping import InterruptionError, stop_check
-from ssefw.engines.students import frames_bytes, take_in, weights_key, write_card
+from ssefw.engines.students.clock import Clock
 from ssefw.engines.tuning import TunedEngine, tuned_to_frames
 from ssefw.engines.tuning.active import (
     ActiveSettings,
@@ -44,41 +44,21 @@ from ssefw.engines.tuning.active import (
 from ssefw.errors import DataError
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.ladder import LadderMaker
+from ssefw.makers.learn import LabelMaker, climbing_with, keep_potential, labels_of, lesson_first
 from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
 from ssefw.makers.replacement import continued_by, replaced_by
-from ssefw.makers.site import computed_once, equip, keep_blob, run_folder
+from ssefw.makers.site import computed_once, equip, require_store, run_folder
 from ssefw.makers.state import CandidateState
-from ssefw.settings import load_settings
 
-__all__ = ["LabelMaker", "TuneMaker", "TuningLadderMaker"]
-
-
-@dataclass
-class LabelMaker(Maker):
-    """Compute energy and forces of a structure as it is."""
-
-    engine: Engine
-    name: str = "label"
-
-    def key(self, structure: Structure) -> str:
-        """Return the key of the label of a structure; one that exists is not computed again."""
-        return settings_hash("label", structure, self.engine)
-
-    @job(output_schema=StaticResult, config=WATCHED)
-    def make(self, structure: Structure) -> StaticResult | Response[StaticResult]:
-        """Return the label; a job for it where time ran out first."""
-        with failures_recorded():
-            equip(self.engine)
-            try:
-                return computed_once(
-                    self.key(structure), StaticResult, lambda: self.engine.static(structure)
-                )
-            except InterruptionError:
-                return continued_by(self.make(structure))
+__all__ = ["TuneMaker", "TuningLadderMaker"]
 
 
 FEWEST = 10
 """Labels, of which a fifth are held out; of fewer not even two."""
+
+PACK = 8
+"""Frames of a job: the first forty keep five queue jobs busy, and what starting one takes, a minute
+or some of a large allocation, is shared by eight."""
 
 
 @dataclass
@@ -97,6 +77,8 @@ class TuneMaker(Maker):
         The cell: least distance between opposite faces (angstrom), most atoms.
     specie
         The mobile ion.
+    pack
+        Frames that are labelled by one job, one after the other.
     """
 
     teacher: Engine
@@ -105,6 +87,7 @@ class TuneMaker(Maker):
     min_length: float = 8.0
     max_atoms: int = 200
     specie: str = "Li"
+    pack: int = PACK
     name: str = "learn"
 
     @property
@@ -125,6 +108,7 @@ class TuneMaker(Maker):
     def make(self, structure: Structure) -> LearnedPotential | Response[LearnedPotential]:
         """Begin: return the job of the first generation, in the place of this one."""
         with failures_recorded():
+            require_store("Frames that are labelled keep their forces")
             cell = expand_to_length(structure, min_length=self.min_length, max_atoms=self.max_atoms)
             return replaced_by([], self.explore(cell))
 
@@ -133,7 +117,7 @@ class TuneMaker(Maker):
         self,
         cell: Structure,
         potential: LearnedPotential | None = None,
-        labels: Sequence[StaticResult | None] = (),
+        labels: Sequence[str] = (),
         before: Sequence[tuple[float, float] | None] = (),
     ) -> LearnedPotential | Response[LearnedPotential]:
         """Run the potential so far; have labelled what it does not know, or end with it.
@@ -145,7 +129,7 @@ class TuneMaker(Maker):
         potential
             Of the generation before; None at first.
         labels
-            All so far; None where a job failed, which is paid for, too.
+            Keys of all that were asked for so far; empty where one failed, which is paid for, too.
         before
             Diffusivities that the generation before showed.
         """
@@ -153,15 +137,17 @@ class TuneMaker(Maker):
             generation = 0 if potential is None else len(potential.rounds)
             room = self._room(generation, len(labels))
             try:
-                seen = self._explored(cell, potential, generation, room)
+                seen, hours = self._explored(cell, potential, generation, room)
             except InterruptionError:
                 return continued_by(self.explore(cell, potential, labels, before))
             if potential is not None:
-                potential, is_done = self._looked_at(potential, seen, before)
+                potential, is_done = self._looked_at(potential, seen, before, hours)
                 if is_done or not room or not seen.frames:
                     return potential
+            starts = range(0, len(seen.frames), self.pack)
+            packs = [list(seen.frames[start : start + self.pack]) for start in starts]
             maker = LabelMaker(engine=self.teacher)
-            asked = [maker.make(frame) for frame in seen.frames]
+            asked = [maker.make(part) for part in packs]
             for number, one in enumerate(asked, 1):
                 one.name = f"label {generation + 1}.{number}"
             after = self.learn(
@@ -169,6 +155,8 @@ class TuneMaker(Maker):
                 potential,
                 list(labels),
                 [one.output for one in asked],
+                sizes=[len(part) for part in packs],
+                spent=hours if potential is None else potential.core_hours,
                 why=list(seen.why),
                 seen=list(seen.diffusivities),
                 ran=list(seen.ran),
@@ -187,31 +175,37 @@ class TuneMaker(Maker):
 
     def _explored(
         self, cell: Structure, potential: LearnedPotential | None, generation: int, room: int
-    ) -> Explored:
+    ) -> tuple[Explored, float]:
+        """Return what the runs of a generation show, and the core-hours that took."""
         engine = self.base
         if potential is not None:
             engine = TunedEngine(potential=potential.potential)
             equip(engine)
         folder = run_folder(f"explore-{self.key(cell, engine, generation)}")
         with held(folder):
-            found = explored(
-                engine,
-                cell,
-                self.settings,
-                folder / "runs",
-                generation=generation,
-                most=max(1, room),
-                specie=self.specie,
-                stop=stop_check(),
-            )
+            clock = Clock(folder)
+            try:
+                found = explored(
+                    engine,
+                    cell,
+                    self.settings,
+                    folder / "runs",
+                    generation=generation,
+                    most=max(1, room),
+                    specie=self.specie,
+                    stop=stop_check(),
+                )
+            finally:
+                clock.write()
         shutil.rmtree(folder, ignore_errors=True)
-        return found
+        return found, clock.core_hours()
 
     def _looked_at(
         self,
         potential: LearnedPotential,
         seen: Explored,
         before: Sequence[tuple[float, float] | None],
+        hours: float,
     ) -> tuple[LearnedPotential, bool]:
         """Return a potential with what its runs showed, and whether there is nothing to ask."""
         moves = motion_check(before, seen.diffusivities, self.settings.temperatures)
@@ -234,6 +228,7 @@ class TuneMaker(Maker):
                 "stable": stays.passed,
                 "accepted": not failed,
                 "reason": reason,
+                "core_hours": potential.core_hours + hours,
             }
         )
         return found, not failed
@@ -243,9 +238,11 @@ class TuneMaker(Maker):
         self,
         cell: Structure,
         potential: LearnedPotential | None,
-        labels: Sequence[StaticResult | None],
-        new: Sequence[StaticResult | None],
+        labels: Sequence[str],
+        new: Sequence[Labels | None],
         *,
+        sizes: Sequence[int],
+        spent: float,
         why: Sequence[AskedFrame],
         seen: Sequence[tuple[float, float] | None],
         ran: Sequence[float],
@@ -258,28 +255,50 @@ class TuneMaker(Maker):
         cell, potential, labels
             As in `explore`.
         new
-            Labels of this generation; None where a job failed.
+            What the jobs for the labels of this generation gave; None where one failed.
+        sizes
+            Frames that each of them was asked for.
+        spent
+            Core-hours before these labels.
         why
             They were asked for.
         seen, ran, lost
             What the runs showed that they were chosen from.
         """
         with failures_recorded():
-            together = [*labels, *new]
+            given = [
+                key
+                for pack, size in zip(new, sizes, strict=True)
+                for key in (pack.keys if pack is not None else ("",) * size)
+            ]
+            together = [*labels, *given]
             rounds = potential.rounds if potential is not None else ()
-            key = self.key(cell, [one.energy for one in together if one], len(rounds))
+            key = self.key(cell, together, len(rounds))
             try:
                 found = computed_once(
-                    key, LearnedPotential, lambda: self._tuned(cell, together, key)
+                    key,
+                    LearnedPotential,
+                    lambda: self._tuned([*(r.labels for r in rounds)], together, key),
                 )
             except InterruptionError:
                 return continued_by(
-                    self.learn(cell, potential, labels, new, why=why, seen=seen, ran=ran, lost=lost)
+                    self.learn(
+                        cell,
+                        potential,
+                        labels,
+                        new,
+                        sizes=sizes,
+                        spent=spent,
+                        why=why,
+                        seen=seen,
+                        ran=ran,
+                        lost=lost,
+                    )
                 )
             this = LessonRound(
                 ran=tuple(ran),
                 lost=tuple(lost),
-                labels=len([one for one in new if one is not None]),
+                labels=sum(map(bool, given)),
                 errors=FitError(
                     force=found.errors[0].force,
                     energy=found.errors[0].energy,
@@ -289,43 +308,52 @@ class TuneMaker(Maker):
                 asked=tuple(why),
             )
             lineage = () if potential is None else (*potential.lineage, potential.potential)
-            hours = self._hours(new)
+            hours = sum(pack.core_hours for pack in new if pack is not None)
             before = (0.0, 0.0)
             if potential is not None:
-                before = (potential.core_hours, potential.teacher_core_hours)
+                before = (potential.wall_time, potential.teacher_core_hours)
             found = found.model_copy(
                 update={
                     "rounds": (*rounds, this),
                     "lineage": lineage,
-                    "n_labels": sum(one is not None for one in together),
+                    "n_labels": sum(map(bool, together)),
                     "n_evaluations": len(together),
-                    "core_hours": before[0] + found.core_hours + hours,
+                    "wall_time": before[0] + found.wall_time,
+                    "core_hours": spent + found.core_hours + hours,
                     "teacher_core_hours": before[1] + hours,
                 }
             )
             return replaced_by([], self.explore(cell, found, together, list(seen)))
 
-    def _hours(self, labels: Sequence[StaticResult | None]) -> float:
-        """Return the core-hours of labels."""
-        threads = load_settings().settings.threads
-        given = [one for one in labels if one is not None]
-        return sum(one.wall_time * (one.cores or threads) for one in given) / 3600.0
+    def _tuned(self, before: Sequence[int], keys: Sequence[str], key: str) -> LearnedPotential:
+        """Return the record of the potential that is tuned to labels.
 
-    def _tuned(
-        self, cell: Structure, labels: Sequence[StaticResult | None], key: str
-    ) -> LearnedPotential:
-        given = [one for one in labels if one is not None]
+        Parameters
+        ----------
+        before
+            How many labels each generation before this one had.
+        keys, key
+            Of all labels, and of what is computed here.
+        """
+        given = labels_of(keys)
         if len(given) < FEWEST:
             raise DataError(
                 f"{self.teacher.name} gave {len(given)} labels, too few to learn from. See "
-                "`ssefw failures` for what became of the others."
+                "the failures of its outcome for what became of the others."
             )
         folder = run_folder(f"tune-{key}")
         theory = f"{self.teacher.name} ({settings_hash(self.teacher)})"
-        run = as_run(given, f"labels-{cell.composition.reduced_formula}", theory)
+        # Each generation is a run of its own, since the end of each run is held out: of all labels
+        # together that would be most of those that were asked for last.
+        ends = [*itertools.accumulate(before), len(given)]
+        runs = [
+            run
+            for number, (first, last) in enumerate(itertools.pairwise([0, *ends]), 1)
+            if (run := as_run(given[first:last], f"labels {number}", theory)).frames
+        ]
         with held(folder):
-            model, found = tuned_to_frames(
-                [run],
+            tuned, found = tuned_to_frames(
+                runs,
                 self.base,
                 folder / "fits",
                 self.settings.tune,
@@ -333,15 +361,8 @@ class TuneMaker(Maker):
                 hottest=max(self.settings.temperatures),
                 stop=stop_check(),
             )
-        provenance = found.provenance.model_copy(update={"job_id": CURRENT_JOB.job.uuid})
-        hours = found.wall_time * load_settings().settings.threads / 3600.0
-        found = found.model_copy(
-            update={"provenance": provenance, "teacher": self.teacher.name, "core_hours": hours}
-        )
-        keep_blob(weights_key(model.digest, TunedPotential), model.to_bytes())
-        keep_blob(f"potentials/{found.training_set}.npz", frames_bytes(run.frames))
-        take_in(model)
-        write_card(found)
+        found = found.model_copy(update={"teacher": self.teacher.name})
+        found = keep_potential(tuned.potential, found, tuned.frames)
         shutil.rmtree(folder, ignore_errors=True)
         return found
 
@@ -360,15 +381,7 @@ class TuningLadderMaker(LadderMaker):
 
     def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
         """Tune to the structure, which is fit for dynamics."""
-        lesson = self.learn.make(structure)
-        after = self.tuned(
-            lesson.output,
-            relaxed=state.relaxed,
-            candidate=state.candidate,
-            gates=list(state.gates),
-            barrier=state.barrier,
-        )
-        return replaced_by([lesson], after)
+        return lesson_first(self.learn.make(structure), self.tuned, state)
 
     @job(output_schema=Outcome, config=LENIENT)
     def tuned(
@@ -399,11 +412,8 @@ class TuningLadderMaker(LadderMaker):
             )
             if potential is None or not potential.accepted:
                 return self._conclude(state)
-            plain = LadderMaker(
-                **{part.name: getattr(self, part.name) for part in fields(LadderMaker)}
-            )
             engine = TunedEngine(potential=potential.potential)
-            return replace(plain, md=replace(self.md, engine=engine)).start(state)
+            return climbing_with(self, engine).start(state)
 
     def gate(self, potential: LearnedPotential | None) -> Gate:
         """Return what is said of a potential, and what its labels saved."""

@@ -1,6 +1,6 @@
 """NEP, a fast local potential: energies, dynamics and training in compiled loops."""
 
-from ssefw.nep.dynamics import MDFrames, MDState, Thermostat, advance
+from ssefw.nep.dynamics import Leash, MDFrames, MDState, Thermostat, advance
 from ssefw.nep.energy import Evaluation, evaluate
 from ssefw.nep.frames import LabelledFrame, TrainingSet
 from ssefw.nep.model import NEP, read_nep
@@ -11,6 +11,7 @@ __all__ = [
     "Evaluation",
     "FitErrors",
     "LabelledFrame",
+    "Leash",
     "MDFrames",
     "MDState",
     "Thermostat",

@@ -12,6 +12,7 @@ Units are ASE's: eV, A, amu, and time in A sqrt(amu/eV).
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -70,6 +71,30 @@ class Thermostat:
     noise: FloatArray | None = None
 
 
+class Leash(NamedTuple):
+    """How far dynamics may leave what the potential was taught before they end at once.
+
+    Attributes
+    ----------
+    outside
+        Excess over the range of training from which a step is outside of it.
+    farthest
+        Excess at which they end.
+    in_a_row
+        Steps outside, one after the other, at which they end.
+    before
+        Such steps just before these dynamics, of which they go on.
+    """
+
+    outside: float = math.inf
+    farthest: float = math.inf
+    in_a_row: int = 2**62
+    before: int = 0
+
+
+ANYWHERE = Leash()
+
+
 @dataclass(frozen=True)
 class MDFrames:
     """What a stretch of dynamics showed.
@@ -81,9 +106,15 @@ class MDFrames:
     excess
         Largest excess over the training range of the steps since the kept one before.
     n_steps
-        Steps done: fewer than asked for where the run exploded.
+        Steps done: fewer than asked for where the run exploded, or came to the end of its leash.
     searches
         Searches for neighbors.
+    worst
+        Largest excess of all steps.
+    outside, first_outside
+        Steps outside of the training, and the number of the first of them; -1 without.
+    in_a_row
+        Of these the last ones, if the run ends with them.
     """
 
     positions: FloatArray
@@ -92,6 +123,10 @@ class MDFrames:
     excess: FloatArray
     n_steps: int
     searches: int
+    worst: float
+    outside: int
+    first_outside: int
+    in_a_row: int
 
 
 @numba.njit(cache=True)
@@ -185,11 +220,12 @@ def _loop(  # noqa: C901, PLR0912, PLR0917 - the time loop, compiled
     first_frame: int,
     boltzmann: float,
     skin: float,
+    leash: Leash,
     out_positions: FloatArray,
     out_energies: FloatArray,
     out_temperatures: FloatArray,
     out_excess: FloatArray,
-) -> tuple[int, int, int]:
+) -> tuple[int, int, int, float, int, int, int]:
     n = len(masses)
     dof = max(1, 3 * n - 3)
     langevin = len(noise) > 0
@@ -198,6 +234,7 @@ def _loop(  # noqa: C901, PLR0912, PLR0917 - the time loop, compiled
     start, index, shift = neighbors(positions, cell, tables.radial_cutoff + skin)
     searches, kept = 1, 0
     _, worst = energy_and_forces(positions, types, start, index, shift, tables, forces, virial)
+    most, outside, first_outside, in_a_row = worst, 0, -1, leash.before
     for s in range(len(set_points)):
         kT = boltzmann * set_points[s]
         if not langevin:
@@ -215,7 +252,7 @@ def _loop(  # noqa: C901, PLR0912, PLR0917 - the time loop, compiled
                     positions[i, c] += 0.5 * dt * momenta[i, c] / masses[i]
         if _moved(positions, reference, 0.25 * skin**2):
             if not np.isfinite(positions).all():
-                return s + 1, kept, searches
+                return s + 1, kept, searches, most, outside, first_outside, in_a_row
             reference[:] = positions
             start, index, shift = neighbors(positions, cell, tables.radial_cutoff + skin)
             searches += 1
@@ -223,6 +260,16 @@ def _loop(  # noqa: C901, PLR0912, PLR0917 - the time loop, compiled
             positions, types, start, index, shift, tables, forces, virial
         )
         worst = max(worst, excess)
+        most = max(most, excess)
+        if excess > leash.outside:
+            outside += 1
+            in_a_row += 1
+            if first_outside < 0:
+                first_outside = s + 1
+        else:
+            in_a_row = 0
+        if excess > leash.farthest or in_a_row >= leash.in_a_row:
+            return s, kept, searches, most, outside, first_outside, in_a_row
         for i in range(n):
             for c in range(3):
                 momenta[i, c] += 0.5 * dt * forces[i, c]
@@ -239,8 +286,8 @@ def _loop(  # noqa: C901, PLR0912, PLR0917 - the time loop, compiled
             worst = 0.0
             kept += 1
             if not math.isfinite(kinetic):
-                return s + 1, kept, searches
-    return len(set_points), kept, searches
+                return s + 1, kept, searches, most, outside, first_outside, in_a_row
+    return len(set_points), kept, searches, most, outside, first_outside, in_a_row
 
 
 def advance(
@@ -255,6 +302,7 @@ def advance(
     every: int,
     first_frame_after: int | None = None,
     skin: float = SKIN,
+    leash: Leash = ANYWHERE,
 ) -> MDFrames:
     """Advance dynamics by as many steps as the thermostat has set points.
 
@@ -278,10 +326,13 @@ def advance(
         Steps to the first kept frame; `every` if not given.
     skin
         Extra radius (A) of the search for neighbors.
+    leash
+        How far they may leave what the potential was taught; anywhere without.
 
     Returns
     -------
-    The kept frames. A run whose atoms fly apart ends early: `n_steps` tells.
+    The kept frames. A run whose atoms fly apart, or which leaves too far, ends early: `n_steps`
+    tells.
     """
     load_loops()
     n_steps, n_atoms = len(thermostat.set_points), len(masses)
@@ -290,7 +341,7 @@ def advance(
     frames = np.empty((n_frames, n_atoms, 3))
     energies, temperatures, excess = (np.empty(n_frames) for _ in range(3))
     noise = np.empty((0, 0, 0)) if thermostat.noise is None else thermostat.noise
-    done, kept, searches = _loop(
+    done, kept, searches, worst, outside, first_outside, in_a_row = _loop(
         model.tables,
         state.positions,
         state.momenta,
@@ -307,6 +358,7 @@ def advance(
         offset,
         units.kB,
         skin,
+        leash,
         frames,
         energies,
         temperatures,
@@ -319,4 +371,8 @@ def advance(
         excess=excess[:kept],
         n_steps=done,
         searches=searches,
+        worst=worst,
+        outside=outside,
+        first_outside=first_outside,
+        in_a_row=in_a_row,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ssefw.campaigns.learning.tested import PredictionTest, has_predictions, prediction_test
 from ssefw.documents import Conflict, KindOffset, RankChange, Reranking
 
 __all__ = ["FeedbackSection", "feedback_section"]
@@ -22,6 +23,8 @@ class FeedbackSection:
         Candidates in their last order, at most as many as are shown.
     hidden
         How many more there are.
+    test
+        How predicted conductivities did, of systems that predict the number.
     """
 
     rounds: int
@@ -35,6 +38,12 @@ class FeedbackSection:
     refused: tuple[tuple[str, str], ...]
     conflicts: tuple[Conflict, ...]
     offsets: tuple[KindOffset, ...]
+    test: PredictionTest | None
+
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a conductivity was predicted of any candidate, and not only a class."""
+        return has_predictions(self.rows)
 
 
 def feedback_section(
@@ -52,6 +61,7 @@ def feedback_section(
             update={
                 "before": first[change.candidate_id].before,
                 "score_before": first[change.candidate_id].score_before,
+                "sigma_before": first[change.candidate_id].sigma_before,
             }
         )
         if change.candidate_id in first
@@ -70,4 +80,5 @@ def feedback_section(
         refused=last.refused,
         conflicts=last.conflicts,
         offsets=last.offsets,
+        test=prediction_test(chain),
     )

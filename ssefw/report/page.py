@@ -12,6 +12,7 @@ import jinja2
 
 from ssefw.analysis.line.bend import ENERGY_CHANGE, remark
 from ssefw.campaigns.running.watch import Snapshot, latest_record, snapshot
+from ssefw.data.labels.experiment import Expectation, expected_in_experiment
 from ssefw.documents import (
     OUTCOME_STATUSES,
     CampaignRecord,
@@ -190,6 +191,7 @@ class _Section:
     outcome: Outcome
     conductivity: Conductivity | None
     sigma: Estimate | None
+    expected: Expectation | None
     reach: str
     taught: str
     rounds: list[str]
@@ -213,6 +215,7 @@ class _Section:
             outcome=outcome,
             conductivity=outcome.conductivity,
             sigma=sigma(outcome),
+            expected=expected_in_experiment(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
             taught=lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
             rounds=asked_words(potential) if potential else [],
@@ -227,7 +230,9 @@ class _Section:
             arrhenius=arrhenius_svg(outcome.conductivity, outcome.lines)
             if outcome.conductivity and _has_points(outcome.conductivity)
             else "",
-            bands=barriers_svg(outcome.barrier) if outcome.barrier else "",
+            bands=barriers_svg(outcome.barrier)
+            if outcome.barrier and outcome.barrier.bands
+            else "",
             spread=arrangements_svg(outcome) if outcome.arrangements else "",
             cell=relaxed_cell(outcome),
         )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+from ssefw.data.labels.experiment import expected_in_experiment
 from ssefw.documents import OUTCOME_STATUSES, Barrier, Estimate, Label, Outcome
 from ssefw.report.lessons import lesson_words
 from ssefw.store.results.arrangements import arrangement_of_runs
@@ -53,7 +54,7 @@ def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome without its curves, for programs."""
-    conductivity = outcome.conductivity
+    conductivity, expected = outcome.conductivity, expected_in_experiment(outcome)
     places = arrangement_of_runs(outcome)
     return {
         "campaign": outcome.campaign,
@@ -67,10 +68,15 @@ def summary(outcome: Outcome) -> dict[str, Any]:
             conductivity.statistics if conductivity else None
         ),
         "sigma_collective_s_per_cm": _estimate(conductivity.collective if conductivity else None),
+        "sigma_expected_in_experiment_s_per_cm": _estimate(
+            expected.conductivity if expected else None
+        ),
+        "expectation": expected.basis if expected else None,
         "haven_ratio": _estimate(conductivity.haven if conductivity else None),
         "extrapolation": conductivity.extrapolation if conductivity else None,
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
         "barrier_ev": _barrier(outcome.barrier),
+        "volume": _volume(outcome),
         "diffusivities": [
             {
                 "temperature_k": point.temperature,
@@ -103,6 +109,19 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "lesson": outcome.lesson.model_dump(mode="json") if outcome.lesson else None,
         "taught": lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
         "cost": outcome.cost.model_dump(mode="json"),
+    }
+
+
+def _volume(outcome: Outcome) -> dict[str, Any] | None:
+    """Return the volume that was simulated, by how it differs from the structures before it."""
+    if (relaxed := outcome.relaxed) is None:
+        return None
+    thermal = relaxed.thermal
+    return {
+        "angstrom3_per_atom": relaxed.structure.volume / len(relaxed.structure),
+        "change_on_relaxation": relaxed.volume_change,
+        "temperature_k": thermal.temperature if thermal else None,
+        "expansion": _estimate(thermal.expansion if thermal else None),
     }
 
 

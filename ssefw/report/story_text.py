@@ -24,6 +24,9 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
             together = _estimate(story["sigma_collective_s_per_cm"], "S/cm")
             ratio = _estimate(story["haven_ratio"], "")
             yield _entry("", f"of ions that move together: {together}; Haven ratio {ratio}")
+        if story["expectation"]:
+            seen = _estimate(story["sigma_expected_in_experiment_s_per_cm"], "S/cm")
+            yield _entry("", f"in experiment one would expect {seen}; {story['expectation']}")
         yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
     for warning in story["warnings"]:
         yield _entry("warning", warning)

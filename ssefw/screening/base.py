@@ -64,8 +64,10 @@ PAPERS = frozenset({"kang2022", "mchaffie2025", "sendek2017"})
 
 ENTRY_POINTS = "ssefw.screeners"
 FORMAT = 1
-MAY_BE_UNKNOWN = frozenset({"log_sigma"})
-"""Arrays that hold NaN where something is not known: a bound is no conductivity."""
+MAY_BE_UNKNOWN = frozenset({"log_sigma", "unseen"})
+"""Arrays that hold NaN where something is not known: a bound is no conductivity, and a part of a
+consensus says nothing of a label that it cannot score. Arrays of parts have its name and a slash.
+"""
 # What a damaged model makes of the code that takes it over; torch raises RuntimeError.
 _DAMAGE = (
     ArithmeticError,
@@ -293,7 +295,9 @@ def _read_meta(text: bytes) -> dict[str, Any]:
 
 def _check_finite(arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and name not in MAY_BE_UNKNOWN and not np.isfinite(array).all():
+        if array.dtype.kind != "f" or name.rpartition("/")[2] in MAY_BE_UNKNOWN:
+            continue
+        if not np.isfinite(array).all():
             raise DataError(f"its array {name!r} holds what is no number")
 
 

@@ -21,7 +21,7 @@ from ssefw.data.materials import Material
 from ssefw.data.splits import repeated_random
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores
-from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.calibration import calibrated
 from ssefw.screening.classifiers import CLASSIFIERS, fit_classifier
 from ssefw.screening.distances import KnownCompositions
 from ssefw.screening.features import (
@@ -137,9 +137,9 @@ class CompositionScreener(VotingScreener):
             for kind in self.members
         }
         unseen = _unseen_probability(self.frozen_, [s for _, s, _ in jobs], features)
-        self._calibrate_by(calibrate(unseen, labeled.y))
-        self.typical_ = np.median(features, axis=0)
         self._remember(data, labeled.materials)
+        self._calibrate_on(unseen, labeled.y)
+        self.typical_ = np.median(features, axis=0)
         self._known = KnownCompositions(self.formulas_)
         return self
 

@@ -9,6 +9,11 @@ of the ranks among the labels' out-of-fold scores counts, each system alike.
 A label that a system cannot score (its structure is missing) says nothing of that system and counts
 for the others.
 
+Parts that predict the number give the consensus one as well: the mean of their distributions, in
+which parts of classes have no say. To move it until it gives the joint probability made it worse
+across families (an error of 2.4 decades instead of 1.7, on OBELiX). Such parts learn from bounds
+that decide no class, too.
+
 Where systems disagree the consensus is uncertain: the spread joins their own with the standard
 deviation between them. Far from all labels (distance above 1) a system's logit shrinks towards the
 share of superionic labels, since its score is an extrapolation there.
@@ -24,7 +29,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from scipy.special import logit as logit_of
 
-from ssefw.data.dataset import Dataset
+from ssefw.data.dataset import Dataset, joined_datasets
 from ssefw.data.materials import Material
 from ssefw.data.splits import k_fold
 from ssefw.errors import ConfigurationError, DataError
@@ -36,6 +41,8 @@ from ssefw.screening.base import (
     make_screener,
     usable_rows,
 )
+from ssefw.screening.conductivity.pooling import mean_of, pooled
+from ssefw.screening.evaluation.metrics import best_cut
 from ssefw.screening.joining import MEAN, STACK, JoiningChoice, Joint, choose
 from ssefw.units import AskedCountOrNone, AskedFolds, AskedSeed, AskedWorkers
 
@@ -47,6 +54,7 @@ Ints = npt.NDArray[np.int64]
 DEFAULT_SYSTEMS: dict[str, dict[str, Any]] = {
     "boosted": {"system": "composition", "members": ["gb"], "n_splits": 20},
     "leafwise": {"system": "composition", "members": ["lgbm"], "n_splits": 20},
+    "conductivity": {"system": "conductivity"},
 }
 
 
@@ -66,6 +74,7 @@ class ConsensusScreener(Screener):
 
     name: ClassVar[str] = "consensus"
     needs: ClassVar[Literal["composition", "structure"]] = "composition"
+    learns_from_bounds: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -108,8 +117,9 @@ class ConsensusScreener(Screener):
         DataError
             If the labels cannot be divided into folds, or a label cannot be scored.
         """
-        labeled = data.take(np.flatnonzero(data.y >= 0))
-        unseen, fold = self._out_of_fold(labeled)
+        rows = np.flatnonzero(data.y >= 0)
+        labeled = data.take(rows)
+        unseen, fold = self._out_of_fold(labeled, data.take(np.flatnonzero(data.y < 0)))
         smaller = int(min(np.bincount(labeled.y, minlength=2)))
         self.rate_ = float(labeled.y.mean())
         self.unseen_, self.fold_ = unseen, fold
@@ -123,8 +133,10 @@ class ConsensusScreener(Screener):
         self.parts_ = {}
         for name in self.systems:
             part = self._part(name)
-            self.parts_[name] = part.fit(usable_rows(part, labeled)[0], pool=pool)
+            known = data if part.learns_from_bounds else labeled
+            self.parts_[name] = part.fit(usable_rows(part, known)[0], pool=pool)
         self._trained_on = {
+            "best_cut": best_cut(labeled.y, self._join(unseen)),
             "label_set": data.name,
             "label_version": data.version,
             "threshold": data.threshold,
@@ -136,10 +148,11 @@ class ConsensusScreener(Screener):
         settings = {"seed": self.seed, **self.systems[name]}
         return make_screener(str(settings.pop("system", name)), settings)
 
-    def _out_of_fold(self, data: Dataset) -> tuple[Floats, Ints]:
+    def _out_of_fold(self, data: Dataset, undecided: Dataset) -> tuple[Floats, Ints]:
         """Return scores of labels that a part had not seen, shape (n, n_parts), and their folds.
 
-        NaN where a part cannot score.
+        NaN where a part cannot score. Bounds that decide no class teach the parts that learn from
+        them, but those of near-duplicates of what is held out.
         """
         smaller = int(min(np.bincount(data.y, minlength=2)))
         folds = min(self.folds, smaller, len(set(data.groups.tolist())))
@@ -152,10 +165,13 @@ class ConsensusScreener(Screener):
         fold = np.zeros(len(data), dtype=np.int64)
         for number, split in enumerate(k_fold(data, k=folds, seed=self.seed)):
             learned, asked = data.take(split.train), data.take(split.test)
+            apart = np.flatnonzero(~np.isin(undecided.groups, asked.groups))
+            with_bounds = joined_datasets(learned, undecided.take(apart))
             fold[split.test] = number
             for column, name in enumerate(self.systems):
                 part = self._part(name)
-                part.fit(usable_rows(part, learned)[0])
+                known = with_bounds if part.learns_from_bounds else learned
+                part.fit(usable_rows(part, known)[0])
                 unseen[split.test, column] = part.score(asked.materials).probability
         for column, name in enumerate(self.systems):
             if not np.isfinite(unseen[:, column]).any():
@@ -189,6 +205,8 @@ class ConsensusScreener(Screener):
         )
         each = self._trusted(each, far)
         probability = self._join(each)
+        numbers = [scores.quantiles for scores in found if scores.quantiles is not None]
+        quantiles = pooled(numbers) if numbers else None
         own = np.column_stack([scores.spread for scores in found])
         spread, lower, upper = _disagreement(each, own, known, probability)
         none = ~known.any(axis=1)
@@ -213,6 +231,8 @@ class ConsensusScreener(Screener):
             distance=_largest(far),
             problems=problems,
             details={f"score_{name}": each[:, column] for column, name in enumerate(self.systems)},
+            log_sigma=None if quantiles is None else mean_of(quantiles),
+            quantiles=quantiles,
         )
 
     def _told(self) -> str:

@@ -8,6 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject, entries_in
@@ -24,7 +27,7 @@ from ssefw.documents import (
 from ssefw.errors import DataError
 from ssefw.progress import counted
 from ssefw.screening.base import Scores, Screener, load_screener
-from ssefw.screening.conductivity.quantiles import INTERVAL, asked_at, interval
+from ssefw.screening.conductivity.quantiles import INTERVAL, PREDICTED, asked_at, interval
 from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
 from ssefw.screening.filters.gaps import read_gaps
 from ssefw.screening.filters.phases import read_phases
@@ -36,6 +39,7 @@ __all__ = [
     "rank_part",
     "rank_pool",
     "ranked_candidates",
+    "screen_properties",
 ]
 
 CHUNK = 4096
@@ -321,7 +325,8 @@ def _ranked(
 def ranked_candidates(result: RankingResult) -> list[Candidate]:
     """Return the entries that have a structure as candidates of a campaign, best first.
 
-    What the pool states and the score, votes and distance travel as properties.
+    What the pool states and the score, votes, distance and predicted conductivity (S/cm, with the
+    ends of its interval) travel as properties.
     """
     materials = {material.name: material for material in result.cascade.passed}
     candidates = []
@@ -329,12 +334,7 @@ def ranked_candidates(result: RankingResult) -> list[Candidate]:
         material = materials[entry.source]
         if material.build is None:
             continue
-        properties = {
-            **material.properties,
-            "screen_score": entry.score,
-            "screen_votes": entry.votes,
-            "screen_distance": entry.distance,
-        }
+        properties = {**material.properties, **screen_properties(entry)}
         candidates.append(
             Candidate(
                 id=entry.candidate_id,
@@ -345,6 +345,20 @@ def ranked_candidates(result: RankingResult) -> list[Candidate]:
             )
         )
     return candidates
+
+
+def screen_properties(entry: RankedCandidate) -> dict[str, Any]:
+    """Return what a screen says of a material, as properties that travel with its crystal."""
+    said: dict[str, Any] = {
+        "screen_score": entry.score,
+        "screen_votes": entry.votes,
+        "screen_distance": entry.distance,
+    }
+    sigma = entry.sigma
+    if sigma is None:
+        return said
+    names = ("screen_sigma", "screen_sigma_lower", "screen_sigma_upper")
+    return said | dict(zip(names, (sigma.value, sigma.lower, sigma.upper), strict=True))
 
 
 def _unique(
@@ -411,6 +425,8 @@ def _entry(
 def _conductivity(scores: Scores, row: int) -> Estimate | None:
     if scores.quantiles is None or scores.log_sigma is None:
         return None
+    if not np.isfinite(scores.log_sigma[row]):
+        return None
     low, high = interval(scores.quantiles[row : row + 1])
     return Estimate(
         value=float(10 ** scores.log_sigma[row]),
@@ -418,7 +434,7 @@ def _conductivity(scores: Scores, row: int) -> Estimate | None:
         upper=float(10 ** high[0]),
         unit="S/cm",
         level=INTERVAL,
-        method="predicted from labels",
+        method=PREDICTED,
     )
 
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.screening.base import Scores, Screener
-from ssefw.screening.calibration import ensemble_summary
+from ssefw.screening.calibration import calibrate, calibrated, ensemble_summary
+from ssefw.screening.evaluation.metrics import best_cut
 
 __all__ = ["TrainedScreener", "VotingScreener", "rows_without", "votes_by_kind"]
 
@@ -69,6 +70,18 @@ class TrainedScreener(Screener):
 
 class VotingScreener(TrainedScreener):
     """A system of members, each with a vote, whose calibrated mean is the score."""
+
+    def _calibrate_on(self, unseen: Floats, y: npt.NDArray[np.int64]) -> None:
+        """Calibrate on what was said of labels by members that had not seen them; NaN is nothing.
+
+        The score that was best to cut at on these labels is remembered with them, so that it is
+        known without a look at any label that the model is measured on. Call it after `_remember`.
+        """
+        self._calibrate_by(calibrate(unseen, y))
+        known = np.isfinite(unseen)
+        if known.any():
+            said = calibrated(unseen[known], self.calibration_)
+            self._trained_on["best_cut"] = best_cut(y[known], said)
 
     def _calibrate_by(self, calibration: Sequence[float]) -> None:
         """Take slope and shift of the mean's logit, as `calibrate` returns them."""

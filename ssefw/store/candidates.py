@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ssefw.documents import Candidate
+from ssefw.documents import CampaignRecord, Candidate
 from ssefw.errors import DataError
 from ssefw.store.connection import CANDIDATES, Connection
 from ssefw.store.decoding import decoded_record
 
-__all__ = ["keep_candidates", "submitted_candidate"]
+__all__ = ["keep_candidates", "submitted_candidate", "submitted_candidates"]
 
 
 def keep_candidates(
@@ -60,6 +60,21 @@ def submitted_candidate(connection: Connection, campaign: str, candidate_id: str
             "with a system that needs the composition only."
         )
     return found
+
+
+def submitted_candidates(connection: Connection, record: CampaignRecord) -> Iterator[Candidate]:
+    """Yield the candidates of a campaign that the store has, each once."""
+    seen = set()
+    about = {"campaign": record.campaign}
+    for kept in connection.database[CANDIDATES].find(about, {"document": True}):
+        given: Candidate = decoded_record(kept["document"])
+        seen.add(given.id)
+        yield given
+    for item in record.candidates:
+        if item.candidate_id not in seen:
+            found = next(_among_arguments(connection, record.campaign, item.candidate_id), None)
+            if found is not None:
+                yield found
 
 
 def _among_arguments(

@@ -44,10 +44,10 @@ READS = {
     "labels split", "labels stats", "log", "plan", "pool check", "pool order", "pool show",
     "pool substitute", "potential card", "potential export", "potential frames",
     "potential list", "potential show", "potential train",
-    "report", "results", "results export", "results find", "results show", "schema",
-    "screen descriptors", "screen evaluate", "screen explain", "screen patterns", "screen rank",
-    "screen shortlist", "screen systems", "screen train", "screen validate", "screen votes",
-    "serve", "status",
+    "report", "results", "results export", "results find", "results show", "results table",
+    "schema", "screen descriptors", "screen evaluate", "screen explain", "screen patterns",
+    "screen rank", "screen shortlist", "screen systems", "screen train", "screen validate",
+    "screen votes", "serve", "status",
 }  # fmt: skip
 """Commands that answer on stdout, or in the file of ``--out`` or ``--figure``."""
 SHOWS_PROGRESS = {
@@ -60,7 +60,8 @@ OPENS_A_STORE = {
     "cancel", "config check", "config show", "feedback check", "feedback history",
     "feedback ingest", "feedback next", "feedback rerank", "init-site", "jobs", "launch", "log",
     "neb", "pause", "plan", "priority", "report", "rerun", "resume", "results", "results build",
-    "results export", "results find", "results show", "run", "status", "store check", "submit",
+    "results export", "results find", "results show", "results table", "run", "status",
+    "store check", "submit",
     "work",
     "bvse", "screen rank",
 }  # fmt: skip

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ssefw.documents import LearnedPotential, Outcome, StaticResult
+from ssefw.documents import Labels, LearnedPotential, Outcome, StaticResult
 from ssefw.store import connect
+from ssefw.store.frames.stages import StageStore
 from tests.conftest import work_here
 
 PSEUDOS = (
@@ -65,8 +66,10 @@ def test_single_points_of_pw_x_teach_a_universal_potential(tmp_path):
     with connect(tmp_path / "st", read_only=True) as connection:
         (outcome,) = connection.results.find(Outcome)
         (potential,) = connection.results.find(LearnedPotential)
-        labels = list(connection.results.find(StaticResult))
-    assert 12 <= len(labels) == potential.n_evaluations <= 16
+        packs = list(connection.results.find(Labels))
+        stages = StageStore(connection.blobs)
+        labels = [stages.get(key, StaticResult) for pack in packs for key in pack.keys if key]
+    assert 12 <= sum(len(pack.keys) for pack in packs) == potential.n_evaluations <= 16
     assert {label.provenance.engine for label in labels} == {potential.teacher}
     # Forces of 25 Ry are wrong by as much as anything, and learned all the same.
     assert potential.errors[0].force < potential.first_errors.force

@@ -1,5 +1,6 @@
 """The predicted number: bounds stay bounds, intervals hold, and thresholds follow from it."""
 
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -256,3 +257,19 @@ def test_one_composition_cannot_be_held_out():
     data = dataset_of(make_labels(["Li2O"] * 4, [1e-3, 1e-9, 1e-3, 1e-9]))
     with pytest.raises(DataError, match="one composition"):
         make_screener("conductivity", QUICK).fit(data)
+
+
+def test_a_label_says_no_more_than_its_interval():
+    labels = make_labels(["Li2S", "Li2O", "Li3N"], [1e-3, 1e-5, 1e-7])
+    grid = grid_of(np.array([-3.0, -7.0]))
+    measured = labels.labels[0]
+    wide = Estimate(value=1e-3, lower=1e-6, upper=1.0, unit="S/cm")
+    computed = measured.model_copy(update={"kind": "mlip", "conductivity": wide})
+    sharp = computed.model_copy(
+        update={"conductivity": Estimate(value=1e-3, lower=1e-3, upper=1e-3, unit="S/cm")}
+    )
+    below = spreads_of([measured, sharp, computed], grid)
+    widths = [np.ptp(grid[(row > 0.16) & (row < 0.84)]) for row in below]
+    assert widths[0] == pytest.approx(2 * 0.5, abs=0.2)
+    assert widths[1] == pytest.approx(2 * 0.7, abs=0.2)
+    assert widths[2] == pytest.approx(2 * math.hypot(3 / 1.96, 0.7), abs=0.2)

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from ssefw.data.compositions import fractions
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening import base
 from ssefw.screening.base import ModelState, Scores, Screener
+from ssefw.screening.conductivity.quantiles import SHARES, asked_at, interval
 from ssefw.screening.consensus import ConsensusScreener
 from ssefw.screening.joining import MEAN, STACK
 
@@ -24,6 +26,10 @@ class Rule(Screener):
     def __init__(self, *, kind="sulfur", far=1.0, seed=0):
         self.kind, self.far, self.seed = kind, far, seed
 
+    @property
+    def learns_from_bounds(self):
+        return self.kind == "number"
+
     def fit(self, data, *, pool=()):
         self.data = data
         return self
@@ -36,13 +42,20 @@ class Rule(Screener):
         if self.kind == "wrong":
             p = 1 - p
         problems = {}
-        if self.kind == "half":
+        if "half" in self.kind:
             blind = [k for k, m in enumerate(materials) if sum(map(ord, m.formula)) % 2]
             p[blind] = np.nan
             problems = dict.fromkeys(blind, "no structure")
         if self.kind == "structures":
             p, problems = np.full(len(p), np.nan), dict.fromkeys(range(len(p)), "no structure")
+        quantiles = None
+        if "number" in self.kind:
+            middle = np.where(p > 0.5, -3.0, -8.0) + (self.kind == "half-number")
+            middle[np.isnan(p)] = np.nan
+            quantiles = middle[:, None] + norm.ppf(SHARES)[None]
         return Scores(
+            quantiles=quantiles,
+            log_sigma=None if quantiles is None else middle,
             names=tuple(m.name for m in materials),
             probability=p,
             spread=np.full(len(p), 0.01),
@@ -188,3 +201,41 @@ def test_too_few_labels_for_two_folds_are_refused(toy):
 def test_parts_that_make_no_sense_are_refused(systems):
     with pytest.raises(ConfigurationError):
         ConsensusScreener(systems=systems)
+
+
+def test_parts_that_predict_the_number_give_the_consensus_one(toy):
+    screener = consensus("sulfur", "number", "half-number").fit(toy)
+    scores = screener.score(toy.materials)
+    sulfur = np.array(["S" in fractions(m.composition) for m in toy.materials])
+    blind = np.array([sum(map(ord, m.formula)) % 2 == 1 for m in toy.materials])
+    assert scores.log_sigma[sulfur & blind] == pytest.approx(-3.0, abs=0.01)
+    assert scores.log_sigma[sulfur & ~blind] == pytest.approx(-2.5, abs=0.01)
+    low, high = interval(scores.quantiles)
+    assert high - low == pytest.approx(2 * 1.645, abs=0.01)
+    asked = asked_at(scores, 10.0 ** scores.log_sigma[0])
+    assert asked.probability[0] == pytest.approx(0.5, abs=0.01)
+    assert consensus("sulfur").fit(toy).score(toy.materials).quantiles is None
+
+
+def test_what_no_part_predicts_cannot_be_asked_of_another_threshold(toy):
+    scores = consensus("sulfur", "half-number").fit(toy).score(toy.materials)
+    blind = [k for k, m in enumerate(toy.materials) if sum(map(ord, m.formula)) % 2]
+    assert not scores.problems
+    assert sorted(asked_at(scores, 1e-2).problems) == blind
+
+
+def test_a_bound_that_decides_no_class_teaches_parts_that_use_it(toy):
+    rows = np.arange(len(toy))
+    undecided = replace(toy, y=np.where(rows == 0, -1, toy.y))
+    fitted = consensus("sulfur", "number").fit(undecided)
+    assert len(fitted.parts_["number"].data) == len(toy)
+    assert len(fitted.parts_["sulfur"].data) == len(toy) - 1
+
+
+def test_a_saved_consensus_keeps_what_a_part_could_not_score(toy, tmp_path):
+    screener = consensus("sulfur", "half").fit(toy)
+    assert np.isnan(screener.unseen_).any()
+    base.save_screener(screener, tmp_path / "m.model")
+    again = base.load_screener(tmp_path / "m.model")
+    assert again.unseen_ == pytest.approx(screener.unseen_, nan_ok=True)
+    assert again.trained_on["best_cut"] == screener.trained_on["best_cut"]

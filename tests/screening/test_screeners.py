@@ -105,6 +105,7 @@ def test_a_saved_model_scores_the_same(name, learnable, tmp_path):
     np.testing.assert_array_equal(one.probability, other.probability)
     np.testing.assert_array_equal(one.distance, other.distance)
     assert back.trained_on == screener.trained_on
+    assert 0 < back.trained_on["best_cut"] < 1
 
 
 @SYSTEMS

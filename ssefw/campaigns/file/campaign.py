@@ -16,6 +16,7 @@ from ssefw.campaigns.file.neb import NebSpec
 from ssefw.campaigns.file.orderings import OrderingsSpec
 from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec
 from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
+from ssefw.campaigns.file.volume import VolumeSpec
 
 __all__ = ["CampaignSpec"]
 
@@ -41,14 +42,15 @@ class CampaignSpec(Block):
     engine: EngineSpec = EngineSpec()
     bvse: BvseSpec | None = None
     relax: RelaxSpec = RelaxSpec()
+    volume: VolumeSpec = VolumeSpec()
     supercell: SupercellSpec = SupercellSpec()
     orderings: OrderingsSpec = OrderingsSpec()
     neb: NebSpec | None = None
     learn: LearnSpec | None = None
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
-    resources: dict[Literal["light", "relax", "learn", "neb", "md"], ResourcesSpec] = Field(
-        default_factory=dict
+    resources: dict[Literal["light", "relax", "learn", "label", "neb", "md"], ResourcesSpec] = (
+        Field(default_factory=dict)
     )
     budget: BudgetSpec | None = None
     feedback: FeedbackSpec | None = None
@@ -96,6 +98,10 @@ class CampaignSpec(Block):
             raise ValueError("the key 'md' is missing, or 'neb' for barriers without dynamics")
         if self.md is not None and self.engine.preset == "hull":
             raise ValueError("the preset 'hull' is for energies and has no dynamics")
+        if self.volume.mode == "thermal" and self.md is None:
+            raise ValueError("volume: {mode: thermal} is for dynamics: the key 'md' is missing")
+        if self.volume.mode == "experiment" and "relax_cell" in self.relax.model_fields_set:
+            raise ValueError("volume: {mode: experiment} keeps the cell: leave relax_cell out")
         neb = self.neb
         converges = neb is not None and neb.converge is not None
         if converges and self._neb_engines()[0].code != "espresso":

@@ -20,6 +20,7 @@ from ssefw.units import (
 __all__ = ["AcceptSpec", "ExploreSpec", "LearnSpec", "StudentSpec"]
 
 AskedRounds = Annotated[int, Limits("", least=1, most=100, whole=True)]
+AskedPack = Annotated[int, Limits("", least=1, most=1000, whole=True)]
 
 
 def _teachers_own() -> MDSpec:
@@ -109,6 +110,8 @@ class LearnSpec(Block):
         Frames displaced and strained at random besides.
     cell
         The cells of the lesson, and those in which disordered crystals are ordered.
+    pack
+        Frames that are labelled by one job, with `base`.
     budget
         Times that the teacher may compute energies and forces for one compound.
     otherwise
@@ -125,6 +128,7 @@ class LearnSpec(Block):
     explore: ExploreSpec = ExploreSpec()
     student: StudentSpec = StudentSpec()
     accept: AcceptSpec = AcceptSpec()
+    pack: AskedPack = 8
     budget: AskedCount | None = None
     seed: AskedSeed = 0
     otherwise: MDSpec = Field(default_factory=_teachers_own)

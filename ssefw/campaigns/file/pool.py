@@ -6,7 +6,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from ssefw.campaigns.file.block import Block
-from ssefw.units import AskedCount
+from ssefw.units import AskedConductivity, AskedCount
 
 __all__ = ["PoolSpec", "ScreenSpec", "StructureSpec"]
 
@@ -67,6 +67,9 @@ class ScreenSpec(Block):
         A pool that states band gaps, from which those are predicted that the pool does not state.
     accepted_only
         Take only what every member of the ensemble accepts.
+    threshold
+        Order by the chance of so many S/cm, of models that predict the number; that of the
+        training if None.
     """
 
     model: Path
@@ -74,3 +77,4 @@ class ScreenSpec(Block):
     gaps: Path | None = None
     top: AskedCount | None = 50
     accepted_only: bool = False
+    threshold: AskedConductivity | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from ssefw.data.compositions import parse_formula
-from ssefw.documents import RankedCandidate
+from ssefw.documents import Estimate, RankedCandidate
 
 __all__ = ["NextCandidate", "acquisition_order", "expected_hits", "framework_of"]
 
@@ -29,6 +29,8 @@ class NextCandidate:
         Expected hits a core-hour, or a candidate where costs are not known.
     turn
         How many turns its framework had to wait; 0 for the first of it.
+    sigma
+        The predicted conductivity, of systems that predict the number.
     """
 
     candidate_id: str
@@ -37,6 +39,10 @@ class NextCandidate:
     gain: float
     framework: str
     turn: int
+    sigma: Estimate | None = None
+
+    def __str__(self) -> str:
+        return self.formula if self.sigma is None else f"{self.formula} ({self.sigma})"
 
 
 def framework_of(formula: str, *, specie: str = "Li") -> str:
@@ -87,6 +93,7 @@ def acquisition_order(
                 gain=hope / (known.get(entry.candidate_id) or usual),
                 framework=framework,
                 turn=seen[framework] // per_framework,
+                sigma=entry.sigma,
             )
         )
         seen[framework] += 1

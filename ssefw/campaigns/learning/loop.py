@@ -101,7 +101,7 @@ def advance(connection: Connection, record: CampaignRecord) -> Turn:
     for place, choice in enumerate(choices):
         part = Part(record.campaign, (choice.candidate_id,))
         set_priority(connection, part, len(choices) - place)
-    names = ", ".join(choice.formula for choice in choices)
+    names = ", ".join(map(str, choices))
     return Turn(
         released=tuple(choices),
         is_over=False,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssefw.data.compositions import composition_id, parse_formula
+from ssefw.data.labels.kinds import DOUBT
 from ssefw.data.labels.sets import chance_above
 from ssefw.data.pettifor import cumulative_fractions
 from ssefw.documents import Estimate, Label, LabelSet, RankedCandidate
@@ -14,10 +15,6 @@ __all__ = ["Known", "Why"]
 
 NEAR = 0.5
 """A new label within this distance of a candidate (in mean distances of labels) is named near."""
-
-DOUBT = {"experiment": 0.3, "aimd": 0.5, "mlip": 0.7, "neb": 1.0}
-"""Decades by which a label of each kind may be off beside its interval; where the offset of a kind
-against experiment is known, its spread is in the interval already and this adds little."""
 
 
 class Known:

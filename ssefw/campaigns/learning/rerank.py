@@ -32,7 +32,7 @@ from ssefw.documents import (
 )
 from ssefw.store import Connection
 
-__all__ = ["Reranked", "rerank", "update_priorities"]
+__all__ = ["Reranked", "rerank", "steps_of", "update_priorities"]
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,22 @@ def _earlier(
     connection: Connection, campaign: str, spec: FeedbackSpec, after_key: str
 ) -> Reranking | None:
     """Return the re-ranking that led to this ranking, else the last one of the campaign."""
-    found = [
-        item
-        for item in connection.results.find(Reranking, campaign=campaign)
-        if item.screener == spec.system and item.threshold == spec.threshold
-    ]
+    found = _steps(connection, campaign, spec.system, spec.threshold)
     same = [item for item in found if item.ranking_after == after_key]
     return next(reversed(same or found), None)
+
+
+def steps_of(connection: Connection, record: Reranking) -> list[Reranking]:
+    """Return the re-rankings of a campaign by the system of one of them, in order."""
+    return _steps(connection, record.campaign, record.screener, record.threshold)
+
+
+def _steps(connection: Connection, campaign: str, system: str, threshold: float) -> list[Reranking]:
+    return [
+        item
+        for item in connection.results.find(Reranking, campaign=campaign)
+        if item.screener == system and item.threshold == threshold
+    ]
 
 
 def _changes(
@@ -166,6 +175,8 @@ def _changes(
                 score_before=old[1].score if old else None,
                 score_after=entry.score,
                 sigma=label.conductivity if label else None,
+                sigma_before=old[1].sigma if old else None,
+                sigma_after=entry.sigma,
                 why=why.of(entry, label, is_kept=label is not None and label.row_id in kept),
             )
         )

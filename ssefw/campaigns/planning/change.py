@@ -237,6 +237,9 @@ def _stages(
     if "neb" in after:
         n_bands = sum(count for name, count in done.items() if name.startswith("neb hop"))
         yield f"neb: {_verdict(before.get('neb'), after['neb'], n_bands)}"
+    if "volume" in after:
+        n_volumes = sum(count for name, count in done.items() if name.startswith("volume md p"))
+        yield f"volume: {_verdict(before.get('volume'), after['volume'], n_volumes)}"
     same_md = before.get("md") is not None and before["md"] == after.get("md")
     known = set(_temperatures(old)) if old else set()
     for temperature in _temperatures(new):
@@ -271,6 +274,8 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
         if (lesson := lesson_of(ladder)) is not None:
             keys["learn"] = settings_hash(relax, lesson)
             keys["md"] = settings_hash(keys["md"], keys["learn"])
+        if ladder.volume is not None:
+            keys["volume"] = keys["md"] = settings_hash(keys["md"], ladder.volume)
     if maker.neb is not None:
         keys["neb"] = settings_hash(relax, maker.neb)
     if maker.bvse is not None:

@@ -14,6 +14,7 @@ from ssefw.documents import Candidate, Trajectory
 from ssefw.engines import Engine
 from ssefw.errors import DataError
 from ssefw.makers import CandidateMaker, LadderMaker, NebMaker
+from ssefw.makers.volume import STRESSES
 from ssefw.store import Connection
 from ssefw.store.results.query import Ask
 
@@ -27,6 +28,8 @@ LONGEST_JOB_SECONDS = 60.0
 """The same on a busy machine, with the start of Python and of an ML potential."""
 JOBS_OF_BANDS = 10
 """Ends and bands of a usual crystal."""
+USUAL_VOLUMES = 2
+"""Runs until a crystal has no pressure."""
 FEWEST_STEPS = 50
 """A run of fewer steps says little of how long a step takes."""
 RUNS_READ = 200
@@ -171,6 +174,11 @@ def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
     if triage is not None and triage.temperature not in ladder.temperatures:
         usual += ladder.steps(triage.length)
         most += ladder.steps(triage.length)
+    if (volume := ladder.volume) is not None:
+        each = ladder.steps(volume.length) + STRESSES
+        usual += min(USUAL_VOLUMES, volume.max_rounds) * each
+        most += volume.max_rounds * each
+        rungs += 1  # two or three runs without a diffusivity
     return usual, most, rungs
 
 

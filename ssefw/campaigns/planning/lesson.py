@@ -153,6 +153,7 @@ def tuning_ladder(
             min_length=learn.cell.min_length,
             max_atoms=learn.cell.max_atoms,
             specie=spec.specie,
+            pack=learn.pack,
         ),
     )
 

@@ -40,13 +40,14 @@ from ssefw.makers import (
     NebMaker,
     RelaxMaker,
     Triage,
+    VolumePolicy,
 )
 from ssefw.screening.base import check_screener
 
 __all__ = ["Plan", "candidate_maker", "make_plan"]
 
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "ssefw")
-HEAVY = ("relax", "learn", "md ", "neb ")
+HEAVY = ("relax", "learn", "label", "md ", "neb ")
 """Names of the stages that want a compute node; all others are light."""
 
 
@@ -301,7 +302,7 @@ def candidate_maker(spec: CampaignSpec) -> CandidateMaker:
             engine=engine,
             fmax=relax.fmax,
             max_steps=relax.max_steps,
-            relax_cell=relax.relax_cell,
+            relax_cell=relax.relax_cell and spec.volume.mode != "experiment",
             skip=relax.skip,
         ),
         neb=_neb_maker(spec, spec.neb, engine) if spec.neb else None,
@@ -350,6 +351,11 @@ def _ladder_of(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
 
 
 def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
+    if spec.volume.mode == "thermal" and not engine.tells_stress:
+        raise ConfigurationError(
+            f"volume: {engine.name} tells no stress, by which mode: thermal finds the volume; "
+            "take mode: relaxed or experiment."
+        )
     settings = MDSettings(
         temperature=md.temperatures[0],
         timestep=md.timestep,
@@ -386,5 +392,8 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         conductivity_temperature=spec.conductivity.temperature,
         determined_within=spec.conductivity.determined_within,
         prefactor_spread=spec.conductivity.prefactor_spread,
+        volume=VolumePolicy(**spec.volume.model_dump(exclude={"mode"}))
+        if spec.volume.mode == "thermal"
+        else None,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

@@ -88,7 +88,7 @@ def _ranked(
     from ssefw.screening.base import load_screener  # noqa: PLC0415
     from ssefw.screening.filters.gaps import read_gaps  # noqa: PLC0415
     from ssefw.screening.filters.phases import read_phases  # noqa: PLC0415
-    from ssefw.screening.ranking import rank_materials  # noqa: PLC0415
+    from ssefw.screening.ranking import rank_materials, screen_properties  # noqa: PLC0415
 
     screen = spec.screen
     if screen is None:
@@ -107,8 +107,9 @@ def _ranked(
         cascade=Cascade((*cascade.filters, *filters.filters)),
         top=screen.top,
         accepted_only=screen.accepted_only,
+        threshold=screen.threshold,
     )
-    taken = {entry.source: None for entry in found.ranking.entries}
+    taken = {entry.source: screen_properties(entry) for entry in found.ranking.entries}
     unscored = dict(found.unscored)
     beaten = f"not among the best {len(taken)} by {screener.name}"
     not_taken = [
@@ -121,7 +122,10 @@ def _ranked(
         if candidate.id not in taken
     ]
     return Selection(
-        candidates=tuple(by_id[name] for name in taken),
+        candidates=tuple(
+            by_id[name].model_copy(update={"properties": {**by_id[name].properties, **said}})
+            for name, said in taken.items()
+        ),
         excluded=(*_excluded(found.cascade, by_id), *not_taken),
         steps=found.ranking.cascade,
         ranking=found.ranking,

@@ -29,7 +29,10 @@ __all__ = [
 State = Literal["active", "held", "done"]
 
 STALE_SECONDS = 300.0
-STAGES = ("bvse", "relax", "hops", "neb", "candidate", "learn", "ladder", "md", "diffusivity")
+STAGES = (
+    *("bvse", "relax", "hops", "neb", "candidate", "learn", "label", "ladder"),
+    *("volume", "md", "diffusivity"),
+)
 """The first words of the names of jobs, in the order in which they come; others follow."""
 
 STATE_WORDS = {
@@ -207,7 +210,7 @@ def snapshot(
     budget = campaign_of(record).budget
     busy = frozenset(item["spec"]["candidate"] for item in at_work)
     # A run that was asked to stop leaves its note of progress behind.
-    moving = {item["spec"]["candidate"] for item in at_work if item["name"].startswith("md ")}
+    moving = {item["spec"]["candidate"] for item in at_work if "md " in item["name"]}
     return Snapshot(
         campaign=record.campaign,
         n_candidates=len(record.candidates),

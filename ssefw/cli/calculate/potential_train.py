@@ -213,7 +213,7 @@ def _tuned(
     engine.check()
     runs, unseen = _runs(frames, held_out, specie=specie)
     install_signal_handlers()
-    return tuned_to_frames(
+    tuned, card = tuned_to_frames(
         runs,
         engine,
         folder or _folder_of([*runs, *unseen], engine.name),
@@ -223,6 +223,7 @@ def _tuned(
         stop=stop_check(),
         say=lambda text: say(text, err=True),
     )
+    return tuned.potential, card
 
 
 def _kept(

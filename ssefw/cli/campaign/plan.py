@@ -201,6 +201,10 @@ def _stages(maker: "CandidateMaker") -> str:
         return " > ".join(stages)
     if (lesson := lesson_of(ladder)) is not None:
         stages.append(lesson.words)
+    if (volume := ladder.volume) is not None:
+        stages.append(
+            f"volume at {volume.temperature:g} K, up to {volume.max_rounds} x {volume.length:g} ps"
+        )
     temperatures = ", ".join(f"{t:g}" for t in sorted(ladder.temperatures))
     at_most = f" at most {ladder.adaptive.max_runs} of" if ladder.adaptive else ""
     if ladder.triage is not None:

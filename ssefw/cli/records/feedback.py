@@ -1,6 +1,7 @@
 """``ssefw feedback``: outcomes become labels, and labels re-rank what is left."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,27 +166,35 @@ def rerank(
     from ssefw.campaigns.learning.loop import is_loop
     from ssefw.campaigns.learning.models import feedback_of
     from ssefw.campaigns.learning.rerank import rerank as rerank_campaign
-    from ssefw.campaigns.learning.rerank import update_priorities
+    from ssefw.campaigns.learning.rerank import steps_of, update_priorities
+    from ssefw.campaigns.learning.tested import prediction_test
     from ssefw.campaigns.running.watch import latest_record
 
     with opened(read_only=dry_run) as connection:
         record = latest_record(connection, pick_campaign(connection, campaign))
         feedback = feedback_of(record)
         given: dict[str, Any] = {"labels": labels, "system": system, "threshold": threshold}
+        if system not in {None, feedback.system}:
+            # Settings of the campaign are of another system.
+            feedback = feedback.model_copy(update={"settings": {}})
         feedback = feedback.model_copy(update={k: v for k, v in given.items() if v})
         if dry_run:
             _say_rerank(connection, record, feedback, _methods(methods), as_json=as_json)
             return
         done = rerank_campaign(connection, record, feedback=feedback, methods=_methods(methods))
+        test = prediction_test(steps_of(connection, done.record))
         choices = []
         if not no_queue and not is_loop(record):
             choices = update_priorities(connection, record, done.ranking, feedback=feedback)
     if as_json:
-        print_json(done.record.model_dump(mode="json"))
+        tested = None if test is None else asdict(test)
+        print_json(done.record.model_dump(mode="json") | {"prediction_test": tested})
     else:
         print_reranking(done.record)
+    if test is not None:
+        say(f"{test}.", err=True)
     if choices:
-        say(f"{len(choices)} waiting candidates re-ordered, first {choices[0].formula}.", err=True)
+        say(f"{len(choices)} waiting candidates re-ordered, first {choices[0]}.", err=True)
 
 
 def _say_rerank(
@@ -312,16 +321,19 @@ def check(*, ranking: str, campaign: str | None, as_json: bool) -> None:
 
 def print_reranking(record: "Reranking") -> None:
     """Print the ranking before and after, and what is to be said of the labels."""
+    from ssefw.campaigns.learning.tested import has_predictions
     from ssefw.cli.console import show_estimate
     from ssefw.cli.listing import Heading, Listing
 
+    numbers = has_predictions(record.changes)
     table = Listing(
         [
             Heading("rank", 0, "right"),
             Heading("before", 0, "right"),
             Heading("compound"),
+            *([Heading("sigma (S/cm)"), Heading("sigma before", 1)] if numbers else []),
             Heading("score", 0, "right"),
-            Heading("score before", 1, "right"),
+            Heading("score before", 2, "right"),
         ],
         title=f"{record.campaign}: {record.screener} from {record.labels_before} "
         f"to {record.labels_after}",
@@ -331,6 +343,7 @@ def print_reranking(record: "Reranking") -> None:
             change.after or "–",
             change.before or "–",
             change.formula,
+            *(map(show_estimate, (change.sigma_after, change.sigma_before)) if numbers else ()),
             "–" if change.score_after is None else f"{change.score_after:.3f}",
             "–" if change.score_before is None else f"{change.score_before:.3f}",
             notes=[change.why],

@@ -9,6 +9,7 @@ import click
 
 from ssefw.cli.numbers import CONDUCTIVITY, COUNT, LEVEL_OF_ENERGY, TEMPERATURE
 from ssefw.cli.options import OUTPUT, dry_run_option, json_option, opened, print_json, store_option
+from ssefw.cli.records.survivors import table_command
 from ssefw.cli.say import say
 from ssefw.files import replacing
 
@@ -97,6 +98,9 @@ def command(
         print_outcomes(ranked)
     if nothing:
         say(nothing, err=True)
+
+
+command.add_command(table_command)
 
 
 @contextlib.contextmanager

@@ -112,6 +112,12 @@ def _say_one_sided(result: "Evaluation") -> None:
             f"{result.metrics['mcc'].value:.3f}",
             err=True,
         )
+    elif cut is None:
+        say(
+            f"The model knows no best score to cut at, so that mcc is of {CUT:g} only: it was "
+            "trained by an earlier version, or held out nothing. Train it again.",
+            err=True,
+        )
     if 0 < yes < result.n:
         return
     side, answer = ("at or above", "yes") if yes else ("below", "no")

@@ -51,6 +51,7 @@ __all__ = ["rank_command"]
 @click.option("--accepted-only", is_flag=True, help="Only what every member votes for.")
 @click.option("-o", "--out", type=OUTPUT, help="Write the ranking (.json).")
 @click.option("--pool-out", type=OUTPUT, help="Write the ranked structures as a pool (.jsonl).")
+@click.option("--table", type=OUTPUT, help="Write cells, gaps, barriers, scores, ids (.csv).")
 @click.option("--trails", type=OUTPUT, help="Write the filter trail of every material (.csv).")
 @click.option("--figure", type=OUTPUT, help="Draw scores and distances of all (.svg, .png).")
 @quiet_option
@@ -65,6 +66,7 @@ def rank_command(
     top: int,
     out: Path | None,
     pool_out: Path | None,
+    table: Path | None,
     trails: Path | None,
     figure: Path | None,
     accepted_only: bool,
@@ -103,14 +105,14 @@ def rank_command(
         _draw_pool(result, figure)
         kept = result.ranking.entries[:top]
         result.ranking = result.ranking.model_copy(update={"entries": kept})
-    if out:
-        with replacing(out) as draft:
-            whole = result.ranking.model_copy(update={"pool": tuple(_pool_rows(result))})
-            draft.write_text(json.dumps(whole.as_dict(), default=float) + "\n")
-    if pool_out:
-        _write_pool(result, pool_out)
-    if trails:
-        _write_trails(result, trails)
+    for write, path in (
+        (_write_ranking, out),
+        (_write_pool, pool_out),
+        (_write_table, table),
+        (_write_trails, trails),
+    ):
+        if path is not None:
+            write(result, path)
     _say_counts(result)
     if as_json:
         for entry in result.ranking.entries:
@@ -153,6 +155,20 @@ def _by_jobs(
     result.repeated += batches.repeated
     result.rejects += [Reject(*reject) for reject in batches.unread]
     return result
+
+
+def _write_ranking(result: "RankingResult", path: Path) -> None:
+    """Write the ranking with the structures of its entries, so that it is a pool again."""
+    with replacing(path) as draft:
+        whole = result.ranking.model_copy(update={"pool": tuple(_pool_rows(result))})
+        draft.write_text(json.dumps(whole.as_dict(), default=float) + "\n")
+
+
+def _write_table(result: "RankingResult", path: Path) -> None:
+    from ssefw.cli.records.survivors import write_table
+    from ssefw.report.survivors import ranked_survivors
+
+    write_table(list(ranked_survivors(result.ranking, result.cascade.passed)), path)
 
 
 def _write_pool(result: "RankingResult", path: Path) -> None:

@@ -14,13 +14,18 @@ import numpy as np
 from scipy.special import gammaincinv, stdtrit
 
 from ssefw.data.compositions import composition_id, parse_formula
+from ssefw.data.labels.experiment import kind_offset, shipped_scoreboard
 from ssefw.data.labels.sets import SUPERIONIC, class_of
 from ssefw.documents import Conflict, Estimate, KindOffset, Label, LabelKind, LabelSet
 
-__all__ = ["corrected", "learn_offsets", "mix_labels", "resolve_labels"]
+__all__ = ["DOUBT", "corrected", "learn_offsets", "mix_labels", "resolve_labels"]
 
 RANK = {"experiment": 0, "aimd": 1, "mlip": 2, "neb": 3}
 """Which kind is believed where two disagree."""
+
+DOUBT: dict[LabelKind, float] = {"experiment": 0.3, "aimd": 0.5, "mlip": 0.7, "neb": 1.0}
+"""Decades by which a label of each kind may be off beside its interval; where the offset of a kind
+against experiment is known, its spread is in the interval already and this adds little."""
 
 FEWEST_PAIRS = 3
 DECADES = "decades"
@@ -163,7 +168,15 @@ def mix_labels(
     reference
         Labels that computed ones are compared with; `base` if None.
     """
-    offsets = learn_offsets((*(reference or base).labels, *computed.labels))
+    offsets = [
+        _or_shipped(item) for item in learn_offsets((*(reference or base).labels, *computed.labels))
+    ]
+    known = {(item.kind, item.level_of_theory) for item in offsets}
+    for label in computed.labels:
+        key = (label.kind, label.level_of_theory)
+        if key not in known and (shipped := _shipped_offset(*key)) is not None:
+            offsets.append(shipped)
+            known.add(key)
     moved = [corrected(label, offsets) for label in computed.labels]
     labels, conflicts = resolve_labels((*base.labels, *moved), threshold=threshold)
     mixed = LabelSet(
@@ -176,6 +189,18 @@ def mix_labels(
         rejects=(*base.rejects, *computed.rejects),
     )
     return mixed, offsets, conflicts
+
+
+def _or_shipped(item: KindOffset) -> KindOffset:
+    """Return an offset, or that of a scoreboard where labels are too few to have one."""
+    if item.offset.value is not None:
+        return item
+    return _shipped_offset(item.kind, item.level_of_theory) or item
+
+
+def _shipped_offset(kind: LabelKind, level_of_theory: str) -> KindOffset | None:
+    """Return what the scoreboard of an engine says of its kind of label, if it says enough."""
+    return kind_offset(shipped_scoreboard(level_of_theory)) if kind == "mlip" else None
 
 
 def _by_material(labels: Iterable[Label]) -> dict[str, list[Label]]:

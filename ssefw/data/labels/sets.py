@@ -27,6 +27,7 @@ __all__ = [
     "chance_above",
     "class_of",
     "classes",
+    "decades_of",
     "label_statistics",
     "load_label_set",
     "log_conductivities",
@@ -68,9 +69,7 @@ def chance_above(conductivity: Estimate, *, threshold: float, doubt: float) -> f
     """
     cut = math.log10(threshold)
     if conductivity.value is not None:
-        low, high = conductivity.lower or conductivity.value, conductivity.upper
-        width = math.log10((high or conductivity.value) / low)
-        sigma = math.hypot(width / (2 * NormalDist().inv_cdf((1 + conductivity.level) / 2)), doubt)
+        sigma = math.hypot(decades_of(conductivity), doubt)
         return NormalDist(cut, sigma).cdf(math.log10(conductivity.value))
     kind = class_of(conductivity, threshold=threshold)
     bound = conductivity.upper if kind == 0 else conductivity.lower
@@ -78,6 +77,15 @@ def chance_above(conductivity: Estimate, *, threshold: float, doubt: float) -> f
         return None
     holds = conductivity.level * NormalDist(0.0, doubt).cdf(abs(math.log10(bound) - cut))
     return 1.0 - holds if kind == 0 else holds
+
+
+def decades_of(conductivity: Estimate) -> float:
+    """Return the standard deviation of log10 of a value that its interval states, 0 without one."""
+    value = conductivity.value
+    if value is None:
+        return 0.0
+    width = math.log10((conductivity.upper or value) / (conductivity.lower or value))
+    return width / (2 * NormalDist().inv_cdf((1 + conductivity.level) / 2))
 
 
 def log_conductivities(

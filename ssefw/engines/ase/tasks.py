@@ -16,6 +16,7 @@ from ssefw.documents import NebPath, RelaxResult, StaticResult
 from ssefw.engines.ase.calculators import BREAKDOWNS
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, NebSettings, settings_hash
+from ssefw.engines.ranks import cores_held
 from ssefw.engines.stopping import StopCheck, never_stop, stop_check
 from ssefw.errors import DataError, EngineError
 
@@ -107,6 +108,7 @@ class CalculatorEngine(Engine):
             max_force=float(np.linalg.norm(forces, axis=1).max()),
             forces=forces.tolist(),
             stress=stress,
+            cores=cores_held(),
             wall_time=time.monotonic() - start,
             provenance=self.provenance(),
         )

@@ -34,7 +34,7 @@ from ssefw.engines.espresso.pseudopotentials import (
 from ssefw.engines.espresso.recipe import USUAL_DUAL, Recipe, relaxation_namelists
 from ssefw.engines.espresso.single import Finished, run_single
 from ssefw.engines.ipi import ServedDriver
-from ssefw.engines.ranks import rank_count
+from ssefw.engines.ranks import cores_held, rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop, stop_check
@@ -117,6 +117,11 @@ class EspressoEngine(Engine):
     def name(self) -> str:
         """The name of the code, with the preset where there is one."""
         return f"espresso-{self.preset}" if self.preset else "espresso"
+
+    @property
+    def tells_stress(self) -> bool:
+        """Not asked for: tstress costs as much as forces, and outputs of single cells lack it."""
+        return False
 
     def check(self) -> None:
         """Refuse settings of the wrong kind, and namelists and keywords that pw.x does not know."""
@@ -223,7 +228,9 @@ class EspressoEngine(Engine):
             energy_per_atom=done.energy / len(structure),
             max_force=done.max_force,
             forces=None if done.last.forces is None else done.last.forces.tolist(),
-            cores=rank_count(command_words(load_settings().settings.pw_cmd, setting="pw_cmd")),
+            cores=cores_held(
+                rank_count(command_words(load_settings().settings.pw_cmd, setting="pw_cmd"))
+            ),
             wall_time=done.wall_time,
             provenance=self._provenance(done.last.version, pseudos, {}),
         )

@@ -155,7 +155,7 @@ class TunedCalculator(Calculator):
     """Energies, forces and stresses of a tuned potential.
 
     `results` also holds `excess` and `disagreement` of the corrections, see `Addition`. The largest
-    excess since it was last set to zero is `largest_excess`.
+    excess since it was last set to zero is `largest_excess`; a list `excesses` takes each of them.
     """
 
     implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
@@ -169,6 +169,7 @@ class TunedCalculator(Calculator):
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.model = model
         self.largest_excess = 0.0
+        self.excesses: list[float] | None = None
         self._base = make_calculator(model.calculator, model.options)
 
     def reset(self) -> None:
@@ -197,6 +198,8 @@ class TunedCalculator(Calculator):
         energy = float(plain.get_potential_energy()) + found.energy
         energy += sum(self.model.shifts[symbol] for symbol in symbols)
         self.largest_excess = max(self.largest_excess, found.excess)
+        if self.excesses is not None:
+            self.excesses.append(found.excess)
         self.results = {
             "energy": energy,
             "free_energy": energy,

@@ -2,7 +2,8 @@
 
 from ssefw.engines.students.acceptance import compare_runs, long_run, moved_by, quiet_run
 from ssefw.engines.students.card import read_card, write_card
-from ssefw.engines.students.engine import FARTHEST, StudentEngine
+from ssefw.engines.students.engine import StudentEngine
+from ssefw.engines.students.excursions import FARTHEST
 from ssefw.engines.students.frame_files import labelled_files, read_together
 from ssefw.engines.students.judgement import STABLE, described, judge, teach, teach_frames
 from ssefw.engines.students.learning import learn

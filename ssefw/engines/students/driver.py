@@ -9,6 +9,7 @@ from ase import units
 from ssefw.data import Chunk
 from ssefw.engines.ase.verlet import draw_momenta
 from ssefw.engines.base import MDSettings
+from ssefw.engines.students.excursions import Excursions
 from ssefw.nep import NEP, MDState, Thermostat, advance, evaluate
 
 __all__ = ["StudentDriver"]
@@ -31,8 +32,7 @@ class StudentDriver:
     settings
         How they are moved.
     farthest
-        Excess over the range of training beyond which a run ends, since what the student then says
-        is made up.
+        Excess over the range of training beyond which a step is made up; see `Excursions`.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StudentDriver:
         self._masses = np.asarray(masses, dtype=np.float64)
         self._cell = np.asarray(cell, dtype=np.float64)
         self._settings = settings
-        self._farthest = farthest
+        self._excursions = Excursions(farthest, settings.timestep)
         self._rng = np.random.default_rng(settings.seed)
         self._state = MDState(
             positions=np.array(positions, dtype=np.float64),
@@ -64,17 +64,18 @@ class StudentDriver:
         """Take up the state at the end of a chunk."""
         self._state = MDState(**{name: np.array(last.state[name]) for name in _STATE})
         self._rng.bit_generator.state = last.notes["rng"]
+        self._excursions.restore(last)
 
     def begin(self) -> None:
         """Nothing to prepare: every chunk searches its neighbors anew."""
 
     def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
-        """Return the next chunk, with the largest excess over the training; see `Driver.chunk`.
+        """Return the next chunk, with its steps outside of the training; see `Driver.chunk`.
 
         Raises
         ------
         ValueError
-            If atoms fly apart, or the run leaves what the student was taught.
+            If atoms fly apart, or the run has left what the student was taught.
         """
         settings, state = self._settings, self._state
         length = min(settings.steps_per_frame * settings.frames_per_chunk, until - step)
@@ -95,15 +96,17 @@ class StudentDriver:
             ),
             every=settings.steps_per_frame,
             first_frame_after=settings.steps_per_frame - step % settings.steps_per_frame,
+            leash=self._excursions.leash(),
+        )
+        notes = self._excursions.notes(
+            last_step=step + length,
+            worst=seen.worst,
+            outside=seen.outside,
+            first=step + seen.first_outside,
+            in_a_row=seen.in_a_row,
         )
         if seen.n_steps < length:
             raise ValueError("atoms fly apart")
-        excess = float(seen.excess.max(initial=0.0))
-        if excess > self._farthest:
-            raise ValueError(
-                f"surroundings of an atom lie {excess:.1f} ranges of training outside of it "
-                f"(limit {self._farthest:g}); teach the student at this temperature"
-            )
         positions, energies, temperatures = seen.positions, seen.energies, seen.temperatures
         if first is not None:
             place, heat = first
@@ -120,11 +123,7 @@ class StudentDriver:
             temperatures=temperatures,
             cell=self._cell,
             state={name: getattr(state, name).copy() for name in _STATE},
-            notes={
-                "rng": self._rng.bit_generator.state,
-                "segment": segment,
-                "excess": excess,
-            },
+            notes={"rng": self._rng.bit_generator.state, "segment": segment, **notes},
         )
 
     def _temperature(self) -> float:

@@ -11,6 +11,7 @@ from ssefw.engines.ase.dynamics import Driver
 from ssefw.engines.base import MDSettings
 from ssefw.engines.students.calculator import StudentCalculator
 from ssefw.engines.students.driver import StudentDriver
+from ssefw.engines.students.excursions import FARTHEST
 from ssefw.engines.students.shelf import has_potential, load_potential, take_in, weights_key
 from ssefw.nep import NEP
 
@@ -19,9 +20,6 @@ __all__ = ["StudentEngine"]
 STUDENT_SPEED = 150_000.0
 """Atom-steps a second on one core at 50 to 200 atoms, by benchmarks/student.py: 130,000 to 205,000
 on a machine with more or less else to do."""
-
-FARTHEST = 3.0
-"""Excess at which the learning loop gives a run up, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +32,8 @@ class StudentEngine(AseEngine):
         Its content hash, which is what results are known by. The weights lie in the folder of the
         setting `potentials`, or in the store. Empty in a plan, where a lesson is to come first.
     farthest
-        Excess over the range of training at which dynamics end with an error.
+        Excess over the range of training from which a step of dynamics is made up; they end where
+        that is far, long or often, see `ssefw.engines.students.excursions`.
     """
 
     calculator: str = "ssefw.engines.students.StudentCalculator"

@@ -12,9 +12,9 @@ from ase import Atoms
 from ase.io import write
 
 from ssefw.engines.base import settings_hash
-from ssefw.engines.run_directory import write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
 from ssefw.engines.students.acceptance import TeacherRun
+from ssefw.engines.students.claim import claim
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.exploration import choose, explore
 from ssefw.engines.students.frame_files import LabelledRun
@@ -65,13 +65,8 @@ def learn_frames(
     """
     frames, held_out = divided(runs)
     unseen = [frame for _, part in held_out for frame in part]
-    folder.mkdir(parents=True, exist_ok=True)
-    clock = Clock(folder / "seconds.json")
-    key = settings_hash(frames_hash([*frames, *unseen]), settings)
-    marker = folder / "frames.key"
-    if marker.exists() and marker.read_text() != key:
-        raise DataError(f"{folder} holds a lesson of other frames or settings. Name another one.")
-    write_atomically(marker, key.encode())
+    claim(folder, settings_hash(frames_hash([*frames, *unseen]), settings))
+    clock = Clock(folder)
 
     def check() -> None:
         if (reason := stop()) is not None:
@@ -111,6 +106,7 @@ def learn_frames(
         first=students[0].digest,
         n_evaluations=len(frames) + len(unseen),
         seconds=clock.seconds(),
+        core_hours=clock.core_hours(),
     )
 
 

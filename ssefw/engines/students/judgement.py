@@ -1,7 +1,6 @@
 """Judge a student by all comparisons with its teacher, and write down what there is to know."""
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +22,8 @@ from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.stopping import StopCheck, never_stop
 from ssefw.engines.students.acceptance import compare_runs, long_run, moved_by, quiet_run
-from ssefw.engines.students.engine import FARTHEST
+from ssefw.engines.students.clock import Clock
+from ssefw.engines.students.excursions import FARTHEST
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import learn_frames
 from ssefw.engines.students.learning import learn
@@ -63,9 +63,7 @@ def teach(
         ps that an accepted student has run at its hottest temperature.
     """
     learned = learn(structures, teacher, folder, settings, stop=stop, say=say)
-    began = time.monotonic()
-    checks = judge(learned, settings, specie=specie, stable=stable)
-    learned = replace(learned, seconds=learned.seconds + time.monotonic() - began)
+    learned, checks = _judged(learned, settings, folder, specie=specie, stable=stable)
     record = described(
         learned,
         checks,
@@ -101,9 +99,7 @@ def teach_frames(
         The mobile ion.
     """
     learned = learn_frames(runs, folder, settings, stop=stop, say=say)
-    began = time.monotonic()
-    checks = judge(learned, settings, specie=specie)
-    learned = replace(learned, seconds=learned.seconds + time.monotonic() - began)
+    learned, checks = _judged(learned, settings, folder, specie=specie)
     formulas = {Composition("".join(run.frames[0].symbols)).reduced_formula for run in runs}
     theory = runs[0].theory
     record = described(
@@ -118,6 +114,21 @@ def teach_frames(
         specie=specie,
     )
     return learned, record
+
+
+def _judged(
+    learned: LearnedStudent,
+    settings: LearnSettings,
+    folder: Path,
+    *,
+    specie: str,
+    stable: float = STABLE,
+) -> tuple[LearnedStudent, list[PhysicsCheck]]:
+    """Return how a student is judged, and what it took with that."""
+    clock = Clock(folder)
+    checks = judge(learned, settings, specie=specie, stable=stable)
+    clock.write()
+    return replace(learned, seconds=clock.seconds(), core_hours=clock.core_hours()), checks
 
 
 def judge(
@@ -233,6 +244,7 @@ def described(
         accepted=not reason,
         reason=reason,
         wall_time=learned.seconds,
+        core_hours=learned.core_hours,
         provenance=source,
     )
 

@@ -114,7 +114,7 @@ class _Lesson:
         self._say = say
         self._teacher: Teacher = ase_teacher(engine)
         folder.mkdir(parents=True, exist_ok=True)
-        self._clock = Clock(folder / "seconds.json")
+        self._clock = Clock(folder)
         key = settings_hash(engine, asdict(settings), list(structures))
         marker = folder / "lesson.json"
         if marker.exists():
@@ -164,6 +164,7 @@ class _Lesson:
             # always more.
             if stable and is_long:
                 break
+        self._clock.write()
         return LearnedStudent(
             student=students[0],
             second=students[1],
@@ -176,6 +177,7 @@ class _Lesson:
             first=first,
             n_evaluations=evaluations,
             seconds=self._clock.seconds(),
+            core_hours=self._clock.core_hours(),
         )
 
     def _first_evaluations(self, runs: Sequence[TeacherRun], n_labels: int) -> int:

@@ -151,7 +151,7 @@ class LearnedStudent:
         Content hash of the first fit.
     n_evaluations
         Times that the teacher computed forces.
-    seconds
+    seconds, core_hours
         Of all processes that worked at it.
     """
 
@@ -166,6 +166,7 @@ class LearnedStudent:
     first: str
     n_evaluations: int
     seconds: float
+    core_hours: float
 
     @property
     def n_labels(self) -> int:

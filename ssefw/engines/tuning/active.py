@@ -241,7 +241,10 @@ def _doubtful(looked: Sequence[Looked], most: int) -> list[Looked]:
 def _spread(
     looked: Sequence[Looked], most: int, settings: ActiveSettings, cell: Structure
 ) -> list[Looked]:
-    """Return frames spread over all runs, and some displaced and strained at random."""
+    """Return frames spread over all runs, and some displaced and strained at random.
+
+    The first is of a run: the potential is judged by dynamics that start there.
+    """
     n_rattled = min(settings.rattled, most // 4)
     ordered = sorted(looked, key=lambda one: (one[0], -one[1]))
     # The first tenth still heats up.
@@ -253,7 +256,8 @@ def _spread(
         (0, 0.0, Structure(matrix, list(names), x, coords_are_cartesian=True), 0.0, 0.0)
         for names, x, matrix in rattled(snapshots, n_rattled, seed=settings.seed)
     ]
-    return [*shaken, *(ordered[k] for k in places)]
+    first, *others = (ordered[k] for k in places)
+    return [first, *shaken, *others]
 
 
 def _interval(
@@ -308,7 +312,7 @@ def motion_check(
 
 
 def as_run(labels: Sequence[StaticResult], name: str, theory: str) -> LabelledRun:
-    """Return single points of an engine as frames to learn, those that failed left out.
+    """Return single points of an engine as frames to learn, those of overlapping ions left out.
 
     Parameters
     ----------

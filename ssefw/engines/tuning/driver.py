@@ -6,6 +6,7 @@ from ssefw.data import Chunk
 from ssefw.engines.ase.dynamics import AseDriver
 from ssefw.engines.base import MDSettings
 from ssefw.engines.potentials.tuned import TunedCalculator
+from ssefw.engines.students.excursions import Excursions
 
 __all__ = ["TunedDriver"]
 
@@ -22,8 +23,8 @@ class TunedDriver(AseDriver):
     settings
         How they are moved.
     farthest
-        Excess over the range of training beyond which a run ends, since what the correction then
-        adds is made up.
+        Excess over the range of training beyond which what the correction adds to a step is made
+        up; see `Excursions`.
     """
 
     def __init__(
@@ -38,23 +39,23 @@ class TunedDriver(AseDriver):
         calculator.reset()
         super().__init__(atoms, settings)
         self._calculator = calculator
-        self._farthest = farthest
+        self._excursions = Excursions(farthest, settings.timestep)
+
+    def restore(self, last: Chunk) -> None:
+        """Take up the state at the end of a chunk."""
+        super().restore(last)
+        self._excursions.restore(last)
 
     def chunk(self, *, step: int, frame: int, segment: int, until: int) -> Chunk:
-        """Return the next chunk, with the largest excess over the training; see `Driver.chunk`.
+        """Return the next chunk, with its steps outside of the training; see `Driver.chunk`.
 
         Raises
         ------
         ValueError
-            If the run leaves what the potential was taught.
+            If the run has left what the potential was taught.
         """
-        self._calculator.largest_excess = 0.0
+        seen: list[float] = []
+        self._calculator.excesses = seen
         chunk = super().chunk(step=step, frame=frame, segment=segment, until=until)
-        excess = self._calculator.largest_excess
-        if excess > self._farthest:
-            raise ValueError(
-                f"surroundings of an atom lie {excess:.1f} ranges of training outside of it "
-                f"(limit {self._farthest:g}); add frames of this temperature to those it learns"
-            )
-        chunk.notes["excess"] = excess
+        chunk.notes.update(self._excursions.of_steps(seen, first_step=step + 1))
         return chunk

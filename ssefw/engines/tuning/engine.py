@@ -29,7 +29,8 @@ class TunedEngine(AseEngine):
         Its content hash, which is what results are known by. The weights lie in the folder of the
         setting `potentials`, or in the store.
     farthest
-        Excess over the range of training at which dynamics end with an error.
+        Excess over the range of training from which a step of dynamics is made up; see
+        `ssefw.engines.students.StudentEngine`.
     """
 
     calculator: str = "ssefw.engines.potentials.tuned.TunedCalculator"

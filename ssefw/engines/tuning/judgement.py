@@ -1,7 +1,7 @@
 """Judge a tuned potential by errors and by motion, and write down what there is to know."""
 
 import logging
-import time
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from ssefw.engines.students.acceptance import (
     compare_runs,
     long_run,
 )
+from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import as_teacher, tells_time
 from ssefw.engines.students.lessons import frames_hash
@@ -51,8 +52,8 @@ def tuned_to_frames(
     hottest: float | None = None,
     stop: StopCheck = never_stop,
     say: Callable[[str], None] = logger.info,
-) -> tuple[TunedPotential, LearnedPotential]:
-    """Tune a potential to frames, judge it, and return it with its record.
+) -> tuple[Tuned, LearnedPotential]:
+    """Tune a potential to frames, judge it, and return what that ended with and its record.
 
     Parameters
     ----------
@@ -64,12 +65,11 @@ def tuned_to_frames(
         Temperature (K) at which it must stay; None for that of the hottest run.
     """
     tuned = tune(runs, base, folder, settings, unseen=unseen, stop=stop, say=say)
-    began = time.monotonic()
+    clock = Clock(folder)
     checks = judge_tuned(tuned, [*runs, *unseen], settings, specie=specie, hottest=hottest, say=say)
-    tuned = replace(tuned, seconds=tuned.seconds + time.monotonic() - began)
-    return tuned.potential, _described(
-        tuned, [*runs, *unseen], base, checks, settings, specie=specie
-    )
+    clock.write()
+    tuned = replace(tuned, seconds=clock.seconds(), core_hours=clock.core_hours())
+    return tuned, _described(tuned, [*runs, *unseen], base, checks, settings, specie=specie)
 
 
 def moved_by_tuned(model: TunedPotential) -> Mover:
@@ -90,7 +90,7 @@ def moved_by_tuned(model: TunedPotential) -> Mover:
             temperature=temperature,
             timestep=TIMESTEP,
             steps_per_frame=every,
-            frames_per_chunk=max(1, n_steps // every),
+            frames_per_chunk=math.ceil(n_steps / every),
             damping=damping,
             seed=seed,
         )
@@ -242,6 +242,7 @@ def _described(
         accepted=not reason,
         reason=reason,
         wall_time=tuned.seconds,
+        core_hours=tuned.core_hours,
         provenance=Provenance(
             engine=theory.settings["program"],
             settings_hash=settings_hash(base, theory.name, asdict(settings)),

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.base import settings_hash
 from ssefw.engines.potentials.tuned import TunedPotential
-from ssefw.engines.run_directory import write_atomically
 from ssefw.engines.stopping import InterruptionError, StopCheck, never_stop
+from ssefw.engines.students.claim import claim
 from ssefw.engines.students.clock import Clock
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.from_frames import divided
@@ -34,7 +34,6 @@ from ssefw.engines.students.lessons import (
 )
 from ssefw.engines.students.teacher import ase_teacher
 from ssefw.engines.tuning.settings import TuneSettings
-from ssefw.errors import DataError
 from ssefw.nep import NEP, FitErrors, LabelledFrame, errors_on, fit
 
 __all__ = ["Tuned", "tune"]
@@ -68,7 +67,7 @@ class Tuned:
     fits
         Force error (eV/A) of the first correction on the frames that decide when to stop, after
         each of its fits.
-    seconds
+    seconds, core_hours
         Of all processes that worked at it.
     """
 
@@ -79,6 +78,7 @@ class Tuned:
     before: FitErrors
     fits: tuple[float, ...]
     seconds: float
+    core_hours: float
 
 
 def tune(
@@ -125,13 +125,8 @@ def tune(
     if not _joined(deciding):
         deciding = told
     parts = [("learned", frames), ("deciding", _joined(deciding)), ("told", _joined(told))]
-    folder.mkdir(parents=True, exist_ok=True)
-    clock = Clock(folder / "seconds.json")
-    key = settings_hash([frames_hash(part) for _, part in parts], base, settings)
-    marker = folder / "frames.key"
-    if marker.exists() and marker.read_text() != key:
-        raise DataError(f"{folder} holds other frames or settings. Name another folder.")
-    write_atomically(marker, key.encode())
+    claim(folder, settings_hash([frames_hash(part) for _, part in parts], base, settings))
+    clock = Clock(folder)
 
     def check() -> None:
         if (reason := stop()) is not None:
@@ -140,14 +135,26 @@ def tune(
                 f"Tuning was stopped ({reason}); run it again to go on.", directory=folder
             )
 
+    def told_and_timed(text: str) -> None:
+        clock.write()
+        say(text)
+
     lacking = {
         name: _lacking(part, base, folder / f"{name}.npz", check=check) for name, part in parts
     }
     shifts = _shifts(lacking["learned"])
     lacking = {name: [_shifted(f, shifts) for f in part] for name, part in lacking.items()}
-    say(f"{base.name} computed {sum(map(len, lacking.values()))} frames")
+    told_and_timed(f"{base.name} computed {sum(map(len, lacking.values()))} frames")
     members = [
-        _fitted(folder, k, lacking["learned"], lacking["deciding"], settings, check=check, say=say)
+        _fitted(
+            folder,
+            k,
+            lacking["learned"],
+            lacking["deciding"],
+            settings,
+            check=check,
+            say=told_and_timed,
+        )
         for k in range(settings.members)
     ]
     clock.write()
@@ -165,6 +172,7 @@ def tune(
         before=_sizes(lacking["told"]),
         fits=tuple(members[0][1]),
         seconds=clock.seconds(),
+        core_hours=clock.core_hours(),
     )
 
 

@@ -15,7 +15,7 @@ from ssefw.documents import EndReason, NebPath, Provenance, RelaxResult, StaticR
 from ssefw.engines.band import check_images
 from ssefw.engines.base import Engine, MDSettings, NebSettings, check_elements, settings_hash
 from ssefw.engines.needs import cell_with, words_of
-from ssefw.engines.ranks import rank_count
+from ssefw.engines.ranks import cores_held, rank_count
 from ssefw.engines.run_directory import RunDirectory
 from ssefw.engines.scf_cost import RYDBERG, rough_step_seconds, scf_core_seconds
 from ssefw.engines.stopping import StopCheck, never_stop
@@ -199,7 +199,7 @@ class VaspEngine(Engine):
             max_force=result.max_force,
             forces=result.forces.tolist(),
             stress=None if result.stress is None else result.stress.tolist(),
-            cores=rank_count(words_of(process.site_settings().vasp_cmd)),
+            cores=cores_held(rank_count(words_of(process.site_settings().vasp_cmd))),
             band_gap=result.band_gap,
             magnetization=result.magnetization,
             wall_time=result.wall_time,

@@ -42,17 +42,18 @@ from ssefw.makers.disordered.arrangements import (
 from ssefw.makers.failures import LENIENT, failures_recorded, recorded_failures
 from ssefw.makers.gates import failed, relaxation_gate
 from ssefw.makers.ladder import LadderMaker
-from ssefw.makers.outcome import conclude_candidate, core_hours
+from ssefw.makers.outcome import conclude_candidate, core_hours, with_search
 from ssefw.makers.recorded import RECORDED, Recorded, recorded_lesson
 from ssefw.makers.replacement import replaced_by
 from ssefw.makers.state import as_stored, longest
+from ssefw.makers.volume import volume_gate
 from ssefw.settings import load_settings
 from ssefw.store import ResultStore
 from ssefw.store.results.arrangements import usual_spread
 
 __all__ = ["DisorderedMaker"]
 
-Stage = Literal["relaxed", "triage", "ladder"]
+Stage = Literal["relaxed", "expanded", "triage", "ladder"]
 
 
 @dataclass
@@ -190,6 +191,20 @@ class DisorderedMaker(Maker):
             reasons = self.obstacles(relaxed)
             alive = [i for i, reason in enumerate(reasons) if not reason]
             gates = list(gates)
+            if ladder.volume is not None and alive and stage == "relaxed":
+                jobs, cells = self._expansions(ladder, candidate, orderings, relaxed, alive)
+                after = self.climb(
+                    candidate=candidate,
+                    orderings=orderings,
+                    relaxed=cells,
+                    gates=gates,
+                    stage="expanded",
+                    lesson=lesson,
+                )
+                return replaced_by(jobs, after)
+            if stage == "expanded":
+                gates.append(volume_gate([cell.thermal for cell in relaxed if cell is not None]))
+                stage = "relaxed"
             if stage == "triage" and ladder.triage is not None and alive:
                 gates.append(triage_of(known, ladder, alive))
             wanted: dict[int, tuple[float, ...]] = {}
@@ -220,7 +235,7 @@ class DisorderedMaker(Maker):
                 )
             is_triage = stage == "relaxed" and ladder.triage is not None
             length = ladder.triage.length if is_triage and ladder.triage else ladder.length
-            jobs: list[Job] = []
+            jobs = []
             points: list[list[Any]] = [list(found) for found in known]
             ledgers: list[list[Any]] = [list(found) for found in runs]
             for i, temperatures in wanted.items():
@@ -252,6 +267,27 @@ class DisorderedMaker(Maker):
             )
             return replaced_by(jobs, after)
 
+    def _expansions(
+        self,
+        ladder: LadderMaker,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[RelaxResult | None],
+        alive: Sequence[int],
+    ) -> tuple[list[Job], list[Any]]:
+        """Return the jobs that bring arrangements to the volume at a temperature, and the cells."""
+        jobs: list[Job] = []
+        cells: list[Any] = list(relaxed)
+        for i in alive:
+            result = relaxed[i]
+            assert result is not None
+            maker = ladder.volume_maker(suffix=f" #{orderings[i].index}")
+            search = maker.jobs(self.simulated_cell(ladder, result), candidate_id=candidate.id)
+            applied = maker.apply(result, search[-1].output)
+            jobs += [*search, applied]
+            cells[i] = applied.output
+        return jobs, cells
+
     def _ladder(self) -> LadderMaker:
         if self.study.ladder is None:
             raise ConfigurationError(
@@ -278,7 +314,7 @@ class DisorderedMaker(Maker):
     def _obstacle(self, relaxed: RelaxResult | None) -> str:
         """Return why an arrangement gets no dynamics; empty if it does."""
         if relaxed is None:
-            return "its relaxation failed"
+            return "its relaxation failed, or its volume at a temperature was not found"
         limits = {
             "max_volume_change": self.study.max_volume_change,
             "max_force": self.study.max_force,
@@ -367,13 +403,16 @@ class DisorderedMaker(Maker):
             determined_within=ladder.determined_within if ladder else DETERMINED_WITHIN,
         )
         # One of the relaxations is counted.
-        seconds = sum(result.wall_time for result in there if result is not lowest)
+        others = [result for result in there if result is not lowest]
+        seconds = sum(result.wall_time for result in others)
         cost = outcome.cost.model_copy(
             update={
                 "wall_time": outcome.cost.wall_time + seconds,
                 "core_hours": outcome.cost.core_hours + seconds * threads / 3600.0,
             }
         )
+        for result in others:
+            cost = with_search(cost, result.thermal)
         update = {"arrangements": tuple(arrangements), "arrangement_spread": spread, "cost": cost}
         return outcome.model_copy(update=update)
 

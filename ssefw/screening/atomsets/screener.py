@@ -42,7 +42,7 @@ from ssefw.screening.atomsets.sources import (
     pooled,
 )
 from ssefw.screening.base import ModelState, Reason, Scores
-from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.calibration import calibrated
 from ssefw.screening.classifiers import CLASSIFIERS
 from ssefw.screening.features.sites import Representation
 from ssefw.screening.voting import VotingScreener, votes_by_kind
@@ -172,9 +172,9 @@ class AtomSetsScreener(VotingScreener):
         self.members_ = Members(self.members, classifiers, kinds, groups)
         each = self.members_.probability(sets)
         unseen = np.where(np.tile(~learns, (len(each) // self.runs, 1)), each, np.nan)
-        self._calibrate_by(calibrate(self._middle(unseen), labeled.y))
-        self.distance_ = TrainingDistance(pooled(sets))
         self._remember(data, labeled.materials)
+        self._calibrate_on(self._middle(unseen), labeled.y)
+        self.distance_ = TrainingDistance(pooled(sets))
         return self
 
     def _fit_networks(

@@ -25,7 +25,7 @@ from ssefw.data.splits import k_fold
 from ssefw.data.structures import content_id
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.base import ModelState, Reason, Scores
-from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.calibration import calibrated
 from ssefw.screening.clustering.mixing import Mixture, blocks
 from ssefw.screening.clustering.representations import (
     FeatureCache,
@@ -130,7 +130,10 @@ class ClusteringScreener(VotingScreener):
         self._prepare()
         unseen = self._unseen(labeled.take(known))
         self.is_calibrated_ = bool(np.isfinite(unseen).any())
-        self._calibrate_by(calibrate(unseen, self.y_) if self.is_calibrated_ else (1.0, 0.0))
+        if self.is_calibrated_:
+            self._calibrate_on(unseen, self.y_)
+        else:
+            self._calibrate_by((1.0, 0.0))
         return self
 
     def _unseen(self, labeled: Dataset) -> FloatArray:

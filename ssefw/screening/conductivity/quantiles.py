@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ssefw.errors import DataError
 from ssefw.screening.base import Scores
 
-__all__ = ["INTERVAL", "SHARES", "asked_at", "chance_above", "interval", "means"]
+__all__ = ["INTERVAL", "PREDICTED", "SHARES", "asked_at", "chance_above", "interval", "means"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -19,6 +19,9 @@ SHARES: Floats = np.array(
 
 INTERVAL = 0.9
 """Share of the truth that a stated interval shall hold."""
+
+PREDICTED = "predicted from labels"
+"""Method of an estimate that a system made; a material's own label says another."""
 
 
 def interval(quantiles: Floats, *, level: float = INTERVAL) -> tuple[Floats, Floats]:
@@ -70,7 +73,10 @@ def asked_at(scores: Scores, threshold: float) -> Scores:
             "This model knows one threshold only, that which it was trained at. Train one that "
             "predicts the conductivity (system conductivity), or train again at the other."
         )
+    without = np.flatnonzero(~np.isfinite(scores.quantiles).all(axis=1))
     probability = chance_above(scores.quantiles, threshold)
+    probability[without] = np.nan
+    reason = "no part predicts its conductivity, which another threshold is asked of"
     half = 1.96 * scores.spread
     meaning = f"probability of sigma >= {threshold:g} S/cm, from the predicted conductivity"
     return replace(
@@ -79,6 +85,7 @@ def asked_at(scores: Scores, threshold: float) -> Scores:
         lower=np.clip(probability - half, 0.0, 1.0),
         upper=np.clip(probability + half, 0.0, 1.0),
         meaning=meaning,
+        problems={**dict.fromkeys(without.tolist(), reason), **scores.problems},
     )
 
 

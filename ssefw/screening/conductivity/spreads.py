@@ -1,7 +1,8 @@
 """What each label says of log10 of its conductivity, as a distribution.
 
-A value is known to within what repeated measurements of a material differ by. A bound says only on
-which side of it the value lies; on that side it is as the values of the set are (Efron's
+A measured value is known to within what repeated measurements of a material differ by, a computed
+one to within its own interval and what its kind may be off. A bound says only on which side of it
+the value lies; on that side it is as the values of the set are (Efron's
 redistribution, Proc. Fifth Berkeley Symp. 4, 831 (1967), with one step).
 """
 
@@ -11,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from ssefw.data.labels.sets import log_conductivities
+from ssefw.data.labels.kinds import DOUBT
+from ssefw.data.labels.sets import decades_of, log_conductivities
 from ssefw.documents import Label
 from ssefw.screening.evaluation.regression_metrics import bound_sides
 
@@ -43,7 +45,8 @@ def grid_of(log_sigma: Floats) -> Floats:
 def spreads_of(labels: Sequence[Label], grid: Floats) -> Floats:
     """Return for each label the share of its distribution below each point, shape (n, g)."""
     stated, side = log_conductivities(labels), bound_sides(labels)
-    below: Floats = ndtr((grid[None] - stated[:, None]) / REPRODUCIBILITY)
+    known_to = np.array([_decades(label) for label in labels])
+    below: Floats = ndtr((grid[None] - stated[:, None]) / known_to[:, None])
     values = stated[side == 0]
     result = below.copy()
     for row in np.flatnonzero(side):
@@ -54,3 +57,14 @@ def spreads_of(labels: Sequence[Label], grid: Floats) -> Floats:
             middle = stated[row] - side[row] * BEYOND
             result[row] = ndtr((grid - middle) / REPRODUCIBILITY)
     return result
+
+
+def _decades(label: Label) -> float:
+    """Return the standard deviation in decades to which a label is known.
+
+    The interval of a measured value is the range of its reports, which `REPRODUCIBILITY` is of.
+    """
+    if label.kind == "experiment":
+        return REPRODUCIBILITY
+    own = float(np.hypot(decades_of(label.conductivity), DOUBT[label.kind]))
+    return max(REPRODUCIBILITY, own)

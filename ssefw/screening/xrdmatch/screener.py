@@ -22,7 +22,7 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import DataError
 from ssefw.screening.base import ModelState, Reason, Scores
-from ssefw.screening.calibration import calibrate, calibrated
+from ssefw.screening.calibration import calibrated
 from ssefw.screening.features import PatternGrid
 from ssefw.screening.voting import VotingScreener, rows_without
 from ssefw.screening.xrdmatch.ensemble import (
@@ -190,8 +190,8 @@ class XRDMatchScreener(VotingScreener):
         self.seen_ = [member.rows for member in members]
         self.accepted_ = [member.accepted for member in members]
         self.known_ = KnownPatterns(patterns, labeled.y, step=self.ensemble.step)
-        self._calibrate(labeled)
         self._remember(data, labeled.materials, unlabeled=len(unlabeled))
+        self._calibrate(labeled)
         return self
 
     def _calibrate(self, labeled: Dataset) -> None:
@@ -201,7 +201,7 @@ class XRDMatchScreener(VotingScreener):
         count = strange.sum(axis=0)
         total = np.where(strange, each, 0.0).sum(axis=0)
         unseen = np.divide(total, count, out=np.full(len(count), np.nan), where=count > 0)
-        self._calibrate_by(calibrate(unseen, labeled.y))
+        self._calibrate_on(unseen, labeled.y)
         self.calibrated_on_ = int((count > 0).sum())
         if not self.calibrated_on_:
             logger.warning(

@@ -1,5 +1,6 @@
 """How the pool of a campaign was put in order, what was left out, and what outcomes changed."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
@@ -26,6 +27,7 @@ def screening_page(request: Request) -> Response:
     view = view_of(request)
     connection = board_of(request).connection
     found = list(connection.results.find(Reranking, campaign=view.campaign))
+    across, _ = _first_predictions(connection, view.campaign)
     learned = feedback_section(found, shown=None)
     number = request.query_params.get("page", "")
     at = max(1, int(number)) if number.isdecimal() and len(number) < 10 else 1
@@ -37,6 +39,7 @@ def screening_page(request: Request) -> Response:
         campaign=view.campaign,
         view=view,
         learned=learned,
+        across=across,
         rows=_rows(view, learned.rows if learned else (), at),
         labels=found[-1].new_labels if found else (),
         at=at,
@@ -62,29 +65,44 @@ def _sigma(view: CampaignView, candidate: str) -> Estimate | None:
 
 
 def screening_points(request: Request) -> Response:
-    """Return the computed conductivities of candidates over the scores that were predicted."""
+    """Return the computed conductivities of candidates over what was predicted of them."""
     view = view_of(request)
-    scores = first_scores(board_of(request).connection, view.campaign)
+    _, said = _first_predictions(board_of(request).connection, view.campaign)
     return JSONResponse(
-        [point for key, score in scores.items() if (point := _point(view, key, score)) is not None]
+        [point for key, x in said.items() if (point := _point(view, key, x)) is not None]
     )
 
 
 def first_scores(connection: Connection, campaign: str) -> Mapping[str, float]:
-    """Return what was predicted for the candidates of a campaign before it had outcomes."""
-    first = next(iter(connection.results.find(Ranking, campaign=campaign)), None)
-    if first is None:
-        return {}
-    return {entry.candidate_id: float(entry.score) for entry in first.entries}
+    """Return the scores of the candidates of a campaign before it had outcomes."""
+    first = _first_ranking(connection, campaign)
+    return {} if first is None else {e.candidate_id: float(e.score) for e in first.entries}
 
 
-def _point(view: CampaignView, candidate: str, score: float) -> dict[str, Any] | None:
+def _first_predictions(connection: Connection, campaign: str) -> tuple[str, Mapping[str, float]]:
+    """Return what was predicted before there were outcomes: the number if the system gives it."""
+    first = _first_ranking(connection, campaign)
+    numbers = {
+        entry.candidate_id: math.log10(entry.sigma.value)
+        for entry in (first.entries if first else ())
+        if entry.sigma is not None and entry.sigma.value
+    }
+    if numbers:
+        return "predicted log₁₀ σ (S/cm)", numbers
+    return "predicted score", first_scores(connection, campaign)
+
+
+def _first_ranking(connection: Connection, campaign: str) -> Ranking | None:
+    return next(iter(connection.results.find(Ranking, campaign=campaign)), None)
+
+
+def _point(view: CampaignView, candidate: str, predicted: float) -> dict[str, Any] | None:
     sigma = _sigma(view, candidate)
-    point = plain_point(score, sigma)
+    point = plain_point(predicted, sigma)
     if point is None or sigma is None:
         return None
     return point | {
-        "said": f"{view.lines[candidate].title}: predicted {score:.3g}, "
+        "said": f"{view.lines[candidate].title}: predicted {predicted:.3g}, "
         f"computed {estimate_words(sigma)} S/cm",
         "href": path_of("campaigns", view.campaign, "candidates", candidate),
     }

@@ -1,7 +1,9 @@
 """Outcomes become one label set whoever reads them, and labels re-rank what is left."""
 
 import json
+import math
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,7 +13,8 @@ from ssefw.campaigns.learning.acquisition import acquisition_order, framework_of
 from ssefw.campaigns.learning.feedback import import_outcomes, ingest
 from ssefw.campaigns.learning.loop import advance
 from ssefw.campaigns.learning.models import campaign_materials, feedback_of, reproduce
-from ssefw.campaigns.learning.rerank import rerank, update_priorities
+from ssefw.campaigns.learning.rerank import rerank, steps_of, update_priorities
+from ssefw.campaigns.learning.tested import prediction_test
 from ssefw.campaigns.planning.change import change_of
 from ssefw.campaigns.planning.plan import make_plan
 from ssefw.campaigns.running.submission import submit
@@ -21,6 +24,10 @@ from ssefw.campaigns.steering.control import Part
 from ssefw.campaigns.steering.holds import add_spending
 from ssefw.documents import LabelSet, RankedCandidate, Reranking
 from ssefw.errors import ConfigurationError, DataError, StoreError
+from ssefw.report.page import write_report
+from ssefw.report.wording import estimate_words
+from ssefw.screening.conductivity.quantiles import PREDICTED
+from ssefw.settings import Settings
 from ssefw.store import connect
 from ssefw.store.connection import CANDIDATES
 from ssefw.store.results.query import Ask
@@ -55,6 +62,13 @@ def campaign(tmp_path):
 def store(tmp_path):
     with connect(tmp_path / "store") as connection:
         yield connection
+
+
+def html_report(connection, campaign):
+    """Return the report of a campaign as its file has it."""
+    page = Path(str(connection.address)).parent / "report.html"
+    path = write_report(connection, campaign, Settings(), output=page, frames=False)
+    return path.read_text()
 
 
 def submitted(connection, path):
@@ -350,3 +364,59 @@ def test_uncertainty_is_worth_a_look():
 def test_a_framework_is_what_is_left_without_the_ion():
     assert framework_of("Li6PS5Cl") == framework_of("Li5.5PS4.5Cl1.5") == "Cl-P-S"
     assert framework_of("Li3N") == "N"
+
+
+@pytest.fixture
+def numbered(store, campaign):
+    """A campaign whose system predicts the number, with a value and a bound computed."""
+    record = submitted(store, campaign(system="conductivity", settings={"folds": 2}, blind=True))
+    rerank(store, record)
+    conclude(store, record, "LiF", bound(1e-12))
+    conclude(store, record, "LiCl", 5e-3)
+    return rerank(store, record).record
+
+
+def test_a_reranking_tells_conductivities_before_and_after(numbered):
+    by_formula = {change.formula: change for change in numbered.changes}
+    predicted = by_formula["LiBr"]
+    for sigma in (predicted.sigma_before, predicted.sigma_after):
+        assert (sigma.method, sigma.level, sigma.unit) == (PREDICTED, 0.9, "S/cm")
+        assert sigma.lower < sigma.value < sigma.upper
+    assert by_formula["LiCl"].sigma_after.value == 5e-3
+    assert by_formula["LiF"].sigma_after.kind == "upper_bound"
+
+
+def test_predictions_are_held_against_what_was_computed(store, numbered):
+    before = {c.formula: c.sigma_before for c in numbered.changes}
+    test = prediction_test(steps_of(store, numbered))
+    chlorine = before["LiCl"]
+    holds = chlorine.lower <= 5e-3 <= chlorine.upper
+    assert (test.n, test.n_values) == (2, 1)
+    assert test.held == holds + (before["LiF"].lower <= 1e-12)
+    assert test.error == pytest.approx(abs(math.log10(chlorine.value / 5e-3)))
+    page = html_report(store, "salts")
+    assert str(test) in page
+    assert "σ before (S/cm)" in page
+    assert estimate_words(chlorine) in page
+
+
+def test_a_campaign_of_classes_has_no_numbers_to_test(store, campaign):
+    record = submitted(store, campaign())
+    conclude(store, record, "LiCl", 5e-3)
+    found = rerank(store, record).record
+    assert prediction_test([found]) is None
+    assert "σ before (S/cm)" not in html_report(store, "salts")
+
+
+def test_the_command_tells_the_numbers_and_takes_another_system(store, numbered, ssefw):
+    folder = str(store.address)
+    said = ssefw("feedback", "rerank", "salts", "--store", folder)
+    assert "sigma (S/cm)" in said.stdout
+    assert "of 2 computed conductivities agree" in said.stderr
+    record = json.loads(ssefw("feedback", "rerank", "salts", "--store", folder, "--json").stdout)
+    assert record["prediction_test"]["n"] == 2
+    assert any(change["sigma_after"]["kind"] == "value" for change in record["changes"])
+    # Settings of the campaign's own system are none of another one.
+    other = ("--system", "sendek2017", "--no-queue")
+    refused = ssefw("feedback", "rerank", "salts", *other, "--store", folder, check=False)
+    assert "has no structure" in refused.stderr

@@ -225,7 +225,15 @@ def test_an_mcc_of_0_beside_a_good_order_is_explained(model, tmp_path):
     assert "every material is answered 'no'" in said(0)
     assert "mcc is then 0 by definition" in said(0)
     assert "answered 'yes'" in said(4)
-    assert said(1) == ""
+    assert "answered" not in said(1)
+    # The score to cut at is the model's own, found on what it had held out.
+    cut = load_screener(model).trained_on["best_cut"]
+    assert f"mcc_best_cut answers superionic from a score of {cut:.2f} on" in said(1)
+    older = result.model_copy(update={"metrics": {"mcc": result.metrics["mcc"]}})
+    with click.testing.CliRunner().isolation() as streams:
+        _say_one_sided(older.model_copy(update={"record": record | {"best_cut": None}}))
+        told = streams[1].getvalue().decode() or streams[0].getvalue().decode()
+    assert "knows no best score to cut at" in told
 
 
 def test_systems_are_validated_beside_baselines(tmp_path, monkeypatch):

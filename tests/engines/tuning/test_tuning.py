@@ -21,7 +21,13 @@ from ssefw.engines.students.calculator import StudentCalculator
 from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.teacher import ase_teacher
 from ssefw.engines.students.theory import Theory
-from ssefw.engines.tuning import TunedEngine, TuneSettings, judge_tuned, tune
+from ssefw.engines.tuning import (
+    TunedEngine,
+    TuneSettings,
+    judge_tuned,
+    moved_by_tuned,
+    tune,
+)
 from ssefw.errors import ConfigurationError, DataError, EngineError
 from ssefw.nep import TrainingSettings, fit
 from tests.nep.conftest import SMALL, alloy, shaken_alloys
@@ -219,6 +225,14 @@ def test_dynamics_continue_bit_by_bit_and_end_where_nothing_was_learned(engine, 
     hot = MDSettings(temperature=8000, timestep=3.0)
     with pytest.raises(EngineError, match=r"ranges of training|exploded"):
         engine.md(CRYSTAL, hot, RunDirectory(tmp_path / "hot", key="k"), until=1000)
+
+
+def test_dynamics_for_judgement_last_as_long_as_they_were_asked_to(tuned, runs):
+    """Also where they are no whole number of frames; a shorter run counts as one that exploded."""
+    start = snapshots_of(runs[1].frames)[0]
+    seen = moved_by_tuned(tuned.potential)(start, temperature=300, n_steps=16, every=5, seed=0)
+    assert seen.n_steps == 16
+    assert len(seen.positions) == 3
 
 
 def test_too_few_frames_are_refused(runs, tmp_path):

@@ -6,13 +6,12 @@ Where the student is not accepted, the teacher runs dynamics itself, shorter one
 says so.
 """
 
-import contextlib
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from jobflow import CURRENT_JOB, Job, Maker, Response, job
+from jobflow import Job, Maker, Response, job
 from pymatgen.core import Structure
 
 from ssefw.data import expand_to_length
@@ -33,20 +32,16 @@ from ssefw.engines.students import (
     STABLE,
     LearnSettings,
     StudentEngine,
-    frames_bytes,
-    take_in,
     teach,
-    weights_key,
-    write_card,
 )
 from ssefw.makers.disordered import DisorderedMaker
 from ssefw.makers.failures import LENIENT, WATCHED, failures_recorded
 from ssefw.makers.ladder import LadderMaker
+from ssefw.makers.learn.lessons import climbing_with, keep_potential, lesson_first
 from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
 from ssefw.makers.replacement import continued_by, replaced_by
-from ssefw.makers.site import computed_once, keep_blob, run_folder
+from ssefw.makers.site import computed_once, run_folder
 from ssefw.makers.state import CandidateState
-from ssefw.settings import load_settings
 
 __all__ = ["LearnMaker", "LearningDisorderedMaker", "LearningLadderMaker"]
 
@@ -125,15 +120,7 @@ class LearnMaker(Maker):
                 stable=self.stable,
                 stop=stop_check(),
             )
-        hours = found.wall_time * load_settings().settings.threads / 3600.0
-        provenance = found.provenance.model_copy(update={"job_id": CURRENT_JOB.job.uuid})
-        found = found.model_copy(update={"core_hours": hours, "provenance": provenance})
-        keep_blob(weights_key(found.potential), learned.student.to_bytes())
-        keep_blob(f"potentials/{found.training_set}.npz", frames_bytes(learned.frames))
-        take_in(learned.student)
-        with contextlib.suppress(OSError):  # the store has it
-            write_card(found)
-        return found
+        return keep_potential(learned.student, found, learned.frames)
 
 
 @dataclass
@@ -153,15 +140,7 @@ class LearningLadderMaker(LadderMaker):
 
     def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
         """Teach a student the structure, which is fit for dynamics."""
-        lesson = self.learn.make([structure])
-        after = self.taught(
-            lesson.output,
-            relaxed=state.relaxed,
-            candidate=state.candidate,
-            gates=list(state.gates),
-            barrier=state.barrier,
-        )
-        return replaced_by([lesson], after)
+        return lesson_first(self.learn.make([structure]), self.taught, state)
 
     @job(output_schema=Outcome, config=LENIENT)
     def taught(
@@ -219,9 +198,7 @@ class LearningLadderMaker(LadderMaker):
             f"{potential.n_evaluations} evaluations of the teacher, {potential.n_labels} labels"
         )
         gate = Gate(name="learn", passed=True, code="accepted", message=words, numbers=numbers)
-        plain = LadderMaker(**{part.name: getattr(self, part.name) for part in fields(LadderMaker)})
-        engine = StudentEngine(potential=potential.potential)
-        return replace(plain, md=replace(self.md, engine=engine)), gate
+        return climbing_with(self, StudentEngine(potential=potential.potential)), gate
 
 
 @dataclass
