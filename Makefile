@@ -33,7 +33,9 @@ test: $(VENV)/.installed-test
 
 # Which lines the tests reach: `make coverage PYTEST_ARGS="tests/analysis"` prints it of a part.
 coverage: $(VENV)/.installed-test
+	$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report --skip-covered --skip-empty --sort=cover
 
 # The site; a warning, such as a link to nowhere, is an error. It fetches nothing.

@@ -17,6 +17,7 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.cli import main
 from ssefw.engines.stopping import SIGNALS
+from tests.slow_order import commit_of, in_turn
 
 REPOSITORY = Path(__file__).parent.parent
 REQUIRED_PROGRAMS = (
@@ -48,23 +49,45 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Run files with slow tests first, so that none is left over while other processes idle."""
+    """Run files with slow tests first, so that none is left over while other processes idle.
+
+    Where these have some minutes only, other files come first with each commit.
+    """
     slow = {
-        item.path
+        str(item.path.relative_to(REPOSITORY))
         for item in items
         if any(item.get_closest_marker(name) for name in ("slow", "slurm", "qe"))
     }
-    items.sort(key=lambda item: item.path not in slow)
+    commit = commit_of(REPOSITORY) if SLOW_MINUTES in os.environ else ""
+    place = {name: number for number, name in enumerate(in_turn(slow, commit))}
+    items.sort(key=lambda item: place.get(str(item.path.relative_to(REPOSITORY)), len(place)))
 
 
+SLOW_MINUTES = "SSEFW_TEST_SLOW_MINUTES"
 BEGAN = time.monotonic()
+
+
+def slow_time_is_over(minutes):
+    """Why a slow test is left out."""
+    return f"the {minutes:g} minutes for slow tests are over"
 
 
 def pytest_runtest_setup(item):
     """Where slow tests have so many minutes only, leave out those that would begin later."""
-    minutes = float(os.environ.get("SSEFW_TEST_SLOW_MINUTES", "inf"))
+    minutes = float(os.environ.get(SLOW_MINUTES, "inf"))
     if item.get_closest_marker("slow") and time.monotonic() - BEGAN > 60.0 * minutes:
-        pytest.skip(f"the {minutes:g} minutes for slow tests are over")
+        pytest.skip(slow_time_is_over(minutes))
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many slow tests were left out, that nobody takes them for passed."""
+    reasons = [str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", [])]
+    count = sum("minutes for slow tests are over" in reason for reason in reasons)
+    if count:
+        terminalreporter.write_line(
+            f"{count} slow tests were left out; with another commit others are. "
+            f"All: `make test PYTEST_ARGS=` without {SLOW_MINUTES}."
+        )
 
 
 @pytest.fixture(autouse=True)

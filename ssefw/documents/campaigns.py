@@ -141,6 +141,8 @@ class CampaignRecord(Document):
         Hash of all settings that change the numbers of a candidate.
     spec
         The campaign file, inline structures left out.
+    belongings
+        Keys of what the engines need of the store: weights of potentials that were trained.
     """
 
     campaign: str
@@ -148,3 +150,4 @@ class CampaignRecord(Document):
     spec: dict[str, Any]
     candidates: tuple[PlannedCandidate, ...]
     excluded: tuple[ExcludedCandidate, ...] = ()
+    belongings: tuple[str, ...] = ()

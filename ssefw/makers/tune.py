@@ -50,7 +50,7 @@ from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import computed_once, equip, require_store, run_folder
 from ssefw.makers.state import CandidateState
 
-__all__ = ["TuneMaker", "TuningLadderMaker"]
+__all__ = ["FEWEST", "TuneMaker", "TuningLadderMaker"]
 
 
 FEWEST = 10

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from ssefw.documents import Outcome
-from ssefw.engines.students import add_potential, write_student
+from ssefw.engines.students import add_potential, weights_key, write_student
 from ssefw.store import connect
+from ssefw.store.upkeep.part import campaign_part
 from tests.conftest import work_here
 from tests.nep.conftest import SMALL, alloy, shaken_alloys
 
@@ -48,6 +49,9 @@ def test_a_student_runs_a_campaign(folder, student):
         (outcome,) = connection.results.find(Outcome)
     assert outcome.provenance.engine == f"student-{student.digest[:8]}"
     assert [d.temperature for d in outcome.diffusivities] == [300.0, 600.0]
+    # Where the campaign is copied to, the potential goes with it.
+    with connect(folder / "st", read_only=True) as connection:
+        assert weights_key(student.digest) in campaign_part(connection, "small").blobs
 
 
 def test_a_file_is_put_where_workers_find_it(folder, ssefw, student):

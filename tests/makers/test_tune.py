@@ -17,6 +17,7 @@ from ssefw.engines.tuning.active import ActiveSettings
 from ssefw.makers.learn import LabelMaker
 from ssefw.makers.tune import TuneMaker
 from ssefw.store import connect
+from ssefw.store.upkeep.part import campaign_part
 from tests.conftest import call_ssefw, work_here
 from tests.engines.tuning.test_tuning import SIZE, teacher_model
 from tests.nep.conftest import alloy
@@ -116,6 +117,13 @@ def test_the_training_set_lies_in_the_store_under_its_hash(done, tmp_path):
     assert frames_hash(read_frames(tmp_path / "frames.npz")) == potential.training_set
 
 
+def test_a_copy_of_the_campaign_takes_its_labels_along(done):
+    folder, _, _, packs, _ = done
+    with connect(folder / "st", read_only=True) as connection:
+        taken = set(campaign_part(connection, "tuned").blobs)
+    assert {f"stages/{key}" for pack in packs for key in pack.keys} <= taken
+
+
 class Fussy(Dear):
     """Fails for cells that are not the alloy's own, and notes what it was asked."""
 
@@ -202,6 +210,7 @@ def test_what_makes_no_sense_is_refused_before_anything(tmp_path, monkeypatch, c
     monkeypatch.setenv("SSEFW_CALCULATOR_PACKAGES", "tests")
     for old, new, why in (
         ("budget: 18", "budget: 12", "fewer than the first 16"),
+        ("frames: 16", "frames: 9", "9 labels are too few to learn from"),
         ("tests.engines.tuning.test_tuning.Soft", "sevenet-0", "did you mean 'sevennet-0'"),
     ):
         (tmp_path / "c.yaml").write_text(CAMPAIGN.replace(old, new))

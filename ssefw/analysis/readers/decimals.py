@@ -8,8 +8,8 @@ correctly rounded (Clinger's fast path), the rest to 1 ulp or two. Fortran's exp
 d are understood; a field of asterisks, a nan and an infinity are numbers that are not there, and
 come back as nan.
 
-It takes a third of the time of numpy's own readers of text, which is most of the time of an
-analysis (`benchmarks/streaming.py`).
+It takes a third of the time of numpy's own readers of text or less (`benchmarks/own_code.py`), and
+reading is most of the time of an analysis (`benchmarks/streaming.py`).
 """
 
 import numba

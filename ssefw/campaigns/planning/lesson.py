@@ -12,7 +12,7 @@ from ssefw.engines.tuning import ActiveSettings, TuneSettings
 from ssefw.errors import ConfigurationError
 from ssefw.makers import LadderMaker
 from ssefw.makers.learn import LearningLadderMaker, LearnMaker
-from ssefw.makers.tune import TuneMaker, TuningLadderMaker
+from ssefw.makers.tune import FEWEST, TuneMaker, TuningLadderMaker
 from ssefw.nep import TrainingSettings
 
 __all__ = ["learning_ladder"]
@@ -125,6 +125,10 @@ def tuning_ladder(
         student = learn.student
         fit = replace(form.fit, **student.model_dump(exclude={"refit_steps"}, exclude_unset=True))
         form = replace(form, fit=fit, refit_steps=student.refit_steps)
+    if first < FEWEST:
+        raise ConfigurationError(
+            f"learn.frames: {first} labels are too few to learn from; at least {FEWEST}."
+        )
     if learn.budget is not None and learn.budget < first:
         raise ConfigurationError(
             f"learn.budget: {learn.budget} evaluations of {engine.name} are fewer than the first "

@@ -1,6 +1,6 @@
 """Put campaigns on the launch pad."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -48,6 +48,7 @@ def campaign_record(plan: Plan, *, pace: Pace | None = None) -> CampaignRecord:
         campaign=plan.spec.campaign,
         plan_key=plan.key,
         spec=plan.spec.model_dump(mode="json", exclude={"pool": {"structures"}}),
+        belongings=tuple(sorted(dict(_belongings(plan)))),
         candidates=tuple(
             PlannedCandidate(
                 candidate_id=candidate.id,
@@ -128,10 +129,14 @@ def submit(
 
 def _deposit(connection: Connection, plan: Plan) -> None:
     """Put into the store what the engines of a plan need, for workers on other machines."""
+    for key, payload in _belongings(plan):
+        if not connection.blobs.exists(key):
+            connection.blobs.put(key, payload)
+
+
+def _belongings(plan: Plan) -> Iterator[tuple[str, bytes]]:
     for engine in plan.engines:
-        for key, payload in engine.belongings():
-            if not connection.blobs.exists(key):
-                connection.blobs.put(key, payload)
+        yield from engine.belongings()
 
 
 def _hand_on_barriers(connection: Connection, plan: Plan, candidates: Sequence[Candidate]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import bson
 
-from ssefw.documents import LearnedPotential, Trajectory
+from ssefw.documents import CampaignRecord, Document, Labels, LearnedPotential, Trajectory
 from ssefw.errors import StoreError
 from ssefw.store.connection import CANDIDATES, Connection
 from ssefw.store.frames.blobs import BlobError
@@ -100,16 +100,21 @@ def campaign_part(connection: Connection, campaign: str) -> CampaignPart:
         key for run in sorted(own) for key in connection.blobs.keys(f"trajectories/{run}/")
     ]  # fmt: skip
     shared = {key for key in blobs if key.split("/")[1] in others}
-    mine, theirs = _potentials(connection, campaign)
+    mine, theirs = _computed_with(connection, campaign)
     blobs += sorted(mine)
     shared |= mine & theirs
     uuids = tuple(str(uuid) for uuid in database.jobs.distinct("uuid", ours))
     return CampaignPart(campaign, filters, uuids, tuple(blobs), frozenset(shared))
 
 
-def _potentials(connection: Connection, campaign: str) -> tuple[set[str], set[str]]:
-    """Return the weights and training sets of a campaign's potentials, and those of others."""
-    jobs, there = connection.database.jobs, set(connection.blobs.keys("potentials/"))
+def _computed_with(connection: Connection, campaign: str) -> tuple[set[str], set[str]]:
+    """Return what a campaign's jobs need of the blobs beside trajectories, and those of others.
+
+    Weights and training sets of potentials that it trained, weights of those that it computes
+    with, and the labels that it has not learned yet.
+    """
+    jobs, blobs = connection.database.jobs, connection.blobs
+    there = {*blobs.keys("potentials/"), *blobs.keys("stages/")}
 
     def named(metadata: Mapping[str, Any]) -> set[str]:
         about = {"output.@class": LearnedPotential.__name__, **metadata}
@@ -117,7 +122,14 @@ def _potentials(connection: Connection, campaign: str) -> tuple[set[str], set[st
         # Those of students, and of universal potentials that were tuned.
         weights = {f"potentials/{x}{end}" for x in hashes for end in (".nep", ".tuned")}
         frames = {f"potentials/{x}.npz" for x in jobs.distinct("output.training_set", about)}
-        return (weights | frames) & there
+        labels = {f"stages/{key}" for key in listed(Labels, "keys", metadata)}
+        used = listed(CampaignRecord, "belongings", metadata)
+        return (weights | frames | labels | used) & there
+
+    def listed(kind: type[Document], field: str, metadata: Mapping[str, Any]) -> set[str]:
+        about = {"output.@class": kind.__name__, **metadata}
+        records = jobs.find(about, {f"output.{field}": 1})
+        return {str(key) for one in records for key in one["output"].get(field) or ()}
 
     is_other = {"metadata.campaign": {"$ne": campaign}}
     return named({"metadata.campaign": campaign}), named(is_other)

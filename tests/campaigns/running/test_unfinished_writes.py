@@ -62,6 +62,26 @@ def test_a_job_that_was_taken_and_not_begun_is_ready_again(connection, look):
     assert state(connection, taken.fw_id) == "READY"
 
 
+class Killed(BaseException):
+    """What no handler of a process that is killed gets to see."""
+
+
+def test_nothing_else_frees_a_job_whose_worker_died_while_it_took_it(connection, look, tmp_path):
+    launchpad = connection.launchpad
+    waiting = launchpad.fireworks.count_documents({"state": "READY"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launchpad, "get_new_launch_id", lambda *_: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
+            launchpad.checkout_fw(FWorker(), str(tmp_path))
+    # Neither our search for dead workers knows of it nor FireWorks' own searches: it has no launch.
+    assert release_lost(connection) == []
+    assert launchpad.detect_lostruns(expiration_secs=0, rerun=True) == ([], [], [])
+    assert launchpad.detect_unreserved(expiration_secs=0, rerun=True) == []
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == waiting - 1
+    assert [look(0), look(30), look(30)] == [0, 0, 1]
+    assert launchpad.fireworks.count_documents({"state": "READY"}) == waiting
+
+
 def test_a_launch_that_ended_completes_its_job(connection, look):
     firework_id, launch_id = start_elsewhere(connection)
     ended = {"state": "COMPLETED", "action": FWAction().to_dict()}
