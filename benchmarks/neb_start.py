@@ -43,12 +43,12 @@ def main():
     engine = EspressoEngine(ecutwfc=25, ecutrho=200, kspacing=2.0, options=OPTIONS)
     band = NebSettings(fmax=0.05, max_steps=60)
     common = {"min_length": length, "n_images": arguments.images, "end_fmax": 0.03}
-    stands_for = distinct_sites(structure, [kind], min_length=length)
+    representatives = distinct_sites(structure, [kind], min_length=length)
     ends = {
         site: relax_end(
             engine.charged(-1.0), structure, site, min_length=length, fmax=0.03, steps=60
         ).structure
-        for site in set(stands_for.values())
+        for site in set(representatives.values())
     }
     print("start | plain | climbing | first force (eV/A) | barrier (eV) | seconds", flush=True)
     for name in arguments.starts:
@@ -62,7 +62,7 @@ def main():
                 path="linear" if name == "CHGNet" else name, band=band, **common
             ),
             ends=lambda: ends,
-            stands_for=stands_for,
+            representatives=representatives,
             first=AseEngine() if name == "CHGNet" else None,
         )
         climbing = sum(record.climbing for record in found.history)

@@ -287,18 +287,18 @@ def distinct_sites(
     mobile = [
         k for k, s in enumerate(structure) if s.specie.symbol == structure[sites[0]].specie.symbol
     ]
-    stands_for = {site: site for site in sites}
+    representatives = {site: site for site in sites}
     for rotation, target, _ in site_actions(structure, mobile):
         steps = rotation * size[None, :] / size[:, None]
         if np.abs(steps - np.rint(steps)).max() > 1e-9:
             continue
         for site in sites:
-            stands_for[site] = min(stands_for[site], target[site])
+            representatives[site] = min(representatives[site], target[site])
     # The lowest of a set may be none of the sites asked for: then the lowest asked for stands.
     chosen: dict[int, int] = {}
     for site in sites:
-        chosen.setdefault(stands_for[site], site)
-    return {site: chosen[stands_for[site]] for site in sites}
+        chosen.setdefault(representatives[site], site)
+    return {site: chosen[representatives[site]] for site in sites}
 
 
 def carry_over(

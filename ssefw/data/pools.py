@@ -347,7 +347,6 @@ def check_properties(properties: Mapping[str, Any], *, source: str) -> None:
 
 
 def _made(structure: Structure, *, source: str, properties: dict[str, Any]) -> Candidate:
-    check_properties(properties, source=source)
     return Candidate(
         id=content_id(structure),
         formula=structure.composition.reduced_formula,

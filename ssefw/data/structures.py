@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import spglib
-from pymatgen.core import Element, Lattice, Species, Structure
+from pymatgen.core import Composition, Element, Lattice, Species, Structure
 
 from ssefw.errors import DataError
 
@@ -25,6 +25,7 @@ __all__ = [
     "reduced_cell",
     "same_reduced",
     "same_structure",
+    "site_kinds",
 ]
 
 MAX_ORDERING_SITES = 200
@@ -50,23 +51,43 @@ def content_id(structure: Structure) -> str:
     """
     lattice = [round(value, 3) + 0.0 for value in structure.lattice.parameters]
     places = (np.round(structure.frac_coords, 4) % 1.0 + 0.0).tolist()
-    sites = sorted(
-        (
-            [[element, round(amount, 4)] for element, amount in sorted(_elements(site))],
-            place,
-        )
-        for site, place in zip(structure, places, strict=True)
-    )
+    known: dict[int, list[list[Any]]] = {}
+    sites = []
+    for site, place in zip(structure, places, strict=True):
+        # Sites of one structure often share what they hold; it lives as long as the structure.
+        content = known.get(id(site.species))
+        if content is None:
+            content = [[element, round(amount, 4)] for element, amount in sorted(_elements(site))]
+            known[id(site.species)] = content
+        sites.append((content, place))
+    sites.sort()
     canonical = json.dumps([lattice, sites], separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def site_kinds(structure: Structure) -> tuple[list[dict[str, float]], list[int]]:
+    """Return what sites hold by element, each content once, and which of these each site holds.
+
+    Contents that differ by less than 1e-8 are one, as pymatgen's compositions are.
+    """
+    places: dict[tuple[tuple[str, float], ...], int] = {}
+    known: dict[int, int] = {}
+    numbers = []
+    for site in structure:
+        number = known.get(id(site.species))
+        if number is None:
+            content = tuple(sorted((symbol, round(x, 8)) for symbol, x in _elements(site)))
+            number = known[id(site.species)] = places.setdefault(content, len(places))
+        numbers.append(number)
+    return [dict(content) for content in places], numbers
 
 
 def _elements(site: object) -> list[tuple[str, float]]:
     species = site.species  # type: ignore[attr-defined]
     if len(species) == 1:
-        (kind, amount), *_ = species.items()
+        (kind,) = species
         if isinstance(kind, Element):
-            return [(kind.symbol, float(amount))]
+            return [(kind.symbol, float(species.num_atoms))]
     amounts = species.element_composition
     return [(element.symbol, float(amount)) for element, amount in amounts.items()]
 
@@ -102,13 +123,8 @@ def same_structure(one: Structure, other: Structure) -> bool:
 
 def reduced_cell(structure: Structure) -> Structure:
     """Return the primitive Niggli cell, by which crystals are compared."""
-    species, kinds = [], []
-    for site in structure:
-        # Oxidation states are no part of it: see `content_id`.
-        elements = site.species.element_composition
-        if elements not in species:
-            species.append(elements)
-        kinds.append(species.index(elements))
+    # Oxidation states are no part of it: see `content_id`.
+    species, kinds = site_kinds(structure)
     # spglib takes a tenth of the time of pymatgen's own search. It tells the terminal of every
     # tolerance that it tries, and of this variable alone it learns to be silent.
     os.environ.setdefault("SPGLIB_WARNING", "OFF")
@@ -123,7 +139,8 @@ def reduced_cell(structure: Structure) -> Structure:
         return structure.get_reduced_structure("niggli").get_primitive_structure()
     matrix, frac_coords, numbers = found
     moved = np.asarray(frac_coords) @ np.asarray(matrix) @ np.linalg.inv(niggli)
-    return Structure(Lattice(niggli), [species[number] for number in numbers], moved % 1.0)
+    contents = [Composition(content) for content in species]
+    return Structure(Lattice(niggli), [contents[number] for number in numbers], moved % 1.0)
 
 
 def same_reduced(one: Structure, other: Structure) -> bool:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.pools import Reject, entries_in, first_name, pool_entries, read_entry
+from ssefw.data.structures import site_kinds
 from ssefw.data.twins import Crystals
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
@@ -70,14 +71,9 @@ class _Packed:
 
     @classmethod
     def of(cls, structure: Structure) -> "_Packed":
-        contents = [site.species.get_el_amt_dict() for site in structure]
-        kinds: list[dict[str, float]] = []
-        for content in contents:
-            if content not in kinds:
-                kinds.append(content)
-        numbers = np.array([kinds.index(content) for content in contents], dtype=np.int16)
+        kinds, numbers = site_kinds(structure)
         matrix, coords = structure.lattice.matrix, structure.frac_coords
-        return cls(matrix, coords, tuple(map(dict, kinds)), numbers)
+        return cls(matrix, coords, tuple(kinds), np.array(numbers, dtype=np.int16))
 
     def structure(self) -> Structure:
         kinds = [Composition(kind) for kind in self.kinds]

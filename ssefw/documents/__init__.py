@@ -72,7 +72,12 @@ from ssefw.documents.runs import (
     StaticResult,
     Trajectory,
 )
-from ssefw.documents.transport import ArrheniusPoint, Conductivity, Diffusivity
+from ssefw.documents.transport import (
+    ArrheniusPoint,
+    Conductivity,
+    Confirmation,
+    Diffusivity,
+)
 from ssefw.documents.volumes import PressurePoint, ThermalVolume
 
 __all__ = [
@@ -91,6 +96,7 @@ __all__ = [
     "CascadeStep",
     "Cell",
     "Conductivity",
+    "Confirmation",
     "Conflict",
     "Convergence",
     "ConvergencePoint",

@@ -10,7 +10,7 @@ from ssefw.documents.orderings import Arrangement
 from ssefw.documents.potentials import Lesson
 from ssefw.documents.rankings import Gate
 from ssefw.documents.runs import Cost, Failure, RelaxResult
-from ssefw.documents.transport import Conductivity, Diffusivity
+from ssefw.documents.transport import Conductivity, Confirmation, Diffusivity
 from ssefw.units import CoreHours, Temperature
 
 OutcomeStatus = Literal["determined", "indicative", "bound", "undetermined", "rejected", "failed"]
@@ -42,6 +42,8 @@ class Outcome(Document):
         Standard deviation of log10 of the conductivity between them.
     lesson
         Of the potential that was taught for its dynamics, if one was.
+    confirmations
+        Second looks at a hit, where the campaign asks for them.
     """
 
     candidate_id: str
@@ -59,6 +61,7 @@ class Outcome(Document):
     arrangements: tuple[Arrangement, ...] = ()
     arrangement_spread: Estimate | None = None
     lesson: Lesson | None = None
+    confirmations: tuple[Confirmation, ...] = ()
     cost: Cost = Field(default_factory=Cost)
     provenance: Provenance = Field(default_factory=Provenance)
 

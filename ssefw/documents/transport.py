@@ -5,7 +5,17 @@ from typing import Literal
 from pydantic import Field
 
 from ssefw.documents.base import Document, Estimate, Provenance
-from ssefw.units import Area, Cm2PerS, Fraction, Length, Pure, Temperature, TimePs, Volume
+from ssefw.units import (
+    Area,
+    Cm2PerS,
+    CoreHours,
+    Fraction,
+    Length,
+    Pure,
+    Temperature,
+    TimePs,
+    Volume,
+)
 
 
 class Diffusivity(Document):
@@ -75,6 +85,36 @@ class Diffusivity(Document):
     trajectory_key: str = ""
     length_reason: str = ""
     provenance: Provenance = Field(default_factory=Provenance)
+
+
+class Confirmation(Document):
+    """A second look at a hit: one run in a larger cell, or with another engine.
+
+    Attributes
+    ----------
+    engine
+        That ran it.
+    n_atoms, n_atoms_before
+        In its cell, and in that of the ladder.
+    arrangement
+        Of a disordered crystal.
+    diffusivity
+        What it gave; None where it failed.
+    ratio
+        D of this run over that of the ladder at the same temperature.
+    agrees
+        Whether the interval of `ratio` holds one; None where the runs do not say.
+    """
+
+    temperature: Temperature
+    engine: str
+    n_atoms: int
+    n_atoms_before: int
+    arrangement: int | None = None
+    diffusivity: Diffusivity | None = None
+    ratio: Estimate
+    agrees: bool | None = None
+    core_hours: CoreHours = 0.0
 
 
 class ArrheniusPoint(Document):

@@ -22,10 +22,11 @@ __all__ = ["Engine", "MDSettings", "NebSettings", "check_elements", "settings_ha
 
 FIRST_RELEASE = "0.1.0"
 """What keys of stages hold for the version of ssefw."""
+NOT_ASKED_FOR: dict[str, Any] = {"volume": None, "confirm": None}
 CAME_LATER: dict[str, dict[str, Any]] = {
-    "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None, "volume": None},
-    "LearningLadderMaker": {"prefactor_spread": None, "volume": None},
-    "TuningLadderMaker": {"volume": None},
+    "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None, **NOT_ASKED_FOR},
+    "LearningLadderMaker": {"prefactor_spread": None, **NOT_ASKED_FOR},
+    "TuningLadderMaker": NOT_ASKED_FOR,
     "DisorderedMaker": {"n_relaxed": None},
     "TuneMaker": {"pack": 8},
 }

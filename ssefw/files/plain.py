@@ -55,20 +55,29 @@ def check_plain(value: Any, *, error: type[SsefwError] = DataError) -> None:
         deeply, an integer of more than 64 bits, a control character. The message begins with a
         small letter, to be put behind a name.
     """
-    waiting = [(value, 0)]
-    while waiting:
-        item, depth = waiting.pop()
+    level, depth = [value], 0
+    while level:  # all values of one depth at a time: a pool has hundreds of millions
         if depth > DEEPEST:
             raise error(f"lists are nested more than {DEEPEST} deep")
-        if isinstance(item, dict):
-            waiting.extend((inner, depth + 1) for inner in item.values())
-            if strange := [key for key in item if not isinstance(key, str)]:
-                raise error(f"the key {strange[0]!r} is {type(strange[0]).__name__}, not text")
-            waiting.extend((key, depth) for key in item)
-        elif isinstance(item, list | tuple):
-            waiting.extend((inner, depth + 1) for inner in item)
-        elif problem := _problem(item):
-            raise error(problem)
+        deeper: list[Any] = []
+        for item in level:
+            if type(item) is float or (type(item) is str and item.isprintable()):
+                continue
+            if isinstance(item, dict):
+                deeper.extend(item.values())
+                if strange := [key for key in item if not isinstance(key, str)]:
+                    raise error(f"the key {strange[0]!r} is {type(strange[0]).__name__}, not text")
+                if not "".join(item).isprintable() and (problem := _first_problem(item)):
+                    raise error(problem)
+            elif isinstance(item, list | tuple):
+                deeper.extend(item)
+            elif problem := _problem(item):
+                raise error(problem)
+        level, depth = deeper, depth + 1
+
+
+def _first_problem(items: Iterable[Any]) -> str:
+    return next(filter(None, map(_problem, items)), "")
 
 
 def _problem(item: Any) -> str:

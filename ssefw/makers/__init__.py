@@ -2,6 +2,7 @@
 
 from ssefw.makers.adaptive import AdaptivePolicy
 from ssefw.makers.candidate import BarrierMaker, CandidateMaker
+from ssefw.makers.confirm import ConfirmMaker
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.disordered import DisorderedMaker
 from ssefw.makers.ladder import LadderMaker, Triage
@@ -16,6 +17,7 @@ __all__ = [
     "BandMaker",
     "BarrierMaker",
     "CandidateMaker",
+    "ConfirmMaker",
     "DiffusivityMaker",
     "DisorderedMaker",
     "EndMaker",

@@ -24,6 +24,7 @@ from ssefw.documents import (
 from ssefw.engines import MDSettings
 from ssefw.errors import DataError
 from ssefw.makers.adaptive import AdaptivePolicy, NextTemperatures
+from ssefw.makers.confirm import ConfirmMaker
 from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded
 from ssefw.makers.gates import triage_gate
@@ -74,6 +75,8 @@ class LadderMaker(Maker):
         Decades of a prior on the prefactor, if there is one; see `fit_conductivity`.
     volume
         How the cell at a temperature is looked for; without one dynamics have that of relaxation.
+    confirm
+        How a hit is looked at once more, if it is.
     """
 
     md: MDMaker
@@ -91,6 +94,7 @@ class LadderMaker(Maker):
     determined_within: float = DETERMINED_WITHIN
     prefactor_spread: float | None = None
     volume: VolumePolicy | None = None
+    confirm: ConfirmMaker | None = None
     diffusivity: DiffusivityMaker = field(default_factory=DiffusivityMaker)
     name: str = "ladder"
 
@@ -238,7 +242,7 @@ class LadderMaker(Maker):
         trajectories: Sequence[Trajectory | None],
         barrier: Barrier | Recorded | None = RECORDED,
         lesson: Lesson | Recorded | None = RECORDED,
-    ) -> Outcome:
+    ) -> Outcome | Response[Outcome]:
         """Fit what the rungs have given.
 
         Parameters
@@ -436,12 +440,16 @@ class LadderMaker(Maker):
         ).make(md.output)
         return [md, estimate]
 
-    def _conclude(self, state: CandidateState) -> Outcome:
-        return state.concluded(
+    def _conclude(self, state: CandidateState) -> Outcome | Response[Outcome]:
+        outcome = state.concluded(
             temperature=self.conductivity_temperature,
             determined_within=self.determined_within,
             prefactor_spread=self.prefactor_spread,
         )
+        if self.confirm is None or state.relaxed is None or not state.diffusivities:
+            return outcome
+        cells = [(None, self.supercell(state.relaxed.structure), state.diffusivities)]
+        return self.confirm.start(outcome, cells, candidate=state.candidate, ladder=self)
 
 
 def _seed(seed: int, candidate: str, temperature: float) -> int:

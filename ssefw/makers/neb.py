@@ -104,6 +104,8 @@ class BandMaker(Maker):
     ) -> NebPath | Response[NebPath]:
         """Return the band.
 
+        Jobs that wait on a launch pad name these parameters, which is why they keep their names.
+
         Parameters
         ----------
         structure
@@ -111,9 +113,9 @@ class BandMaker(Maker):
         ends, sites
             Relaxed defects and the sites of the crystal they are at; None where that failed.
         stands_for
-            Each site, and the one whose defect stands for it.
+            Each site, and the one that represents it: whose defect is relaxed for both.
         bent
-            The band of a cheaper engine, which gives the images.
+            The band of a cheaper engine, which gives the initial images.
         """
         with failures_recorded():
             missing = [site for site, end in zip(sites, ends, strict=True) if end is None]
@@ -129,7 +131,12 @@ class BandMaker(Maker):
             equip(self.engine)
             key = settings_hash(self.engine, self.settings, structure, hop, relaxed, start)
             band = self._band(
-                structure, hop, key, ends=lambda: relaxed, stands_for=dict(stands_for), bent=bent
+                structure,
+                hop,
+                key,
+                ends=lambda: relaxed,
+                representatives=dict(stands_for),
+                initial_band=bent,
             )
             if band.status == "interrupted":
                 again = self.make(
@@ -284,17 +291,18 @@ class NebMaker(Maker):
         """Return the jobs of all hops but those whose first band came to nothing."""
         known = dict(zip(chosen, firsts, strict=True))
         going = [kind for kind, band in known.items() if band is None or band.structures]
-        stands_for = distinct_sites(structure, going, min_length=self.settings.min_length)
+        representatives = distinct_sites(structure, going, min_length=self.settings.min_length)
         ends = {
             site: EndMaker(
                 engine=self.engine,
                 settings=self.settings,
                 name=f"neb end {structure[site].specie.symbol}{site + 1}",
             ).make(structure, site)
-            for site in sorted(set(stands_for.values()))
+            for site in sorted(set(representatives.values()))
         }
         bands = {
-            kind: self._band(structure, kind, ends, stands_for, bent=known[kind]) for kind in going
+            kind: self._band(structure, kind, ends, representatives, initial_band=known[kind])
+            for kind in going
         }
         last = self.conclude(
             structure,
@@ -410,11 +418,11 @@ class NebMaker(Maker):
         structure: Structure,
         kind: HopClass,
         ends: dict[int, Job],
-        stands_for: dict[int, int],
+        representatives: dict[int, int],
         *,
-        bent: NebPath | None,
+        initial_band: NebPath | None,
     ) -> Job:
-        sites = sorted({stands_for[kind.hop.start], stands_for[kind.hop.end]})
+        sites = sorted({representatives[kind.hop.start], representatives[kind.hop.end]})
         hop = hop_record(kind)
         return BandMaker(
             engine=self.engine,
@@ -425,8 +433,8 @@ class NebMaker(Maker):
             hop,
             [ends[site].output for site in sites],
             sites=sites,
-            stands_for=sorted(stands_for.items()),
-            bent=bent,
+            stands_for=sorted(representatives.items()),
+            bent=initial_band,
         )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jinja2
 
@@ -47,6 +47,9 @@ from ssefw.settings import Settings
 from ssefw.store import Connection
 from ssefw.store.results.arrangements import arrangement_of_runs
 
+if TYPE_CHECKING:
+    from ssefw.report.pymatgen_column import PymatgenColumn
+
 __all__ = ["render_report", "write_report"]
 
 DEFAULT_LEVEL = 0.95
@@ -67,6 +70,7 @@ def write_report(
     *,
     output: Path | None = None,
     frames: bool = True,
+    rules: Literal["pymatgen"] | None = None,
 ) -> Path:
     """Write the report and return its path: by default ``report.html`` beside the store.
 
@@ -82,6 +86,9 @@ def write_report(
         Where to; else beside the store.
     frames
         Whether frames of the runs are written beside the page, thinned, for a viewer.
+    rules
+        Whose diffusivities stand beside ours. They are made of the stored frames, which takes a
+        second or so for each run.
     """
     record = latest_record(connection, campaign)
     outcomes = rank_outcomes(connection.results.find(Outcome, campaign=campaign))
@@ -103,6 +110,7 @@ def write_report(
         potentials=potentials,
         store=store,
         frames=files,
+        by_pymatgen=_by_pymatgen(connection, outcomes) if rules == "pymatgen" else None,
     )
     with replacing(output) as draft:
         draft.write_text(page, encoding="utf-8")
@@ -118,6 +126,7 @@ def render_report(
     potentials: Sequence[LearnedPotential] = (),
     store: str = "",
     frames: Mapping[str, Sequence[FrameFile]] = MappingProxyType({}),
+    by_pymatgen: "PymatgenColumn | None" = None,
 ) -> str:
     """Return the page.
 
@@ -133,6 +142,8 @@ def render_report(
         Address of the store, for the commands that the page names.
     frames
         Files beside the page, by candidate.
+    by_pymatgen
+        What pymatgen makes of the runs, for a column of its own.
     """
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
@@ -160,6 +171,7 @@ def render_report(
         file=campaign_file(record),
         store=store,
         frames=frames,
+        by_pymatgen=by_pymatgen,
         groups=GROUPS,
         record=record,
         now=now,
@@ -182,6 +194,15 @@ def render_report(
             for status in OUTCOME_STATUSES
         },
     )
+
+
+def _by_pymatgen(connection: Connection, outcomes: list[Outcome]) -> "PymatgenColumn | None":
+    """Return pymatgen's numbers; nothing where it has none of any run."""
+    # The package takes half a second to import, and few reports ask for it.
+    from ssefw.report.pymatgen_column import PymatgenColumn  # noqa: PLC0415
+
+    column = PymatgenColumn.of(connection, outcomes)
+    return column if column.runs else None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,21 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "activation_energy_ev": _estimate(conductivity.activation_energy if conductivity else None),
         "barrier_ev": _barrier(outcome.barrier),
         "volume": _volume(outcome),
+        "confirmations": [
+            {
+                "temperature_k": look.temperature,
+                "engine": look.engine,
+                "n_atoms": look.n_atoms,
+                "n_atoms_before": look.n_atoms_before,
+                "arrangement": look.arrangement,
+                "diffusivity_cm2_per_s": _estimate(
+                    look.diffusivity.tracer if look.diffusivity else None
+                ),
+                "ratio": _estimate(look.ratio),
+                "agrees": look.agrees,
+            }
+            for look in outcome.confirmations
+        ],
         "diffusivities": [
             {
                 "temperature_k": point.temperature,

@@ -28,6 +28,7 @@ def story_lines(story: dict[str, Any]) -> Iterator[str]:
             seen = _estimate(story["sigma_expected_in_experiment_s_per_cm"], "S/cm")
             yield _entry("", f"in experiment one would expect {seen}; {story['expectation']}")
         yield _entry("E_a", _estimate(story["activation_energy_ev"], "eV"))
+    yield from _block("confirmed", (_confirmation(look) for look in story["confirmations"]))
     for warning in story["warnings"]:
         yield _entry("warning", warning)
     yield from _origin(story)
@@ -75,6 +76,16 @@ def _arrangement(item: dict[str, Any]) -> str:
         item["reason"],
     ]
     return f"{item['index']}: {', '.join(filter(None, told))}"
+
+
+def _confirmation(look: dict[str, Any]) -> str:
+    number = look["arrangement"]
+    where = f"{look['temperature_k']:g} K" + ("" if number is None else f" #{number}")
+    says = {True: "agrees", False: "does not agree", None: "does not say"}[look["agrees"]]
+    return (
+        f"{says}: D at {where} in {look['n_atoms']} atoms by {look['engine']} over that in "
+        f"{look['n_atoms_before']}: {_estimate(look['ratio'], '')}"
+    )
 
 
 def _origin(story: dict[str, Any]) -> Iterator[str]:

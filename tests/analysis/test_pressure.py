@@ -74,4 +74,4 @@ def test_three_runs_find_the_volume_of_a_crystal_whatever_its_modulus(affine, sh
 
 def test_noise_gives_no_modulus_that_a_crystal_cannot_have():
     assert modulus_of([point(1.0, 0.1), point(1.0005, 0.5)]) == pytest.approx(4.0)
-    assert modulus_of([point(1.0, 0.1)]) == 20.0
+    assert 10.0 < modulus_of([point(1.0, 0.1)]) < 20.0

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -180,37 +182,119 @@ def test_vacancies_and_shared_sites_are_occupancies():
         structure_of_entry(one)
 
 
-@pytest.mark.slow
-def test_the_server_of_optimade_python_tools_is_understood(tmp_path):
-    python = os.environ.get("SSEFW_OPTIMADE_PYTHON")
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from ssefw.data.optimade import Question, fetch_structures
+
+def tell(rows, total):
+    if rows >= 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+fetch_structures(Question(*sys.argv[1:3]), Path(sys.argv[3]), page=2, tell=tell)
+"""
+
+
+def served(number):
+    """An entry as the file of a provider has it, with the fields that filters ask for."""
+    crystal = salt(5.0 + number / 10)
+    if number == 6:
+        crystal.replace_species({"Li": {"Li": 0.5, "Na": 0.3}})
+    symbols = sorted(element.symbol for element in crystal.composition.elements)
+    fields = {
+        "elements": symbols,
+        "nelements": len(symbols),
+        "nsites": len(crystal),
+        "nperiodic_dimensions": 3,
+        "structure_features": ["disorder"] if number == 6 else [],
+    }
+    own = attributes(crystal) | fields
+    own["band_gap"] = own.pop("_x_band_gap")  # the server puts the provider's prefix before it
+    return {"type": "structures", "id": f"x-{number}", "attributes": own}
+
+
+SERVED = (
+    {"x-optimade": {"meta": {"api_version": "1.2.0"}}},
+    {"type": "info", "id": "structures", "properties": {}},
+    *(served(number) for number in range(7)),
+)
+
+
+@pytest.fixture(scope="module")
+def real_server(tmp_path_factory):
+    """The address of a server of optimade-python-tools with seven salts, one of them disordered."""
+    python = os.environ.get("SSEFW_TEST_OPTIMADE_PYTHON")
     if not python:
-        pytest.skip("SSEFW_OPTIMADE_PYTHON names no Python with `pip install 'optimade[server]'`")
+        if os.environ.get("SSEFW_TEST_REQUIRE"):
+            pytest.fail("SSEFW_TEST_OPTIMADE_PYTHON names no Python with optimade[server]")
+        # An environment of its own: the wheel holds a package `tests`, which would hide this one.
+        pytest.skip(
+            "SSEFW_TEST_OPTIMADE_PYTHON names no Python with `pip install 'optimade[server]'`"
+        )
+    folder = tmp_path_factory.mktemp("server")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     serve = [python, "-m", "uvicorn", "optimade.server.main:app", "--port", str(port)]
-    config = {"OPTIMADE_DATABASE_BACKEND": "mongomock", "OPTIMADE_INSERT_TEST_DATA": "true"}
-    with (tmp_path / "server.log").open("w") as log:
+    (folder / "salts.jsonl").write_text("\n".join(map(json.dumps, SERVED)))
+    config = {
+        "OPTIMADE_DATABASE_BACKEND": "mongomock",
+        "OPTIMADE_INSERT_FROM_JSONL": str(folder / "salts.jsonl"),
+        "OPTIMADE_INSERT_TEST_DATA": "false",
+        "OPTIMADE_PROVIDER": json.dumps({"prefix": "x", "name": "Salts", "description": "Salts"}),
+        "OPTIMADE_PROVIDER_FIELDS": json.dumps({"structures": ["band_gap"]}),
+        "OPTIMADE_PAGE_LIMIT_MAX": "3",
+    }
+    with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(
-            serve, cwd=tmp_path, env=os.environ | config, stdout=log, stderr=subprocess.STDOUT
+            serve, cwd=folder, env=os.environ | config, stdout=log, stderr=subprocess.STDOUT
         )
+    url = f"http://127.0.0.1:{port}"
     try:
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(300):
+        for _ in range(600):
             try:
                 urlopen(f"{url}/v1/info", timeout=5).close()
                 break
             except OSError:
-                assert server.poll() is None, (tmp_path / "server.log").read_text()
+                assert server.poll() is None, (folder / "server.log").read_text()
                 time.sleep(0.5)
-        out = tmp_path / "pool.jsonl"
-        number, left_out = fetch_structures(
-            Question(url, "nelements>=2 AND nsites<40"), out, page=3
-        )
-        pool = read_pool(out, merge=False)
-        assert number + len(left_out) > 6
-        assert len(pool.candidates) == number
-        assert not pool.rejects
+        yield url
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(60)
+
+
+@pytest.mark.slow
+def test_the_server_of_optimade_python_tools_is_understood(real_server, ssefw, tmp_path):
+    out = tmp_path / "pool.jsonl"
+    asked = ("--filter", 'elements HAS "Li"', "--property", "band_gap=_x_band_gap.pbe")
+    done = ssefw("pool", "fetch", "optimade", real_server, *asked, "--page", 3, "-o", out, "--json")
+    assert json.loads(done.stdout) == {"pool": str(out), "structures": 7, "left_out": 0}
+    pool = read_pool(out, merge=False)
+    assert [one.source for one in pool.candidates] == [f"x-{n}" for n in range(7)]
+    for number, one in enumerate(pool.candidates[:6]):
+        assert one.structure.matches(salt(5.0 + number / 10))
+        assert one.properties["band_gap"] == pytest.approx(5 + one.structure.volume / 1e3)
+    assert pool.candidates[6].structure[0].species.as_dict() == {"Li": 0.5, "Na": 0.3}
+    refused = ssefw(
+        "pool", "fetch", "optimade", real_server, "--filter", "x = = y", "-o", out, check=False
+    )
+    assert refused.returncode == 1
+    assert "refuses" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_fetch_killed_at_a_real_server_goes_on_to_the_same_pool(real_server, tmp_path):
+    question = Question(real_server, 'elements HAS "Li"')
+    whole, stopped = tmp_path / "whole.jsonl", tmp_path / "stopped.jsonl"
+    fetch_structures(question, whole, page=2)
+    words = [question.provider, question.condition, str(stopped)]
+    done = subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert not stopped.exists()
+    begun = (tmp_path / "stopped.jsonl.part").read_text().count("\n")
+    assert 4 <= begun < whole.read_text().count("\n")
+    fetch_structures(question, stopped, page=2)
+    assert stopped.read_text() == whole.read_text()
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.jsonl", "stopped.jsonl"}

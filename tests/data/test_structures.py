@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from ssefw.data import content_id, expand_to_length, order_structure, same_structure
+from ssefw.data.reading.structure_files import flat_structure
+from ssefw.data.structures import site_kinds
 from ssefw.errors import DataError
 
 ANTIFLUORITE = Structure.from_spacegroup(
@@ -114,3 +116,23 @@ def test_the_id_of_a_structure_is_that_of_earlier_versions():
     )
     text = json.dumps([lattice, sites], separators=(",", ":"))
     assert content_id(alloy) == hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.sampled_from(["Li", "Li+", "O2-", "O", "S"]), min_size=1, max_size=8))
+def test_sites_that_share_what_they_hold_make_the_same_crystal(kinds):
+    places = [[n / 9, n / 9, n / 9] for n in range(len(kinds))]
+    record = {"lattice": [6, 6, 6, 90, 90, 90], "species": kinds, "frac": places}
+    shared = flat_structure(record, source="row")
+    apart = Structure(Lattice.cubic(6), kinds, places)
+    assert shared == apart
+    assert content_id(shared) == content_id(apart)
+    assert site_kinds(shared) == site_kinds(apart)
+    contents, numbers = site_kinds(shared)
+    assert [contents[n] for n in numbers] == [site.species.get_el_amt_dict() for site in apart]
+
+
+def test_a_shared_site_is_one_content_whatever_its_oxidation_states():
+    mixed = {"Li+": 0.5, "Na": 0.25}
+    crystal = Structure(Lattice.cubic(4), [mixed, {"Li": 0.5, "Na": 0.25}], [[0] * 3, [0.5] * 3])
+    assert site_kinds(crystal) == ([{"Li": 0.5, "Na": 0.25}], [0, 0])

@@ -4,16 +4,23 @@ import base64
 import csv
 import io
 import re
+from dataclasses import replace
+from functools import partial
 
 import pytest
 import yaml
 from pymatgen.core import Structure
 
+from ssefw.analysis import pymatgen_rules
 from ssefw.campaigns.running.watch import Snapshot
-from ssefw.documents import CampaignRecord, Estimate, PlannedCandidate
+from ssefw.documents import CampaignRecord, Estimate, Outcome, PlannedCandidate
+from ssefw.makers.diffusivity import read_frames
+from ssefw.report import pymatgen_column
 from ssefw.report.page import render_report
+from ssefw.report.pymatgen_column import PymatgenColumn
 from ssefw.report.rows import rank_outcomes
-from ssefw.report.wording import decades_words, estimate_words
+from ssefw.report.wording import decades_words, estimate_words, number_words
+from ssefw.store import connect
 from tests.outcomes import bound, outcome, relaxation, value
 
 SCRIPT = "<script>alert(1)</script>"
@@ -105,3 +112,36 @@ def test_what_has_no_interval_has_no_width():
     assert decades_words(None) == ""
     assert decades_words(bound(1e-9)) == ""
     assert decades_words(Estimate.undetermined("no hops", unit="S/cm")) == ""
+
+
+def test_pymatgens_numbers_stand_beside_ours_where_they_are_asked_for(
+    ssefw, finished_campaign, tmp_path, monkeypatch
+):
+    store = finished_campaign[0] / "st"
+    ssefw("report", "--store", store, "--no-frames", "-o", "short.html", "--rules", "pymatgen")
+    assert "D of pymatgen" not in (tmp_path / "short.html").read_text()  # it asks for longer runs
+    # As if frames lay ten times further apart, and for an analyzer that is content with fewer.
+    content_with = partial(pymatgen_rules.DiffusionAnalyzer, min_obs=5)
+    monkeypatch.setattr(pymatgen_rules, "DiffusionAnalyzer", content_with)
+    monkeypatch.setattr(
+        pymatgen_column,
+        "read_frames",
+        lambda ledger, store: replace(read_frames(ledger, store), timestep=100.0),
+    )
+    ssefw("report", "--store", store, "--no-frames", "-o", "page.html", "--rules", "pymatgen")
+    text = (tmp_path / "page.html").read_text()
+    with connect(store, read_only=True) as connection:
+        outcomes = list(connection.results.find(Outcome))
+        column = PymatgenColumn.of(connection, outcomes)
+    (mixed,) = (found for found in outcomes if found.formula != "Cu")
+    section = text[text.index(f'<section id="{mixed.candidate_id}"') :].partition("</section>")[0]
+    assert "D of pymatgen" in section
+    assert len(mixed.diffusivities) == 2
+    for run in mixed.diffusivities:
+        theirs = column.runs[run.trajectory_key]
+        assert theirs.diffusivity > 0.0
+        assert f">{number_words(theirs.diffusivity, 3)}</td>" in section
+    line = column.lines[mixed.candidate_id]
+    assert f"= {number_words(line.conductivity, 3)} S/cm" in section
+    ssefw("report", "--store", store, "--no-frames", "-o", "plain.html")
+    assert "pymatgen's" not in (tmp_path / "plain.html").read_text()

@@ -4,6 +4,7 @@ Lengths are in angstrom, durations in ps (time steps in fs), temperatures in K, 
 """
 
 from ssefw.campaigns.file.campaign import CampaignSpec
+from ssefw.campaigns.file.confirm import ConfirmSpec
 from ssefw.campaigns.file.dynamics import (
     AdaptiveSpec,
     ConductivitySpec,
@@ -22,6 +23,7 @@ from ssefw.campaigns.file.pool import PoolSpec, ScreenSpec, StructureSpec
 from ssefw.campaigns.file.reading import read_campaign
 from ssefw.campaigns.file.recorded import campaign_of, unknown_blocks
 from ssefw.campaigns.file.resources import BudgetSpec, ResourcesSpec
+from ssefw.campaigns.file.volume import VolumeSpec
 
 __all__ = [
     "AdaptiveSpec",
@@ -29,6 +31,7 @@ __all__ = [
     "BvseSpec",
     "CampaignSpec",
     "ConductivitySpec",
+    "ConfirmSpec",
     "ConvergeSpec",
     "EngineSpec",
     "FeedbackSpec",
@@ -43,6 +46,7 @@ __all__ = [
     "StructureSpec",
     "SupercellSpec",
     "TriageSpec",
+    "VolumeSpec",
     "campaign_of",
     "read_campaign",
     "unknown_blocks",

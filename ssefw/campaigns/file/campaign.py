@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from pymatgen.core import Element
 
 from ssefw.campaigns.file.block import Block
+from ssefw.campaigns.file.confirm import ConfirmSpec
 from ssefw.campaigns.file.dynamics import ConductivitySpec, MDSpec, SupercellSpec
 from ssefw.campaigns.file.engine import EngineSpec
 from ssefw.campaigns.file.feedback import FeedbackSpec
@@ -49,6 +50,7 @@ class CampaignSpec(Block):
     learn: LearnSpec | None = None
     md: MDSpec | None = None
     conductivity: ConductivitySpec = ConductivitySpec()
+    confirm: ConfirmSpec | None = None
     resources: dict[Literal["light", "relax", "learn", "label", "neb", "md"], ResourcesSpec] = (
         Field(default_factory=dict)
     )
@@ -100,6 +102,8 @@ class CampaignSpec(Block):
             raise ValueError("the preset 'hull' is for energies and has no dynamics")
         if self.volume.mode == "thermal" and self.md is None:
             raise ValueError("volume: {mode: thermal} is for dynamics: the key 'md' is missing")
+        if self.confirm is not None:
+            self._check_confirm(self.confirm)
         if self.volume.mode == "experiment" and "relax_cell" in self.relax.model_fields_set:
             raise ValueError("volume: {mode: experiment} keeps the cell: leave relax_cell out")
         neb = self.neb
@@ -123,6 +127,18 @@ class CampaignSpec(Block):
                 "'engine' and 'learn.teacher' name two engines; the teacher relaxes, too: keep one"
             )
         return self
+
+    def _check_confirm(self, confirm: ConfirmSpec) -> None:
+        if self.md is None:
+            raise ValueError("confirm repeats dynamics: the key 'md' is missing")
+        if not confirm.size and confirm.engine is None:
+            raise ValueError("confirm: {size: false} without an engine would repeat the same run")
+        if confirm.engine is not None and confirm.engine.preset == "hull":
+            raise ValueError("the preset 'hull' is for energies and has no dynamics")
+        at = confirm.temperature
+        if at is not None and at not in self.md.temperatures:
+            known = ", ".join(f"{t:g}" for t in self.md.temperatures)
+            raise ValueError(f"confirm.temperature ({at:g} K) is none of md.temperatures: {known}")
 
     def _neb_engines(self) -> list[EngineSpec]:
         """Return the engines that relax bands."""

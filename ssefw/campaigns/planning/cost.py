@@ -145,6 +145,10 @@ def estimate(
             n_atoms = round(structure.composition.num_atoms * repeats)
         parts.append(_dynamics(ladder, candidate, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
+        if ladder.confirm is not None:
+            looks = min(ladder.confirm.arrangements, replicas)
+            parts.append(_second_look(ladder, candidate, repeats, pace, share=looks / replicas))
+            n_jobs += 3
     parts = [None if part is None else (replicas * part[0], replicas * part[1]) for part in parts]
     n_jobs, most_steps = replicas * n_jobs, replicas * most_steps
     if lesson is not None:
@@ -207,6 +211,21 @@ def _dynamics(
         return None
     doubt = engine.doubt if pace is None else pace.doubt
     return steps[0] * seconds / 3600.0, steps[1] * seconds * doubt / 3600.0
+
+
+def _second_look(
+    ladder: LadderMaker, candidate: Candidate, repeats: float, pace: Pace | None, *, share: float
+) -> tuple[float, float] | None:
+    """Return what the look at a hit takes, as if each candidate were one."""
+    assert ladder.confirm is not None
+    engine = ladder.confirm.engine or ladder.md.engine
+    known = pace if engine == ladder.md.engine else None
+    larger = repeats * (2.0 if ladder.confirm.size else 1.0)
+    seconds = _step_seconds(engine, candidate.structure, larger, known, is_dynamics=True)
+    if seconds is None:
+        return None
+    hours = share * ladder.steps(ladder.length) * seconds / 3600.0
+    return hours, hours * (engine.doubt if known is None else known.doubt)
 
 
 def _step_seconds(

@@ -29,6 +29,8 @@ def _missing(maker: CandidateMaker, formulas: Iterable[str]) -> list[str]:
     engines = [(maker.relax.engine, False)]
     if maker.ladder is not None:
         engines.append((maker.ladder.md.engine, False))
+        if (second := maker.ladder.confirm) is not None and second.engine is not None:
+            engines.append((second.engine, False))
     if (bands := maker.neb) is not None:
         engines.append((bands.engine, True))
         engines += [(bands.first, True)] if bands.first else []

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from jobflow import Flow, Job
 from pymatgen.core import Structure
 
-from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, MDSpec, NebSpec
+from ssefw.campaigns.file import AdaptiveSpec, CampaignSpec, ConfirmSpec, MDSpec, NebSpec
 from ssefw.campaigns.planning.cost import Estimated, Pace, estimate
 from ssefw.campaigns.planning.engines import engine_of, make_engine
 from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
@@ -32,6 +32,7 @@ from ssefw.makers import (
     AdaptivePolicy,
     BarrierMaker,
     CandidateMaker,
+    ConfirmMaker,
     DiffusivityMaker,
     DisorderedMaker,
     LadderMaker,
@@ -109,6 +110,8 @@ class Plan:
             found += [maker.neb.engine, *([maker.neb.first] if maker.neb.first else [])]
         if maker.ladder is not None:
             found.append(maker.ladder.md.engine)
+            if maker.ladder.confirm is not None and maker.ladder.confirm.engine is not None:
+                found.append(maker.ladder.confirm.engine)
         return found
 
     @property
@@ -224,6 +227,12 @@ def make_plan(spec: CampaignSpec) -> Plan:
     maker = candidate_maker(spec)
     _check_feedback(spec)
     maker.relax.engine.check()
+    if (
+        maker.ladder is not None
+        and maker.ladder.confirm is not None
+        and maker.ladder.confirm.engine
+    ):
+        maker.ladder.confirm.engine.check()
     if maker.neb is not None:
         maker.neb.engine.check()
         if maker.neb.first is not None:
@@ -350,6 +359,16 @@ def _ladder_of(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
     return learning_ladder(spec, engine, otherwise, lambda own: _ladder_maker(spec, md, own))
 
 
+def _confirm_maker(confirm: ConfirmSpec) -> ConfirmMaker:
+    return ConfirmMaker(
+        engine=engine_of(confirm.engine) if confirm.engine else None,
+        size=confirm.size,
+        above=confirm.above,
+        temperature=confirm.temperature,
+        arrangements=confirm.arrangements,
+    )
+
+
 def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
     if spec.volume.mode == "thermal" and not engine.tells_stress:
         raise ConfigurationError(
@@ -395,5 +414,6 @@ def _ladder_maker(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker
         volume=VolumePolicy(**spec.volume.model_dump(exclude={"mode"}))
         if spec.volume.mode == "thermal"
         else None,
+        confirm=_confirm_maker(spec.confirm) if spec.confirm else None,
         diffusivity=DiffusivityMaker(specie=spec.specie, level=spec.conductivity.level),
     )

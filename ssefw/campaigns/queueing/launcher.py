@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ssefw.campaigns.file import ResourcesSpec, campaign_of
-from ssefw.campaigns.queueing.offline import OfflineLauncher, parcels_of
+from ssefw.campaigns.queueing.offline import OfflineLauncher, job_folders_of
 from ssefw.campaigns.queueing.site import QueueLimits, Site
 from ssefw.campaigns.running.causes import retry_failed
 from ssefw.campaigns.running.lease import Lease
@@ -262,7 +262,7 @@ class Launcher:
                 log=log,
                 settings=self.folder / "settings.yaml",
                 arguments=self.site.worker_command(
-                    pool.campaign, pool.label, parcels=parcels_of(folder)
+                    pool.campaign, pool.label, job_folders=job_folders_of(folder)
                 ),
             )
         )

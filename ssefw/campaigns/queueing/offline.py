@@ -1,14 +1,14 @@
 """Jobs for compute nodes that reach no database: handed out and taken in through folders.
 
 Each queue job has a folder. The launcher, which reaches the database, reserves jobs for it and puts
-each into a folder of its own, a parcel, with the outputs it refers to. The worker runs one parcel
-after the other; what a job puts out lies beside it as files. The launcher takes these into the
+each into a folder of its own, with the outputs it refers to. The worker runs one job folder after
+the other; what a job puts out lies beside it as files. The launcher takes these into the
 store and completes the job, which makes those after it ready.
 
 FireWorks has an offline mode with the same idea. Its worker does not run with current versions of
 monty, its files lose dates within documents, and its jobs would still look for jobflow's store.
 
-A parcel is taken by renaming its folder, which on any file system only one process can do: the
+A job is taken by renaming its folder, which on any file system only one process can do: the
 worker to run it, or the launcher to take it back.
 """
 
@@ -37,24 +37,24 @@ from ssefw.engines import noting_folder
 from ssefw.engines.stopping import stop_check
 from ssefw.errors import NotNowError
 from ssefw.store import Connection
-from ssefw.store.parcel import open_parcel, pack, unpack
+from ssefw.store.offline_jobs import open_offline_job, pack, unpack
 
-__all__ = ["OfflineLauncher", "parcels_of", "work_parcels"]
+__all__ = ["OfflineLauncher", "job_folders_of", "work_offline_jobs"]
 
 logger = logging.getLogger(__name__)
 
 JOB, STATUS = "job.json", "status.json"
 READY = "ready-"
 AHEAD = 8
-"""Most parcels that lie ready for a worker whose jobs are short, for it not to wait for more."""
+"""Most jobs that lie ready for a worker whose jobs are short, for it not to wait for more."""
 SETTLE_SECONDS = 15.0
 """After the end of a queue job, for its last files to appear on another machine."""
 POLL_SECONDS = 1.0
 
 
-def parcels_of(folder: Path) -> Path:
-    """Return the folder with the parcels of a queue job."""
-    return folder / "parcels"
+def job_folders_of(folder: Path) -> Path:
+    """Return the folder with the job folders of a queue job."""
+    return folder / "parcels"  # as launchers and nodes of other versions know it
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,18 @@ class OfflineLauncher:
         """
         done = lost = 0
         self._forget_half_reserved()
-        for launch_id, parcel, launch in self._open():
-            job = jobs.get(parcel.parent.parent.name, {})
-            status = _status(parcel)
+        for launch_id, job_folder, launch in self._open():
+            job = jobs.get(job_folder.parent.parent.name, {})
+            status = _status(job_folder)
             if status and "fwaction" in status:
-                self._complete(launch_id, parcel, status, launch)
+                self._complete(launch_id, job_folder, status, launch)
                 done += 1
             elif status and "started_on" in status and launch["state"] == "RESERVED":
                 self._begin(launch_id, status)
-            elif _is_over(job) and self._take_back(launch_id, parcel):
+            elif _is_over(job) and self._take_back(launch_id, job_folder):
                 lost += 1
             elif status is None and self._is_held(launch):
-                self._take_back(launch_id, parcel)
+                self._take_back(launch_id, job_folder)
         return done, lost
 
     def deliver(self, jobs: Sequence[Mapping[str, Any]], query: Mapping[str, Any]) -> int:
@@ -118,8 +118,8 @@ class OfflineLauncher:
 
     def note_job_id(self, name: str, job_id: str) -> None:
         """Complete the record of what was handed out to a queue job before it had its id."""
-        for launch_id, parcel, _ in self._open():
-            if parcel.parent.parent.name == name:
+        for launch_id, job_folder, _ in self._open():
+            if job_folder.parent.parent.name == name:
                 self.connection.launchpad.launches.update_one(
                     {"launch_id": launch_id}, {"$set": {"fworker.env.job_id": job_id}}
                 )
@@ -139,7 +139,7 @@ class OfflineLauncher:
 
     def _reserve(self, job: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
-        folder = parcels_of(Path(job["log"]).parent)
+        folder = job_folders_of(Path(job["log"]).parent)
         folder.mkdir(exist_ok=True)
         name = f"{time.time_ns() // 1000:x}"
         env = {"queue": job["scheduler"], "job_id": job["job_id"], "cores": job["cores"]}
@@ -194,10 +194,10 @@ class OfflineLauncher:
         launchpad._refresh_wf(launch.fw_id)  # noqa: SLF001 - as FireWorks' own offline mode
 
     def _complete(
-        self, launch_id: int, parcel: Path, status: Mapping[str, Any], launch: Mapping[str, Any]
+        self, launch_id: int, job_folder: Path, status: Mapping[str, Any], launch: Mapping[str, Any]
     ) -> None:
         launchpad = self.connection.launchpad
-        unpack(parcel, self.connection.job_store)
+        unpack(job_folder, self.connection.job_store)
         # A launcher that was killed may have done the rest already.
         if launch["state"] in {"RESERVED", "RUNNING"}:
             self._begin(launch_id, status)
@@ -207,35 +207,35 @@ class OfflineLauncher:
                 hours = _hours(status) * float(launch["fworker"]["env"].get("cores", 1))
                 add_spending(self.connection, campaign, core_hours=hours)
         self._close(launch_id)
-        shutil.rmtree(parcel, ignore_errors=True)
+        shutil.rmtree(job_folder, ignore_errors=True)
 
-    def _take_back(self, launch_id: int, parcel: Path) -> bool:
+    def _take_back(self, launch_id: int, job_folder: Path) -> bool:
         """Make a job ready again; True if it had been running."""
         launchpad = self.connection.launchpad
-        waiting = parcel.with_name(f"{READY}{parcel.name}")
-        recalled = parcel.with_name(f".recalled-{parcel.name}")
+        waiting = job_folder.with_name(f"{READY}{job_folder.name}")
+        recalled = job_folder.with_name(f".recalled-{job_folder.name}")
         try:
             waiting.rename(recalled)
         except FileNotFoundError:
-            if not parcel.exists():  # the launcher died before the parcel was complete
-                recalled = parcel.with_name(f".{parcel.name}")
+            if not job_folder.exists():  # the launcher died before it was complete
+                recalled = job_folder.with_name(f".{job_folder.name}")
             else:
-                status = _status(parcel) or {}
+                status = _status(job_folder) or {}
                 if "started_on" in status:
-                    return self._lose(launch_id, parcel, status)
-                recalled = parcel  # taken, but killed before it was begun
+                    return self._lose(launch_id, job_folder, status)
+                recalled = job_folder  # taken, but killed before it was begun
         self._close(launch_id)
         launchpad.cancel_reservation(launch_id)
         shutil.rmtree(recalled, ignore_errors=True)
         return False
 
-    def _lose(self, launch_id: int, parcel: Path, status: Mapping[str, Any]) -> bool:
+    def _lose(self, launch_id: int, job_folder: Path, status: Mapping[str, Any]) -> bool:
         launchpad = self.connection.launchpad
         self._begin(launch_id, status)
         launch = launchpad.launches.find_one({"launch_id": launch_id}, {"fworker": 1, "fw_id": 1})
         env = launch["fworker"]["env"]
         worker = Worker("", 0, "", env["queue"], str(env["job_id"]), int(env["cores"]))
-        seconds = max(0.0, _last_sign(parcel) - _began(status))
+        seconds = max(0.0, _last_sign(job_folder) - _began(status))
         lost = Lost(self._firework(launch), launch_id, worker, seconds / 3600.0 * worker.cores)
         self._close(launch_id)
         return give_back(self.connection, lost, max_losses=self.max_losses)
@@ -259,21 +259,21 @@ class OfflineLauncher:
         return self.connection.launchpad.fireworks.find_one(query, {"_id": True}) is None
 
 
-def work_parcels(folder: Path, *, stop: threading.Event, idle: float) -> int:
-    """Run the parcels of a queue job until none has come for `idle` seconds; return how many.
+def work_offline_jobs(folder: Path, *, stop: threading.Event, idle: float) -> int:
+    """Run the jobs in the folders of a queue job; return how many.
 
-    No database is needed, and none is looked for.
+    It ends when none has come for `idle` seconds. No database is needed, and none is looked for.
     """
     count, busy = 0, time.monotonic()
     time_is_up = stop_check()
     home = Path.cwd()
     while not stop.is_set() and time_is_up() is None:
-        parcel = _taken(folder)
-        if parcel is not None:
-            store = open_parcel(parcel)
+        job_folder = _taken(folder)
+        if job_folder is not None:
+            store = open_offline_job(job_folder)
             jobflow.SETTINGS.JOB_STORE = store
-            os.chdir(parcel)
-            _run(parcel)
+            os.chdir(job_folder)
+            _run(job_folder)
             os.chdir(home)
             count, busy = count + 1, time.monotonic()
         elif time.monotonic() - busy < idle:
@@ -283,17 +283,17 @@ def work_parcels(folder: Path, *, stop: threading.Event, idle: float) -> int:
     return count
 
 
-def _run(parcel: Path) -> None:
-    """Run a parcel and say in its folder how that ended."""
-    firework = Firework.from_dict(json.loads((parcel / JOB).read_text()))
-    status = _status(parcel) or {}
+def _run(job_folder: Path) -> None:
+    """Run a job and say in its folder how that ended."""
+    firework = Firework.from_dict(json.loads((job_folder / JOB).read_text()))
+    status = _status(job_folder) or {}
     status["started_on"] = datetime.now(UTC).isoformat()
     began = time.monotonic()
-    _write(parcel / STATUS, status)
+    _write(job_folder / STATUS, status)
     (task,) = firework.tasks
     task.fw_id = firework.fw_id
     try:
-        with noting_folder(parcel / RUN_FOLDER):
+        with noting_folder(job_folder / RUN_FOLDER):
             action, state = task.run_task(dict(firework.spec)), "COMPLETED"
     except Exception as error:  # noqa: BLE001 - whatever the reason, the worker goes on
         details = error.to_dict() if isinstance(error, NotNowError) else None
@@ -302,7 +302,7 @@ def _run(parcel: Path) -> None:
     status |= {"fwaction": action.to_dict(), "state": state}
     status["completed_on"] = datetime.now(UTC).isoformat()
     status["seconds"] = time.monotonic() - began
-    _write(parcel / STATUS, status)
+    _write(job_folder / STATUS, status)
 
 
 def _write(path: Path, record: Mapping[str, Any]) -> None:
@@ -312,8 +312,8 @@ def _write(path: Path, record: Mapping[str, Any]) -> None:
 
 
 def _lying(job: Mapping[str, Any]) -> list[Path]:
-    """Return the parcels of a queue job: those that lie ready, and that which is run."""
-    return sorted(parcels_of(Path(job["log"]).parent).glob("[!.]*"))
+    """Return the job folders of a queue job: those that lie ready, and that which is run."""
+    return sorted(job_folders_of(Path(job["log"]).parent).glob("[!.]*"))
 
 
 def _ready(job: Mapping[str, Any]) -> list[Path]:
@@ -321,11 +321,11 @@ def _ready(job: Mapping[str, Any]) -> list[Path]:
 
 
 def _taken(folder: Path) -> Path | None:
-    """Return the oldest parcel that lies ready, now taken."""
+    """Return the oldest job folder that lies ready, now taken."""
     for waiting in sorted(folder.glob(f"{READY}*")):
-        parcel = waiting.with_name(waiting.name.removeprefix(READY))
+        job_folder = waiting.with_name(waiting.name.removeprefix(READY))
         try:
-            return waiting.rename(parcel)
+            return waiting.rename(job_folder)
         except FileNotFoundError:  # the launcher took it back
             continue
     return None
@@ -337,10 +337,10 @@ def _job(firework: Firework) -> Job:
     return found  # type: ignore[no-any-return]  # monty leaves the type open
 
 
-def _status(parcel: Path) -> dict[str, Any] | None:
-    """Return what the worker says of a parcel; None of one that was not begun."""
+def _status(job_folder: Path) -> dict[str, Any] | None:
+    """Return what the worker says of a job; None of one that was not begun."""
     try:
-        found: dict[str, Any] = json.loads((parcel / STATUS).read_text())
+        found: dict[str, Any] = json.loads((job_folder / STATUS).read_text())
     except FileNotFoundError:
         return None
     return found
@@ -362,5 +362,5 @@ def _hours(status: Mapping[str, Any]) -> float:
     return max(0.0, ended - _began(status)) / 3600.0
 
 
-def _last_sign(parcel: Path) -> float:
-    return max((path.stat().st_mtime for path in parcel.iterdir()), default=0.0)
+def _last_sign(job_folder: Path) -> float:
+    return max((path.stat().st_mtime for path in job_folder.iterdir()), default=0.0)

@@ -83,11 +83,11 @@ class Site(BaseModel):
         values = merged.model_dump(exclude_none=True, exclude={"walltime"})
         return Resources(**values, walltime=merged.minutes)
 
-    def worker_command(self, campaign: str, categories: str, *, parcels: Path) -> list[str]:
+    def worker_command(self, campaign: str, categories: str, *, job_folders: Path) -> list[str]:
         """Return the arguments of ssefw that start a worker."""
         idle = ["--idle", f"{self.idle:g}"]
         if self.offline:
-            return ["work", "--offline", str(parcels), *idle]
+            return ["work", "--offline", str(job_folders), *idle]
         return ["work", "--campaign", campaign, "--category", categories, *idle]
 
     def script(

@@ -73,7 +73,7 @@ def command(
                         log=log,
                         settings=folder / "settings.yaml",
                         arguments=here.worker_command(
-                            name, pool.label, parcels=folder / "NAME" / "parcels"
+                            name, pool.label, job_folders=folder / "NAME" / "parcels"
                         ),
                     )
                 )

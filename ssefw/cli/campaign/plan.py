@@ -212,4 +212,8 @@ def _stages(maker: "CandidateMaker") -> str:
         stages.append(f"triage {at}, {ladder.triage.min_hops:g} hops or more")
     stages.append(f"MD {ladder.length:g} ps at{at_most} {temperatures} K")
     stages += ["diffusivity", f"Arrhenius, sigma({ladder.conductivity_temperature:g} K)"]
+    if (second := ladder.confirm) is not None:
+        cell = "in a cell twice as large" if second.size else "again"
+        other = f" with {second.engine.name}" if second.engine is not None else ""
+        stages.append(f"hits above {second.above:g} S/cm {cell}{other}")
     return " > ".join(stages) + f"; engine {ladder.md.engine.name}"

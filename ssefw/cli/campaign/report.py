@@ -1,6 +1,7 @@
 """``ssefw report``: the HTML page of a campaign."""
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -26,10 +27,21 @@ from ssefw.cli.say import say
     default=True,
     help="Also write frames of the runs, thinned, into a folder beside the page.",
 )
+@click.option(
+    "--rules",
+    type=click.Choice(["pymatgen"]),
+    help="Put beside each diffusivity what pymatgen's DiffusionAnalyzer says; reads all frames.",
+)
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser of this machine.")
 @json_option
 def command(
-    campaign: str | None, out: Path | None, *, frames: bool, is_opened: bool, as_json: bool
+    campaign: str | None,
+    out: Path | None,
+    *,
+    frames: bool,
+    rules: Literal["pymatgen"] | None,
+    is_opened: bool,
+    as_json: bool,
 ) -> None:
     """Write the report of a campaign, finished or not, as one self-contained page.
 
@@ -39,7 +51,7 @@ def command(
 
     with opened(read_only=True) as connection:
         name = pick_campaign(connection, campaign)
-        path = write_report(connection, name, settings(), output=out, frames=frames)
+        path = write_report(connection, name, settings(), output=out, frames=frames, rules=rules)
     if is_opened:
         click.launch(str(path.resolve()))
     if as_json:

@@ -75,9 +75,9 @@ def command(
     stop = install_signal_handlers()
     ours = settings()
     if offline is not None:
-        from ssefw.campaigns.queueing.offline import work_parcels
+        from ssefw.campaigns.queueing.offline import work_offline_jobs
 
-        count = work_parcels(offline, stop=stop, idle=wait)
+        count = work_offline_jobs(offline, stop=stop, idle=wait)
         say(f"{number_of(count, 'job')} run.", err=True)
         return
     only = read_fireworker(fworker) if fworker else None

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from pymatgen.core import DummySpecies, Lattice, Structure
+from pymatgen.core import Composition, DummySpecies, Lattice, Structure
+from pymatgen.core.periodic_table import get_el_sp
 
 from ssefw.data.reading.cell_checks import FULL, check_cell
 from ssefw.errors import DataError
@@ -132,7 +133,11 @@ def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
                 f"{places.shape}; give 6, n and (n, 3)"
             )
         check_cell(parameters[:3], parameters[3:])
-        structure = Structure(Lattice.from_parameters(*parameters), kinds, places)
+        # One composition for all sites of a kind: making one for each takes as long as the sites.
+        names = {kind for kind in kinds if isinstance(kind, str)}
+        contents = {name: Composition({get_el_sp(name): 1}) for name in names}
+        own = [contents[kind] if isinstance(kind, str) else kind for kind in kinds]
+        structure = Structure(Lattice.from_parameters(*parameters), own, places)
     except Exception as error:
         raise DataError(
             f"{source}: lattice, species and frac make no crystal ({_line(error)})"
@@ -151,36 +156,43 @@ def check_structure(structure: Structure, *, source: str) -> None:
     """
     if len(structure) == 0:
         raise DataError(f"{source}: has no atoms")
-    for site in structure:
-        unknown = [str(kind) for kind in site.species if isinstance(kind, DummySpecies)]
-        if unknown:
-            raise DataError(f"{source}: {unknown[0]} is no element")
-        if not site.species or not all(share > 0 for share in site.species.values()):
-            raise DataError(
-                f"{source}: the site {site.species} has an occupancy that is not between 0 and 1"
-            )
-        if site.species.num_atoms > FULL:
-            raise DataError(
-                f"{source}: the site {site.species} has occupancies that sum to "
-                f"{site.species.num_atoms:.3g}"
-            )
-    if not np.isfinite(structure.frac_coords).all() or not np.isfinite(structure.volume):
+    for species in {id(site.species): site.species for site in structure}.values():
+        _check_content(species, source)
+    volume, frac_coords = structure.volume, structure.frac_coords
+    if not np.isfinite(frac_coords).all() or not np.isfinite(volume):
         raise DataError(f"{source}: has a coordinate or a cell length that is no number")
-    if structure.volume < MIN_DISTANCE**3:
-        raise DataError(f"{source}: its cell has a volume of {structure.volume:.3g} A^3")
-    if structure.volume > MAX_ATOM_VOLUME * len(structure):
+    if volume < MIN_DISTANCE**3:
+        raise DataError(f"{source}: its cell has a volume of {volume:.3g} A^3")
+    if volume > MAX_ATOM_VOLUME * len(structure):
         raise DataError(
-            f"{source}: has {structure.volume / len(structure):.3g} A^3 for each atom; is its cell "
+            f"{source}: has {volume / len(structure):.3g} A^3 for each atom; is its cell "
             "in another unit than angstrom?"
         )
+    if np.abs(frac_coords).max() > FARTHEST:
+        raise DataError(f"{source}: has an atom more than {FARTHEST} cells away")
     _check_extent(structure, source)
     _check_distances(structure, source)
 
 
+def _check_content(species: Composition, source: str) -> None:
+    """Refuse what no site holds."""
+    unknown = [str(kind) for kind in species if isinstance(kind, DummySpecies)]
+    if unknown:
+        raise DataError(f"{source}: {unknown[0]} is no element")
+    if len(species) == 1 and species.num_atoms == 1.0:
+        return  # nearly all sites
+    if not species or not all(share > 0 for share in species.values()):
+        raise DataError(
+            f"{source}: the site {species} has an occupancy that is not between 0 and 1"
+        )
+    if species.num_atoms > FULL:
+        raise DataError(
+            f"{source}: the site {species} has occupancies that sum to {species.num_atoms:.3g}"
+        )
+
+
 def _check_extent(structure: Structure, source: str) -> None:
-    """Refuse atoms so far out and cells so thin that a search for neighbors takes all memory."""
-    if np.abs(structure.frac_coords).max() > FARTHEST:
-        raise DataError(f"{source}: has an atom more than {FARTHEST} cells away")
+    """Refuse cells so thin that a search for neighbors takes all memory."""
     faces = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
     if faces.min() < MIN_DISTANCE or max(structure.lattice.abc) > LONGEST_CELL:
         lengths = " ".join(f"{length:.3g}" for length in structure.lattice.abc)
@@ -194,6 +206,8 @@ def _check_distances(structure: Structure, source: str) -> None:
     if len(structure) < 2:
         return
     first, second, _, distance = structure.get_neighbor_list(MIN_DISTANCE, exclude_self=True)
+    if not len(first):
+        return
     occupancy = [site.species.num_atoms for site in structure]
     for one, other, length in zip(first, second, distance, strict=True):
         if occupancy[one] + occupancy[other] > CROWDED:

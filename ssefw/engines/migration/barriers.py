@@ -86,10 +86,10 @@ def hop_barrier(
     *,
     settings: MigrationSettings,
     ends: Callable[[], Mapping[int, Structure]] | None = None,
-    stands_for: Mapping[int, int] | None = None,
+    representatives: Mapping[int, int] | None = None,
     landscape: "Landscape | None" = None,
     first: Engine | None = None,
-    bent: NebPath | None = None,
+    initial_band: NebPath | None = None,
     stop: StopCheck = never_stop,
 ) -> NebPath:
     """Compute the barrier of a class of hops.
@@ -99,14 +99,14 @@ def hop_barrier(
     structure
         The relaxed crystal that the hops were found in, with marks where they are of
         interstitial ions.
-    ends, stands_for
+    ends, representatives
         What gives the relaxed defects by site, and which of them stands for a site; by default
         those of this hop are relaxed here.
     landscape
         Of the site energy, for the paths ``auto`` and ``bvse``; by default it is calculated.
     first
         A cheaper engine that relaxes a band of its own first, which gives the images.
-    bent
+    initial_band
         The band of a cheaper engine that gives the images, where it was relaxed before.
 
     Raises
@@ -125,7 +125,7 @@ def hop_barrier(
     # What the cheaper engine finds impossible costs the other nothing.
     warnings: tuple[str, ...] = ()
     if first is not None:
-        bent = _band_of(
+        initial_band = _band_of(
             first,
             structure,
             kind,
@@ -134,20 +134,25 @@ def hop_barrier(
             landscape=landscape,
             stop=stop,
         )
-    if ends is None or stands_for is None:
+    if ends is None or representatives is None:
         own = _shared(charged, structure, [kind], settings)
-        relaxed, stands_for = own.of(kind), own.stands_for
+        relaxed, representatives = own.of(kind), own.representatives
     else:
         relaxed = dict(ends())
     start, end = ends_of_hop(
-        structure, kind, cell, relaxed, stands_for=stands_for, min_length=settings.min_length
+        structure,
+        kind,
+        cell,
+        relaxed,
+        representatives=representatives,
+        min_length=settings.min_length,
     )
-    if bent is not None:
-        images = images_like(bent.structures, start, end)
-        warnings = bent.warnings
-        if bent.status != "converged":
-            name = bent.provenance.engine
-            warnings += (f"The band of {name} that gave the images is {bent.status}.",)
+    if initial_band is not None:
+        images = images_like(initial_band.structures, start, end)
+        warnings = initial_band.warnings
+        if initial_band.status != "converged":
+            name = initial_band.provenance.engine
+            warnings += (f"The band of {name} that gave the images is {initial_band.status}.",)
     else:
         images, warnings = first_images(
             structure,
@@ -239,7 +244,7 @@ def hop_barriers(
                 kind,
                 hop_barrier(
                     engine, structure, kind, folder, settings=settings,
-                    ends=partial(shared.of, kind), stands_for=shared.stands_for,
+                    ends=partial(shared.of, kind), representatives=shared.representatives,
                     landscape=landscape, first=first, stop=stop,
                 ),
             )  # fmt: skip

@@ -59,7 +59,7 @@ class Ends:
 
     Attributes
     ----------
-    stands_for
+    representatives
         Site to the site whose defect stands for it.
     """
 
@@ -77,12 +77,12 @@ class Ends:
         self._structure = structure
         self._limits = {"min_length": min_length, "fmax": fmax}
         self._steps = steps
-        self.stands_for = distinct_sites(structure, kinds, min_length=min_length)
+        self.representatives = distinct_sites(structure, kinds, min_length=min_length)
         self._results: dict[int, RelaxResult | EngineError] = {}
 
     def of(self, kind: HopClass) -> dict[int, Structure]:
         """Return, by site, the relaxed defects that the ends of a hop are made from."""
-        sites = {self.stands_for[site] for site in (kind.hop.start, kind.hop.end)}
+        sites = {self.representatives[site] for site in (kind.hop.start, kind.hop.end)}
         for site in sorted(sites - self._results.keys()):
             try:
                 self._results[site] = relax_end(
@@ -105,7 +105,7 @@ def ends_of_hop(
     cell: HopCell,
     relaxed: Mapping[int, Structure],
     *,
-    stands_for: Mapping[int, int],
+    representatives: Mapping[int, int],
     min_length: float,
 ) -> tuple[Structure, Structure]:
     """Return both ends of a hop, relaxed, from the defects that stand for them.
@@ -118,7 +118,7 @@ def ends_of_hop(
         The ends as cut from the crystal.
     relaxed
         Defects by site of the crystal.
-    stands_for
+    representatives
         See `ssefw.data.defects.distinct_sites`.
 
     Raises
@@ -138,7 +138,7 @@ def ends_of_hop(
                 holes=(places["start"], places["end"]), mover=(cell.movers[0], cell.movers[-1]),
             )  # fmt: skip
         if found is None:
-            source = stands_for[site]
+            source = representatives[site]
             found = carry_over(
                 relaxed[source], defect_at(structure, source, min_length=min_length),
                 ideals[name], operations,
@@ -146,7 +146,7 @@ def ends_of_hop(
             )  # fmt: skip
         if found is None:
             msg = (
-                f"The defect at site {stands_for[site]} cannot be carried over to site {site}: "
+                f"The defect at site {source} cannot be carried over to site {site}: "
                 "the crystal is less symmetric than it looked. Relax it more tightly."
             )
             raise DataError(msg)

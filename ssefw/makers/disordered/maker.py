@@ -225,7 +225,7 @@ class DisorderedMaker(Maker):
                     temperature=ladder.conductivity_temperature,
                     prefactor_spread=ladder.prefactor_spread,
                 )
-                return self._conclude(
+                outcome = self._conclude(
                     candidate,
                     gates=gates,
                     arrangements=arrangements,
@@ -233,6 +233,7 @@ class DisorderedMaker(Maker):
                     runs=runs,
                     lesson=recorded_lesson(candidate.id) if isinstance(lesson, str) else lesson,
                 )
+                return self._confirmed(outcome, ladder, candidate)
             is_triage = stage == "relaxed" and ladder.triage is not None
             length = ladder.triage.length if is_triage and ladder.triage else ladder.length
             jobs = []
@@ -287,6 +288,19 @@ class DisorderedMaker(Maker):
             jobs += [*search, applied]
             cells[i] = applied.output
         return jobs, cells
+
+    def _confirmed(
+        self, outcome: Outcome, ladder: LadderMaker, candidate: Candidate
+    ) -> Outcome | Response[Outcome]:
+        """Return the outcome, or what looks at it once more."""
+        if ladder.confirm is None:
+            return outcome
+        cells = [
+            (a.ordering.index, self.simulated_cell(ladder, a.relaxed), a.diffusivities)
+            for a in outcome.arrangements
+            if a.relaxed is not None
+        ]
+        return ladder.confirm.start(outcome, cells, candidate=candidate, ladder=ladder)
 
     def _ladder(self) -> LadderMaker:
         if self.study.ladder is None:

@@ -20,9 +20,9 @@ from mongomock.filtering import filter_applies, resolve_sort_key
 from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 from pymongo.results import BulkWriteResult
 
-from ssefw.store.embedded.covered import grouped_counts
 from ssefw.store.embedded.cursor import EmbeddedCursor, own_projection, sort_list
 from ssefw.store.embedded.cutting import Cutter
+from ssefw.store.embedded.group_counts import grouped_counts
 from ssefw.store.embedded.indices import Index
 from ssefw.store.embedded.keys import text_of
 from ssefw.store.embedded.pipeline import fields_read

@@ -9,7 +9,7 @@ import pytest
 
 from ssefw.campaigns.queueing import offline
 from ssefw.campaigns.queueing.launcher import Launcher
-from ssefw.campaigns.queueing.offline import parcels_of, work_parcels
+from ssefw.campaigns.queueing.offline import job_folders_of, work_offline_jobs
 from ssefw.campaigns.queueing.site import QueueLimits, Site, write_settings
 from ssefw.documents import Failure, Outcome
 from ssefw.errors import StoreError
@@ -46,7 +46,7 @@ def node(tmp_path, monkeypatch):
         count = 0
         for folder in sorted((tmp_path / "jobs").glob("ssefw-*")):
             if at_most is None or count < at_most:
-                count += work_parcels(parcels_of(folder), stop=threading.Event(), idle=0.0)
+                count += work_offline_jobs(job_folders_of(folder), stop=threading.Event(), idle=0.0)
         return count
 
     return work

@@ -395,7 +395,7 @@ def test_the_script_of_a_job_holds_no_password(connection, slurm, tmp_path, ssef
     site = Site(scheduler="slurm")
     text = site.script(
         site.ask(None), name="n", log=tmp_path / "l", settings=tmp_path / "s.yaml",
-        arguments=site.worker_command("small", "light,heavy", parcels=tmp_path / "parcels"),
+        arguments=site.worker_command("small", "light,heavy", job_folders=tmp_path / "parcels"),
     )  # fmt: skip
     assert "mongodb" not in text
     assert f"SSEFW_SETTINGS={tmp_path}/s.yaml" in text

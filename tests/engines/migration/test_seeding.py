@@ -158,7 +158,7 @@ def test_what_a_cheaper_engine_finds_impossible_costs_the_other_nothing(copper, 
     settings = QUICK.model_copy(update={"end_steps": 1, "end_fmax": 1e-6})
     with pytest.raises(EngineError, match="did not relax"):
         hop_barrier(
-            EMT, copper, kind, tmp_path, settings=settings, ends=ends, stands_for={}, first=EMT
+            EMT, copper, kind, tmp_path, settings=settings, ends=ends, representatives={}, first=EMT
         )
     assert not asked
 

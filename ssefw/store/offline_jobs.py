@@ -1,6 +1,6 @@
 """Job outputs as files, for a job whose node reaches no database.
 
-A parcel is a folder. Whoever reaches the store puts in the outputs that a job refers to; on the
+Such a job has a folder. Whoever reaches the store puts in the outputs that a job refers to; on the
 node the folder is a job store of its own, and what the job puts out lies in it as files, which are
 taken into the store afterwards.
 """
@@ -16,12 +16,12 @@ from maggma.stores import MemoryStore
 
 from ssefw.documents import Failure
 
-__all__ = ["open_parcel", "pack", "unpack"]
+__all__ = ["open_offline_job", "pack", "unpack"]
 
 INPUTS, JOBS, DATA = "inputs.json", "outputs-jobs.json", "outputs-data.json"
 
 
-class ParcelStore(MemoryStore):
+class OfflineJobStore(MemoryStore):
     """Documents in memory; those that are updated are also in a file."""
 
     def __init__(self, path: Path) -> None:
@@ -59,10 +59,10 @@ def pack(job: Job, folder: Path, store: JobStore) -> None:
     _write(folder / INPUTS, [{k: v for k, v in d.items() if k != "_id"} for d in documents])
 
 
-def open_parcel(folder: Path) -> JobStore:
-    """Return the job store of a parcel."""
-    documents = ParcelStore(folder / JOBS)
-    store = JobStore(documents, additional_stores={"data": ParcelStore(folder / DATA)})
+def open_offline_job(folder: Path) -> JobStore:
+    """Return the job store in the folder of a job."""
+    documents = OfflineJobStore(folder / JOBS)
+    store = JobStore(documents, additional_stores={"data": OfflineJobStore(folder / DATA)})
     store.connect()
     if inputs := _read(folder / INPUTS):
         MemoryStore.update(documents, inputs, key=["uuid", "index"])
