@@ -264,6 +264,10 @@ def _has_points(fit: Conductivity) -> bool:
     return any(point.conductivity.kind != "undetermined" for point in fit.points)
 
 
+UNKNOWN_DECADES = 10.0
+"""From insulators to the best conductors: the interval of who knows nothing."""
+
+
 @dataclass(frozen=True)
 class _Saving:
     """What the candidates whose dynamics ran used, beside a protocol of fixed length.
@@ -272,22 +276,33 @@ class _Saving:
     ----------
     used, fixed
         Core hours.
+    each, per_decade
+        Core hours used for each determined conductivity, and for each decade that an interval is
+        narrower than `UNKNOWN_DECADES`; None where nothing has one.
     """
 
     protocol: str
     n: int
     used: float
     fixed: float
+    each: float | None = None
+    per_decade: float | None = None
 
     @classmethod
     def of(cls, outcomes: list[Outcome]) -> "_Saving | None":
         costs = [o.cost for o in outcomes if o.cost.protocol_core_hours is not None]
         if not costs:
             return None
+        used = sum(cost.core_hours for cost in costs)
+        n_determined = sum(outcome.status == "determined" for outcome in outcomes)
+        widths = [found.decades for o in outcomes if (found := sigma(o)) is not None]
+        known = sum(max(0.0, UNKNOWN_DECADES - width) for width in widths if width is not None)
         return cls(
             protocol=costs[0].protocol,
             n=len(costs),
-            used=sum(cost.core_hours for cost in costs),
+            used=used,
+            each=used / n_determined if n_determined else None,
+            per_decade=used / known if known else None,
             fixed=sum(cost.protocol_core_hours or 0.0 for cost in costs),
         )
 

@@ -1,6 +1,7 @@
 """Campaigns whose dynamics have the volume of a temperature, or that of the structure given."""
 
 import random
+import time
 
 import numpy as np
 import pytest
@@ -143,6 +144,7 @@ def test_kills_change_nothing(tmp_path):
             while process.poll() is None:
                 if counted.exists() and len(counted.read_text()) > goal:
                     break
+                time.sleep(0.02)
             kill_9(process, folder, workers_too=True)
         verb = ("resume",) if kills else ("run", "small.yaml")
         run_ssefw(*verb, "--store", "st", folder=folder, env=environment)

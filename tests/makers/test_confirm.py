@@ -8,13 +8,15 @@ from pymatgen.core import Lattice, Structure
 from ssefw.documents import Candidate, Estimate, Outcome
 from ssefw.engines import MDSettings
 from ssefw.engines.ase import AseEngine
-from ssefw.makers import ConfirmMaker, LadderMaker, MDMaker
+from ssefw.makers import ConfirmMaker, DiffusivityMaker, LadderMaker, MDMaker
 from ssefw.makers.confirm.maker import compared, doubled
 from ssefw.report.rows import summary
 from ssefw.report.story_text import _confirmation
 from ssefw.store import connect
-from tests.conftest import CAMPAIGN
-from tests.makers.test_adaptive import TEMPERATURES, KnownMaterial
+from tests.campaigns.test_disordered import CAMPAIGN as MIXED
+from tests.campaigns.test_disordered import prepare as prepare_mixed
+from tests.conftest import CAMPAIGN, work_here
+from tests.makers.test_adaptive import TEMPERATURES, KnownMaterial, diffusivity
 from tests.outcomes import relaxation, value
 
 EMT = AseEngine(calculator="ase.calculators.emt.EMT")
@@ -108,3 +110,25 @@ def test_a_block_that_makes_no_sense_is_said_in_a_line(tmp_path, ssefw, block, w
 def test_a_plan_shows_the_second_look(tmp_path, ssefw):
     (tmp_path / "c.yaml").write_text(f"{CAMPAIGN}confirm: {{above: 0.001}}\n")
     assert "hits above 0.001 S/cm in a cell twice as large" in ssefw("plan", "c.yaml").stdout
+
+
+@pytest.mark.slow
+def test_an_arrangement_is_compared_with_itself(tmp_path, monkeypatch):
+    def known(self, trajectory, store):
+        found = diffusivity(trajectory.temperature)
+        return found.model_copy(update={"trajectory_key": trajectory.key, "duration": 0.5})
+
+    monkeypatch.setattr(DiffusivityMaker, "estimate", known)
+    prepare_mixed(tmp_path)
+    (tmp_path / "pool/unbalanced.cif").unlink()
+    text = MIXED.replace("length: 0.6", "length: 0.2").replace("[300, 600]", "[800, 1000, 1200]")
+    confirm = "confirm: {above: 1.0e-30, arrangements: 2, temperature: 1000}\n"
+    (tmp_path / "c.yaml").write_text(text + confirm)
+    work_here(folder=tmp_path, submit="c.yaml")
+    with connect(tmp_path / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+    before = len(outcome.arrangements[0].relaxed.structure)
+    assert [look.arrangement for look in outcome.confirmations] == [0, 1]
+    assert all(look.temperature == 1000.0 for look in outcome.confirmations)
+    assert all(look.n_atoms == 2 * before for look in outcome.confirmations)
+    assert all(look.agrees for look in outcome.confirmations)

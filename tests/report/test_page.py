@@ -13,10 +13,10 @@ from pymatgen.core import Structure
 
 from ssefw.analysis import pymatgen_rules
 from ssefw.campaigns.running.watch import Snapshot
-from ssefw.documents import CampaignRecord, Estimate, Outcome, PlannedCandidate
+from ssefw.documents import CampaignRecord, Cost, Estimate, Outcome, PlannedCandidate
 from ssefw.makers.diffusivity import read_frames
 from ssefw.report import pymatgen_column
-from ssefw.report.page import render_report
+from ssefw.report.page import _Saving, render_report
 from ssefw.report.pymatgen_column import PymatgenColumn
 from ssefw.report.rows import rank_outcomes
 from ssefw.report.wording import decades_words, estimate_words, number_words
@@ -145,3 +145,15 @@ def test_pymatgens_numbers_stand_beside_ours_where_they_are_asked_for(
     assert f"= {number_words(line.conductivity, 3)} S/cm" in section
     ssefw("report", "--store", store, "--no-frames", "-o", "plain.html")
     assert "pymatgen's" not in (tmp_path / "plain.html").read_text()
+
+
+def test_the_cost_of_a_number_counts_what_is_determined_and_how_well():
+    cost = Cost(core_hours=3.0, protocol="P", protocol_core_hours=6.0)
+    found = [
+        outcome("LiCl", value(1e-4)).model_copy(update={"cost": cost}),  # 0.6 decades wide
+        outcome("LiF", bound(1e-9)).model_copy(update={"cost": cost}),
+    ]
+    saving = _Saving.of(found)
+    assert saving.each == 6.0
+    assert saving.per_decade == pytest.approx(6.0 / 9.4)
+    assert _Saving.of(found[1:]).each is None

@@ -38,6 +38,7 @@ __all__ = [
     "KINDS",
     "TAPS",
     "backward_path",
+    "coupled_terms",
     "forward_path",
     "kind_of",
     "rotate",
@@ -62,7 +63,7 @@ def kind_of(first: int, second: int, third: int) -> int:
     return KINDS.index((first, second, third))
 
 
-def _terms(kind: int, component: int) -> list[tuple[int, int, float]]:
+def coupled_terms(kind: int, component: int) -> list[tuple[int, int, float]]:
     """Return what couples to one component of the harmonics: index of l1, of l3, and how much."""
     first, second, third = KINDS[kind]
     if abs(component) > second:
@@ -73,7 +74,7 @@ def _terms(kind: int, component: int) -> list[tuple[int, int, float]]:
 
 
 _Couplings = dict[int, list[tuple[int, int, float]]]
-"""Of a component of the harmonics: see `_terms`."""
+"""Of a component of the harmonics: see `coupled_terms`."""
 
 
 def _matrix(vectors: Vectors, pointer: Any, degree: int, row: int, column: int) -> Any | None:
@@ -137,7 +138,7 @@ def forward_path(
 
         def emit(case: int) -> None:
             degree, _, third = KINDS[case]
-            terms = _terms(case, 0)
+            terms = coupled_terms(case, 0)
             width = builder.mul(channels, whole(2 * degree + 1))
             sums = [vectors.variable() for _ in range(2 * third + 1)]
             with each_channel(builder, channels, vectors.width) as u:
@@ -226,7 +227,7 @@ def backward_path(
 
         def emit(case: int) -> None:
             degree, _, third = KINDS[case]
-            by_component = {b: _terms(case, b) for b in (0, -1, 1)}
+            by_component = {b: coupled_terms(case, b) for b in (0, -1, 1)}
             width = builder.mul(channels, whole(2 * degree + 1))
             with each_channel(builder, channels, vectors.width) as u:
                 received = [

@@ -72,8 +72,8 @@ class Network:
         self.closest = float(arrays["axis"][0, 0])
         self._axis: FloatArray = arrays["axis"]
         self._embedding = arrays["embedding"].astype(dtype)
-        self._layers = [self._layer(arrays, f"{n}.") for n in range(int(arrays["n_layers"]))]
-        self._degree = max(KINDS[row[0]][1] for layer in self._layers for row in layer.layout.paths)
+        self.layers = [self._layer(arrays, f"{n}.") for n in range(int(arrays["n_layers"]))]
+        self._degree = max(KINDS[row[0]][1] for layer in self.layers for row in layer.layout.paths)
         self._readout = arrays["readout"].astype(dtype)
         self._readout_bias = float(arrays["readout_bias"][0])
         self._shift: FloatArray = arrays["shift"]
@@ -147,7 +147,7 @@ class Network:
         frames, edges = self._edges(starts, senders, vectors, lengths)
         x: Features = {0: self._embedding[species][:, None, :]}
         passes = []
-        for layer in self._layers:
+        for layer in self.layers:
             x, kept = self._forward(layer, edges, x, blocks=blocks, run=run)
             passes.append(kept)
         sites = (x[0][:, 0] @ self._readout).astype(np.float64) + self._readout_bias
@@ -157,7 +157,7 @@ class Network:
         gradient: Features = {
             0: np.outer(self._scale[species], self._readout).astype(self.dtype)[:, None, :]
         }
-        for number, layer in reversed(list(enumerate(self._layers))):
+        for number, layer in reversed(list(enumerate(self.layers))):
             kept = passes.pop()
             gradient = self._backward(
                 layer,
@@ -199,7 +199,7 @@ class Network:
         """
         _, edges = self._edges(starts, senders, vectors, lengths)
         x: Features = {0: self._embedding[species][:, None, :]}
-        for layer in self._layers[:n_layers]:
+        for layer in self.layers[:n_layers]:
             x, _ = self._forward(layer, edges, x, blocks=blocks, run=run)
         return x[0][:, 0].astype(np.float64)
 
