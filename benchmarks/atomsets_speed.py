@@ -7,11 +7,11 @@ from atomsets_labels import DATA, WEIGHTS, obelix, with_structures
 
 from ssefw.data.materials import read_materials
 from ssefw.data.pools import Reject
-from ssefw.screening.atomsets.megnet import MegnetSource, read_megnet_weights
 from ssefw.screening.atomsets.network import AtomSetBatch, NetworkConfig
 from ssefw.screening.atomsets.sources import make_source, material_set
 from ssefw.screening.atomsets.training import feature_scale, train_networks
 from ssefw.screening.features.sites import structure_sites
+from ssefw.screening.papers.megnet import MegnetSource, read_megnet_weights
 
 
 def run_energies():

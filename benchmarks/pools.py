@@ -1,6 +1,6 @@
 """How long pools take to be read, merged and ranked, and whether that grows with their size.
 
-    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank]
+    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank | structures]
 
 `check` surveys slices of a pool of 5,255 crystals as `ssefw pool check` does, on two processes.
 `large` surveys 2,000 and 25,000: the same crystals again in cells 4 % longer, so that none is a
@@ -8,6 +8,7 @@ duplicate.
 `peer` merges 1,000 beside pymatgen's matcher reducing both crystals of every pair of one formula,
 as it does when it is called plainly.
 `rank` scores 100,000 compositions by a model of the starter labels.
+`structures` scores crystals by systems that see them, which learned from OBELiX's crystals.
 """
 
 import gzip
@@ -112,6 +113,30 @@ def run_rank():
     start = time.process_time()
     rank_materials(pool, screener, top=50)
     print(f"100,000 compositions ranked: {time.process_time() - start:.0f} s of CPU")
+
+
+def run_structures():
+    from ssefw.data.dataset import dataset_of
+    from ssefw.data.labels.tables import read_label_table
+    from ssefw.data.materials import materials_of
+    from ssefw.screening.base import make_screener, usable_rows
+    from ssefw.screening.ranking import rank_materials
+
+    folder = DATA / "labels"
+    labels = read_label_table(
+        folder / "obelix_train.csv", structures=folder / "obelix_train_cifs.zip"
+    )
+    for name, settings, number in (
+        ("conductivity", {}, 1000),
+        ("atomsets", {"members": ["et"], "layer": "v1", "runs": 3}, 150),
+    ):
+        screener = make_screener(name, settings)
+        screener.fit(usable_rows(screener, dataset_of(labels))[0])
+        pool = list(materials_of(enumerate(islice(rows(number), number)), file="pool"))
+        start = time.process_time()
+        rank_materials(pool, screener, top=50)
+        used = time.process_time() - start
+        print(f"{name}: {1e3 * used / number:.1f} ms of CPU a crystal ({number})", flush=True)
 
 
 if __name__ == "__main__":

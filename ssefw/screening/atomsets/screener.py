@@ -31,7 +31,6 @@ from ssefw.screening.atomsets.explanation import (
 )
 from ssefw.screening.atomsets.members import NET, Members, arrays_under, fit_classifiers
 from ssefw.screening.atomsets.network import network_configs
-from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.search import search_networks
 from ssefw.screening.atomsets.sources import (
     LAYERS,
@@ -185,6 +184,9 @@ class AtomSetsScreener(VotingScreener):
     ) -> list[NetworkGroup]:
         starts = []
         if self.pretrain is not None:
+            # What only a paper asks for is read when it is asked for.
+            from ssefw.screening.papers.pretraining import pretrained  # noqa: PLC0415
+
             starts = pretrained(
                 Path(self.pretrain),
                 self._set,

@@ -15,11 +15,6 @@ import numpy.typing as npt
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.chgnet import ChgnetSource
-from ssefw.screening.atomsets.megnet import (
-    MegnetSource,
-    find_megnet_weights,
-    read_megnet_weights,
-)
 from ssefw.screening.features.sites import (
     Representation,
     composition_sites,
@@ -94,6 +89,13 @@ def make_source(
     if name == "chgnet":
         return ChgnetSource()
     if name == "megnet":
+        # What only a paper asks for is read when it is asked for.
+        from ssefw.screening.papers.megnet import (  # noqa: PLC0415
+            MegnetSource,
+            find_megnet_weights,
+            read_megnet_weights,
+        )
+
         return MegnetSource(arrays or read_megnet_weights(find_megnet_weights(weights)))
     raise ConfigurationError(f"Unknown source of site vectors {name!r}. Known: chgnet, megnet.")
 

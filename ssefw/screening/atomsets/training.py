@@ -22,7 +22,6 @@ from ssefw.screening.atomsets.network import (
     initial_parameters,
     logits,
 )
-from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet
 from ssefw.screening.evaluation.metrics import METRICS
 
@@ -177,6 +176,9 @@ def _stepper(
     """Return what changes the parameters once their gradients are there."""
     if config.optimizer == "adam":
         return torch.optim.Adam(values, lr=config.rate).step
+    # What only a paper asks for is read when it is asked for.
+    from ssefw.screening.papers.lamb import LookaheadLamb, triangular2  # noqa: PLC0415
+
     lamb, steps = LookaheadLamb(values), count()
     half = CYCLE_EPOCHS * per_epoch
     return lambda: lamb.step(

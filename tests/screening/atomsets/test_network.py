@@ -19,9 +19,9 @@ from ssefw.screening.atomsets.network import (
     logits,
     predict,
 )
-from ssefw.screening.atomsets.optimizers import LookaheadLamb, triangular2
 from ssefw.screening.atomsets.sources import WeightedSet, set_statistics
 from ssefw.screening.atomsets.training import Start, feature_scale, train_networks
+from ssefw.screening.papers.lamb import LookaheadLamb, triangular2
 
 SMALL = NetworkConfig(**PAPER, neurons=8, readout=4, epochs=30, patience=10, batch=16)
 

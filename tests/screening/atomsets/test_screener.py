@@ -1,8 +1,11 @@
 """The system beyond the contract: structures, representations, pre-training, search, saving."""
 
+import ast
+import inspect
 import json
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +16,11 @@ from ssefw.data.dataset import Dataset
 from ssefw.data.materials import Material
 from ssefw.errors import ConfigurationError, DataError
 from ssefw.screening.atomsets.network import NetworkConfig
-from ssefw.screening.atomsets.pretraining import pretrained
 from ssefw.screening.atomsets.screener import AtomSetsScreener
 from ssefw.screening.atomsets.search import GRID, search_networks
 from ssefw.screening.atomsets.sources import make_source, material_set
 from ssefw.screening.base import load_screener, save_screener
+from ssefw.screening.papers.pretraining import pretrained
 
 QUICK = {"runs": 2, "networks": [{"epochs": 4, "neurons": 8, "readout": 4}]}
 
@@ -207,3 +210,19 @@ def test_an_ensemble_takes_as_many_different_networks_as_asked():
 def test_a_search_without_networks_is_refused(toy):
     with pytest.raises(ConfigurationError, match="none among the members et, gb"):
         AtomSetsScreener().tuned_on(toy, trials=2)
+
+
+def test_a_model_of_an_earlier_version_is_read_though_its_parts_have_moved():
+    """Trained by LAMB before what is a paper's own lay with the papers."""
+    model = load_screener(Path(__file__).parents[1] / "data" / "lamb.model")
+    assert model.settings()["networks"][0]["optimizer"] == "lamb"
+    asked = [Material(name=formula, formula=formula) for formula in ("Li7P3S11", "LiCl")]
+    # As that version said, to what floating point leaves.
+    assert model.score(asked).probability == pytest.approx([0.379814, 0.414826], abs=1e-4)
+
+
+def test_what_is_of_a_paper_is_not_read_without_being_asked_for():
+    for path in Path(inspect.getfile(AtomSetsScreener)).parent.glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            module = node.module if isinstance(node, ast.ImportFrom) else ""
+            assert not (module or "").startswith("ssefw.screening.papers"), path.name

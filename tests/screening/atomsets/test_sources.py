@@ -10,14 +10,15 @@ from pymatgen.core import Element, Lattice, Structure, SymmOp
 from ssefw.data.materials import Material, read_materials
 from ssefw.data.pools import Reject
 from ssefw.errors import ConfigurationError, DataError
-from ssefw.screening.atomsets import chgnet, megnet
-from ssefw.screening.atomsets.megnet import (
+from ssefw.screening.atomsets import chgnet
+from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
+from ssefw.screening.features.sites import structure_sites
+from ssefw.screening.papers import megnet
+from ssefw.screening.papers.megnet import (
     MegnetSource,
     find_megnet_weights,
     read_megnet_weights,
 )
-from ssefw.screening.atomsets.sources import make_source, material_set, pooled, set_statistics
-from ssefw.screening.features.sites import structure_sites
 
 
 @pytest.fixture(scope="module")
