@@ -66,6 +66,7 @@ learn:
             neurons: 10, steps: 1000, refit_steps: 500}
   accept: {stable: 50}
   budget: 1000
+  pack: 4
   seed: 0
 conductivity: {temperature: 300, level: 0.9, determined_within: 2, prefactor_spread: 1}
 confirm: {above: 0.0001, temperature: 800, arrangements: 1}
