@@ -119,10 +119,10 @@ def main():
         store = options.store or folder / "st"
         write_pool(folder, options.candidates)
 
-        start = time.perf_counter()
+        start, used = time.perf_counter(), time.process_time()
         plan = make_plan(read_campaign(folder / "scale.yaml"))
         campaign_record(plan)
-        planned = time.perf_counter() - start
+        planned, used = time.perf_counter() - start, time.process_time() - used
         n_candidates = len(plan.candidates)
 
         marks = {0: time.perf_counter()}
@@ -143,7 +143,7 @@ def main():
 
     n_jobs = sum(group["count"] for group in status["jobs"])
     print(f"candidates                     {n_candidates}")
-    print(f"plan                           {planned:.1f} s")
+    print(f"plan                           {planned:.1f} s ({used:.1f} s of CPU)")
     print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
     if options.store:
         kinds = ", ".join(f"{count} {name}" for name, count in asked.most_common())

@@ -22,6 +22,7 @@ screen: {model: m.model, phases: p.json, top: 5}
 engine: {code: ase, calculator: ase.calculators.emt.EMT}
 bvse: {max_barrier: 0.6, resolution: 0.2}
 relax: {fmax: 0.05, max_steps: 10, max_volume_change: 0.3}
+volume: {mode: thermal, temperature: 300, length: 4, equilibration: 1, tolerance: 0.1}
 supercell: {min_length: 10, max_atoms: 300}
 orderings: {number: 3, relax: 4, temperature: 1000, permittivity: 10, tolerance: 0.01,
             limit: 0.02, seed: 0}
@@ -65,9 +66,10 @@ learn:
             neurons: 10, steps: 1000, refit_steps: 500}
   accept: {stable: 50}
   budget: 1000
-  pack: 8
+  pack: 4
   seed: 0
 conductivity: {temperature: 300, level: 0.9, determined_within: 2, prefactor_spread: 1}
+confirm: {above: 0.0001, temperature: 800, arrangements: 1}
 resources:
   md: {nodes: 1, tasks_per_node: 2, cpus_per_task: 2, gpus_per_node: 0, memory: 4000,
        walltime: "1:00:00", queue: cpu, account: a, directives: ["--constraint=cpu"]}
