@@ -104,8 +104,6 @@ class CampaignSpec(Block):
             raise ValueError("volume: {mode: thermal} is for dynamics: the key 'md' is missing")
         if self.confirm is not None:
             self._check_confirm(self.confirm)
-        if self.volume.mode == "experiment" and "relax_cell" in self.relax.model_fields_set:
-            raise ValueError("volume: {mode: experiment} keeps the cell: leave relax_cell out")
         neb = self.neb
         converges = neb is not None and neb.converge is not None
         if converges and self._neb_engines()[0].code != "espresso":

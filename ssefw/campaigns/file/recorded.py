@@ -60,6 +60,8 @@ def _as_written(record: Mapping[str, Any]) -> dict[str, Any]:
         teacher = _engine(lesson["teacher"]) if lesson.get("teacher") else None
         blocks["learn"] = {**lesson, "teacher": teacher}
         blocks["engine"] = teacher or blocks["engine"]  # who teaches relaxes, too
+    if (second := record.get("confirm")) and second.get("engine"):
+        blocks["confirm"] = {**second, "engine": _engine(second["engine"])}
     if bands := record.get("neb"):
         engines = {key: _engine(bands[key]) for key in BAND_ENGINES if bands.get(key)}
         blocks["neb"] = {**bands, **engines}

@@ -33,7 +33,9 @@ class VolumeSpec(Block):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        given = self.model_fields_set - {"mode"}
+        # A record states every key; one that stands at its default was not asked for.
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        given = {name for name, value in self if name != "mode" and value != defaults[name]}
         if self.mode != "thermal" and given:
             raise ValueError(f"{min(given)!r} is for mode: thermal, not for {self.mode}")
         if self.mode == "thermal" and self.temperature is None:

@@ -35,6 +35,9 @@ def record(**blocks):
         {"engine": {"calculator": "ase.calculators.emt.EMT", "options": {"asap_cutoff": True}}},
         {"filters": [{"band_gap": {"at_least": 1.0}}], "screen": {"model": "m.model"}},
         {"learn": {}},
+        {"volume": {"mode": "experiment"}},
+        {"volume": {"mode": "thermal", "temperature": 300}},
+        {"confirm": {"engine": {"code": "vasp"}}},
     ],
 )
 def test_a_record_says_what_the_file_said(blocks):
