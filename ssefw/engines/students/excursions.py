@@ -18,8 +18,8 @@ FARTHEST = 3.0
 """Excess from which a step is outside: the learning loop gives an exploration up there."""
 
 GONE = 10.0
-"""Excess at which a run ends at once. Runs that came back stayed below 4, those that ran away had
-17 and more when it was seen."""
+"""Excess at which a run ends at once. A run that flew apart had 17 when it was seen; where between
+that and 3 there is no return has not been measured."""
 
 COLLISION = 50.0
 """fs: ions turn around in a hundred, and half of that is spent on the way out."""
