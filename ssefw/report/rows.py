@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from ssefw.data.labels.experiment import expected_in_experiment
 from ssefw.documents import OUTCOME_STATUSES, Barrier, Estimate, Label, Outcome
 from ssefw.report.lessons import lesson_words
 from ssefw.store.results.arrangements import arrangement_of_runs
@@ -54,6 +53,9 @@ def rank_outcomes(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 def summary(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome without its curves, for programs."""
+    # It takes scipy, which a server is not to wait for when it starts.
+    from ssefw.data.labels.experiment import expected_in_experiment  # noqa: PLC0415
+
     conductivity, expected = outcome.conductivity, expected_in_experiment(outcome)
     places = arrangement_of_runs(outcome)
     return {

@@ -52,6 +52,7 @@ STAND_FOR = {
     "MODEL": ["obelix.model"],
     "LGPS": ["Cu"],
     "LiCl": ["Cu"],
+    "quickstart": ["small"],
 }
 """Words of a page in the place of which a reader writes others, and names of what is computed."""
 

@@ -269,7 +269,8 @@ def test_a_label_says_no_more_than_its_interval():
         update={"conductivity": Estimate(value=1e-3, lower=1e-3, upper=1e-3, unit="S/cm")}
     )
     below = spreads_of([measured, sharp, computed], grid)
+    # Of the points of a grid inside, which loses up to a step of 0.1 on either side.
     widths = [np.ptp(grid[(row > 0.16) & (row < 0.84)]) for row in below]
-    assert widths[0] == pytest.approx(2 * 0.5, abs=0.2)
-    assert widths[1] == pytest.approx(2 * 0.7, abs=0.2)
-    assert widths[2] == pytest.approx(2 * math.hypot(3 / 1.96, 0.7), abs=0.2)
+    assert widths[0] == pytest.approx(2 * 0.5, abs=0.21)
+    assert widths[1] == pytest.approx(2 * 0.7, abs=0.21)
+    assert widths[2] == pytest.approx(2 * math.hypot(3 / 1.96, 0.7), abs=0.21)
