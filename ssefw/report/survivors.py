@@ -19,6 +19,7 @@ from ssefw.report.wording import name_words
 from ssefw.screening.conductivity.quantiles import INTERVAL
 from ssefw.store import Connection
 from ssefw.store.candidates import submitted_candidates
+from ssefw.store.results.first_ranking import first_ranking
 
 __all__ = ["COLUMNS", "Survivor", "ranked_survivors", "survivors_of", "write_survivors"]
 
@@ -118,7 +119,7 @@ def survivors_of(
     """
     crystals = {one.id: one for one in submitted_candidates(connection, record)}
     planned = {item.candidate_id: item for item in record.candidates}
-    first = next(iter(connection.results.find(Ranking, campaign=record.campaign)), None)
+    first = first_ranking(connection.results, record.campaign)
     entries = {entry.candidate_id: entry for entry in (first.entries if first else ())}
     for outcome in outcomes:
         item, crystal = planned.get(outcome.candidate_id), crystals.get(outcome.candidate_id)

@@ -45,7 +45,7 @@ def browser(tmp_path_factory):
             screener="composition",
             meaning="a chance",
         )
-        connection.results.add(ranking, candidate="", campaign="small")
+        before = connection.results.add(ranking, candidate="", campaign="small")
         change = RankChange(
             candidate_id=keys["Cu"], formula="Cu", before=2, after=1,
             score_before=0.2, score_after=0.9, why="its own label",
@@ -53,7 +53,7 @@ def browser(tmp_path_factory):
         changed = Reranking(
             campaign="small", screener="composition", threshold=1e-5,
             labels_before="starter 1", labels_after="starter 2",
-            ranking_before="a", ranking_after="b",
+            ranking_before=before, ranking_after="b",
             new_labels=(("copper-label", value(1e-4)),),
             refused=(("Cu3Au", "only a bound"),), changes=(change,),
         )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ssefw.documents import Estimate, RankChange, Ranking, Reranking
+from ssefw.documents import Estimate, RankChange, Reranking
 from ssefw.report.feedback import feedback_section
 from ssefw.report.wording import estimate_words
 from ssefw.serve.board import CampaignView
@@ -16,6 +16,7 @@ from ssefw.serve.curves import plain_point
 from ssefw.serve.render import board_of, page, path_of, view_of
 from ssefw.serve.selection import PAGE_ROWS, page_count
 from ssefw.store import Connection
+from ssefw.store.results.first_ranking import first_ranking
 
 __all__ = ["first_scores", "screening_page", "screening_points"]
 
@@ -75,13 +76,13 @@ def screening_points(request: Request) -> Response:
 
 def first_scores(connection: Connection, campaign: str) -> Mapping[str, float]:
     """Return the scores of the candidates of a campaign before it had outcomes."""
-    first = _first_ranking(connection, campaign)
+    first = first_ranking(connection.results, campaign)
     return {} if first is None else {e.candidate_id: float(e.score) for e in first.entries}
 
 
 def _first_predictions(connection: Connection, campaign: str) -> tuple[str, Mapping[str, float]]:
     """Return what was predicted before there were outcomes: the number if the system gives it."""
-    first = _first_ranking(connection, campaign)
+    first = first_ranking(connection.results, campaign)
     numbers = {
         entry.candidate_id: math.log10(entry.sigma.value)
         for entry in (first.entries if first else ())
@@ -90,10 +91,6 @@ def _first_predictions(connection: Connection, campaign: str) -> tuple[str, Mapp
     if numbers:
         return "predicted log₁₀ σ (S/cm)", numbers
     return "predicted score", first_scores(connection, campaign)
-
-
-def _first_ranking(connection: Connection, campaign: str) -> Ranking | None:
-    return next(iter(connection.results.find(Ranking, campaign=campaign)), None)
 
 
 def _point(view: CampaignView, candidate: str, predicted: float) -> dict[str, Any] | None:
