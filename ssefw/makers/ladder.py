@@ -1,6 +1,5 @@
 """Molecular dynamics at several temperatures, the first of them a triage."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,7 +28,7 @@ from ssefw.makers.diffusivity import DiffusivityMaker
 from ssefw.makers.failures import LENIENT, failures_recorded
 from ssefw.makers.gates import triage_gate
 from ssefw.makers.length import LengthPolicy
-from ssefw.makers.md import MDMaker
+from ssefw.makers.md import MDMaker, drawn_seed
 from ssefw.makers.outcome import core_hours
 from ssefw.makers.recorded import RECORDED, Recorded
 from ssefw.makers.replacement import replaced_by
@@ -317,7 +316,7 @@ class LadderMaker(Maker):
 
     def settings_at(self, temperature: float, *, candidate: Candidate) -> MDSettings:
         """Return the settings of one rung (K), which has a seed of its own."""
-        seed = _seed(self.md.settings.seed, candidate.id, temperature)
+        seed = drawn_seed(self.md.settings.seed, candidate.id, f"{temperature:.6g}")
         return self.md.settings.model_copy(update={"temperature": temperature, "seed": seed})
 
     def _climb(
@@ -450,9 +449,3 @@ class LadderMaker(Maker):
             return outcome
         cells = [(None, self.supercell(state.relaxed.structure), state.diffusivities)]
         return self.confirm.start(outcome, cells, candidate=state.candidate, ladder=self)
-
-
-def _seed(seed: int, candidate: str, temperature: float) -> int:
-    """Return a seed of its own for each rung; one for all would give all the same first kick."""
-    text = f"{seed}/{candidate}/{temperature:.6g}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])

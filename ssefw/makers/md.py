@@ -1,5 +1,6 @@
 """Molecular dynamics at one temperature, in as many segments as interruptions make of it."""
 
+import hashlib
 import logging
 from dataclasses import dataclass, field
 
@@ -16,7 +17,7 @@ from ssefw.store.frames.salvage import sound_part, with_stored_frames
 from ssefw.store.frames.trajectories import TrajectoryStore
 from ssefw.store.tenure import ensure_tenure
 
-__all__ = ["MDMaker"]
+__all__ = ["MDMaker", "drawn_seed"]
 
 logger = logging.getLogger(__name__)
 
@@ -177,3 +178,9 @@ class MDMaker(Maker):
                 "or more cores, or set a smaller frames_per_chunk in the dynamics' settings.",
                 directory=run_folder(ledger.key),
             )
+
+
+def drawn_seed(seed: int, candidate_id: str, run: str) -> int:
+    """Return a seed of its own for each run; one for all would give all the same first kick."""
+    text = f"{seed}/{candidate_id}/{run}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4])

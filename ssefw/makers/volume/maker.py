@@ -7,7 +7,6 @@ run is a trajectory as any other, which goes on bit by bit after an interruption
 runs always give the same volume. The shape of the cell stays as it was relaxed.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -37,7 +36,7 @@ from ssefw.engines.stopping import InterruptionError, stop_check
 from ssefw.errors import EngineError
 from ssefw.makers.diffusivity import read_frames
 from ssefw.makers.failures import LENIENT, failures_recorded
-from ssefw.makers.md import MDMaker
+from ssefw.makers.md import MDMaker, drawn_seed
 from ssefw.makers.outcome import core_hours
 from ssefw.makers.replacement import continued_by, replaced_by
 from ssefw.makers.site import computed_once, equip, trajectories
@@ -95,11 +94,11 @@ class VolumeMaker(Maker):
     ) -> list[Job]:
         policy, settings = self.policy, self.md.settings
         label = f"{policy.temperature:g} K{self.suffix}"
-        seed = f"{settings.seed}/{candidate_id}/volume {policy.temperature:.6g}"
+        run = f"volume {policy.temperature:.6g}"
         own = settings.model_copy(
             update={
                 "temperature": policy.temperature,
-                "seed": int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4]),
+                "seed": drawn_seed(settings.seed, candidate_id, run),
             }
         )
         frames = round(policy.length * 1000.0 / (own.timestep * own.steps_per_frame))
