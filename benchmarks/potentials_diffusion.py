@@ -2,11 +2,14 @@
 
     python benchmarks/potentials_diffusion.py FOLDER LGPS.cif Li3ErBr6.cif --temperatures 900 \
         --length 50 --cpu-minutes 60
+    python benchmarks/potentials_diffusion.py FOLDER LGPS.cif --potentials 3f2a91 --length 1000
 
-Every structure is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go on
-when the command is called again, bit by bit; the table is printed from what is there, with
-intervals of 95 %. `--table` prints it without running. Step 2 fs, Nose-Hoover, the first ps left
-out.
+The second runs a potential that was trained, a student or a tuned one, by its hash. Every structure
+The second runs a potential that was trained, a student or a tuned one, by its hash. Every
+structure is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go on when the
+command is called again, bit by bit; the table is printed from what is there, with intervals of
+95 %, and of a student with the largest excess. `--table` prints it without running. Step 2 fs,
+Nose-Hoover, the first ps left out.
 """
 
 import argparse
@@ -21,9 +24,10 @@ from pymatgen.core import Structure
 
 from ssefw.analysis.diffusivity import estimate_diffusivity
 from ssefw.analysis.trajectory import Frames
+from ssefw.campaigns.file import EngineSpec
+from ssefw.campaigns.planning.engines import engine_of
 from ssefw.data import decode_chunk
 from ssefw.engines import MDSettings, RunDirectory
-from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.names import POTENTIALS
 from ssefw.errors import SsefwError
 
@@ -59,6 +63,8 @@ def row(structure_file, structure, name, temperature, run):
     lines = (run.path / "cpu.jsonl").read_text().splitlines()
     cpu = sum(json.loads(line)["cpu_seconds"] for line in lines)
     label = f"{structure_file.stem} | {temperature:g} | {name} | {length:.1f}"
+    excesses = [chunk.notes["excess"] for chunk in chunks if "excess" in chunk.notes]
+    end = f"{cpu / 3600:.2f}" + (f" | {max(excesses):.2f}" if excesses else "")
     frames = Frames(
         positions=np.concatenate([chunk.positions for chunk in chunks]),
         lattice=chunks[0].cell,
@@ -70,10 +76,10 @@ def row(structure_file, structure, name, temperature, run):
     try:
         found = estimate_diffusivity(frames, temperature=temperature, equilibration=SKIPPED)
     except SsefwError as error:
-        return f"{label} | - | - | - | {cpu / 3600:.2f} | {error}"
+        return f"{label} | - | - | - | {end} | {error}"
     value = found.tracer
     bounds = ["-" if b is None else f"{b:.2e}" for b in (value.value, value.lower, value.upper)]
-    return f"{label} | {bounds[0]} | {bounds[1]} to {bounds[2]} | {found.regime} | {cpu / 3600:.2f}"
+    return f"{label} | {bounds[0]} | {bounds[1]} to {bounds[2]} | {found.regime} | {end}"
 
 
 def main():
@@ -82,7 +88,7 @@ def main():
     parser.add_argument("structures", type=Path, nargs="+")
     parser.add_argument("--temperatures", type=float, nargs="+", default=[900.0])
     parser.add_argument("--length", type=float, default=50.0, help="ps")
-    parser.add_argument("--potentials", choices=POTENTIALS, nargs="+", default=list(POTENTIALS))
+    parser.add_argument("--potentials", nargs="+", default=list(POTENTIALS))
     parser.add_argument("--cpu-minutes", type=float, default=60.0, help="stop after so many")
     parser.add_argument("--table", action="store_true")
     arguments = parser.parse_args()
@@ -93,6 +99,7 @@ def main():
             arguments.structures, arguments.temperatures, arguments.potentials
         )
     ]
+    engines = {name: engine_of(EngineSpec(potential=name)) for name in arguments.potentials}
     deadline = time.process_time() + 60 * arguments.cpu_minutes
     target = round(1000 * arguments.length / TIMESTEP)
     for until in range(PIECE, target + 1, PIECE):
@@ -101,8 +108,8 @@ def main():
                 break
             run = run_directory(arguments.folder, file, name, temperature)
             if steps_done(run) < until:
-                advance(AseEngine.of(name), structure, run, temperature, until)
-    print("structure | K | potential | ps | D (cm2/s) | interval | regime | CPU hours")
+                advance(engines[name], structure, run, temperature, until)
+    print("structure | K | potential | ps | D (cm2/s) | interval | regime | CPU hours | excess")
     for file, structure, name, temperature in runs:
         run = run_directory(arguments.folder, file, name, temperature)
         if steps_done(run):

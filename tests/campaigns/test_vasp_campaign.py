@@ -8,8 +8,10 @@ from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import Outcome
 from ssefw.documents import Trajectory as Ledger
+from ssefw.makers import DiffusivityMaker
 from ssefw.store import connect
 from tests.conftest import REPOSITORY, run_ssefw, work_here
+from tests.makers.test_adaptive import diffusivity
 
 # POTCARs are made for the test, or there are none.
 pytestmark = pytest.mark.filterwarnings("ignore:POTCAR data with symbol", "ignore:No POTCAR file")
@@ -181,3 +183,35 @@ def test_a_magnetic_surprise_marks_its_candidate_and_the_others_go_on(campaign):
     assert "\n" not in found["Li2O2"].reason
     assert found["Li2O"].status in {"bound", "determined", "undetermined"}
     assert [run.duration > 0 for run in found["Li2O"].diffusivities] == [True]
+
+
+@pytest.mark.slow
+def test_a_hit_of_a_potential_is_confirmed_by_vasp(campaign, monkeypatch, copper):
+    folder, environment = campaign
+    (folder / "pool/li2o.cif").unlink()
+    copper.to(folder / "pool/cu.cif")
+
+    def known(self, trajectory, store):
+        found = diffusivity(trajectory.temperature)
+        return found.model_copy(update={"trajectory_key": trajectory.key, "duration": 0.2})
+
+    monkeypatch.setattr(DiffusivityMaker, "estimate", known)
+    vasp = "{code: vasp, preset: kang2022, potcar_spec: true}"
+    text = CAMPAIGN.replace(vasp, "{calculator: ase.calculators.emt.EMT}")
+    text = text.replace("[300, 600]", "[800, 1000, 1200]").replace("max_atoms: 20", "max_atoms: 40")
+    confirm = f"confirm: {{above: 1.0e-30, size: false, temperature: 800, engine: {vasp}}}\n"
+    (folder / "c.yaml").write_text(f"specie: Cu\n{text}{confirm}")
+    work_here(submit="c.yaml", folder=folder, env=environment)
+    with connect(folder / "st", read_only=True) as connection:
+        (outcome,) = connection.results.find(Outcome)
+        engines = {
+            ledger.temperature: ledger.provenance.engine
+            for ledger in connection.results.find(Ledger)
+            if ledger.provenance.engine.startswith("vasp")
+        }
+    (look,) = outcome.confirmations
+    assert (look.engine, look.temperature, look.agrees) == ("vasp-kang2022", 800.0, True)
+    assert look.n_atoms == 32
+    assert engines == {800.0: "vasp-kang2022"}
+    assert look.core_hours > 0.0
+    assert outcome.relaxed.provenance.engine == "EMT"

@@ -8,7 +8,7 @@ import pytest
 from ssefw.campaigns.running.watch import RunningMD, Snapshot
 from ssefw.cli.campaign.progress import TimeLeft, view
 from ssefw.cli.console import errors
-from ssefw.documents import CampaignRecord
+from ssefw.documents import CampaignRecord, PlannedCandidate
 from ssefw.progress import counted, listening
 from tests.conftest import CAMPAIGN
 
@@ -86,6 +86,23 @@ def test_a_campaign_says_how_long_it_takes_at_the_pace_it_was_seen_to_go():
     assert pace.left(slow, clock=100.0) == 5000.0
     # Candidates that a gate ended have no runs, and none to come.
     assert pace.left(snapshot(10, done=3), clock=50.0) == 0.0
+
+
+def test_each_arrangement_of_a_disordered_crystal_counts_with_its_runs():
+    planned = [
+        PlannedCandidate(candidate_id=name, formula="Cu", n_atoms=8, md_steps=steps)
+        for name, steps in (("ordered", 10000), ("mixed", 30000), ("refused", 0))
+    ]
+    mixed = record().model_copy(update={"candidates": tuple(planned)})
+    pace = TimeLeft(mixed)
+
+    def three(concluded, done):
+        return Snapshot("c", 3, concluded, {("md", "COMPLETED"): done}, (), ())
+
+    assert pace.left(three(0, 2), clock=0.0) is None
+    assert pace.left(three(0, 3), clock=1.0) is None  # it moves: the clock starts
+    # Of 10 runs, 2 a ladder, 3 were done and 5 are: 2 runs took 100 s.
+    assert pace.left(three(0, 5), clock=101.0) == pytest.approx(250.0)
 
 
 def test_the_time_left_stands_beside_the_candidates(capsys):

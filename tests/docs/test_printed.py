@@ -36,7 +36,7 @@ NOT_RUN = {
 }
 """Lines that cannot be run here, by their beginning, and why."""
 SLOW = (
-    "analyze 600K", "bvse", "neb", "pool order", "potential card 3f2a91",
+    "analyze 600K", "bvse", "neb", "pool order", "potential card 3f2a91", "potential card ssefw.",
     "potential show", "potential train", "report",
     "results export LiCl -o licl/ --frames 100", "screen",
 )  # fmt: skip

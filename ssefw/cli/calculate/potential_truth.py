@@ -1,12 +1,12 @@
 """``ssefw potential card``: how far a potential is from measurements and from DFT."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ssefw.cli.listing import Heading, Listing
-from ssefw.cli.options import json_option, print_json
+from ssefw.cli.options import json_option, print_json, set_option, values_of
 from ssefw.cli.say import say
 
 if TYPE_CHECKING:
@@ -22,8 +22,11 @@ if TYPE_CHECKING:
 @click.option(
     "--barriers", is_flag=True, help="Measure barriers of vacancy hops, too: some ten minutes more."
 )
+@set_option("calculator", "modality=R2SCAN")
 @json_option
-def command(potential: str, *, measure: bool, barriers: bool, as_json: bool) -> None:
+def command(
+    potential: str, *, measure: bool, barriers: bool, options: tuple[str, ...], as_json: bool
+) -> None:
     """Show how true a potential is: volumes, forces and barriers.
 
     POTENTIAL is a short name (sevennet-l3i5, sevennet-0, chgnet), the import path of an ASE
@@ -32,24 +35,25 @@ def command(potential: str, *, measure: bool, barriers: bool, as_json: bool) -> 
     """
     from ssefw.engines.cards import measured_card, shipped_card
 
-    found = None if measure or barriers else shipped_card(potential)
+    settings = values_of(options)
+    found = None if measure or barriers or settings else shipped_card(potential)
     if found is None:
-        found = measured_card(_engine(potential), barriers=barriers)
+        found = measured_card(_engine(potential, settings), barriers=barriers)
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
         _print(found)
 
 
-def _engine(potential: str) -> "AseEngine":
+def _engine(potential: str, settings: dict[str, Any]) -> "AseEngine":
     from ssefw.campaigns.file import EngineSpec
     from ssefw.campaigns.planning.engines import engine_of
     from ssefw.engines.ase import AseEngine
 
     if "." in potential and not Path(potential).is_file():
-        engine = AseEngine.named(potential)
+        engine = AseEngine(calculator=potential, options=settings)
     else:
-        trained = engine_of(EngineSpec(potential=potential))
+        trained = engine_of(EngineSpec(potential=potential, options=settings))
         assert isinstance(trained, AseEngine)  # of a potential
         engine = trained
     engine.check()

@@ -171,7 +171,7 @@ class TimeLeft:
     def __init__(self, record: "CampaignRecord") -> None:
         from ssefw.campaigns.file import campaign_of
 
-        self._runs = max(1, _most_runs(campaign_of(record).md))
+        self._runs = _runs_each(campaign_of(record).md, record)
         self._seen: float | None = None
         self._first: tuple[float, float] | None = None
 
@@ -205,6 +205,16 @@ class TimeLeft:
         whole = now.concluded * self._runs
         # Runs of candidates that are not concluded; those of concluded ones are in both.
         return whole + min(max(0, finished - whole) + moving, now.n_candidates * self._runs - whole)
+
+
+def _runs_each(dynamics: "MDSpec | None", record: "CampaignRecord") -> float:
+    """Return how many runs a candidate has on average: each arrangement climbs a ladder."""
+    ladder = max(1, _most_runs(dynamics))
+    if dynamics is None or not record.candidates:
+        return ladder
+    steps = ladder * 1000.0 * dynamics.length / dynamics.timestep
+    arrangements = [max(1, round(planned.md_steps / steps)) for planned in record.candidates]
+    return ladder * sum(arrangements) / len(arrangements)
 
 
 def _most_runs(dynamics: "MDSpec | None") -> int:

@@ -110,13 +110,13 @@ class AseEngine(CalculatorEngine):
 
     @property
     def name(self) -> str:
-        """Short name with the model."""
+        """Short name with the model, and of one of several levels of theory with that."""
         if self.calculator == CHGNET:
             return f"chgnet-{self.options.get('model', '0.3.0')}"
         if known := name_of(self.calculator, self.options):
             return known
-        short, model = self.calculator.split(".")[-1], self.options.get("model", "")
-        return f"{short}-{model}" if model else short
+        parts = (self.options.get(key) for key in ("model", "modality"))
+        return "-".join(str(x) for x in (self.calculator.split(".")[-1], *parts) if x)
 
     @property
     def nominal_speed(self) -> float | None:

@@ -91,3 +91,21 @@ def test_the_command_shows_tables_json_and_one_line_of_what_is_wrong(ssefw):
     assert wrong.returncode != 0
     assert wrong.stderr.startswith("Error: ")
     assert len(wrong.stderr.splitlines()) == 1
+
+
+def test_a_calculator_with_options_has_a_card_too(ssefw):
+    softer = ["ase.calculators.lj.LennardJones", "--set", "epsilon=0.01", "--set", "sigma=2.0"]
+    shown = json.loads(ssefw("potential", "card", *softer, "--json").stdout)
+    other = measured_card(AseEngine(calculator=softer[0], options={"epsilon": 0.02, "sigma": 2.0}))
+    assert 2.0 * shown["forces"][0]["slope"] == pytest.approx(other.forces[0].slope)
+    wrong = ssefw("potential", "card", "chgnet", "--set", "modality", check=False)
+    assert "--set takes KEY=VALUE" in wrong.stderr
+
+
+def test_two_levels_of_theory_of_one_model_have_two_names():
+    path = "ssefw.engines.potentials.sevennet.FastSevenNet"
+    names = {
+        AseEngine(calculator=path, options={"model": "mf-0", "modality": level}).name
+        for level in ("PBE", "R2SCAN")
+    }
+    assert names == {"FastSevenNet-mf-0-PBE", "FastSevenNet-mf-0-R2SCAN"}
