@@ -7,6 +7,7 @@ made it, and an old one can be made again.
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from ssefw.screening.base import (
 from ssefw.screening.ranking import rank_materials
 from ssefw.store import Connection
 from ssefw.store.candidates import submitted_candidate
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "Difference",
@@ -105,7 +108,10 @@ def _learnable(labels: LabelSet, screener: Screener, spec: FeedbackSpec) -> Data
     """
     undecided = screener.learns_from_bounds
     data = dataset_of(labels, threshold=spec.threshold, undecided=undecided)
-    return usable_rows(screener, data)[0]
+    usable, left_out = usable_rows(screener, data)
+    for what, count in left_out.items():
+        logger.warning("%d labels have %s, and %s leaves them out", count, what, screener.name)
+    return usable
 
 
 def ranked(
