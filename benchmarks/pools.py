@@ -30,6 +30,16 @@ DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / 
 POOL = DATA / "pools" / "li_pool.jsonl.gz"
 SIZES = (1000, 5255)
 WORKERS = 2
+STRUCTURE_SYSTEMS = (
+    ("conductivity", {}, 1000),
+    ("atomsets", {"members": ["et"], "layer": "v1", "runs": 3}, 150),
+    ("kang2022", {"n_splits": 5, "cell": "kang"}, 300),
+    ("sendek2017", {"n_splits": 5}, 300),
+    ("xrdmatch", {"method": "supervised", "members": 2, "iterations": 50}, 300),
+)
+"""What is fitted, and how many crystals it scores.
+
+Members are few, since what takes the time is the description of a crystal."""
 
 
 def rows(number):
@@ -126,10 +136,7 @@ def run_structures():
     labels = read_label_table(
         folder / "obelix_train.csv", structures=folder / "obelix_train_cifs.zip"
     )
-    for name, settings, number in (
-        ("conductivity", {}, 1000),
-        ("atomsets", {"members": ["et"], "layer": "v1", "runs": 3}, 150),
-    ):
+    for name, settings, number in STRUCTURE_SYSTEMS:
         screener = make_screener(name, settings)
         screener.fit(usable_rows(screener, dataset_of(labels))[0])
         pool = list(materials_of(enumerate(islice(rows(number), number)), file="pool"))
