@@ -157,8 +157,7 @@ class _Lesson:
             why = self._asked(number)
             rounds.append(Round(survived, len(new), errors, students[0].digest, why))
             self._tell(
-                f"round {number}: ran {', '.join(f'{abs(t):.0f}' for t in survived)} ps"
-                f"{'' if stable else ' (lost)'}, {len(new)} new labels, {_words(errors)}"
+                f"round {number}: ran {_ran(survived)}, {len(new)} new labels, {_words(errors)}"
             )
             # Some frames are asked for even then: of rare surroundings in hot dynamics there are
             # always more.
@@ -375,6 +374,12 @@ def _spread(run: Sequence[Snapshot], number: int) -> list[Snapshot]:
     first = len(run) // 10
     number = min(number, len(run) - first)
     return [run[first + (len(run) - 1 - first) * k // max(1, number - 1)] for k in range(number)]
+
+
+def _ran(survived: Sequence[float]) -> str:
+    """Return how long explorations ran (ps); of those that were lost the time is negative."""
+    times = ", ".join(f"{abs(duration):.4g}" for duration in survived)
+    return f"{times} ps{'' if all(duration > 0 for duration in survived) else ' (lost)'}"
 
 
 def _words(errors: FitErrors) -> str:

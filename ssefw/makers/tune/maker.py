@@ -225,7 +225,7 @@ class TuneMaker(Maker):
             name="its own dynamics",
             passed=not any(seen.lost),
             words=", ".join(
-                f"{ran:.2g} ps at {temperature:g} K{' (lost)' if lost else ''}"
+                f"{ran:.4g} ps at {temperature:g} K{' (lost)' if lost else ''}"
                 for ran, temperature, lost in zip(
                     seen.ran, self.settings.temperatures, seen.lost, strict=True
                 )

@@ -9,6 +9,7 @@ import pytest
 from ssefw.engines import MDSettings, RunDirectory
 from ssefw.engines.students import StudentEngine, add_potential
 from ssefw.engines.students.excursions import FARTHEST, Excursions
+from ssefw.engines.students.learning import _ran
 from ssefw.errors import EngineError
 from ssefw.nep import fit
 from tests.nep.conftest import SMALL, alloy, shaken_alloys
@@ -114,3 +115,8 @@ def test_a_run_that_stays_outside_ends_and_says_since_when(engine, tmp_path):
     never = replace(engine, farthest=-1.0)
     with pytest.raises(EngineError, match=r"for 25 steps in a row; teach"):
         run(never, tmp_path / "never", AseAtomsAdaptor.get_structure(alloy()))
+
+
+def test_an_exploration_that_ends_at_once_is_told_with_its_time():
+    assert _ran([0.04, -1234.5, 100.0]) == "0.04, 1234, 100 ps (lost)"
+    assert _ran([20.0]) == "20 ps"
