@@ -4,14 +4,18 @@
 
 The pool is a .jsonl of compounds of 16 atoms with different elements, as a user would give it. The
 status is asked for twice: of what was submitted, and of a campaign in full swing, with eight more
-jobs a candidate and an outcome of most. Times depend on the machine; the ratio of the second half
-of the submission to the first does not, and shows whether the store slows down as it fills.
+jobs a candidate and an outcome of most. A job is handed out as to a worker, from this store and
+from one of 500 candidates in turn. Times depend on the machine, those of the processor less than
+those of the clock; ratios do not: the second half of the submission to the first shows whether the
+store slows down as it fills, a job of the large store to one of the small whether size delays a
+worker.
 """
 
 import argparse
 import itertools
 import json
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,6 +23,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from fireworks import FWorker
 from pymatgen.core import Lattice, Structure
 from pymongo import monitoring
 
@@ -29,21 +34,27 @@ md: {temperatures: [600, 800, 1000, 1200], length: 50}
 """
 
 
+FEW = 500
+"""Candidates of the campaign that a large one is held against."""
+
 METALS = (
     "Na K Rb Cs Mg Ca Sr Ba Al Ga In Si Ge Sn P As Sb Bi Zn Cd Sc Y La B Tl Pb".split()  # noqa: SIM905
 )
 ANIONS = "O S Se Te F Cl Br I N".split()  # noqa: SIM905
-PROGRESS = ("READY", "RUNNING", "COMPLETED", "COMPLETED", "FIZZLED")
+PROGRESS = ("WAITING", "RUNNING", "COMPLETED", "COMPLETED", "FIZZLED")
 
 
 def write_pool(folder, count):
-    """Write chalcopyrite-like cells of 16 atoms, each with its own three elements."""
-    pairs = itertools.product((2, 1), itertools.combinations(METALS, 2), ANIONS)
+    """Write chalcopyrite-like cells of 16 atoms, each with its own elements."""
+    pairs = ((a, a, b, b) for a, b in itertools.combinations(METALS, 2))
+    rest = ((a, b, b, b) for a, b in itertools.permutations(METALS, 2))
+    triples = ((a, a, b, c) for a, b, c in itertools.permutations(METALS, 3) if b < c)
+    sites = itertools.product(itertools.chain(pairs, rest, triples), ANIONS)
     with (folder / "pool.jsonl").open("w") as file:
-        for number, (n, (first, second), anion) in zip(range(count), pairs, strict=False):
+        for number, (metals, anion) in enumerate(itertools.islice(sites, count)):
             structure = Structure(
-                Lattice.tetragonal(5.6 + 0.001 * number, 11.0),
-                ["Li"] * 4 + [first] * n + [second] * (4 - n) + [anion] * 8,
+                Lattice.tetragonal(5.6 + 0.0001 * number, 11.0),
+                ["Li"] * 4 + list(metals) + [anion] * 8,
                 [[x, y, z] for z in (0, 0.25, 0.5, 0.75) for x in (0, 0.5) for y in (0, 0.5)],
             )
             file.write(json.dumps(structure.as_dict()) + "\n")
@@ -70,6 +81,31 @@ def put_in_full_swing(connection):
             output = {"@class": "Outcome", "@module": "ssefw.documents", "text": "x" * 5000}
             jobs.insert_one({"uuid": f"u{number}", "index": 2, "metadata": metadata,
                              "output": output})  # fmt: skip
+
+
+def handed_out(connections, folder, *, count=30):
+    """Return the median CPU-milliseconds of handing out a job, of each store, in turn."""
+    spent = [[] for _ in connections]
+    for _ in range(count):
+        for connection, found in zip(connections, spent, strict=True):
+            start = time.process_time()
+            firework, _ = connection.launchpad.checkout_fw(FWorker("scale"), str(folder))
+            found.append(1e3 * (time.process_time() - start))
+            assert firework is not None
+    return [statistics.median(found) for found in spent]
+
+
+def put_few_in_full_swing(folder, store):
+    """Put a campaign of few candidates on a store of its own."""
+    from ssefw.campaigns.file import read_campaign
+    from ssefw.campaigns.planning.plan import make_plan
+    from ssefw.campaigns.running.submission import submit
+
+    folder.mkdir()
+    write_pool(folder, FEW)
+    plan = make_plan(read_campaign(folder / "scale.yaml"))
+    submit(plan, store)
+    put_in_full_swing(store)
 
 
 class Commands(monitoring.CommandListener):
@@ -140,8 +176,10 @@ def main():
             first, _ = ask(store, folder)
             put_in_full_swing(connection)
             later, status = ask(store, folder)
+            with connect(folder / "few") as few:
+                put_few_in_full_swing(folder / "small", few)
+                one, other = handed_out((connection, few), folder)
 
-    n_jobs = sum(group["count"] for group in status["jobs"])
     print(f"candidates                     {n_candidates}")
     print(f"plan                           {planned:.1f} s ({used:.1f} s of CPU)")
     print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
@@ -154,7 +192,14 @@ def main():
     if not options.store:
         print(f"store on disk                  {size / n_candidates / 1024:.1f} KiB a candidate")
     print(f"status after submission        {first}")
+    say_full_swing(later, status, one, other)
+
+
+def say_full_swing(later, status, one, other):
+    n_jobs = sum(group["count"] for group in status["jobs"])
     print(f"status in full swing           {later} for {n_jobs} jobs")
+    print(f"a job is handed out            {one:.1f} ms of CPU; of {FEW} candidates {other:.1f} ms")
+    print(f"ratio to that of {FEW}           {one / other:.2f}")
 
 
 if __name__ == "__main__":
