@@ -1,6 +1,6 @@
 """Molecular dynamics at several temperatures, the first of them a triage."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from jobflow import Job, Maker, Response, job
@@ -63,7 +63,8 @@ class LadderMaker(Maker):
     policy
         Whether a run is continued beyond `length`; without one all are equally long.
     adaptive
-        With one, `temperatures` are what it may choose from; without, all of them are run.
+        With one, `temperatures` are what it may choose from, and of the runs that may go on by the
+        policy of length it chooses one at a time; without, all of them are run, each on its own.
     min_length, max_atoms
         The supercell: least distance between opposite faces (angstrom) and most atoms.
     conductivity_temperature
@@ -268,10 +269,11 @@ class LadderMaker(Maker):
         tried: Sequence[float],
         diffusivities: Sequence[Diffusivity | None],
         trajectories: Sequence[Trajectory | None],
+        lengths: Sequence[float] = (),
         barrier: Barrier | Recorded | None = RECORDED,
         lesson: Lesson | Recorded | None = RECORDED,
     ) -> Outcome | Response[Outcome]:
-        """Run the temperature that tells most next, or conclude when that is enough.
+        """Run what tells most next, or conclude when that is enough.
 
         Parameters
         ----------
@@ -283,12 +285,14 @@ class LadderMaker(Maker):
             Temperatures (K) that were run, also those that failed.
         diffusivities, trajectories
             Of all runs so far; None where one failed.
+        lengths
+            To which (ps) each of `tried` was to be brought; the ladder's own if there is none.
         """
         with failures_recorded():
             state = CandidateState.handed_on(
                 candidate, relaxed=relaxed, gates=gates, barrier=barrier, lesson=lesson
             ).having(longest(diffusivities), as_stored(trajectories))
-            return self._choose(supercell, replace(state, tried=tuple(tried)))
+            return self._choose(supercell, replace(state, tried=self.asked(tried, lengths)))
 
     def volume_maker(self, *, suffix: str = "") -> VolumeMaker:
         """Return what looks for the cell at a temperature; `suffix` ends the names of its jobs."""
@@ -314,6 +318,18 @@ class LadderMaker(Maker):
         frames = round(length * 1000.0 / (settings.timestep * settings.steps_per_frame))
         return max(1, frames) * settings.steps_per_frame
 
+    def goal(self, length: float) -> float:
+        """Return the ps that a run of about `length` ps has when it is complete."""
+        return self.steps(length) * self.md.settings.timestep / 1000.0
+
+    def asked(self, tried: Sequence[float], lengths: Sequence[float] = ()) -> dict[float, float]:
+        """Return how long (ps) each temperature (K) was to be run, as a job was told."""
+        return dict(zip(tried, lengths or [self.goal(self.length)] * len(tried), strict=True))
+
+    def asked_for(self, choice: NextTemperatures) -> dict[float, float]:
+        """Return the temperatures (K) of a choice, and how long (ps) each is to become."""
+        return dict.fromkeys(choice.temperatures, self.goal(choice.length))
+
     def settings_at(self, temperature: float, *, candidate: Candidate) -> MDSettings:
         """Return the settings of one rung (K), which has a seed of its own."""
         seed = drawn_seed(self.md.settings.seed, candidate.id, f"{temperature:.6g}")
@@ -338,17 +354,18 @@ class LadderMaker(Maker):
     def choice(
         self,
         *,
-        tried: Sequence[float],
+        tried: Mapping[float, float],
         diffusivities: Sequence[Diffusivity],
         trajectories: Sequence[Trajectory],
         policy: AdaptivePolicy | None = None,
     ) -> NextTemperatures:
-        """Return which temperatures (K) an adaptive policy would run next, and why.
+        """Return which temperatures (K) an adaptive policy would run next, how long, and why.
 
         Parameters
         ----------
         tried
-            Temperatures (K) that were run, also those that failed.
+            Temperatures (K) that were run, also those that failed, and how long (ps) they were to
+            be.
         diffusivities, trajectories
             What runs have given.
         policy
@@ -389,13 +406,15 @@ class LadderMaker(Maker):
         if not choice.temperatures:
             return self._conclude(state)
         rungs = [
-            self.rung(supercell, state.candidate, temperature=temperature, length=self.length)
+            self.rung(supercell, state.candidate, temperature=temperature, length=choice.length)
             for temperature in choice.temperatures
         ]
+        tried = {**state.tried, **self.asked_for(choice)}
         after = self.choose(
             supercell,
             **state.arguments(),
-            tried=[*state.tried, *choice.temperatures],
+            tried=list(tried),
+            lengths=list(tried.values()),
             diffusivities=[*state.diffusivities, *(estimate.output for _, estimate in rungs)],
             trajectories=[*state.trajectories, *(md.output for md, _ in rungs)],
         )
@@ -430,12 +449,13 @@ class LadderMaker(Maker):
             steps=self.steps(length),
             equilibration_steps=round(self.equilibration * 1000.0 / settings.timestep),
         )
-        is_triage = length != self.length
+        # A triage ends as it is, and of an adaptive ladder no run goes on by itself.
+        goes_on = self.adaptive is None and length == self.length
         estimate = replace(
             self.diffusivity,
             name=f"diffusivity {label}",
-            md=None if is_triage else maker,
-            policy=None if is_triage else self.policy,
+            md=maker if goes_on else None,
+            policy=self.policy if goes_on else None,
         ).make(md.output)
         return [md, estimate]
 

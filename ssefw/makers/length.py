@@ -1,6 +1,7 @@
 """How long a run must be: as long as a paper's, or until its diffusivity is known well enough."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import scipy.special
@@ -81,6 +82,31 @@ class LengthPolicy(Document):
                 "allowed, or more",
             )
         return Verdict(goes_on=True, reason="")
+
+    def going_on(
+        self,
+        known: Iterable[Diffusivity],
+        *,
+        asked: Mapping[float, float],
+        done: Mapping[float, float],
+    ) -> dict[float, float]:
+        """Return the temperatures (K) whose runs may go on, and to which length (ps) at least.
+
+        Parameters
+        ----------
+        known
+            What runs have given so far.
+        asked, done
+            How long (ps) each was to become, and is: one that did not become so long failed, and
+            would again.
+        """
+        found = {}
+        for point in known:
+            rung, so_far = point.temperature, done.get(point.temperature, 0.0)
+            is_whole = so_far >= asked.get(rung, math.inf) - 1e-6
+            if is_whole and self.judge(point, length=so_far).goes_on:
+                found[rung] = min(self.max_length, so_far + self.step)
+        return found
 
     def _broken(self, found: Diffusivity) -> str | None:
         """Return why more of this run would be worth nothing, if so."""

@@ -1,7 +1,7 @@
 """What is known of a candidate on its way from a relaxed structure to its outcome."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
 from jobflow import CURRENT_JOB
@@ -39,7 +39,8 @@ class CandidateState:
     lesson
         Of the potential that runs the dynamics, if one was taught.
     tried
-        Temperatures (K) of the ladder that were run, also those that failed; none is the triage's.
+        Temperatures (K) of the ladder that were run, also those that failed, and how long (ps) each
+        was to become; none is the triage's.
     """
 
     candidate: Candidate
@@ -47,7 +48,7 @@ class CandidateState:
     gates: tuple[Gate, ...] = ()
     barrier: Barrier | None = None
     lesson: Lesson | None = None
-    tried: tuple[float, ...] = ()
+    tried: Mapping[float, float] = field(default_factory=dict)
     diffusivities: tuple[Diffusivity, ...] = ()
     trajectories: tuple[Trajectory, ...] = ()
 

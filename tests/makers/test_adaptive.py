@@ -64,7 +64,7 @@ def melted(temperature):
 def choose(found, policy=None, **given):
     defaults = {
         "temperatures": TEMPERATURES,
-        "tried": [d.temperature for d in found],
+        "tried": {d.temperature: 42.0 for d in found},
         "temperature": 300.0,
         "length": 42.0,
         "skipped": 2.0,
@@ -121,14 +121,71 @@ def test_what_exists_of_a_run_makes_it_cheaper():
     assert cheaper.numbers["expected_core_hours"] == pytest.approx(0.1)
 
 
-def test_a_policy_of_length_makes_cold_runs_dearer():
-    found = [diffusivity(1200.0), diffusivity(1000.0)]
-    length = LengthPolicy(relative_error=0.1, max_length=4002.0, step=10.0)
-    choice = choose(found, length_policy=length)
-    (best,) = choice.temperatures
-    needed = 40.0 * 2.0 * (Z / 0.1) ** 2 / hops(best)
-    assert choice.numbers["expected_core_hours"] == pytest.approx(0.1 * (needed + 2.0), rel=1e-6)
-    assert best == 900.0  # instead of 700 K, which told more, when all cost the same
+def test_a_policy_of_length_lets_a_cold_run_be_as_long_as_its_hops_need():
+    found = [diffusivity(1200.0, energy=0.6), diffusivity(1000.0, energy=0.6)]
+    length = LengthPolicy(relative_error=0.01, max_length=402.0, step=50.0, give_up=None)
+    choice = choose(found, temperatures=(700.0, 1000.0, 1200.0), length_policy=length)
+    needed = 40.0 * 20.0 / hops(700.0, energy=0.6)
+    assert choice.temperatures == (700.0,)
+    assert needed < choice.length - 2.0 < needed + 50.0
+    assert choice.numbers["expected_core_hours"] == pytest.approx(0.1 * choice.length)
+
+
+LONGER = LengthPolicy(relative_error=0.01, max_length=402.0, step=40.0, give_up=None)
+THREE = [diffusivity(1200.0), diffusivity(1000.0), diffusivity(700.0)]
+DONE = {1200.0: 42.0, 1000.0: 42.0, 700.0: 42.0}
+
+
+def test_the_run_goes_on_that_tells_most_and_its_promise_is_that_of_the_closed_form():
+    rungs = (700.0, 1000.0, 1200.0)
+    choice = choose(THREE, temperatures=rungs, length_policy=LONGER, done=DONE)
+    widths = {
+        rung: line_width([(t, hops(t, 80.0 if t == rung else 40.0)) for t in rungs])
+        for rung in rungs
+    }
+    assert choice.temperatures == (min(widths, key=widths.get),) == (700.0,)
+    assert choice.length == 82.0
+    assert choice.numbers["expected_decades"] == pytest.approx(widths[700.0], rel=1e-6)
+    assert choice.numbers["expected_core_hours"] == pytest.approx(4.0)
+    assert "700 K goes on to 82 ps" in choice.reason
+
+
+def test_a_new_temperature_and_more_of_one_are_weighed_against_each_other():
+    policy = AdaptivePolicy(interval_decades=0.1, max_runs=4)
+    given = {"length_policy": LONGER, "done": DONE | {900.0: 42.0}}
+    hot = [*THREE[:2], diffusivity(900.0)]
+    assert choose(hot, policy, **given).temperatures == (700.0,)
+    colder = choose(THREE, policy, **given, temperatures=(1100.0, *DONE))
+    assert (colder.temperatures, colder.length) == ((700.0,), 82.0)
+    # After the most temperatures that are allowed runs go on, and no other is begun.
+    policy = AdaptivePolicy(interval_decades=0.1, max_runs=3)
+    assert choose(hot, policy, **given).temperatures == (900.0,)
+    # Two points make a line whatever the truth, so that a third one comes first.
+    two = THREE[::2]
+    assert choose(two, policy, **given, temperatures=(700.0, 1100.0, 1200.0)).temperatures == (
+        1100.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"length_policy": None}, "no_temperature_left"),
+        ({"done": dict.fromkeys(DONE, 402.0)}, "no_temperature_left"),
+        # They stopped before they were as long as they should be: they failed, and would again.
+        ({"tried": dict.fromkeys(DONE, 82.0)}, "no_temperature_left"),
+        ({}, "narrows_most"),
+    ],
+)
+def test_a_run_goes_on_only_where_it_may(changed, code):
+    given = {"temperatures": tuple(DONE), "length_policy": LONGER, "done": DONE} | changed
+    assert choose(THREE, AdaptivePolicy(interval_decades=0.1), **given).code == code
+
+
+def test_where_there_are_only_bounds_the_hottest_goes_on():
+    given = {"temperatures": (1000.0, 1200.0), "length_policy": LONGER}
+    choice = choose([bound(1000.0), bound(1200.0)], done=DONE, **given)
+    assert (choice.code, choice.temperatures, choice.length) == ("longer", (1200.0,), 82.0)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +195,7 @@ def test_a_policy_of_length_makes_cold_runs_dearer():
         ([], {"temperatures": (800.0,)}, "first_pair", (800.0,)),
         ([melted(1200.0)], {}, "first_pair", (1000.0, 800.0)),
         ([diffusivity(1000.0)], {}, "second_value", (700.0,)),
-        ([diffusivity(1000.0, duration=10.0)], {"tried": []}, "second_value", (700.0,)),
+        ([diffusivity(1000.0, duration=10.0)], {"tried": {}}, "second_value", (700.0,)),
         ([diffusivity(600.0)], {}, "second_value", (1200.0,)),
         ([diffusivity(1200.0), bound(800.0)], {}, "second_value", (900.0,)),
         ([bound(1000.0)], {}, "hotter", (1200.0,)),
@@ -186,10 +243,10 @@ def test_over_known_materials_it_reaches_the_interval_of_the_whole_ladder_for_le
     noise = dict(zip(TEMPERATURES, rng.uniform(-1, 1, size=len(TEMPERATURES)), strict=True))
     whole = line_width([(t, hops(t)) for t in TEMPERATURES])
     policy = AdaptivePolicy(interval_decades=1.3 * whole)
-    found, tried = [], []
+    found, tried = [], {}
     while (choice := choose(found, policy, tried=tried)).temperatures:
         found += [diffusivity(t, noise=noise[t]) for t in choice.temperatures]
-        tried += choice.temperatures
+        tried |= dict.fromkeys(choice.temperatures, choice.length)
     assert choice.code == "narrow_enough"
     assert len(tried) <= 4 < len(TEMPERATURES)
 
@@ -230,6 +287,44 @@ def test_the_graph_grows_until_enough_is_known(tmp_path, monkeypatch, copper):
     assert len(outcome.diffusivities) == len(outcome.trajectory_keys) == len(choices)
     assert outcome.cost.md_steps == 50 * len(outcome.diffusivities)
     assert outcome.status == "determined"
+
+
+class Growing(KnownMaterial):
+    """The same, and more hops where a run is longer: 500 times as many as in real time."""
+
+    def estimate(self, trajectory, store):
+        ps = (trajectory.n_steps - trajectory.equilibration_steps) * trajectory.timestep / 1000.0
+        found = diffusivity(trajectory.temperature, duration=500.0 * ps)
+        return found.model_copy(update={"trajectory_key": trajectory.key, "duration": ps})
+
+
+def test_a_run_goes_on_in_the_graph_and_stays_one_trajectory(tmp_path, monkeypatch, copper):
+    connect(tmp_path / "store").close()
+    monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("SSEFW_SCRATCH", str(tmp_path / "scratch"))
+    engine = AseEngine(calculator="ase.calculators.emt.EMT")
+    ladder = LadderMaker(
+        md=MDMaker(engine=engine, settings=MDSettings(temperature=1.0, steps_per_frame=5)),
+        temperatures=(700.0, 900.0, 1200.0),
+        length=0.1,
+        equilibration=0.02,
+        min_length=3.0,
+        policy=LengthPolicy(relative_error=0.01, max_length=0.3, step=0.1, give_up=None),
+        adaptive=AdaptivePolicy(interval_decades=0.9),
+        diffusivity=Growing(),
+    )
+    job = ladder.make(
+        relaxation(copper), candidate=Candidate(id="c", formula="Cu", structure=copper)
+    )
+    store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
+    responses = run_locally(job, store=store, ensure_success=True, log=False)
+    outcome = Outcome.model_validate(responses[job.uuid][max(responses[job.uuid])].output)
+    reasons = [gate.message for gate in outcome.gates if gate.name == "ladder"]
+    assert any("700 K goes on to 0.2 ps" in reason for reason in reasons)
+    assert len(outcome.diffusivities) == len(outcome.trajectory_keys) == 3
+    assert outcome.cost.md_steps == 3 * 50 + 50
+    by_rung = {found.temperature: found.duration for found in outcome.diffusivities}
+    assert by_rung == pytest.approx({1200.0: 0.08, 900.0: 0.08, 700.0: 0.18})
 
 
 def test_a_campaign_of_metals_that_do_not_hop_ends_after_the_first_pair(tmp_path, ssefw):

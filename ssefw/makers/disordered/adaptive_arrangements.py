@@ -52,9 +52,9 @@ class Climber:
 
 @dataclass(frozen=True)
 class ArrangementChoice:
-    """The temperatures (K) that arrangements run next, by their place, none at the end, and why."""
+    """What arrangements run next, by their place, nothing at the end, and why."""
 
-    temperatures: dict[int, tuple[float, ...]]
+    runs: dict[int, NextTemperatures]
     code: str
     reason: str
     numbers: dict[str, float]
@@ -102,7 +102,7 @@ def choose_runs(
         return ArrangementChoice({}, "budget", reason, {"core_hours": hours})
     if chosen := [i for i in (*toward, *first) if climbers[i].next.temperatures]:
         return ArrangementChoice(
-            {i: climbers[i].next.temperatures for i in chosen},
+            {i: climbers[i].next for i in chosen},
             "first_lines",
             f"{len(chosen)} arrangements have no line yet",
             {"core_hours": hours},
@@ -113,7 +113,7 @@ def choose_runs(
         if not waiting:
             return ArrangementChoice({}, "no_value", "no arrangement has a value", {})
         return ArrangementChoice(
-            {waiting[0]: climbers[waiting[0]].next.temperatures},
+            {waiting[0]: climbers[waiting[0]].next},
             "no_value_yet",
             "no arrangement has a value yet",
             {"core_hours": hours},
@@ -160,7 +160,7 @@ def _worth_most(
         f"{cost:.2g} core hours"
     )
     code = "another_arrangement" if is_new else "further_run"
-    return ArrangementChoice({best: climbers[best].next.temperatures}, code, reason, numbers)
+    return ArrangementChoice({best: climbers[best].next}, code, reason, numbers)
 
 
 def _n(climbers: Sequence[Climber]) -> int:

@@ -8,7 +8,7 @@ only where no arrangement passes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -163,6 +163,7 @@ class DisorderedMaker(Maker):
         gates: Sequence[Gate],
         stage: Stage,
         tried: Sequence[Sequence[float]] = (),
+        lengths: Sequence[Sequence[float]] = (),
         diffusivities: Sequence[Sequence[Diffusivity | None]] = (),
         trajectories: Sequence[Sequence[Trajectory | None]] = (),
         lesson: Lesson | Recorded | None = RECORDED,
@@ -177,6 +178,8 @@ class DisorderedMaker(Maker):
             What was done last.
         tried
             For each ordering the temperatures (K) of its ladder so far, also those that failed.
+        lengths
+            To which (ps) each of these was to be brought; the ladder's own if there is none.
         diffusivities, trajectories
             For each ordering, of the triage too; a run that failed is None.
         lesson
@@ -184,8 +187,8 @@ class DisorderedMaker(Maker):
         """
         with failures_recorded():
             ladder = self._ladder()
-            empty: list[list[float]] = [[] for _ in orderings]
-            done = [list(temperatures) for temperatures in tried] or empty
+            each = zip(tried, lengths or [()] * len(tried), strict=True)
+            done = [ladder.asked(*pair) for pair in each] or [{} for _ in orderings]
             known = [longest(found) for found in diffusivities] or [[] for _ in orderings]
             runs = [as_stored(found) for found in trajectories] or [[] for _ in orderings]
             reasons = self.obstacles(relaxed)
@@ -207,11 +210,11 @@ class DisorderedMaker(Maker):
                 stage = "relaxed"
             if stage == "triage" and ladder.triage is not None and alive:
                 gates.append(triage_of(known, ladder, alive))
-            wanted: dict[int, tuple[float, ...]] = {}
+            wanted: dict[int, dict[float, float]] = {}
             if not failed(gates):
                 if ladder.adaptive is not None and (stage != "relaxed" or ladder.triage is None):
                     choice = self._choose(ladder, alive, done, known, runs)
-                    wanted = choice.temperatures
+                    wanted = {i: ladder.asked_for(run) for i, run in choice.runs.items()}
                     gates.append(choice_gate(choice))
                 else:
                     wanted = {i: self._next(ladder, stage, done[i], known[i]) for i in alive}
@@ -235,13 +238,12 @@ class DisorderedMaker(Maker):
                 )
                 return self._confirmed(outcome, ladder, candidate)
             is_triage = stage == "relaxed" and ladder.triage is not None
-            length = ladder.triage.length if is_triage and ladder.triage else ladder.length
             jobs = []
             points: list[list[Any]] = [list(found) for found in known]
             ledgers: list[list[Any]] = [list(found) for found in runs]
-            for i, temperatures in wanted.items():
+            for i, asked in wanted.items():
                 result = relaxed[i]
-                for temperature in sorted(temperatures, reverse=True):
+                for temperature, length in sorted(asked.items(), reverse=True):
                     assert result is not None
                     md, estimate = ladder.rung(
                         self.simulated_cell(ladder, result),
@@ -254,14 +256,15 @@ class DisorderedMaker(Maker):
                     points[i].append(estimate.output)
                     ledgers[i].append(md.output)
                 if not is_triage:
-                    done[i] += temperatures
+                    done[i] |= asked
             after = self.climb(
                 candidate=candidate,
                 orderings=orderings,
                 relaxed=relaxed,
                 gates=gates,
                 stage="triage" if is_triage else "ladder",
-                tried=done,
+                tried=[list(asked) for asked in done],
+                lengths=[list(asked.values()) for asked in done],
                 diffusivities=points,
                 trajectories=ledgers,
                 lesson=lesson,
@@ -340,20 +343,22 @@ class DisorderedMaker(Maker):
         self,
         ladder: LadderMaker,
         stage: Stage,
-        tried: Sequence[float],
+        tried: Mapping[float, float],
         known: Sequence[Diffusivity],
-    ) -> tuple[float, ...]:
-        """Return the temperatures that an arrangement runs next."""
+    ) -> dict[float, float]:
+        """Return the temperatures (K) that an arrangement runs next, and how long (ps)."""
         if stage == "relaxed" and ladder.triage is not None:
-            return (ladder.triage.temperature,)
+            return {ladder.triage.temperature: ladder.triage.length}
+        if tried:
+            return {}
         melted = min((d.temperature for d in known if d.regime == "melted"), default=math.inf)
-        return tuple(t for t in ladder.temperatures if t < melted) if not tried else ()
+        return {t: ladder.length for t in ladder.temperatures if t < melted}
 
     def _choose(
         self,
         ladder: LadderMaker,
         alive: Sequence[int],
-        tried: Sequence[Sequence[float]],
+        tried: Sequence[Mapping[float, float]],
         known: Sequence[Sequence[Diffusivity]],
         runs: Sequence[Sequence[Trajectory]],
     ) -> ArrangementChoice:
@@ -378,7 +383,7 @@ class DisorderedMaker(Maker):
             n_values = len({d.temperature for d in known[i] if d.tracer.kind == "value"})
             climbers.append(Climber(bool(tried[i]), fit, n_values, following, hours))
         choice = choose_runs(climbers, ladder.adaptive, scale=_usual_spread())
-        return replace(choice, temperatures={alive[i]: t for i, t in choice.temperatures.items()})
+        return replace(choice, runs={alive[i]: run for i, run in choice.runs.items()})
 
     def _conclude(
         self,
