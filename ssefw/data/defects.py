@@ -250,7 +250,7 @@ def _distance(structure: Structure, one: FloatArray, other: FloatArray) -> float
 
 def supercell_size(structure: Structure, *, min_length: float) -> tuple[int, int, int]:
     """Return how often a cell is repeated so that opposite faces are `min_length` (A) apart."""
-    heights = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    heights = 1.0 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)
     a, b, c = (int(n) for n in np.maximum(1, np.ceil(min_length / heights - 1e-6)))
     return a, b, c
 

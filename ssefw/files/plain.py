@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -45,8 +45,19 @@ def read_json(text: str | bytes, *, error: type[SsefwError] = DataError) -> Any:
         raise error(f"not JSON ({_one_line(problem)})") from problem
 
 
-def check_plain(value: Any, *, error: type[SsefwError] = DataError) -> None:
+def check_plain(
+    value: Any,
+    *,
+    error: type[SsefwError] = DataError,
+    also: Callable[[dict[Any, Any]], object] = len,
+) -> None:
     """Refuse what no JSON document can hold, or no database.
+
+    Parameters
+    ----------
+    also
+        Called with every mapping, to refuse what it may not hold beside that; by default it says
+        nothing.
 
     Raises
     ------
@@ -65,6 +76,7 @@ def check_plain(value: Any, *, error: type[SsefwError] = DataError) -> None:
                 continue
             if isinstance(item, dict):
                 deeper.extend(item.values())
+                also(item)
                 if strange := [key for key in item if not isinstance(key, str)]:
                     raise error(f"the key {strange[0]!r} is {type(strange[0]).__name__}, not text")
                 if not "".join(item).isprintable() and (problem := _first_problem(item)):

@@ -11,6 +11,7 @@ A saved model is one file of plain arrays and JSON. Reading it runs no code of t
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -31,6 +32,7 @@ from ssefw.mistakes import check_settings
 
 __all__ = [
     "DEFAULT",
+    "NO_STRUCTURE",
     "PAPERS",
     "SCREENERS",
     "ModelState",
@@ -61,6 +63,9 @@ SCREENERS = {
 
 PAPERS = frozenset({"kang2022", "mchaffie2025", "sendek2017"})
 """Systems that only reproduce a paper."""
+
+NO_STRUCTURE = "no structure"
+"""What a material lacks; as other things are, said with "have" before it."""
 
 ENTRY_POINTS = "ssefw.screeners"
 FORMAT = 1
@@ -187,6 +192,13 @@ class Screener(ABC):
         sklearn.exceptions.NotFittedError
             Before `fit`.
         """
+
+    def lacks(self, material: Material) -> str:
+        """Return what a material would need to be learned from, as in "no structure", or nothing.
+
+        A system that needs more than a structure says so here.
+        """
+        return NO_STRUCTURE if self.needs == "structure" and material.build is None else ""
 
     @abstractmethod
     def explain(self, material: Material, *, top: int = 10) -> list[Reason]:
@@ -325,23 +337,28 @@ def check_screener(name: str, settings: Mapping[str, Any]) -> None:
         make_screener(name, settings)
 
 
-def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, int]:
-    """Return the labels that state what a screener needs, and how many do not.
+def usable_rows(screener: Screener, data: Dataset) -> tuple[Dataset, dict[str, int]]:
+    """Return the labels that have what a screener needs, and of how many others lack what.
 
     Raises
     ------
     DataError
         If none does.
     """
-    if screener.needs != "structure":
-        return data, 0
-    rows = [row for row, material in enumerate(data.materials) if material.build is not None]
-    if not rows:
+    lacks = [screener.lacks(material) for material in data.materials]
+    rows = [row for row, lacking in enumerate(lacks) if not lacking]
+    left_out = dict(Counter(filter(None, lacks)))
+    if left_out.get(NO_STRUCTURE, 0) == len(data):
         raise DataError(
             f"The system {screener.name!r} needs structures, and no label of {data.name!r} has "
             "one. Give --structures, a zip or folder of CIFs named by the labels' ids."
         )
-    return data.take(rows), len(data) - len(rows)
+    if not rows:
+        why = "; ".join(f"{count} have {what}" for what, count in left_out.items())
+        raise DataError(
+            f"The system {screener.name!r} can learn from no label of {data.name!r}: {why}."
+        )
+    return data.take(rows), left_out
 
 
 DEFAULT = "conductivity"

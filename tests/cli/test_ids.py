@@ -43,6 +43,10 @@ md: {temperatures: [600, 800], length: 3}
 """
 
 
+def toy_labels():
+    return make_labels(["Li3PS4", "Li3PO4", "Li6PS5Cl", "LiF"], [1e-3, 1e-8, 1e-3, 1e-9])
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A pool in which one crystal stands twice, a ranking of it, and a campaign with an outcome."""
@@ -60,7 +64,7 @@ def folder(tmp_path_factory):
     again = {"name": "same-crystal", "structure": fluorite.get_primitive_structure().as_dict()}
     rows = [row | {"structure": fluorite.as_dict()}, again]
     (folder / "pool.jsonl").write_text("\n".join(json.dumps(r, default=float) for r in rows))
-    labels = make_labels(["Li3PS4", "Li3PO4", "Li6PS5Cl", "LiF"], [1e-3, 1e-8, 1e-3, 1e-9])
+    labels = toy_labels()
     screener = make_screener("composition", {"n_splits": 1, "members": ["nb"], "test_share": 0.5})
     save_screener(screener.fit(dataset_of(labels)), folder / "m.model")
     save_label_set(labels, folder / "labels.json")
@@ -75,6 +79,19 @@ def folder(tmp_path_factory):
     with connect(folder / "st") as store:
         store.results.add(found, candidate=planned.id, campaign="ids")
     return folder
+
+
+@pytest.fixture(scope="module")
+def numbers(folder):
+    """A model that predicts the conductivity, beside the one that votes."""
+    screener = make_screener("conductivity", {"folds": 2}).fit(dataset_of(toy_labels()))
+    save_screener(screener, folder / "n.model")
+
+
+@pytest.fixture(scope="module")
+def label(folder):
+    """The outcome as a label of the store."""
+    assert call_ssefw("feedback", "ingest", "--store", "st", folder=folder) == 0
 
 
 @pytest.fixture
@@ -122,8 +139,8 @@ def test_tables_of_results_name_it_and_are_pools(said, tmp_path):
     assert (again.name, again.formula) == (IDS[0], "Li2S")
 
 
+@pytest.mark.usefixtures("label")
 def test_the_label_it_becomes_says_what_it_is_called(said):
-    said("feedback", "ingest", "--store", "st")
     for word in (*IDS, "same-crystal"):
         found = said("results", "find", "labels", "--source", word, "--json", "--store", "st")
         assert json.loads(found.splitlines()[0])["formula"] == "Li2S"
@@ -135,15 +152,15 @@ def test_the_report_names_it(said, folder):
     assert all(word in page for word in (*IDS, "same-crystal"))
 
 
+@pytest.mark.usefixtures("label")
 def test_every_table_of_materials_is_a_pool(said, folder):
-    said("screen", "rank", "pool.jsonl", "--model", "m.model", "--json")
     (folder / "lines.jsonl").write_text(
         said("screen", "rank", "pool.jsonl", "--model", "m.model", "--json")
     )
     assert {row.name for row in read_materials(folder / "lines.jsonl")} == {IDS[0], "same-crystal"}
     said("results", "find", "labels", "--csv", "-o", "labels.csv", "--store", "st")
-    (label,) = read_materials(folder / "labels.csv")
-    assert label.formula == "Li2S"
+    (row,) = read_materials(folder / "labels.csv")
+    assert row.formula == "Li2S"
 
 
 def test_what_is_left_is_tabulated_as_papers_do(said, folder):
@@ -164,10 +181,8 @@ def test_what_is_left_is_tabulated_as_papers_do(said, folder):
     assert (folder / "table2.csv").read_text().splitlines()[0].startswith("name,formula,")
 
 
+@pytest.mark.usefixtures("numbers")
 def test_the_table_of_a_ranking_says_what_is_known_before(said, folder):
-    numbers = make_screener("conductivity", {"folds": 2})
-    labels = make_labels(["Li3PS4", "Li3PO4", "Li6PS5Cl", "LiF"], [1e-3, 1e-8, 1e-3, 1e-9])
-    save_screener(numbers.fit(dataset_of(labels)), folder / "n.model")
     said("screen", "rank", "pool.jsonl", "--model", "n.model", "--table", "survivors.csv")
     table = io.StringIO((folder / "survivors.csv").read_text())
     rows = {row["name"]: row for row in csv.DictReader(table)}
@@ -180,12 +195,10 @@ def test_the_table_of_a_ranking_says_what_is_known_before(said, folder):
     assert low < value < high
 
 
-def test_a_campaign_with_a_screen_keeps_what_it_predicted(said, folder):
+@pytest.mark.usefixtures("numbers")
+def test_a_campaign_with_a_screen_keeps_what_it_predicted(folder):
     text = CAMPAIGN.replace("campaign: ids", "campaign: screened").replace("selected", "pool")
     screen = "screen: {model: n.model, threshold: 1.0e-6}\n"
-    labels = make_labels(["Li3PS4", "Li3PO4", "Li6PS5Cl", "LiF"], [1e-3, 1e-8, 1e-3, 1e-9])
-    screener = make_screener("conductivity", {"folds": 2}).fit(dataset_of(labels))
-    save_screener(screener, folder / "n.model")
     (folder / "screened.yaml").write_text(text + screen)
     plan = make_plan(read_campaign(folder / "screened.yaml"))
     (candidate,) = plan.candidates

@@ -7,6 +7,7 @@ made it, and an old one can be made again.
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,18 @@ from ssefw.data.dataset import Dataset, dataset_of
 from ssefw.data.materials import Material
 from ssefw.documents import CampaignRecord, LabelSet, Provenance, Ranking, Reranking
 from ssefw.errors import DataError, StoreError
-from ssefw.screening.base import Screener, load_screener, make_screener, save_screener
+from ssefw.screening.base import (
+    Screener,
+    load_screener,
+    make_screener,
+    save_screener,
+    usable_rows,
+)
 from ssefw.screening.ranking import rank_materials
 from ssefw.store import Connection
 from ssefw.store.candidates import submitted_candidate
+
+logger = logging.getLogger(__name__)
 
 __all__ = [
     "Difference",
@@ -92,9 +101,17 @@ def fitted_model(
 
 
 def _learnable(labels: LabelSet, screener: Screener, spec: FeedbackSpec) -> Dataset:
-    """Return what a system learns from: bounds that decide no class only where it can use them."""
+    """Return what a system learns from.
+
+    Bounds that decide no class are part of it only where the system can use them, and labels that
+    lack what it needs are not.
+    """
     undecided = screener.learns_from_bounds
-    return dataset_of(labels, threshold=spec.threshold, undecided=undecided)
+    data = dataset_of(labels, threshold=spec.threshold, undecided=undecided)
+    usable, left_out = usable_rows(screener, data)
+    for what, count in left_out.items():
+        logger.warning("%d labels have %s, and %s leaves them out", count, what, screener.name)
+    return usable
 
 
 def ranked(

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from pymatgen.core import Structure
+from pymatgen.core import Composition
 
 from ssefw.campaigns.planning.lesson_cost import lesson_hours, lesson_of
 from ssefw.data import order_structure
@@ -107,6 +107,14 @@ def _ratio(engine: Engine, ledger: Trajectory) -> float | None:
     return seconds / steps / (predicted or composition.num_atoms)
 
 
+@dataclass(frozen=True)
+class _Cell:
+    """What the cost of a step depends on; finding it takes longer than the estimate."""
+
+    composition: Composition
+    volume: float
+
+
 def estimate(
     maker: CandidateMaker,
     candidate: Candidate,
@@ -130,24 +138,25 @@ def estimate(
     cells, lesson = n_atoms, lesson_of(ladder)
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
     repeats, relaxed = float(math.prod(supercell_size(structure, min_length=length))), 1.0
+    cell = _Cell(structure.composition, structure.volume)
     if n_atoms is None:
-        n_atoms = round(structure.composition.num_atoms * repeats)
+        n_atoms = round(cell.composition.num_atoms * repeats)
     else:
-        repeats = relaxed = n_atoms / structure.composition.num_atoms
+        repeats = relaxed = n_atoms / cell.composition.num_atoms
         bands = None
     is_same = ladder is not None and ladder.md.engine == maker.relax.engine
-    parts = [_relaxation(maker, candidate, relaxed, pace if is_same else None)]
+    parts = [_relaxation(maker, cell, relaxed, pace if is_same else None)]
     n_jobs, most_steps = 4, 0
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
         if lesson is not None:  # the cells of the lesson are repeated for the student
             repeats = float(math.prod(supercell_size(structure, min_length=length)))
-            n_atoms = round(structure.composition.num_atoms * repeats)
-        parts.append(_dynamics(ladder, candidate, repeats, (usual, most_steps), pace))
+            n_atoms = round(cell.composition.num_atoms * repeats)
+        parts.append(_dynamics(ladder, cell, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
         if ladder.confirm is not None:
             looks = min(ladder.confirm.arrangements, replicas)
-            parts.append(_second_look(ladder, candidate, repeats, pace, share=looks / replicas))
+            parts.append(_second_look(ladder, cell, repeats, pace, share=looks / replicas))
             n_jobs += 3
     parts = [None if part is None else (replicas * part[0], replicas * part[1]) for part in parts]
     n_jobs, most_steps = replicas * n_jobs, replicas * most_steps
@@ -187,10 +196,10 @@ def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
 
 
 def _relaxation(
-    maker: CandidateMaker, candidate: Candidate, repeats: float, pace: Pace | None
+    maker: CandidateMaker, cell: _Cell, repeats: float, pace: Pace | None
 ) -> tuple[float, float] | None:
-    engine, structure = maker.relax.engine, candidate.structure
-    seconds = _step_seconds(engine, structure, repeats, pace, is_dynamics=False)
+    engine = maker.relax.engine
+    seconds = _step_seconds(engine, cell, repeats, pace, is_dynamics=False)
     if seconds is None:
         return None
     most = 1 if maker.relax.skip else maker.relax.max_steps
@@ -200,13 +209,13 @@ def _relaxation(
 
 def _dynamics(
     ladder: LadderMaker,
-    candidate: Candidate,
+    cell: _Cell,
     repeats: float,
     steps: tuple[int, int],
     pace: Pace | None,
 ) -> tuple[float, float] | None:
     engine = ladder.md.engine
-    seconds = _step_seconds(engine, candidate.structure, repeats, pace, is_dynamics=True)
+    seconds = _step_seconds(engine, cell, repeats, pace, is_dynamics=True)
     if seconds is None:
         return None
     doubt = engine.doubt if pace is None else pace.doubt
@@ -214,14 +223,14 @@ def _dynamics(
 
 
 def _second_look(
-    ladder: LadderMaker, candidate: Candidate, repeats: float, pace: Pace | None, *, share: float
+    ladder: LadderMaker, cell: _Cell, repeats: float, pace: Pace | None, *, share: float
 ) -> tuple[float, float] | None:
     """Return what the look at a hit takes, as if each candidate were one."""
     assert ladder.confirm is not None
     engine = ladder.confirm.engine or ladder.md.engine
     known = pace if engine == ladder.md.engine else None
     larger = repeats * (2.0 if ladder.confirm.size else 1.0)
-    seconds = _step_seconds(engine, candidate.structure, larger, known, is_dynamics=True)
+    seconds = _step_seconds(engine, cell, larger, known, is_dynamics=True)
     if seconds is None:
         return None
     hours = share * ladder.steps(ladder.length) * seconds / 3600.0
@@ -229,10 +238,10 @@ def _second_look(
 
 
 def _step_seconds(
-    engine: Engine, structure: Structure, repeats: float, pace: Pace | None, *, is_dynamics: bool
+    engine: Engine, cell: _Cell, repeats: float, pace: Pace | None, *, is_dynamics: bool
 ) -> float | None:
     """Return the core-seconds of a step: predicted, and corrected by what was seen."""
-    composition, volume = structure.composition * repeats, structure.volume * repeats
+    composition, volume = cell.composition * repeats, cell.volume * repeats
     seconds = engine.step_core_seconds(composition, volume=volume, is_dynamics=is_dynamics)
     if pace is None:
         return seconds

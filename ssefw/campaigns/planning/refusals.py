@@ -55,8 +55,9 @@ def perhaps_too_large(
 
 
 def _atoms(ladder: LadderMaker, structure: Structure, growth: float) -> int:
+    """Return the atoms of the cell that an ordered structure would have."""
     repeats = supercell_size(structure, min_length=ladder.min_length / growth)
-    return round(structure.composition.num_atoms * math.prod(repeats))
+    return len(structure) * math.prod(repeats)
 
 
 def _reason(ladder: LadderMaker, structure: Structure) -> str:

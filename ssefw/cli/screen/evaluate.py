@@ -51,7 +51,7 @@ def evaluate_command(
     the model was trained on.
     """
     from ssefw.data.dataset import dataset_of
-    from ssefw.screening.base import load_screener, usable_rows
+    from ssefw.screening.base import NO_STRUCTURE, load_screener, usable_rows
     from ssefw.screening.evaluation.evaluate import evaluate_model, similar_to
 
     screener = load_screener(model)
@@ -61,16 +61,21 @@ def evaluate_command(
     left_out = len(labels.labels) - len(data)
     if left_out:
         say(f"{left_out} bounds do not decide the class and are left out", err=True)
-    data, left_out = usable_rows(screener, data)
+    data, lacking = usable_rows(screener, data)
     result = evaluate_model(screener, data, seed=seed)
-    if left_out:
+    if lacking:
+        left_out = sum(lacking.values())
         share = len(data) / (len(data) + left_out)
+        why = ", ".join(f"{count} labels have {what}" for what, count in lacking.items())
         say(
-            f"{left_out} labels have no structure and are left out: the measures are of "
-            f"{share:.0%} of the labels",
+            f"{why} and are left out: the measures are of {share:.0%} of the labels",
             err=True,
         )
-        record = result.record | {"without_structure": left_out, "coverage": round(share, 4)}
+        record = result.record | {
+            "without_structure": lacking.get(NO_STRUCTURE, 0),
+            "left_out": lacking,
+            "coverage": round(share, 4),
+        }
         result = result.model_copy(update={"record": record})
     if out:
         with replacing(out) as draft:

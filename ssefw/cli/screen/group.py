@@ -106,8 +106,8 @@ def train(
     screener = make_screener(system, settings)
     data = dataset_of(labels, threshold=threshold, undecided=screener.learns_from_bounds)
     data, left_out = usable_rows(screener, data)
-    if left_out:
-        say(f"{left_out} labels have no structure and are left out", err=True)
+    for what, count in left_out.items():
+        say(f"{count} labels have {what} and are left out", err=True)
     with progress(quiet=quiet):
         if tune:
             screener = screener.tuned_on(data, trials=tune)

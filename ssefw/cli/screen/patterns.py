@@ -138,8 +138,8 @@ def votes_command(
     labels = find_label_set(label_set, structures=structures)
     data = dataset_of(labels, threshold=screener.trained_on["threshold"])
     data, left_out = usable_rows(screener, data)
-    if left_out:
-        say(f"{left_out} labels have no structure and are left out", err=True)
+    for what, count in left_out.items():
+        say(f"{count} labels have {what} and are left out", err=True)
     scores = screener.score(data.materials)
     if scores.votes is None or scores.n_votes is None:
         raise ConfigurationError(f"The system {screener.name!r} does not vote.")

@@ -171,9 +171,9 @@ def _rows_for_all(data: "Dataset", contestants: "list[Contestant]") -> "Dataset"
 
     for contestant in contestants:
         data, left_out = usable_rows(contestant.make(), data)
-        if left_out:
+        for what, count in left_out.items():
             say(
-                f"{left_out} labels have no structure, which {contestant.name} needs; they are "
+                f"{count} labels have {what}, so that {contestant.name} cannot use them; they are "
                 "left out for all",
                 err=True,
             )

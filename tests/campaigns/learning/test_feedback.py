@@ -408,7 +408,7 @@ def test_a_campaign_of_classes_has_no_numbers_to_test(store, campaign):
     assert "σ before (S/cm)" not in html_report(store, "salts")
 
 
-def test_the_command_tells_the_numbers_and_takes_another_system(store, numbered, ssefw):
+def test_the_command_tells_the_numbers_and_takes_another_system(store, numbered, ssefw, caplog):
     folder = str(store.address)
     said = ssefw("feedback", "rerank", "salts", "--store", folder)
     assert "sigma (S/cm)" in said.stdout
@@ -419,4 +419,5 @@ def test_the_command_tells_the_numbers_and_takes_another_system(store, numbered,
     # Settings of the campaign's own system are none of another one.
     other = ("--system", "sendek2017", "--no-queue")
     refused = ssefw("feedback", "rerank", "salts", *other, "--store", folder, check=False)
-    assert "has no structure" in refused.stderr
+    assert "38 labels have no structure, and sendek2017 leaves them out" in caplog.text
+    assert "of the 3 labels" in refused.stderr
