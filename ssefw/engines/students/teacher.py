@@ -95,9 +95,11 @@ SHAKES = (0.03, 0.10)
 """Least and largest width (A) of random displacements: thermal motion at 100 to 1000 K."""
 
 STRAINS = (0.97, 1.03)
-"""Least and largest factor of the cell's lengths: expansion up to 1500 K, and as much less."""
+"""Least and largest mean factor of the cell's lengths: expansion up to 1500 K, and as much less."""
 
 SHEAR = 0.02
+"""Standard deviation of a further change of each length of the cell; angles leave theirs by root
+two times as much (rad), 1.6 degrees, as those of small hot cells do."""
 
 
 def rattled(snapshots: Sequence[Snapshot], number: int, *, seed: int) -> list[Snapshot]:
