@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
     from ssefw.analysis.trajectory import Frames, join_frames, slice_frames, unwrapped_paths
 
-ANALYSIS_VERSION = "2"
+ANALYSIS_VERSION = "3"
 """Goes up whenever the analysis of trajectories gives other numbers."""
 
 __all__ = [

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from jobflow import Maker, Response, job
 
 from ssefw import analysis
+from ssefw.analysis.settling import Settling, find_settling
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.errors import AnalysisError
 from ssefw.makers.failures import LENIENT, failures_recorded
@@ -27,15 +28,17 @@ def read_frames(
 ) -> "analysis.Frames":
     """Return the frames of a stored trajectory that lie after its equilibration.
 
+    That is the longer of what was set and of the time until the potential energy has settled.
     Frames that do not fit into `memory` (bytes) are thinned to every second, third ... of them.
     Stored paths are continuous, so that thinning loses no move.
     """
-    first = -(-ledger.equilibration_steps // ledger.steps_per_frame)
+    first = _first_frame(ledger)
     if first >= ledger.n_frames:
         raise AnalysisError(
             f"The {ledger.n_frames} frames of trajectory {ledger.key} end within its "
             f"equilibration of {ledger.equilibration_steps} steps; run longer."
         )
+    first += settling_of(ledger, store).n_frames
     species = tuple(site.specie.symbol for site in ledger.structure)
     stride = -(-(ledger.n_frames - first) * len(species) * BYTES_PER_ATOM // memory)
     between = ledger.timestep * ledger.steps_per_frame
@@ -48,6 +51,15 @@ def read_frames(
         start=first * between / 1000.0,
         is_unwrapped=True,
     )
+
+
+def settling_of(ledger: Trajectory, store: TrajectoryStore) -> Settling:
+    """Return what to leave out of a trajectory beyond the equilibration that was set."""
+    return find_settling(store.series(ledger, "energies", first=_first_frame(ledger)))
+
+
+def _first_frame(ledger: Trajectory) -> int:
+    return -(-ledger.equilibration_steps // ledger.steps_per_frame)
 
 
 @dataclass
@@ -93,12 +105,24 @@ class DiffusivityMaker(Maker):
 
     def estimate(self, trajectory: Trajectory, store: TrajectoryStore) -> Diffusivity:
         """Return the diffusivity of what is stored of a trajectory."""
+        frames = read_frames(trajectory, store)
         found = analysis.estimate_diffusivity(
-            read_frames(trajectory, store),
+            frames,
             specie=self.specie,
             temperature=trajectory.temperature,
             level=self.level,
             trajectory_key=trajectory.key,
         )
-        skipped = trajectory.equilibration_steps * trajectory.timestep / 1000.0
-        return found.model_copy(update={"equilibration": skipped})
+        asked = trajectory.equilibration_steps * trajectory.timestep / 1000.0
+        settling = settling_of(trajectory, store)
+        if not settling.n_frames:
+            return found.model_copy(update={"equilibration": asked})
+        until = (
+            f"the potential energy settles within {frames.start:.3g} ps, of which {asked:.3g} were "
+            "set: so much is left out"
+            if settling.is_over
+            else "the potential energy has not settled in the first half of the run, which is left "
+            "out: run longer"
+        )
+        update = {"equilibration": frames.start, "warnings": (until, *found.warnings)}
+        return found.model_copy(update=update)

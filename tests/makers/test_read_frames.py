@@ -9,7 +9,7 @@ from pymatgen.core import Lattice, Structure
 from ssefw.data import Chunk
 from ssefw.documents import Segment, Trajectory
 from ssefw.errors import AnalysisError
-from ssefw.makers.diffusivity import read_frames
+from ssefw.makers.diffusivity import DiffusivityMaker, read_frames
 from ssefw.store.frames.blobs import FileBlobs
 from ssefw.store.frames.trajectories import TrajectoryStore
 
@@ -19,18 +19,19 @@ LIF = Structure.from_spacegroup(
 BLOB = 250
 
 
-def stored(folder, n_frames, *, equilibration_steps=0):
+def stored(folder, n_frames, *, equilibration_steps=0, energies=None):
     """Return the ledger of a run with a frame every second step, its store and its positions."""
     store = TrajectoryStore(FileBlobs(folder))
     rng = np.random.default_rng(2)
     positions = np.round(LIF.cart_coords + 0.1 * rng.normal(size=(n_frames, 8, 3)).cumsum(0), 5)
+    energies = np.zeros(n_frames) if energies is None else energies
     chunks = [
         Chunk(
             first_step=max(0, 2 * first - 2),
             last_step=2 * min(first + BLOB, n_frames) - 2,
             first_frame=first,
             positions=positions[first : first + BLOB],
-            energies=np.zeros(len(positions[first : first + BLOB])),
+            energies=energies[first : first + BLOB],
             temperatures=np.arange(first, min(first + BLOB, n_frames), dtype=float),
             cell=LIF.lattice.matrix,
         )
@@ -70,6 +71,39 @@ def test_frames_begin_behind_the_equilibration(tmp_path):
     assert (frames.start, frames.timestep) == (pytest.approx(1.204), 4.0)
     assert frames.temperatures.tolist() == list(range(301, 1000))
     assert frames.species == ("Li",) * 4 + ("F",) * 4
+
+
+def settling(n_frames, within):
+    noise = np.random.default_rng(0).normal(size=n_frames)
+    return noise + 5.0 * (np.arange(n_frames) < within)
+
+
+def test_frames_begin_where_the_potential_energy_has_settled(tmp_path):
+    energies = settling(1000, within=400)
+    ledger, store, positions = stored(tmp_path, 1000, equilibration_steps=200, energies=energies)
+    frames = read_frames(ledger, store)
+    assert frames.n_frames == pytest.approx(600, abs=20)
+    assert np.allclose(frames.positions, positions[-frames.n_frames :], atol=1e-5)
+    assert frames.start == pytest.approx((1000 - frames.n_frames) * 0.004)
+    found = DiffusivityMaker().estimate(ledger, store)
+    assert found.equilibration == frames.start
+    assert "settles within 1.6" in found.warnings[0]
+    assert "of which 0.4 were set" in found.warnings[0]
+
+
+def test_a_run_that_has_not_settled_says_so(tmp_path):
+    ledger, store, _ = stored(tmp_path, 1000, energies=settling(1000, within=520))
+    found = DiffusivityMaker().estimate(ledger, store)
+    assert found.equilibration == pytest.approx(2.0, abs=0.1)
+    assert "has not settled in the first half of the run" in found.warnings[0]
+
+
+def test_a_run_that_is_settled_keeps_the_equilibration_that_was_set(tmp_path):
+    energies = settling(1000, within=0)
+    ledger, store, _ = stored(tmp_path, 1000, equilibration_steps=201, energies=energies)
+    found = DiffusivityMaker().estimate(ledger, store)
+    assert found.equilibration == pytest.approx(0.402)
+    assert not any("settle" in warning for warning in found.warnings)
 
 
 def test_what_does_not_fit_is_thinned_and_keeps_its_times(tmp_path):
