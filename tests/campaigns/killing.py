@@ -83,6 +83,35 @@ def worker_pids(folder):
     return found
 
 
+def killed_at_each(moments, folder, environment, *, pause):
+    """Run c.yaml, kill it after each moment has come, let it end at last; count the kills.
+
+    Parameters
+    ----------
+    moments
+        Functions that say whether a moment has come; each is taken just before a start.
+    pause
+        Most seconds between a moment and its kill.
+    """
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")  # noqa: T201 - told where the test fails
+    rng = random.Random(seed)
+    command = ("run", "c.yaml", "--workers", "1")
+    killed = 0
+    for has_come in moments:
+        process = start(folder, environment, *command)
+        while process.poll() is None and not has_come():
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, pause))
+        killed += process.poll() is None
+        kill_9(process, folder, workers_too=True)
+    last = start(folder, environment, *command)
+    with last.stderr:
+        said = last.stderr.read()
+    assert last.wait() == 0, said
+    return killed
+
+
 def results(folder, address=None):
     """Return what a campaign found, without times and job ids."""
     timing = {"wall_time", "core_hours", "created", "started", "job_id", "segments", "cost"}

@@ -1,14 +1,13 @@
 """A campaign that teaches a student, killed in every part of it."""
 
-import random
-import time
+from functools import partial
 
 import pytest
 from pymatgen.io.ase import AseAtomsAdaptor
 
 from ssefw.documents import LearnedPotential
 from ssefw.store import connect
-from tests.campaigns.killing import kill_9, results, start
+from tests.campaigns.killing import killed_at_each, results
 from tests.campaigns.test_learn_campaign import CAMPAIGN
 from tests.conftest import work_here
 from tests.nep.conftest import alloy
@@ -30,6 +29,10 @@ def taught(folder):
         return [one.potential for one in connection.results.find(LearnedPotential)]
 
 
+def has_come(folder, moment):
+    return any(folder.glob(f"st/scratch/runs/{moment}"))
+
+
 def make(folder):
     folder.mkdir()
     AseAtomsAdaptor.get_structure(alloy()).to(filename=str(folder / "alloy.cif"))
@@ -39,26 +42,12 @@ def make(folder):
 
 @pytest.mark.slow
 def test_killed_in_every_part_it_ends_with_the_same_potential_and_outcome(tmp_path):
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")  # noqa: T201 - told where the test fails
-    rng = random.Random(seed)
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     work_here(submit="c.yaml", folder=whole, env=make(whole))
     environment = make(pieces)
-    command = ("run", "c.yaml", "--workers", "1")
-    killed = 0
-    for moment in MOMENTS:
-        process = start(pieces, environment, *command)
-        while process.poll() is None and not list(pieces.glob(f"st/scratch/runs/{moment}")):
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.3))
-        killed += process.poll() is None
-        kill_9(process, pieces, workers_too=True)
+    moments = (partial(has_come, pieces, moment) for moment in MOMENTS)
+    killed = killed_at_each(moments, pieces, environment, pause=0.3)
     assert killed >= len(MOMENTS) - 1  # the last chunks may be done within the pause
-    last = start(pieces, environment, *command)
-    with last.stderr:
-        said = last.stderr.read()
-    assert last.wait() == 0, said
     assert taught(pieces) == taught(whole)
     outcomes, _, frames, counts = results(pieces)
     expected, _, expected_frames, expected_counts = results(whole)

@@ -1,13 +1,10 @@
 """A campaign whose potential is tuned to its engine, killed in every part of that loop."""
 
-import random
-import time
-
 import pytest
 
 from ssefw.documents import Labels, LearnedPotential
 from ssefw.store import connect
-from tests.campaigns.killing import kill_9, results, start
+from tests.campaigns.killing import killed_at_each, results
 from tests.conftest import REPOSITORY, work_here
 from tests.makers.test_tune import CAMPAIGN
 from tests.makers.test_tune import make as prepare
@@ -40,6 +37,11 @@ def there(folder, moment):
     return set(folder.glob(moment))
 
 
+def one_more(folder, moment):
+    before = there(folder, moment)
+    return lambda: there(folder, moment) > before
+
+
 def found(folder):
     """Return outcomes, frames and counts without what a clock told, and what was learned."""
     outcomes, _, frames, counts = results(folder)
@@ -68,27 +70,12 @@ def make(folder):
 
 @pytest.mark.slow
 def test_killed_in_every_part_it_ends_with_the_same_potentials_and_outcome(tmp_path):
-    seed = random.randrange(10**6)
-    print(f"seed {seed}")  # noqa: T201 - told where the test fails
-    rng = random.Random(seed)
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     work_here(submit="c.yaml", folder=whole, env=make(whole))
     environment = make(pieces)
-    command = ("run", "c.yaml", "--workers", "1")
-    killed = 0
-    for moment in MOMENTS:
-        before = there(pieces, moment)
-        process = start(pieces, environment, *command)
-        while process.poll() is None and there(pieces, moment) <= before:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.1))
-        killed += process.poll() is None
-        kill_9(process, pieces, workers_too=True)
+    moments = (one_more(pieces, moment) for moment in MOMENTS)
+    killed = killed_at_each(moments, pieces, environment, pause=0.1)
     assert killed >= 5  # what is short may be over within a pause, or before it is seen
-    last = start(pieces, environment, *command)
-    with last.stderr:
-        said = last.stderr.read()
-    assert last.wait() == 0, said
     (expected, expected_frames), (same, frames) = found(whole), found(pieces)
     for one, other in zip(same, expected, strict=True):
         assert one == other
