@@ -41,6 +41,7 @@ CASES = {
     "memory of T/4": {"rate": 0.1, "cosine": 0.3},
     "returning, T/4": {"rate": 0.1, "cosine": -0.3},
     "rare hops": {"rate": 0.005},
+    "four hops": {"rate": 0.0021},
 }
 
 
