@@ -15,7 +15,7 @@ FloatArray = npt.NDArray[np.float64]
 
 BLOCKS = 100
 """Means of so many blocks are compared: the start is found to a hundredth of the run."""
-FEWEST_BLOCKS = 20
+FEWEST_FRAMES = 200
 """Below this a run is too short to tell a start from its fluctuations."""
 BLOCKS_OF_REST = 10
 """So many long blocks of what is kept tell how far means of blocks scatter."""
@@ -48,10 +48,10 @@ def find_settling(energies: FloatArray) -> Settling:
     The start is chosen that makes the standard error of the mean of the rest smallest (MSER, White,
     doi:10.1177/003754979706900601), and left out where its own mean differs clearly.
     """
-    size = max(1, len(energies) // BLOCKS)
-    n_blocks = len(energies) // size
-    if n_blocks < FEWEST_BLOCKS or not np.isfinite(energies).all():
+    if len(energies) < FEWEST_FRAMES or not np.isfinite(energies).all():
         return Settling()
+    size = len(energies) // BLOCKS
+    n_blocks = len(energies) // size
     odd = len(energies) - n_blocks * size
     means = np.asarray(energies[odd:], dtype=np.float64).reshape(n_blocks, size).mean(axis=1)
     means = means - means.mean()

@@ -49,8 +49,9 @@ def test_a_run_that_settles_all_along_says_so():
 
 
 def test_what_cannot_be_told_is_left_as_it_is():
-    step = np.where(np.arange(15) < 5, 10.0, 0.0)
-    assert find_settling(step) == Settling()
+    start = np.where(np.arange(199) < 50, 10.0, 0.0)
+    assert find_settling(start) == Settling()
+    assert find_settling(np.append(start, 0.0)).n_frames == 50
     assert find_settling(np.full(1000, 3.0)) == Settling()
     assert find_settling(np.where(np.arange(1000) == 7, np.nan, 0.0)) == Settling()
     assert find_settling(np.empty(0)) == Settling()
