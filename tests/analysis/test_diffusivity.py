@@ -173,6 +173,37 @@ def test_a_melt_is_seen_before_most_atoms_have_left_their_sites():
     assert result.framework_lindemann > 0.15
 
 
+def gliding(walk, *, times):
+    """Return frames in which the upper half of the framework glides a spacing at each time."""
+    frames = walk.frames(0, is_wrapped=False)
+    framework = ~frames.is_specie("Li")
+    upper = framework & (frames.positions[0][:, 2] > 0.5 * walk.n_cells * walk.spacing)
+    glides = (np.arange(walk.n_frames)[:, None] >= np.array(times)).sum(axis=1)
+    positions = frames.positions.copy()
+    positions[:, upper, 0] += walk.spacing * glides[:, None]
+    return replace(frames, positions=positions)
+
+
+@pytest.mark.parametrize("times", [(1500,), (400, 1200, 1900, 2500)], ids=["once", "often"])
+def test_layers_that_glide_past_each_other_are_not_molten(times):
+    walk = LatticeWalk(n_frames=3000, rate=1.0)
+    found = estimate_diffusivity(
+        gliding(walk, times=times), temperature=900.0, hop_distance=walk.spacing
+    )
+    assert found.regime == "diffusive"
+    assert found.tracer.lower < walk.tracer < found.tracer.upper
+    assert found.warnings[-1].startswith("parts of the framework, such as layers, glide")
+    assert found.framework_rmsd == pytest.approx(len(times) * walk.spacing / 2, rel=0.1)
+
+
+def test_a_melt_with_layers_that_glide_is_molten():
+    walk = LatticeWalk(n_cells=6, rate=1.0, framework_rate=0.3, n_frames=1500)
+    found = estimate_diffusivity(
+        gliding(walk, times=(700,)), temperature=900.0, hop_distance=walk.spacing
+    )
+    assert found.regime == "melted"
+
+
 def test_a_hot_framework_that_rattles_between_two_sites_is_not_molten():
     walk = LatticeWalk(n_frames=3000, rate=1.0, amplitude=0.2)
     frames = walk.frames(0, is_wrapped=False)
