@@ -5,11 +5,10 @@
     python benchmarks/potentials_diffusion.py FOLDER LGPS.cif --potentials 3f2a91 --length 1000
 
 The second runs a potential that was trained, a student or a tuned one, by its hash. Every structure
-The second runs a potential that was trained, a student or a tuned one, by its hash. Every
-structure is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go on when the
-command is called again, bit by bit; the table is printed from what is there, with intervals of
-95 %, and of a student with the largest excess. `--table` prints it without running. Step 2 fs,
-Nose-Hoover, the first ps left out.
+is taken as it is, ordered and large enough. Runs lie in FOLDER, where they go on when the command
+is called again, bit by bit; the table is printed from what is there, with intervals of 95 %, and of
+a student with the largest excess. `--table` prints it without running, and `--stretch PS` each
+stretch of so many ps for itself, too. Step 2 fs, Nose-Hoover, the first ps left out.
 """
 
 import argparse
@@ -17,6 +16,7 @@ import itertools
 import json
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,7 +57,7 @@ def steps_done(run):
     return 0 if last is None else last.last_step
 
 
-def row(structure_file, structure, name, temperature, run):
+def rows(structure_file, structure, name, temperature, run, *, stretch):
     chunks = [decode_chunk(file.read_bytes()) for file in run.chunk_files()]
     length = chunks[-1].last_step * TIMESTEP / 1000
     lines = (run.path / "cpu.jsonl").read_text().splitlines()
@@ -73,13 +73,28 @@ def row(structure_file, structure, name, temperature, run):
         temperatures=np.concatenate([chunk.temperatures for chunk in chunks]),
         is_unwrapped=True,
     )
+    yield f"{label} | {told(frames, temperature, skipped=SKIPPED)} | {end}"
+    size = round(1000 * stretch / frames.timestep) if stretch else frames.n_frames
+    for first in range(0, frames.n_frames - size, size):
+        part = replace(
+            frames,
+            positions=frames.positions[first : first + size],
+            temperatures=frames.temperatures[first : first + size],
+        )
+        start = first * frames.timestep / 1000
+        # Behind the start of the run nothing heats up.
+        said = told(part, temperature, skipped=0.0 if first else SKIPPED)
+        yield f"{label}, {start:g} to {start + stretch:g} | {said}"
+
+
+def told(frames, temperature, *, skipped):
     try:
-        found = estimate_diffusivity(frames, temperature=temperature, equilibration=SKIPPED)
+        found = estimate_diffusivity(frames, temperature=temperature, equilibration=skipped)
     except SsefwError as error:
-        return f"{label} | - | - | - | {end} | {error}"
+        return f"- | - | {error}"
     value = found.tracer
     bounds = ["-" if b is None else f"{b:.2e}" for b in (value.value, value.lower, value.upper)]
-    return f"{label} | {bounds[0]} | {bounds[1]} to {bounds[2]} | {found.regime} | {end}"
+    return f"{bounds[0]} | {bounds[1]} to {bounds[2]} | {found.regime}"
 
 
 def main():
@@ -91,6 +106,7 @@ def main():
     parser.add_argument("--potentials", nargs="+", default=list(POTENTIALS))
     parser.add_argument("--cpu-minutes", type=float, default=60.0, help="stop after so many")
     parser.add_argument("--table", action="store_true")
+    parser.add_argument("--stretch", type=float, default=0.0, help="ps")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     runs = [
@@ -113,7 +129,8 @@ def main():
     for file, structure, name, temperature in runs:
         run = run_directory(arguments.folder, file, name, temperature)
         if steps_done(run):
-            print(row(file, structure, name, temperature, run), flush=True)
+            for line in rows(file, structure, name, temperature, run, stretch=arguments.stretch):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

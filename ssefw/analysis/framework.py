@@ -49,10 +49,10 @@ SIGNIFICANT = 3.0
 STRAIGHT = 0.2
 """Weight of models that end in a visible line, from which an MSD has a slope at all."""
 
-NEIGHBORS = 6
-"""Atoms of the framework whose median motion an atom is compared with. At the face of a layer of
-close-packed anions most of the nearest six are of the same layer."""
-
+NEIGHBORS = 12
+"""Atoms of the framework whose median motion an atom is compared with: more than twice those of a
+tetrahedral anion, whose melt would else move against nothing; and at the face of a layer of
+close-packed anions, most of the nearest twelve are of the same layer."""
 
 KEPT = 0.1
 """Share of the atoms of a species that may leave their neighbors in layers that glide. In 1 ns of

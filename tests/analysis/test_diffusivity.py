@@ -204,6 +204,23 @@ def test_a_melt_with_layers_that_glide_is_molten():
     assert found.regime == "melted"
 
 
+def test_a_melt_of_molecules_is_molten():
+    """Tetrahedra that keep their shape and do not even turn, each of which goes its own way."""
+    walk = LatticeWalk(spacing=6.4, rate=1.0, framework_rate=0.02, amplitude=0.1)
+    frames = walk.frames(0, is_wrapped=False)
+    centers = np.flatnonzero(~frames.is_specie("Li"))
+    corners = 2.05 / 3**0.5 * np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    around = (frames.positions[:, centers, None] + corners).reshape(walk.n_frames, -1, 3)
+    around += np.random.default_rng(0).normal(scale=0.1, size=around.shape)
+    molecules = replace(
+        frames,
+        positions=np.concatenate([frames.positions, around], axis=1),
+        species=("Li",) * walk.n_ions + ("P",) * len(centers) + ("S",) * around.shape[1],
+    )
+    found = estimate_diffusivity(molecules, temperature=900.0, hop_distance=walk.spacing)
+    assert found.regime == "melted"
+
+
 def test_a_hot_framework_that_rattles_between_two_sites_is_not_molten():
     walk = LatticeWalk(n_frames=3000, rate=1.0, amplitude=0.2)
     frames = walk.frames(0, is_wrapped=False)
