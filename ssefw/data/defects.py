@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pymatgen.core import DummySpecies, PeriodicSite, Structure
 from pymatgen.core.operations import SymmOp
 
+from ssefw.data.held import HeldCandidate
 from ssefw.data.hops import SYMPREC, Hop, HopClass, classes_of, find_hops, site_actions
 from ssefw.errors import DataError
 
@@ -248,9 +249,11 @@ def _distance(structure: Structure, one: FloatArray, other: FloatArray) -> float
     return float(np.linalg.norm(_shortest(structure.lattice.matrix, (other - one)[None])[0]))
 
 
-def supercell_size(structure: Structure, *, min_length: float) -> tuple[int, int, int]:
+def supercell_size(
+    crystal: Structure | HeldCandidate, *, min_length: float
+) -> tuple[int, int, int]:
     """Return how often a cell is repeated so that opposite faces are `min_length` (A) apart."""
-    heights = 1.0 / np.linalg.norm(structure.lattice.inv_matrix, axis=0)
+    heights = 1.0 / np.linalg.norm(crystal.lattice.inv_matrix, axis=0)
     a, b, c = (int(n) for n in np.maximum(1, np.ceil(min_length / heights - 1e-6)))
     return a, b, c
 

@@ -17,6 +17,7 @@ import spglib
 from pymatgen.core import Composition, Lattice, Structure
 
 from ssefw.data.compositions import composition_id, parse_formula
+from ssefw.data.held import HeldCandidate, hold
 from ssefw.data.pools import Reject, check_properties, ranking_rows, read_pool, stated_name
 from ssefw.data.reading.structure_files import (
     flat_structure,
@@ -115,11 +116,12 @@ class Material:
         return composition_id(self.composition)
 
 
-def material_from_candidate(candidate: Candidate) -> Material:
+def material_from_candidate(candidate: Candidate | HeldCandidate) -> Material:
     """Return a candidate as a screen sees it; its name is the candidate's id."""
+    held = candidate if isinstance(candidate, HeldCandidate) else hold(candidate)
     return Material(
         name=candidate.id,
-        formula=candidate.structure.composition.formula.replace(" ", ""),
+        formula=held.composition.formula.replace(" ", ""),
         properties={
             PROPERTY_NAMES.get(key, key): _number(value)
             for key, value in candidate.properties.items()

@@ -5,13 +5,14 @@ asked to be strict, stops the reading); crystals that are one and the same are m
 """
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pymatgen.core import Structure
 
+from ssefw.data.held import HeldCandidate
 from ssefw.data.reading.archives import zip_members
 from ssefw.data.reading.structure_files import (
     LARGEST_STRUCTURE,
@@ -39,6 +40,7 @@ __all__ = [
     "merge_candidates",
     "pool_entries",
     "ranking_rows",
+    "read_candidates",
     "read_entry",
     "read_pool",
     "stated_name",
@@ -46,6 +48,8 @@ __all__ = [
 ]
 
 logger = logging.getLogger(__name__)
+
+C = TypeVar("C", Candidate, HeldCandidate)
 
 NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id", "icsd")
 """Columns that name a material, in the order in which they are asked for; all are names of it."""
@@ -99,7 +103,31 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
         If nothing is there, or nothing could be read, or (strict) the first entry that cannot be.
     """
     pool = Pool()
+    pool.candidates = list(read_candidates(path, strict=strict, rejects=pool.rejects))
+    if merge:
+        pool.candidates, pool.merged = merge_candidates(pool.candidates)
+    return pool
+
+
+def read_candidates(path: Path, *, strict: bool, rejects: list[Reject]) -> Iterator[Candidate]:
+    """Yield what `read_pool` would return without merging, one after the other.
+
+    Parameters
+    ----------
+    path
+        Of the pool.
+    strict
+        Stop at the first entry that cannot be read.
+    rejects
+        To which the others of them are added.
+
+    Raises
+    ------
+    DataError
+        As `read_pool`.
+    """
     named: set[str] = set()
+    is_empty, before = True, len(rejects)
     for place, entry in counted(
         pool_entries(path), "reading structures", total=lambda: entries_in(path)
     ):
@@ -110,19 +138,18 @@ def read_pool(path: Path, *, strict: bool = False, merge: bool = True) -> Pool:
             told = first_name(candidate.source, source, named)
             if told != candidate.source:
                 candidate = candidate.model_copy(update={"source": told})
-            pool.candidates.append(candidate)
         except DataError as error:
             if strict:
                 raise
-            pool.rejects.append(Reject(source, printable(str(error))))
-    if not pool.candidates:
-        why = f": {pool.rejects[0].reason}" if pool.rejects else ""
+            rejects.append(Reject(source, printable(str(error))))
+            continue
+        is_empty = False
+        yield candidate
+    if is_empty:
+        why = f": {rejects[before].reason}" if rejects[before:] else ""
         raise DataError(f"The pool {path} holds no readable structure{why}")
-    for reject in pool.rejects:
+    for reject in rejects[before:]:
         logger.warning("%s", reject.reason)
-    if merge:
-        pool.candidates, pool.merged = merge_candidates(pool.candidates)
-    return pool
 
 
 def first_name(name: str, place: str, named: set[str]) -> str:
@@ -157,28 +184,40 @@ def candidate_from_text(
 
 
 def merge_candidates(
-    candidates: list[Candidate],
-) -> tuple[list[Candidate], list[tuple[str, str]]]:
+    candidates: Sequence[C],
+) -> tuple[list[C], list[tuple[str, str]]]:
     """Merge candidates that are one crystal; the first of them stays and names the others.
 
     Returns the candidates that stay, in order, and the pairs (source merged, source it went to).
     """
-    kept: dict[str, Candidate] = {}
+    kept: dict[str, C] = {}
     crystals = Crystals()
     merged: list[tuple[str, str]] = []
+    candidate: C
+    first: C
     for candidate in counted(candidates, "comparing structures"):
         twin = candidate.id if candidate.id in kept else None
         if twin is None:
-            twin = crystals.twin_or_add(candidate.id, candidate.formula, candidate.structure)
+            twin = crystals.twin_or_add(candidate.id, candidate.formula, _crystal(candidate))
         if twin is None:
             kept[candidate.id] = candidate
             continue
         first = kept[twin]
         also = dict.fromkeys((*first.aliases, candidate.source, *candidate.aliases))
         also.pop(first.source, None)
-        kept[twin] = first.model_copy(update={"aliases": tuple(also)})
+        kept[twin] = _also_called(first, tuple(also))
         merged.append((candidate.source, first.source))
     return list(kept.values()), merged
+
+
+def _crystal(candidate: Candidate | HeldCandidate) -> Structure | HeldCandidate:
+    return candidate if isinstance(candidate, HeldCandidate) else candidate.structure
+
+
+def _also_called(candidate: C, aliases: tuple[str, ...]) -> C:
+    if isinstance(candidate, HeldCandidate):
+        return replace(candidate, aliases=aliases)
+    return candidate.model_copy(update={"aliases": aliases})
 
 
 def pool_entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool

@@ -8,9 +8,11 @@ when it is first compared, so that a pool of many compounds is compared in propo
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
+from dataclasses import dataclass
 
 from pymatgen.core import Structure
 
+from ssefw.data.held import HeldCandidate, packed, unpacked
 from ssefw.data.structures import (
     ANGLE_TOLERANCE,
     LENGTH_TOLERANCE,
@@ -37,10 +39,10 @@ class Crystals:
     def __init__(self) -> None:
         """Begin with none."""
         self._places: dict[str, list[tuple[float, int, str]]] = defaultdict(list)
-        self._structures: dict[str, Structure] = {}
-        self._reduced: dict[str, Structure] = {}
+        self._given: dict[str, Structure | HeldCandidate] = {}
+        self._reduced: dict[str, _Reduced] = {}
 
-    def twin_or_add(self, key: str, formula: str, structure: Structure) -> str | None:
+    def twin_or_add(self, key: str, formula: str, crystal: Structure | HeldCandidate) -> str | None:
         """Return the key of the first crystal that is the same; without one, add this and say None.
 
         Parameters
@@ -50,7 +52,7 @@ class Crystals:
         formula
             Reduced; crystals of different formulas are never compared.
         """
-        volume = math.log(structure.volume / len(structure))
+        volume = math.log(crystal.volume / crystal.num_sites)
         places = self._places[formula]
         first = bisect_left(places, (volume - VOLUME_TOLERANCE,))
         near = []
@@ -58,23 +60,38 @@ class Crystals:
             if place[0] > volume + VOLUME_TOLERANCE:
                 break
             near.append(place)
-        self._structures[key] = structure
+        self._given[key] = crystal
         for _, _, other in sorted(near, key=lambda place: place[1]):
             one, two = self._cell(other), self._cell(key)
-            if _may_be_same(one, two) and same_reduced(one, two):
-                del self._structures[key]
+            if _may_be_same(one, two) and same_reduced(one.structure, two.structure):
+                del self._given[key]
                 self._reduced.pop(key, None)
                 return other
-        insort(places, (volume, len(self._structures), key))
+        insort(places, (volume, len(self._given), key))
         return None
 
-    def _cell(self, key: str) -> Structure:
+    def _cell(self, key: str) -> "_Reduced":
         if key not in self._reduced:
-            self._reduced[key] = reduced_cell(self._structures[key])
+            given = self._given[key]
+            cell = reduced_cell(given if isinstance(given, Structure) else given.structure)
+            self._reduced[key] = _Reduced(sorted(cell.lattice.abc), len(cell), packed(cell))
         return self._reduced[key]
 
 
-def _may_be_same(one: Structure, two: Structure) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Reduced:
+    """A primitive Niggli cell with its edges in ascending order (angstrom)."""
+
+    edges: list[float]
+    num_sites: int
+    packed: bytes
+
+    @property
+    def structure(self) -> Structure:
+        return unpacked(self.packed)
+
+
+def _may_be_same(one: _Reduced, two: _Reduced) -> bool:
     """Return whether two Niggli cells can be one within the tolerances; it takes microseconds."""
-    edges = zip(sorted(one.lattice.abc), sorted(two.lattice.abc), strict=True)
-    return len(one) == len(two) and all(abs(math.log(a / b)) <= STRETCH for a, b in edges)
+    edges = zip(one.edges, two.edges, strict=True)
+    return one.num_sites == two.num_sites and all(abs(math.log(a / b)) <= STRETCH for a, b in edges)

@@ -8,9 +8,9 @@ import numpy as np
 from pymatgen.core import Composition
 
 from ssefw.campaigns.planning.lesson_cost import lesson_hours, lesson_of
-from ssefw.data import order_structure
+from ssefw.data import HeldCandidate, order_structure
 from ssefw.data.defects import supercell_size
-from ssefw.documents import Candidate, Trajectory
+from ssefw.documents import Trajectory
 from ssefw.engines import Engine
 from ssefw.errors import DataError
 from ssefw.makers import CandidateMaker, LadderMaker, NebMaker
@@ -117,7 +117,7 @@ class _Cell:
 
 def estimate(
     maker: CandidateMaker,
-    candidate: Candidate,
+    candidate: HeldCandidate,
     *,
     pace: Pace | None = None,
     n_atoms: int | None = None,
@@ -134,11 +134,11 @@ def estimate(
     replicas
         How many such cells there are.
     """
-    structure, ladder, bands = candidate.structure, maker.ladder, maker.neb
+    ladder, bands = maker.ladder, maker.neb
     cells, lesson = n_atoms, lesson_of(ladder)
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
-    repeats, relaxed = float(math.prod(supercell_size(structure, min_length=length))), 1.0
-    cell = _Cell(structure.composition, structure.volume)
+    repeats, relaxed = float(math.prod(supercell_size(candidate, min_length=length))), 1.0
+    cell = _Cell(candidate.composition, candidate.volume)
     if n_atoms is None:
         n_atoms = round(cell.composition.num_atoms * repeats)
     else:
@@ -150,7 +150,7 @@ def estimate(
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
         if lesson is not None:  # the cells of the lesson are repeated for the student
-            repeats = float(math.prod(supercell_size(structure, min_length=length)))
+            repeats = float(math.prod(supercell_size(candidate, min_length=length)))
             n_atoms = round(cell.composition.num_atoms * repeats)
         parts.append(_dynamics(ladder, cell, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
@@ -248,7 +248,7 @@ def _step_seconds(
     return (seconds or float(composition.num_atoms)) * pace.ratio
 
 
-def _bands(candidate: Candidate, bands: NebMaker) -> tuple[float, float] | None:
+def _bands(candidate: HeldCandidate, bands: NebMaker) -> tuple[float, float] | None:
     """Return the core-hours of bands; None where they cannot be told before."""
     try:
         hours = bands.core_hours(order_structure(candidate.structure))

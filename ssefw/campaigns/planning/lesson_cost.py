@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from ssefw.data.defects import supercell_size
-from ssefw.documents import Candidate
+from ssefw.data.held import HeldCandidate
 from ssefw.makers import LadderMaker
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def lesson_of(ladder: LadderMaker | None) -> "LearnMaker | TuneMaker | None":
 
 def lesson_hours(
     lesson: "LearnMaker | TuneMaker",
-    candidate: Candidate,
+    candidate: HeldCandidate,
     *,
     n_atoms: int | None,
     replicas: int,
@@ -48,10 +48,9 @@ def lesson_hours(
     replicas
         How many such cells there are.
     """
-    structure = candidate.structure
-    composition, volume = structure.composition, structure.volume
+    composition, volume = candidate.composition, candidate.volume
     if n_atoms is None:
-        repeats = float(math.prod(supercell_size(structure, min_length=lesson.min_length)))
+        repeats = float(math.prod(supercell_size(candidate, min_length=lesson.min_length)))
     else:
         repeats = n_atoms / composition.num_atoms
     atoms = composition.num_atoms * repeats

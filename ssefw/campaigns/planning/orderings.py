@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ssefw.campaigns.file import CampaignSpec
 from ssefw.campaigns.planning.selection import Excluded
-from ssefw.documents import Candidate, OrderingSettings
+from ssefw.data import HeldCandidate
+from ssefw.documents import OrderingSettings
 from ssefw.errors import DataError
 from ssefw.progress import counted
 
@@ -17,19 +18,19 @@ ONLY_BANDS = (
 
 
 def with_cells(
-    candidates: Sequence[Candidate], spec: CampaignSpec
-) -> tuple[tuple[Candidate, ...], dict[str, int], tuple[Excluded, ...]]:
+    candidates: Sequence[HeldCandidate], spec: CampaignSpec
+) -> tuple[tuple[HeldCandidate, ...], dict[str, int], tuple[Excluded, ...]]:
     """Return candidates up to the pool's limit, and without those that cannot be ordered.
 
     Returns them, the atoms in the cells of each disordered one by its id, and who was left out.
     """
-    kept: list[Candidate] = []
+    kept: list[HeldCandidate] = []
     cells: dict[str, int] = {}
     refused: list[Excluded] = []
     for candidate in counted(candidates, "preparing cells"):
         if spec.pool.limit is not None and len(kept) == spec.pool.limit:
             break
-        size = 0 if candidate.structure.is_ordered else _size(candidate, spec)
+        size = 0 if candidate.is_ordered else _size(candidate, spec)
         if isinstance(size, str):
             refused.append(
                 Excluded(
@@ -61,7 +62,7 @@ def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
     )
 
 
-def _size(candidate: Candidate, spec: CampaignSpec) -> int | str:
+def _size(candidate: HeldCandidate, spec: CampaignSpec) -> int | str:
     """Return the atoms in a cell, or why there is none."""
     if spec.md is None:
         return ONLY_BANDS.format(candidate.formula)

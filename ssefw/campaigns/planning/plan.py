@@ -15,16 +15,10 @@ from ssefw.campaigns.planning.engines import engine_of, make_engine
 from ssefw.campaigns.planning.orderings import ordering_settings, with_cells
 from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
-from ssefw.data import (
-    Pool,
-    Reject,
-    candidate_from_text,
-    merge_candidates,
-    read_pool,
-)
+from ssefw.data import HeldCandidate, Reject, candidate_from_text, hold, merge_candidates
 from ssefw.data.labels.sources import find_label_set
-from ssefw.data.pools import check_properties
-from ssefw.documents import Barrier, Candidate, CascadeStep
+from ssefw.data.pools import check_properties, read_candidates
+from ssefw.documents import Barrier, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.migration import MigrationSettings
 from ssefw.errors import ConfigurationError, DataError, LaunchError
@@ -66,7 +60,7 @@ class Plan:
 
     spec: CampaignSpec
     maker: CandidateMaker
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[HeldCandidate, ...]
     excluded: tuple[Excluded, ...]
     steps: tuple[CascadeStep, ...]
     rejects: tuple[Reject, ...]
@@ -119,48 +113,48 @@ class Plan:
         """Whether candidates wait until a batch takes them."""
         return self.spec.feedback is not None and self.spec.feedback.batch is not None
 
-    def flows(self) -> Iterator[tuple[Candidate, Flow]]:
+    def flows(self) -> Iterator[tuple[HeldCandidate, Flow]]:
         """Yield the graph of each candidate, best first."""
         for candidate, priority in self.ranked():
             yield candidate, self.flow(candidate, priority=priority)
 
-    def ranked(self) -> Iterator[tuple[Candidate, int]]:
+    def ranked(self) -> Iterator[tuple[HeldCandidate, int]]:
         """Yield each candidate and its priority, best first; negative for those that wait."""
         last = len(self.candidates) + 1 if self.is_loop else 0
         for rank, candidate in enumerate(self.candidates):
             yield candidate, len(self.candidates) - rank - last
 
-    def title(self, candidate: Candidate) -> str:
+    def title(self, candidate: HeldCandidate) -> str:
         """Return what the graph of a candidate is called."""
         return f"{self.spec.campaign}: {candidate.formula}"
 
-    def job_uuid(self, candidate: Candidate, name: str) -> str:
+    def job_uuid(self, candidate: HeldCandidate, name: str) -> str:
         """Return the uuid of a job of a candidate; the same for the same settings."""
         identity = f"{self.spec.campaign}/{candidate.id}/{self.key}/{name}"
         return str(uuid.uuid5(NAMESPACE, identity))
 
-    def estimate(self, candidate: Candidate, *, pace: Pace | None = None) -> Estimated:
+    def estimate(self, candidate: HeldCandidate, *, pace: Pace | None = None) -> Estimated:
         """Return the size and cost of a candidate; see `ssefw.campaigns.planning.cost`."""
         replicas = self.spec.orderings.number if candidate.id in self.cells else 1
         size = self.cells.get(candidate.id)
         return estimate(self.maker, candidate, pace=pace, n_atoms=size, replicas=replicas)
 
-    def _first_cell(self, candidate: Candidate) -> Structure:
+    def _first_cell(self, candidate: HeldCandidate) -> Structure:
         """Return the crystal, or the first of its ordered cells."""
-        if candidate.structure.is_ordered:
+        if candidate.is_ordered:
             return candidate.structure
         from ssefw.data.orderings import order_crystal  # noqa: PLC0415  compiled kernels
 
         one = ordering_settings(self.spec).model_copy(update={"number": 1})
         return order_crystal(candidate.structure, one).orderings[0].structure
 
-    def first_dynamics_cell(self, candidate: Candidate) -> Structure:
+    def first_dynamics_cell(self, candidate: HeldCandidate) -> Structure:
         """Return the cell that a candidate's dynamics would have, were it not relaxed."""
         structure, ladder = self._first_cell(candidate), self.maker.ladder
         is_ordered = candidate.id not in self.cells
         return ladder.supercell(structure) if is_ordered and ladder else structure
 
-    def input_files(self, candidate: Candidate) -> dict[str, str]:
+    def input_files(self, candidate: HeldCandidate) -> dict[str, str]:
         """Return the input files of a candidate's relaxation and of its dynamics.
 
         The dynamics are shown for the cell before relaxation.
@@ -186,14 +180,14 @@ class Plan:
         cell = self.first_dynamics_cell(candidate)
         steps = ladder.steps(ladder.length)
         for temperature in ladder.temperatures:
-            settings = ladder.settings_at(temperature, candidate=candidate)
+            settings = ladder.settings_at(temperature, candidate=candidate.whole)
             files = engine.input_files(cell, "md", settings=settings, steps=steps)
             found |= {f"md {temperature:g} K/{name}": text for name, text in files.items()}
         return found
 
-    def flow(self, candidate: Candidate, *, priority: int) -> Flow:
+    def flow(self, candidate: HeldCandidate, *, priority: int) -> Flow:
         """Return the graph of a candidate."""
-        flow = (self.disordered if candidate.id in self.cells else self.maker).make(candidate)
+        flow = (self.disordered if candidate.id in self.cells else self.maker).make(candidate.whole)
         flow.name = self.title(candidate)
         for job in flow.jobs:
             if not isinstance(job, Job):
@@ -237,8 +231,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
         maker.neb.engine.check()
         if maker.neb.first is not None:
             maker.neb.first.check()
-    pool = _read(spec)
-    chosen = select(pool.candidates, spec)
+    given, merged, rejects = _read(spec)
+    chosen = select(given, spec)
     too_large = tuple(certainly_too_large(maker, chosen.candidates))
     ids = {item.candidate_id for item in too_large}
     left = [item for item in chosen.candidates if item.id not in ids]
@@ -248,7 +242,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
     if not candidates:
         why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
         raise LaunchError(
-            f"No candidate is left of the {len(pool.candidates)} of the pool{why}. "
+            f"No candidate is left of the {len(given)} of the pool{why}. "
             "Loosen the filters or limits, or give another pool."
         )
     return Plan(
@@ -257,8 +251,8 @@ def make_plan(spec: CampaignSpec) -> Plan:
         candidates=candidates,
         excluded=excluded,
         steps=chosen.steps,
-        rejects=tuple(pool.rejects),
-        merged=tuple(pool.merged),
+        rejects=tuple(rejects),
+        merged=tuple(merged),
         cells=cells,
         barriers=chosen.barriers,
     )
@@ -272,10 +266,15 @@ def _check_feedback(spec: CampaignSpec) -> None:
             find_label_set(source)
 
 
-def _read(spec: CampaignSpec) -> Pool:
-    pool = Pool()
+def _read(
+    spec: CampaignSpec,
+) -> tuple[list[HeldCandidate], list[tuple[str, str]], list[Reject]]:
+    """Return the candidates of the pool, the sources of those that were merged, and the rest."""
+    rejects: list[Reject] = []
+    found: list[HeldCandidate] = []
     if spec.pool.path is not None:
-        pool = read_pool(spec.pool.path, strict=spec.pool.strict, merge=False)
+        read = read_candidates(spec.pool.path, strict=spec.pool.strict, rejects=rejects)
+        found += map(hold, read)
     for inline in spec.pool.structures:
         text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
         try:
@@ -286,14 +285,13 @@ def _read(spec: CampaignSpec) -> Pool:
         except DataError as error:
             if spec.pool.strict:
                 raise
-            pool.rejects.append(Reject(inline.name, str(error)))
+            rejects.append(Reject(inline.name, str(error)))
             continue
         properties = {"properties": {**candidate.properties, **inline.properties}}
-        pool.candidates.append(candidate.model_copy(update=properties))
-    if not pool.candidates:
-        raise DataError(f"The pool holds no readable structure: {pool.rejects[0].reason}")
-    pool.candidates, pool.merged = merge_candidates(pool.candidates)
-    return pool
+        found.append(hold(candidate.model_copy(update=properties)))
+    if not found:
+        raise DataError(f"The pool holds no readable structure: {rejects[0].reason}")
+    return *merge_candidates(found), rejects
 
 
 def candidate_maker(spec: CampaignSpec) -> CandidateMaker:

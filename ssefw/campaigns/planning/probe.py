@@ -33,7 +33,7 @@ def probe(plan: Plan, *, steps: int) -> Pace:
         raise LaunchError("No candidate may be simulated as it is.")
     cell = plan.first_dynamics_cell(chosen)
     engine = ladder.md.engine
-    settings = ladder.settings_at(min(ladder.temperatures), candidate=chosen).model_copy(
+    settings = ladder.settings_at(min(ladder.temperatures), candidate=chosen.whole).model_copy(
         update={"steps_per_frame": 1, "frames_per_chunk": 1}
     )
     # Not in the scratch folder, which may be one of a store that is not there yet.

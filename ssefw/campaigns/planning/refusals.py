@@ -3,18 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from pymatgen.core import Structure
-
 from ssefw.campaigns.planning.selection import Excluded
+from ssefw.data import HeldCandidate
 from ssefw.data.defects import supercell_size
-from ssefw.documents import Candidate
 from ssefw.makers import CandidateMaker, LadderMaker
 
 __all__ = ["certainly_too_large", "perhaps_too_large"]
 
 
 def certainly_too_large(
-    maker: CandidateMaker, candidates: Iterable[Candidate]
+    maker: CandidateMaker, candidates: Iterable[HeldCandidate]
 ) -> Iterator[Excluded]:
     """Yield the candidates whose cells exceed ``max_atoms`` however they relax.
 
@@ -29,40 +27,40 @@ def certainly_too_large(
         # Beyond this change of volume the candidate is refused as well.
         growth = (1.0 + maker.max_volume_change) ** (1.0 / 3.0)
     for candidate in candidates:
-        if not candidate.structure.is_ordered:
+        if not candidate.is_ordered:
             continue  # it is ordered in a cell of its own
-        if _atoms(ladder, candidate.structure, growth) > ladder.max_atoms:
+        if _atoms(ladder, candidate, growth) > ladder.max_atoms:
             yield Excluded(
                 candidate.id,
                 candidate.formula,
                 candidate.source,
                 "too_large",
-                _reason(ladder, candidate.structure),
+                _reason(ladder, candidate),
             )
 
 
 def perhaps_too_large(
-    maker: CandidateMaker, candidates: Iterable[Candidate]
-) -> Iterator[tuple[Candidate, str]]:
+    maker: CandidateMaker, candidates: Iterable[HeldCandidate]
+) -> Iterator[tuple[HeldCandidate, str]]:
     """Yield the candidates whose cells exceed ``max_atoms`` unless they grow, and why."""
     ladder = maker.ladder
     if ladder is not None:
         for candidate in candidates:
-            if not candidate.structure.is_ordered:
+            if not candidate.is_ordered:
                 continue
-            if _atoms(ladder, candidate.structure, 1.0) > ladder.max_atoms:
-                yield candidate, _reason(ladder, candidate.structure)
+            if _atoms(ladder, candidate, 1.0) > ladder.max_atoms:
+                yield candidate, _reason(ladder, candidate)
 
 
-def _atoms(ladder: LadderMaker, structure: Structure, growth: float) -> int:
+def _atoms(ladder: LadderMaker, candidate: HeldCandidate, growth: float) -> int:
     """Return the atoms of the cell that an ordered structure would have."""
-    repeats = supercell_size(structure, min_length=ladder.min_length / growth)
-    return len(structure) * math.prod(repeats)
+    repeats = supercell_size(candidate, min_length=ladder.min_length / growth)
+    return candidate.num_sites * math.prod(repeats)
 
 
-def _reason(ladder: LadderMaker, structure: Structure) -> str:
+def _reason(ladder: LadderMaker, candidate: HeldCandidate) -> str:
     return (
-        f"needs {_atoms(ladder, structure, 1.0)} atoms for {ladder.min_length:g} A between faces, "
+        f"needs {_atoms(ladder, candidate, 1.0)} atoms for {ladder.min_length:g} A between faces, "
         f"more than supercell.max_atoms = {ladder.max_atoms}; lower supercell.min_length or raise "
         "max_atoms"
     )

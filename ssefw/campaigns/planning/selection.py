@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ssefw.campaigns.file import CampaignSpec
+from ssefw.data import HeldCandidate
 from ssefw.data.materials import Material, material_from_candidate
-from ssefw.documents import Barrier, Candidate, CascadeStep, Gate, Ranking
+from ssefw.documents import Barrier, CascadeStep, Gate, Ranking
 from ssefw.screening.filters.cascade import Cascade, CascadeResult, preset_filters
 
 __all__ = ["Excluded", "Selection", "select"]
@@ -38,14 +39,14 @@ class Selection:
         By candidate, of those that filters computed as the campaign's own gate would.
     """
 
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[HeldCandidate, ...]
     excluded: tuple[Excluded, ...]
     steps: tuple[CascadeStep, ...]
     ranking: Ranking | None = None
     barriers: Mapping[str, Barrier] = field(default_factory=dict)
 
 
-def select(candidates: Sequence[Candidate], spec: CampaignSpec) -> Selection:
+def select(candidates: Sequence[HeldCandidate], spec: CampaignSpec) -> Selection:
     """Filter candidates and, where the campaign names a model, rank them.
 
     Raises
@@ -81,7 +82,7 @@ def _barriers(materials: Sequence[Material], spec: CampaignSpec) -> dict[str, Ba
 def _ranked(
     spec: CampaignSpec,
     materials: Sequence[Material],
-    by_id: dict[str, Candidate],
+    by_id: dict[str, HeldCandidate],
     cascade: Cascade,
 ) -> Selection:
     # Models need torch or scikit-learn, which campaigns without a screen do not.
@@ -123,7 +124,7 @@ def _ranked(
     ]
     return Selection(
         candidates=tuple(
-            by_id[name].model_copy(update={"properties": {**by_id[name].properties, **said}})
+            replace(by_id[name], properties={**by_id[name].properties, **said})
             for name, said in taken.items()
         ),
         excluded=(*_excluded(found.cascade, by_id), *not_taken),
@@ -132,12 +133,12 @@ def _ranked(
     )
 
 
-def _excluded(result: CascadeResult, by_id: dict[str, Candidate]) -> tuple[Excluded, ...]:
+def _excluded(result: CascadeResult, by_id: dict[str, HeldCandidate]) -> tuple[Excluded, ...]:
     stopped = ((name, trail[-1]) for name, trail in result.trails.items() if trail)
     return tuple(_why(by_id[name], gate) for name, gate in stopped if not gate.passed)
 
 
-def _why(candidate: Candidate, gate: Gate) -> Excluded:
+def _why(candidate: HeldCandidate, gate: Gate) -> Excluded:
     return Excluded(
         candidate.id, candidate.formula, candidate.source, gate.code, f"{gate.name}: {gate.message}"
     )

@@ -18,7 +18,7 @@ from jobflow.managers.fireworks import flow_to_workflow
 from monty.json import MontyEncoder
 
 from ssefw.campaigns.planning.plan import Plan
-from ssefw.documents import Candidate
+from ssefw.data import HeldCandidate
 
 __all__ = ["WorkflowEntry", "entries"]
 
@@ -70,7 +70,7 @@ class WorkflowEntry:
         return replace(self, workflow=workflow, fireworks=fireworks)
 
 
-def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator[WorkflowEntry]:
+def entries(plan: Plan, candidates: Iterable[tuple[HeldCandidate, int]]) -> Iterator[WorkflowEntry]:
     """Yield the entries of candidates with their priorities.
 
     The graph of a disordered candidate holds its own arrangements and is built for itself.
@@ -85,18 +85,18 @@ def entries(plan: Plan, candidates: Iterable[tuple[Candidate, int]]) -> Iterator
             yield template.fill(candidate, priority)
 
 
-def _built(plan: Plan, candidate: Candidate, priority: int) -> WorkflowEntry:
+def _built(plan: Plan, candidate: HeldCandidate, priority: int) -> WorkflowEntry:
     flow = plan.flow(candidate, priority=priority)
     metadata = {"campaign": plan.spec.campaign, "candidate": candidate.id, "plan": plan.key}
     workflow = flow_to_workflow(flow, metadata=metadata)
     return WorkflowEntry(
-        candidate.as_dict(),
+        candidate.whole.as_dict(),
         workflow.to_db_dict(),
         {job.fw_id: job.to_db_dict() for job in workflow.fws},
     )
 
 
-def _template(plan: Plan, candidates: list[tuple[Candidate, int]]) -> "_Template | None":
+def _template(plan: Plan, candidates: list[tuple[HeldCandidate, int]]) -> "_Template | None":
     template = _Template(plan, candidates[0][0])
     candidate, priority = candidates[-1]
     built = _built(plan, candidate, priority)
@@ -115,7 +115,7 @@ def _same(one: WorkflowEntry, other: WorkflowEntry) -> bool:
 class _Template:
     """The jobs of a sample as text, and what in it is the sample's own."""
 
-    def __init__(self, plan: Plan, sample: Candidate) -> None:
+    def __init__(self, plan: Plan, sample: HeldCandidate) -> None:
         entry = _built(plan, sample, PRIORITY)
         self._plan = plan
         self._workflow = entry.workflow
@@ -125,9 +125,9 @@ class _Template:
         self._hosts = {host for job in jobs for host in job["hosts"]}
         self._sample = _own(sample, entry.candidate)
 
-    def fill(self, candidate: Candidate, priority: int, *, host: str = "") -> WorkflowEntry:
+    def fill(self, candidate: HeldCandidate, priority: int, *, host: str = "") -> WorkflowEntry:
         """Return the entry of another candidate."""
-        host, record = host or str(uuid.uuid4()), candidate.as_dict()
+        host, record = host or str(uuid.uuid4()), candidate.whole.as_dict()
         places = dict(zip(self._sample, _own(candidate, record), strict=True))
         places |= dict.fromkeys(self._hosts, host)
         for old, name in self._names.items():
@@ -146,9 +146,9 @@ class _Template:
         return WorkflowEntry(record, workflow, fireworks)
 
 
-def _own(candidate: Candidate, record: Mapping[str, Any]) -> list[str]:
+def _own(candidate: HeldCandidate, record: Mapping[str, Any]) -> list[str]:
     """Return how a candidate appears in its jobs, the whole before its parts."""
-    return [_text(record), _text(candidate.structure.as_dict()), candidate.id]
+    return [_text(record), _text(record["structure"]), candidate.id]
 
 
 def _text(record: Any) -> str:

@@ -11,7 +11,8 @@ from ssefw.campaigns.planning.cost import Pace
 from ssefw.campaigns.planning.plan import Plan
 from ssefw.campaigns.planning.template import WorkflowEntry, entries
 from ssefw.campaigns.steering.budget import lift_budget
-from ssefw.documents import Barrier, CampaignRecord, Candidate, ExcludedCandidate, PlannedCandidate
+from ssefw.data import HeldCandidate
+from ssefw.documents import Barrier, CampaignRecord, ExcludedCandidate, PlannedCandidate
 from ssefw.errors import LaunchError
 from ssefw.progress import counted
 from ssefw.store import Connection
@@ -144,14 +145,19 @@ def _belongings(plan: Plan) -> Iterator[tuple[str, bytes]]:
             yield given
 
 
-def _hand_on_barriers(connection: Connection, plan: Plan, candidates: Sequence[Candidate]) -> None:
+def _hand_on_barriers(
+    connection: Connection, plan: Plan, candidates: Sequence[HeldCandidate]
+) -> None:
     """Keep the barriers that filters have computed where the gate looks for its own."""
     stages, gate = StageStore(connection.blobs), plan.maker.bvse
     if gate is None:
         return
     for candidate in candidates:
         barrier = plan.barriers.get(candidate.id)
-        if barrier is not None and stages.get(key := gate.key(candidate), Barrier) is None:
+        if barrier is None:
+            continue
+        key = gate.key(candidate.whole)
+        if stages.get(key, Barrier) is None:
             stages.put(key, barrier)
 
 
