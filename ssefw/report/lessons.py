@@ -22,6 +22,13 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
     name = lesson.potential[:8]
     if lesson.base:
         return _tuned_words(lesson, name, md_steps=md_steps)
+    if (tuned := lesson.first) is not None:
+        before = (
+            f"{tuned.base} was tuned to {tuned.teacher} ({tuned.potential[:8]}), which was asked "
+            f"for {tuned.n_evaluations} single points. "
+        )
+        alone = lesson.model_copy(update={"first": None})
+        return before + lesson_words(alone, md_steps=md_steps)
     if not lesson.accepted:
         return (
             f"{lesson.teacher} ran the dynamics itself: its student {name} was not accepted "
