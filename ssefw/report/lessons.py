@@ -67,7 +67,7 @@ def asked_words(potential: LearnedPotential) -> list[str]:
 
 def _round_words(number: int, one: LessonRound) -> str:
     ran = ", ".join(
-        f"{length:.3g} ps" + (" (lost)" if lost else "")
+        f"{length:.4g} ps" + (" (lost)" if lost else "")
         for length, lost in zip(one.ran, one.lost, strict=True)
     )
     return f"round {number}: explored {ran}; {one.labels} labels{_why(one)}"
