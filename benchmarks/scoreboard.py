@@ -2,15 +2,23 @@
 
     ssefw run workflows/scoreboard.yaml --store board
     python benchmarks/scoreboard.py board
-    python benchmarks/scoreboard.py board --json > ssefw/data/labels/scoreboards/ENGINE.json
 
-With `--json` it prints what ssefw learns from: what to expect in experiment of a number that this
-engine computed. How good that is stands below the table, each compound judged by the others.
+It takes many core-hours, so that a table may grow from several stores, on several machines:
+
+    python benchmarks/scoreboard.py board --add ENGINE.json --json > longer.json
+    python benchmarks/scoreboard.py --add longer.json --left > left.yaml
+    ssefw run left.yaml --store another
+
+The first puts what a store holds beside the compounds of an earlier table, the second writes a
+campaign of the compounds that are still missing. With `--json` it prints what ssefw learns from,
+the table of an engine in `ssefw/data/labels/scoreboards`: what to expect in experiment of a number
+that this engine computed. How good that is stands below the table, each compound judged by the
+others.
 
 Measured values are those that `workflows/scoreboard.yaml` states, or another campaign file
 (`--campaign`) whose structures state `measured_S_per_cm` among their properties, and perhaps
-`measured_E_a_eV`. Outcomes of every
-campaign of the store count that have the same compound: run it on what there is so far.
+`measured_E_a_eV`. Outcomes of every campaign of the store count that have the same compound: run it
+on what there is so far.
 
 An upper bound agrees with a measurement that lies below it, and says nothing of the ratio: shares
 within a factor count values only.
@@ -19,9 +27,10 @@ within a factor count values only.
 import argparse
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import scipy.stats
 import yaml
@@ -29,7 +38,7 @@ import yaml
 import ssefw
 from ssefw.data import candidate_from_text
 from ssefw.data.labels.experiment import Compared, Scoreboard, left_out
-from ssefw.documents import Estimate, Outcome
+from ssefw.documents import Outcome
 
 WORKFLOW = Path(__file__).parents[1] / "workflows/scoreboard.yaml"
 FACTORS = (3.0, 10.0)
@@ -37,74 +46,74 @@ FEWEST = 4
 """Pairs of which a rank correlation is printed."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A compound, what was measured (S/cm; eV where it is stated) and what was computed."""
-
-    name: str
-    measured: float
-    barrier: float | None
-    outcome: Outcome
-
-    @property
-    def sigma(self) -> Estimate | None:
-        """Return the computed conductivity."""
-        fit = self.outcome.conductivity
-        return fit.conductivity if fit else None
-
-    @property
-    def decades(self) -> float | None:
-        """Return log10 of computed over measured."""
-        if self.sigma is None or self.sigma.value is None:
-            return None
-        return math.log10(self.sigma.value / self.measured)
-
-    @property
-    def agrees(self) -> bool | None:
-        """Return whether the measurement lies in the interval or beyond the bound."""
-        if self.sigma is None or self.sigma.kind == "undetermined":
-            return None
-        lower, upper = self.sigma.lower or 0.0, self.sigma.upper or math.inf
-        return lower <= self.measured <= upper
+def decades(row: Compared) -> float | None:
+    """Return log10 of computed over measured."""
+    value = row.computed.value
+    return None if value is None else math.log10(value / row.measured)
 
 
-def measured(campaign: Path) -> dict[str, tuple[str, float, float | None]]:
-    """Return name, measured conductivity (S/cm) and E_a (eV) of candidates that state them."""
-    found = {}
-    for item in yaml.safe_load(campaign.read_text())["pool"]["structures"]:
-        stated = item.get("properties", {})
-        value, barrier = (stated.get(f"measured_{what}") for what in ("S_per_cm", "E_a_eV"))
-        if value is not None:
-            candidate = candidate_from_text(item["cif"], name=item["name"])
-            found[candidate.id] = (item["name"], float(value), barrier and float(barrier))
-    return found
+def agrees(row: Compared) -> bool | None:
+    """Return whether the measurement lies in the interval or beyond the bound."""
+    if row.computed.kind == "undetermined":
+        return None
+    return (row.computed.lower or 0.0) <= row.measured <= (row.computed.upper or math.inf)
 
 
-def line(row: Row) -> str:
-    sigma = row.sigma
-    computed = str(sigma).removesuffix(" S/cm") if sigma else row.outcome.status
-    decades = "" if row.decades is None else f"{row.decades:+.1f}"
-    agrees = {True: "yes", False: "no", None: ""}[row.agrees]
-    hours = f"{row.outcome.cost.core_hours:.2g}"
-    fit = row.outcome.conductivity
-    slope = str(fit.activation_energy).removesuffix(" eV") if fit else ""
-    told = "" if row.barrier is None else f"{row.barrier:.2f}"
-    numbers = f"{row.measured:.2g} | {computed} | {decades} | {agrees} | {told} | {slope}"
-    return f"| {row.name} | {numbers} | {hours} |"
+def stated(campaign: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the structures of a campaign file whose conductivity was measured, by candidate."""
+    return {
+        candidate_from_text(item["cif"], name=item["name"]).id: item
+        for item in campaign["pool"]["structures"]
+        if "measured_S_per_cm" in item.get("properties", {})
+    }
 
 
-def board(rows: list[Row]) -> Scoreboard:
-    """Return the table from which expectations are learned."""
-    compounds = [
-        Compared(row.name, row.outcome.candidate_id, row.measured, row.sigma)
-        for row in rows
-        if row.sigma is not None
-    ]
+def compared(outcome: Outcome, item: dict[str, Any]) -> Compared | None:
+    """Return an outcome beside its measurement; None where it holds no conductivity."""
+    fit = outcome.conductivity
+    return fit and Compared(
+        item["name"],
+        outcome.candidate_id,
+        float(item["properties"]["measured_S_per_cm"]),
+        fit.conductivity,
+        barrier=fit.activation_energy,
+        core_hours=round(outcome.cost.core_hours, 3),
+        date=outcome.provenance.created.date().isoformat(),
+    )
+
+
+class Blocks(yaml.SafeDumper):
+    """YAML in which a crystal structure stays readable."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    )
+
+
+Blocks.add_representer(str, _text)
+
+
+def line(row: Compared, item: dict[str, Any]) -> str:
+    computed = str(row.computed).removesuffix(" S/cm")
+    far = decades(row)
+    holds = {True: "yes", False: "no", None: ""}[agrees(row)]
+    slope = "" if row.barrier is None else str(row.barrier).removesuffix(" eV")
+    told = item.get("properties", {}).get("measured_E_a_eV", "")
+    numbers = f"{row.measured:.2g} | {computed} | {'' if far is None else f'{far:+.1f}'} | {holds}"
+    return f"| {row.name} | {numbers} | {told} | {slope} | {row.core_hours:.2g} |"
+
+
+def together(engine: str, rows: Sequence[Compared], earlier: Scoreboard | None) -> Scoreboard:
+    """Return one table of compounds computed now and before; what is newer counts."""
+    by_id = {row.candidate_id: row for row in (*(earlier.compounds if earlier else ()), *rows)}
+    compounds = sorted(by_id.values(), key=lambda row: -row.measured)
     return Scoreboard(
-        engine=rows[0].outcome.provenance.engine if rows else "",
-        date=datetime.now(UTC).date().isoformat(),
+        engine=engine,
+        date=max((row.date for row in compounds), default=datetime.now(UTC).date().isoformat()),
         version=ssefw.__version__,
-        core_hours=round(sum(row.outcome.cost.core_hours for row in rows), 3),
+        core_hours=round(sum(row.core_hours for row in compounds), 3),
         compounds=tuple(compounds),
     )
 
@@ -124,8 +133,8 @@ def expected(table: Scoreboard) -> str:
     )
 
 
-def summary(rows: list[Row]) -> list[str]:
-    values = [row.decades for row in rows if row.decades is not None]
+def summary(rows: Sequence[Compared]) -> list[str]:
+    values = [far for far in map(decades, rows) if far is not None]
     found = [f"{len(rows)} compounds, {len(values)} with a value"]
     if values:
         found += [
@@ -134,47 +143,61 @@ def summary(rows: list[Row]) -> list[str]:
             for factor in FACTORS
         ]
         found.append(f"mean of log10(computed / measured): {sum(values) / len(values):+.2f}")
-    known = [row.agrees for row in rows if row.agrees is not None]
+    known = [one for one in map(agrees, rows) if one is not None]
     found.append(f"interval or bound holds the measurement: {sum(known)} of {len(known)}")
     # A bound takes part in the order of compounds by its upper end.
-    pairs = [
-        (row.measured, row.sigma.value or row.sigma.upper)
-        for row in rows
-        if row.sigma is not None and (row.sigma.value or row.sigma.upper)
-    ]
+    ends = [(row.measured, row.computed.value or row.computed.upper) for row in rows]
+    pairs = [(measured, end) for measured, end in ends if end]
     if len(pairs) >= FEWEST:
         rho = scipy.stats.spearmanr(*zip(*pairs, strict=True)).statistic
         found.append(f"Spearman correlation, bounds by their upper end: {rho:.2f}")
     return found
 
 
+def computed_in(store: str, items: dict[str, dict[str, Any]]) -> tuple[set[str], list[Compared]]:
+    """Return the engines of a store and what they computed of the compounds that are asked for."""
+    with ssefw.open(store) as opened:
+        outcomes = [o for o in opened.outcomes() if o.candidate_id in items]
+    found = [compared(o, items[o.candidate_id]) for o in outcomes]
+    return {o.provenance.engine for o in outcomes}, [row for row in found if row]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("store")
+    parser.add_argument("store", nargs="?")
     parser.add_argument("--campaign", type=Path, default=WORKFLOW)
+    parser.add_argument("--add", type=Path, metavar="TABLE", help="an earlier table")
     parser.add_argument("--json", action="store_true", help="print what ssefw learns from")
+    parser.add_argument("--left", action="store_true", help="print a campaign of what is missing")
     arguments = parser.parse_args()
-    known = measured(arguments.campaign)
-    with ssefw.open(arguments.store) as store:
-        outcomes = [o for o in store.outcomes() if o.candidate_id in known]
-    rows = [Row(*known[o.candidate_id], o) for o in outcomes]
-    rows.sort(key=lambda row: -row.measured)
-    if arguments.json:
-        if len({row.outcome.provenance.engine for row in rows}) != 1:
-            raise SystemExit("--json is for the outcomes of one engine, and there are others")
-        print(json.dumps(board(rows).as_record(), indent=1))
+    if not (arguments.store or arguments.add):
+        parser.error("give a store, or a table by --add")
+    campaign = yaml.safe_load(arguments.campaign.read_text())
+    items = stated(campaign)
+    earlier = Scoreboard.of(json.loads(arguments.add.read_text())) if arguments.add else None
+    engines, rows = computed_in(arguments.store, items) if arguments.store else (set(), [])
+    engines |= {earlier.engine} if earlier else set()
+    if len(engines) > 1:
+        parser.error(f"a table is of one engine, and these are of {', '.join(sorted(engines))}")
+    table = together("".join(engines), rows, earlier)
+    if arguments.left:
+        known = {row.candidate_id for row in table.compounds}
+        campaign["pool"]["structures"] = [i for key, i in items.items() if key not in known]
+        print(yaml.dump(campaign, Dumper=Blocks, sort_keys=False, allow_unicode=True), end="")
         return
-    engines = ", ".join(sorted({o.provenance.engine for o in outcomes}))
-    print(f"engine: {engines or 'none'}; conductivities in S/cm at 300 K\n")
+    if arguments.json:
+        print(json.dumps(table.as_record(), indent=1))
+        return
+    print(f"engine: {table.engine or 'none'}; conductivities in S/cm at 300 K\n")
     print(
         "| compound | measured | computed | decades | holds | measured E_a, eV | computed E_a, eV "
         "| core-hours |"
     )
     print("|---|---|---|---|---|---|---|---|")
-    for row in rows:
-        print(line(row))
+    for row in table.compounds:
+        print(line(row, items.get(row.candidate_id, {})))
     print()
-    for text in [*summary(rows), expected(board(rows))]:
+    for text in [*summary(table.compounds), expected(table)]:
         print(f"- {text}")
 
 

@@ -88,7 +88,7 @@ def test_the_table_of_keys_is_complete():
             parts = [field.annotation, *getattr(field.annotation, "__args__", ())]
             inner = [p for p in parts if isinstance(p, type) and issubclass(p, BaseModel)]
             engines = {"neb.engine", "neb.first", "learn.teacher", "confirm.engine"}
-            like_others = engines | {"learn.otherwise"}
+            like_others = engines | {"learn.otherwise", "learn.then"}
             if prefix + name in like_others:
                 yield prefix + name  # blocks like `engine` and `md`, whose keys are in the table
             elif inner and name not in {"structures", "properties", "triage"}:

@@ -179,6 +179,8 @@ class Lesson(Document):
         Why it was not accepted.
     n_evaluations, n_labels
         Times that the teacher computed forces, and frames that were learned or held out.
+    first
+        Of the teacher, where it was tuned for this candidate itself; its cost comes on top.
     """
 
     potential: str
@@ -190,3 +192,4 @@ class Lesson(Document):
     n_labels: int
     wall_time: Seconds = 0.0
     core_hours: CoreHours = 0.0
+    first: "Lesson | None" = None

@@ -26,7 +26,7 @@ NOT_ASKED_FOR: dict[str, Any] = {"volume": None, "confirm": None}
 CAME_LATER: dict[str, dict[str, Any]] = {
     "LadderMaker": {"determined_within": 2.0, "prefactor_spread": None, **NOT_ASKED_FOR},
     "LearningLadderMaker": {"prefactor_spread": None, **NOT_ASKED_FOR},
-    "TuningLadderMaker": NOT_ASKED_FOR,
+    "TuningLadderMaker": {"student": None, **NOT_ASKED_FOR},
     "DisorderedMaker": {"n_relaxed": None},
     "TuneMaker": {"pack": 8, "given": ""},
 }

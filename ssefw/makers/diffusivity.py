@@ -118,7 +118,7 @@ class DiffusivityMaker(Maker):
         if not settling.n_frames:
             return found.model_copy(update={"equilibration": asked})
         until = (
-            f"the potential energy settles within {frames.start:.3g} ps, of which {asked:.3g} were "
+            f"the potential energy settles within {frames.start:.4g} ps, of which {asked:.4g} were "
             "set: so much is left out"
             if settling.is_over
             else "the potential energy has not settled in the first half of the run, which is left "

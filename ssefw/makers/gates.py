@@ -107,7 +107,7 @@ def triage_gate(diffusivity: Diffusivity, *, min_hops: float) -> Gate:
         passed = hops >= min_hops
         code = "ok" if passed else "too_few_hops"
         message = (
-            f"{hops:.2g} hops in {diffusivity.duration:.3g} ps at {diffusivity.temperature:g} K, "
+            f"{hops:.2g} hops in {diffusivity.duration:.4g} ps at {diffusivity.temperature:g} K, "
             f"{min_hops:g} asked for"
         )
     return Gate(

@@ -172,6 +172,7 @@ def with_search(cost: Cost, volume: ThermalVolume | None) -> Cost:
 def _with_lesson(cost: Cost, lesson: Lesson | None) -> Cost:
     if lesson is None:
         return cost
+    cost = _with_lesson(cost, lesson.first)
     return cost.model_copy(
         update={
             "wall_time": cost.wall_time + lesson.wall_time,

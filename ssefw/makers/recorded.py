@@ -33,10 +33,10 @@ def recorded_lesson(candidate: str) -> Lesson | None:
     return lesson_of(found[-1] if found else None)
 
 
-def lesson_of(potential: LearnedPotential | None) -> Lesson | None:
-    """Return what the outcome says of a potential that was taught."""
+def lesson_of(potential: LearnedPotential | None, *, first: Lesson | None = None) -> Lesson | None:
+    """Return what the outcome says of a potential that was taught, and of its teacher's lesson."""
     if potential is None:
-        return None
+        return first
     return Lesson(
         potential=potential.potential,
         base=potential.base,
@@ -47,6 +47,7 @@ def lesson_of(potential: LearnedPotential | None) -> Lesson | None:
         n_labels=potential.n_labels,
         wall_time=potential.wall_time,
         core_hours=potential.core_hours,
+        first=first,
     )
 
 

@@ -22,6 +22,13 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
     name = lesson.potential[:8]
     if lesson.base:
         return _tuned_words(lesson, name, md_steps=md_steps)
+    if (tuned := lesson.first) is not None:
+        before = (
+            f"{tuned.base} was tuned to {tuned.teacher} ({tuned.potential[:8]}), which was asked "
+            f"for {tuned.n_evaluations} single points. "
+        )
+        alone = lesson.model_copy(update={"first": None})
+        return before + lesson_words(alone, md_steps=md_steps)
     if not lesson.accepted:
         return (
             f"{lesson.teacher} ran the dynamics itself: its student {name} was not accepted "
@@ -60,7 +67,7 @@ def asked_words(potential: LearnedPotential) -> list[str]:
 
 def _round_words(number: int, one: LessonRound) -> str:
     ran = ", ".join(
-        f"{length:.3g} ps" + (" (lost)" if lost else "")
+        f"{length:.4g} ps" + (" (lost)" if lost else "")
         for length, lost in zip(one.ran, one.lost, strict=True)
     )
     return f"round {number}: explored {ran}; {one.labels} labels{_why(one)}"

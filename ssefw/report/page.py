@@ -149,6 +149,8 @@ def render_report(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
     environment.filters |= {
+        "lesson": lesson_svg,
+        "rounds": asked_words,
         "number": number_words,
         "estimate": estimate_words,
         "formula": formula_words,
@@ -215,8 +217,7 @@ class _Section:
     expected: Expectation | None
     reach: str
     taught: str
-    rounds: list[str]
-    lesson: str
+    potentials: list[LearnedPotential]
     planned: Any
     title: str
     places: dict[str, int]
@@ -231,7 +232,8 @@ class _Section:
     def of(
         cls, outcome: Outcome, planned: Any, taught: Mapping[str, LearnedPotential]
     ) -> "_Section":
-        potential = taught.get(outcome.lesson.potential) if outcome.lesson else None
+        lessons = [outcome.lesson.first, outcome.lesson] if outcome.lesson else []
+        potentials = [taught.get(lesson.potential) for lesson in lessons if lesson is not None]
         return cls(
             outcome=outcome,
             conductivity=outcome.conductivity,
@@ -239,8 +241,7 @@ class _Section:
             expected=expected_in_experiment(outcome),
             reach=remark(outcome.conductivity) if outcome.conductivity else "",
             taught=lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
-            rounds=asked_words(potential) if potential else [],
-            lesson=lesson_svg(potential) if potential else "",
+            potentials=[potential for potential in potentials if potential is not None],
             planned=planned,
             title=title_words(outcome.formula, planned.source if planned else ""),
             places=arrangement_of_runs(outcome),

@@ -25,7 +25,7 @@ def msd_curves(runs: Sequence[Diffusivity]) -> list[dict[str, Any]]:
             "y": list(run.msd),
             "framework": list(run.msd_framework),
             "fit": list(run.fit_window) if run.fit_window else None,
-            "said": f"{run.regime}, D* {estimate_words(run.tracer)} cm²/s, {run.duration:.3g} ps",
+            "said": f"{run.regime}, D* {estimate_words(run.tracer)} cm²/s, {run.duration:.4g} ps",
         }
         for run in sorted(runs, key=lambda item: item.temperature)
     ]
@@ -42,7 +42,7 @@ def growth_curve(estimates: Sequence[Diffusivity], now: RunningMD | None) -> dic
     }
     (curve["msd"],) = msd_curves(estimates[-1:])
     if now is not None:
-        curve["now"] = f"{now.done:.3g} of {now.total:.3g} ps"
+        curve["now"] = f"{now.done:.4g} of {now.total:.4g} ps"
         curve["target"] = now.total
     return curve
 
@@ -53,7 +53,7 @@ def _grown(found: Diffusivity) -> dict[str, Any] | None:
     if point is None:
         return None
     return point | {
-        "said": f"{found.temperature:g} K after {found.duration:.3g} ps: {found.regime}, "
+        "said": f"{found.temperature:g} K after {found.duration:.4g} ps: {found.regime}, "
         f"D* {estimate_words(estimate)} cm²/s from {found.n_hops:.2g} hops",
     }
 

@@ -125,7 +125,8 @@ def results(folder, address=None):
     store = TrajectoryStore(open_blobs(address))
     with connect(address, read_only=True) as connection:
         outcomes = list(connection.results.find(Outcome))
-        ledgers = list(connection.results.find(Ledger))
+        # Of a run that was continued there is a ledger of each length; the longest comes last.
+        ledgers = sorted(connection.results.find(Ledger), key=lambda ledger: ledger.n_steps)
         n_relaxed = connection.results.count(RelaxResult)
     frames = {
         ledger.key: np.concatenate([chunk.positions for chunk in store.chunks(ledger)])

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from ssefw.data.labels.experiment import (
 )
 from ssefw.data.labels.kinds import mix_labels
 from ssefw.data.labels.outcomes import label_from_outcome
-from ssefw.documents import LabelSet
+from ssefw.documents import Estimate, LabelSet
 from ssefw.errors import DataError
 from ssefw.report.rows import summary
 from tests.outcomes import bound, conductivity, outcome, value
@@ -113,7 +114,12 @@ def test_nothing_is_expected_at_another_temperature():
 
 def test_a_record_comes_back_as_it_was():
     first = board(5)
-    assert Scoreboard.of(json.loads(json.dumps(first.as_record()))).as_record() == first.as_record()
+    slope = Estimate(value=0.3, lower=0.2, upper=0.4, unit="eV")
+    more = Compared("own", "mine", 1e-9, value(1e-3), slope, core_hours=0.4, date="2026-12-01")
+    first = replace(first, compounds=(*first.compounds, more))
+    back = Scoreboard.of(json.loads(json.dumps(first.as_record())))
+    assert back.as_record() == first.as_record()
+    assert back.compounds[-1].barrier == slope
     with pytest.raises(DataError, match="no scoreboard"):
         Scoreboard.of({"engine": "x"})
 

@@ -98,6 +98,25 @@ def test_the_page_shows_the_lesson(potentials):
     assert ("round 1: explored" in section) == bool(potentials)
 
 
+def test_the_page_shows_the_lesson_of_the_teacher_before_that_of_the_student():
+    tuned = POTENTIAL.model_copy(
+        update={"potential": "77aa" * 16, "base": "sevennet-l3i5", "teacher": "vasp"}
+    )
+    first = LESSON.model_copy(
+        update={"potential": tuned.potential, "base": "sevennet-l3i5", "teacher": "vasp"}
+    )
+    lesson = LESSON.model_copy(update={"first": first, "teacher": "tuned-77aa77aa"})
+    spec = {"specie": "Li", "conductivity": {"temperature": 300.0}}
+    record = CampaignRecord(campaign="x", plan_key="k", spec=spec, candidates=())
+    now = Snapshot("x", 1, 1, {}, (), ())
+    page = render_report(record, [taught(lesson)], now, potentials=(POTENTIAL, tuned))
+    section = page[page.index('id="one"') :].partition("</section>")[0]
+    assert section.count("round 1: explored") == 2
+    assert section.index("the tuned potential's forces") < section.index("the student's forces")
+    words = " ".join(section.split())
+    assert "tuned to vasp (77aa77aa), which was asked for 3000 single points" in words
+
+
 def test_the_story_says_whether_sigma_was_simulated_or_extrapolated(tmp_path):
     item = taught(LESSON)
     direct = item.conductivity.model_copy(

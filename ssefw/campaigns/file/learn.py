@@ -116,6 +116,8 @@ class LearnSpec(Block):
         Frames that are labelled by one job, with `base`.
     budget
         Times that the teacher may compute energies and forces for one compound.
+    then
+        With `base`: the tuned potential teaches a student in turn, by a block like this one.
     otherwise
         Dynamics that the teacher runs where its student is not accepted.
     """
@@ -133,6 +135,7 @@ class LearnSpec(Block):
     accept: AcceptSpec = AcceptSpec()
     pack: AskedPack = 8
     budget: AskedCount | None = None
+    then: "LearnSpec | None" = None
     seed: AskedSeed = 0
     otherwise: MDSpec = Field(default_factory=_teachers_own)
 
@@ -143,9 +146,19 @@ class LearnSpec(Block):
                 f"frames ({self.frames}) must be at least five for each of the "
                 f"{len(self.temperatures)} temperatures"
             )
+        if self.then is not None:
+            self._check_student(self.then)
         if max(self.explore.temperatures) < max(self.temperatures):
             raise ValueError(
                 "explore.temperatures must reach the hottest of the teacher's runs, "
                 f"{max(self.temperatures):g} K"
             )
         return self
+
+    def _check_student(self, then: "LearnSpec") -> None:
+        if self.base is None:
+            raise ValueError("then: a student of a student teaches nobody; it goes with a base")
+        if then.base is not None or then.frames_from or then.then is not None:
+            raise ValueError("then: a student has no base, no frames_from, no student of its own")
+        if then.teacher is not None:
+            raise ValueError("then: its teacher is the potential that was tuned; leave teacher out")

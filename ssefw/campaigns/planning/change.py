@@ -13,7 +13,7 @@ from typing import Any
 
 from ssefw.campaigns.file import campaign_of, unknown_blocks
 from ssefw.campaigns.file.recorded import BAND_ENGINES
-from ssefw.campaigns.planning.lesson_cost import lesson_of
+from ssefw.campaigns.planning.lesson_cost import lessons_of
 from ssefw.campaigns.planning.plan import Plan, candidate_maker
 from ssefw.campaigns.running.watch import latest_record
 from ssefw.documents import CampaignRecord, Outcome
@@ -271,8 +271,8 @@ def _keys(maker: CandidateMaker) -> dict[str, str]:
         dynamics = ladder.md.settings.model_dump(exclude={"temperature"})
         cell = (ladder.min_length, ladder.max_atoms)
         keys["md"] = settings_hash(relax, ladder.md.engine, dynamics, *cell)
-        if (lesson := lesson_of(ladder)) is not None:
-            keys["learn"] = settings_hash(relax, lesson)
+        if lessons := lessons_of(ladder):
+            keys["learn"] = settings_hash(relax, *lessons)
             keys["md"] = settings_hash(keys["md"], keys["learn"])
         if ladder.volume is not None:
             keys["volume"] = keys["md"] = settings_hash(keys["md"], ladder.volume)

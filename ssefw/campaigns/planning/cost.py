@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pymatgen.core import Composition
 
-from ssefw.campaigns.planning.lesson_cost import lesson_hours, lesson_of
+from ssefw.campaigns.planning.lesson_cost import lesson_hours, lessons_of, who_climbs
 from ssefw.data import HeldCandidate, order_structure
 from ssefw.data.defects import supercell_size
 from ssefw.documents import Trajectory
@@ -135,7 +135,7 @@ def estimate(
         How many such cells there are.
     """
     ladder, bands = maker.ladder, maker.neb
-    cells, lesson = n_atoms, lesson_of(ladder)
+    cells, lessons = n_atoms, lessons_of(ladder)
     length = ladder.min_length if ladder else bands.settings.min_length if bands else 0.0
     repeats, relaxed = float(math.prod(supercell_size(candidate, min_length=length))), 1.0
     cell = _Cell(candidate.composition, candidate.volume)
@@ -149,10 +149,10 @@ def estimate(
     n_jobs, most_steps = 4, 0
     if ladder is not None:
         usual, most_steps, rungs = _steps(ladder)
-        if lesson is not None:  # the cells of the lesson are repeated for the student
+        if lessons:  # the cells of the lesson are repeated for the student
             repeats = float(math.prod(supercell_size(candidate, min_length=length)))
             n_atoms = round(cell.composition.num_atoms * repeats)
-        parts.append(_dynamics(ladder, cell, repeats, (usual, most_steps), pace))
+        parts.append(_dynamics(who_climbs(ladder), cell, repeats, (usual, most_steps), pace))
         n_jobs += 3 * rungs
         if ladder.confirm is not None:
             looks = min(ladder.confirm.arrangements, replicas)
@@ -160,7 +160,7 @@ def estimate(
             n_jobs += 3
     parts = [None if part is None else (replicas * part[0], replicas * part[1]) for part in parts]
     n_jobs, most_steps = replicas * n_jobs, replicas * most_steps
-    if lesson is not None:
+    for lesson in lessons:
         parts.append(lesson_hours(lesson, candidate, n_atoms=cells, replicas=replicas))
         n_jobs += 2
     if bands is not None:

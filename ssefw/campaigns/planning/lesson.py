@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 
-from ssefw.campaigns.file import CampaignSpec, LearnSpec
+from ssefw.campaigns.file import CampaignSpec, LearnSpec, MDSpec
 from ssefw.engines import Engine
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.names import POTENTIALS, no_potential
@@ -33,11 +33,12 @@ FIRST_LABELS, FIRST_RATTLED = 40, 8
 """Of a universal potential that is tuned: a label may be an hour of many cores."""
 
 
+LadderOf = Callable[[MDSpec, Engine], LadderMaker]
+"""Makes a ladder of a campaign from a block like ``md``, for an engine."""
+
+
 def learning_ladder(
-    spec: CampaignSpec,
-    engine: Engine,
-    otherwise: LadderMaker,
-    ladder_with: Callable[[Engine], LadderMaker],
+    spec: CampaignSpec, md: MDSpec, engine: Engine, ladder_of: LadderOf
 ) -> LearningLadderMaker | TuningLadderMaker:
     """Return the ladder that a student climbs, or a universal potential that is tuned.
 
@@ -45,12 +46,12 @@ def learning_ladder(
     ----------
     spec
         With a block ``learn``.
+    md
+        Its dynamics.
     engine
         The teacher.
-    otherwise
-        What the teacher climbs where its student is not accepted.
-    ladder_with
-        Makes the campaign's ladder for an engine.
+    ladder_of
+        Makes a ladder of the campaign.
 
     Raises
     ------
@@ -60,7 +61,29 @@ def learning_ladder(
     learn = spec.learn
     assert learn is not None
     if learn.base is not None:
-        return tuning_ladder(spec, learn, engine, ladder_with)
+        return tuning_ladder(spec, learn, md, engine, ladder_of)
+    return student_ladder(spec, learn, md, engine, ladder_of)
+
+
+def student_ladder(
+    spec: CampaignSpec, learn: LearnSpec, md: MDSpec, engine: Engine, ladder_of: LadderOf
+) -> LearningLadderMaker:
+    """Return the ladder that a student climbs, or its teacher where it is not accepted.
+
+    Parameters
+    ----------
+    spec
+        The campaign.
+    learn
+        How it is taught.
+    md, engine, ladder_of
+        As in `learning_ladder`.
+
+    Raises
+    ------
+    ConfigurationError
+        If the teacher is no potential, or is a student itself.
+    """
     if learn.frames_from:
         raise ConfigurationError(
             "learn.frames_from: a student learns what its teacher says, and frames of another "
@@ -93,7 +116,7 @@ def learning_ladder(
             f"learn.budget: {learn.budget} evaluations of the teacher are fewer than its own runs "
             f"and first labels need, {settings.first_evaluations}."
         )
-    ladder = ladder_with(StudentEngine())
+    ladder = ladder_of(md, StudentEngine())
     return LearningLadderMaker(
         **{part.name: getattr(ladder, part.name) for part in fields(LadderMaker)},
         learn=LearnMaker(
@@ -106,16 +129,15 @@ def learning_ladder(
         ),
         # The teacher cannot afford the student's cells.
         otherwise=replace(
-            otherwise, min_length=learn.cell.min_length, max_atoms=learn.cell.max_atoms
+            ladder_of(learn.otherwise, engine),
+            min_length=learn.cell.min_length,
+            max_atoms=learn.cell.max_atoms,
         ),
     )
 
 
 def tuning_ladder(
-    spec: CampaignSpec,
-    learn: LearnSpec,
-    engine: Engine,
-    ladder_with: Callable[[Engine], LadderMaker],
+    spec: CampaignSpec, learn: LearnSpec, md: MDSpec, engine: Engine, ladder_of: LadderOf
 ) -> TuningLadderMaker:
     """Return the ladder that a universal potential climbs once it is tuned to an engine.
 
@@ -125,8 +147,8 @@ def tuning_ladder(
         The campaign, and its block ``learn`` with a `base`.
     engine
         What is asked for labels.
-    ladder_with
-        Makes the campaign's ladder for an engine.
+    md, ladder_of
+        As in `learning_ladder`.
 
     Raises
     ------
@@ -166,7 +188,7 @@ def tuning_ladder(
     )
     begin = given_frames(learn)
     # It climbs as fast as the potential does before it is tuned.
-    ladder = ladder_with(base)
+    ladder = ladder_of(md, base)
     return TuningLadderMaker(
         **{part.name: getattr(ladder, part.name) for part in fields(LadderMaker)},
         learn=TuneMaker(
@@ -179,6 +201,8 @@ def tuning_ladder(
             pack=learn.pack,
             given=begin[0] if begin else "",
         ),
+        # Until there is a tuned potential the base stands for it.
+        student=student_ladder(spec, learn.then, md, base, ladder_of) if learn.then else None,
     )
 
 

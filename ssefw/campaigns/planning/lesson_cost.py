@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ssefw.makers.learn import LearnMaker
     from ssefw.makers.tune import TuneMaker
 
-__all__ = ["lesson_hours", "lesson_of"]
+__all__ = ["lesson_hours", "lessons_of", "who_climbs"]
 
 FIT_SECONDS = 25e-6
 """Of a fit for each step, frame of its batch and atom: 1.2 ms for a frame of fifty atoms."""
@@ -24,12 +24,18 @@ USUAL_ROUNDS = 4
 """Of a conductor of four elements; of fewer elements fewer."""
 
 
-def lesson_of(ladder: LadderMaker | None) -> "LearnMaker | TuneMaker | None":
-    """Return who teaches before a ladder is climbed, if anybody does.
+def lessons_of(ladder: LadderMaker | None) -> "list[LearnMaker | TuneMaker]":
+    """Return the lessons before a ladder is climbed: none, one, or that of the teacher before.
 
     Asked by name: plans without a lesson do not load its compiled kernels.
     """
-    return getattr(ladder, "learn", None)
+    found = [getattr(one, "learn", None) for one in (ladder, getattr(ladder, "student", None))]
+    return [lesson for lesson in found if lesson is not None]
+
+
+def who_climbs(ladder: LadderMaker) -> LadderMaker:
+    """Return whose dynamics a ladder runs: those of the student where there is to be one."""
+    return getattr(ladder, "student", None) or ladder
 
 
 def lesson_hours(

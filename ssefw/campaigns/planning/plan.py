@@ -353,8 +353,7 @@ def _ladder_of(spec: CampaignSpec, md: MDSpec, engine: Engine) -> LadderMaker:
     # Compiled kernels, which other campaigns do not need.
     from ssefw.campaigns.planning.lesson import learning_ladder  # noqa: PLC0415
 
-    otherwise = _ladder_maker(spec, spec.learn.otherwise, engine)
-    return learning_ladder(spec, engine, otherwise, lambda own: _ladder_maker(spec, md, own))
+    return learning_ladder(spec, md, engine, lambda md, own: _ladder_maker(spec, md, own))
 
 
 def _confirm_maker(confirm: ConfirmSpec) -> ConfirmMaker:

@@ -183,7 +183,7 @@ def _hours(hours: float | None) -> str:
 
 
 def _stages(maker: "CandidateMaker") -> str:
-    from ssefw.campaigns.planning.lesson_cost import lesson_of
+    from ssefw.campaigns.planning.lesson_cost import lessons_of
 
     stages = [] if maker.bvse is None else [f"BVSE at most {maker.bvse.max_barrier:g} eV"]
     stages.append("static" if maker.relax.skip else "relax")
@@ -199,8 +199,7 @@ def _stages(maker: "CandidateMaker") -> str:
         )
     if (ladder := maker.ladder) is None:
         return " > ".join(stages)
-    if (lesson := lesson_of(ladder)) is not None:
-        stages.append(lesson.words)
+    stages += [lesson.words for lesson in lessons_of(ladder)]
     if (volume := ladder.volume) is not None:
         stages.append(
             f"volume at {volume.temperature:g} K, up to {volume.max_rounds} x {volume.length:g} ps"

@@ -278,7 +278,7 @@ def view(now: "Snapshot", record: "CampaignRecord", left: float | None = None) -
             f"{_formula(run, record)} {run.temperature:g} K",
             total=run.total,
             completed=run.done,  # type: ignore[arg-type]  # rich takes floats
-            note=f"{run.done:.3g}/{run.total:.3g} ps, {run.speed:.3g} ps/h, "
+            note=f"{run.done:.4g}/{run.total:.4g} ps, {_pace(run.speed)}, "
             f"{_duration(run.seconds_left)} left",
         )
     stages = Table(box=None, pad_edge=False)
@@ -300,9 +300,14 @@ def _formula(run: "RunningMD", record: "CampaignRecord") -> str:
 
 def _line(run: "RunningMD", record: "CampaignRecord") -> str:
     return (
-        f"{_formula(run, record)} {run.temperature:g} K {run.done:.3g}/{run.total:.3g} ps "
-        f"({run.speed:.3g} ps/h)"
+        f"{_formula(run, record)} {run.temperature:g} K {run.done:.4g}/{run.total:.4g} ps "
+        f"({_pace(run.speed)})"
     )
+
+
+def _pace(speed: float) -> str:
+    """Return ps an hour to three digits, those of thousands in full."""
+    return f"{float(f'{speed:.3g}'):g} ps/h"
 
 
 def _duration(seconds: float) -> str:

@@ -56,12 +56,25 @@ FARTHEST = 40.0
 
 @dataclass(frozen=True)
 class Compared:
-    """A compound, what was measured (S/cm) and what was computed."""
+    """A compound, what was measured (S/cm) and what was computed.
+
+    Attributes
+    ----------
+    barrier
+        The computed activation energy, eV.
+    core_hours
+        That this compound took.
+    date
+        When it was computed; a table may grow over weeks.
+    """
 
     name: str
     candidate_id: str
     measured: float
     computed: Estimate
+    barrier: Estimate | None = None
+    core_hours: float = 0.0
+    date: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,10 @@ class Scoreboard:
                     candidate_id=row["candidate_id"],
                     measured=float(row["measured_s_per_cm"]),
                     computed=Estimate(**row["computed_s_per_cm"], unit="S/cm"),
+                    barrier=row.get("computed_E_a_eV")
+                    and Estimate(**row["computed_E_a_eV"], unit="eV"),
+                    core_hours=float(row.get("core_hours", 0.0)),
+                    date=row.get("date", ""),
                 )
                 for row in record["compounds"]
             )
@@ -126,6 +143,9 @@ class Scoreboard:
                     "candidate_id": row.candidate_id,
                     "measured_s_per_cm": row.measured,
                     "computed_s_per_cm": row.computed.plain(),
+                    "computed_E_a_eV": row.barrier and row.barrier.plain(),
+                    "core_hours": row.core_hours,
+                    "date": row.date,
                 }
                 for row in self.compounds
             ],

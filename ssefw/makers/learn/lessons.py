@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from jobflow import CURRENT_JOB, Job, Response
 
-from ssefw.documents import LearnedPotential, Outcome
+from ssefw.documents import LearnedPotential, Lesson, Outcome
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.potentials.tuned import TunedPotential
 from ssefw.engines.students import frames_bytes, take_in, weights_key, write_card
@@ -34,15 +34,16 @@ def keep_potential(
 
 
 def lesson_first(
-    lesson: Job, climb: Callable[..., Job], state: CandidateState
+    lesson: Job, climb: Callable[..., Job], state: CandidateState, **more: Lesson
 ) -> Response[Outcome]:
-    """Run a lesson, and then what climbs with what was taught."""
+    """Run a lesson, and then what climbs with what was taught; it is handed `more`, too."""
     after = climb(
         lesson.output,
         relaxed=state.relaxed,
         candidate=state.candidate,
         gates=list(state.gates),
         barrier=state.barrier,
+        **more,
     )
     return replaced_by([lesson], after)
 

@@ -9,7 +9,7 @@ says so.
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 from jobflow import Job, Maker, Response, job
 from pymatgen.core import Structure
@@ -20,6 +20,7 @@ from ssefw.documents import (
     Candidate,
     Gate,
     LearnedPotential,
+    Lesson,
     Ordering,
     Outcome,
     RelaxResult,
@@ -141,7 +142,13 @@ class LearningLadderMaker(LadderMaker):
 
     def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
         """Teach a student the structure, which is fit for dynamics."""
-        return lesson_first(self.learn.make([structure]), self.taught, state)
+        more = {"first": state.lesson} if state.lesson else {}
+        return lesson_first(self.learn.make([structure]), self.taught, state, **more)
+
+    def of_teacher(self, teacher: AseEngine) -> Self:
+        """Return it with another teacher, which also runs what the student may not."""
+        otherwise = replace(self.otherwise, md=replace(self.otherwise.md, engine=teacher))
+        return replace(self, learn=replace(self.learn, teacher=teacher), otherwise=otherwise)
 
     @job(output_schema=Outcome, config=LENIENT)
     def taught(
@@ -152,6 +159,7 @@ class LearningLadderMaker(LadderMaker):
         candidate: Candidate,
         gates: Sequence[Gate],
         barrier: Barrier | Recorded | None = RECORDED,
+        first: Lesson | None = None,
     ) -> Outcome | Response[Outcome]:
         """Climb with the student, or with the teacher.
 
@@ -161,15 +169,19 @@ class LearningLadderMaker(LadderMaker):
             None where none could be taught.
         relaxed, candidate, gates, barrier
             As in `make`.
+        first
+            Of the teacher, where it was tuned for this candidate.
         """
         with failures_recorded():
             ladder, gate = self.climber(potential)
+            if first is not None:
+                gate = gate.model_copy(update={"name": "student"})
             state = CandidateState.handed_on(
                 candidate,
                 relaxed=relaxed,
                 gates=[*gates, gate],
                 barrier=barrier,
-                lesson=lesson_of(potential),
+                lesson=lesson_of(potential, first=first),
             )
             return ladder.start(state)
 

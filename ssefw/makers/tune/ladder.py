@@ -17,7 +17,7 @@ from ssefw.documents import (
 from ssefw.engines.tuning import TunedEngine
 from ssefw.makers.failures import LENIENT, failures_recorded
 from ssefw.makers.ladder import LadderMaker
-from ssefw.makers.learn import climbing_with, lesson_first
+from ssefw.makers.learn import LearningLadderMaker, climbing_with, lesson_first
 from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
 from ssefw.makers.state import CandidateState
 from ssefw.makers.tune.maker import TuneMaker
@@ -33,9 +33,13 @@ class TuningLadderMaker(LadderMaker):
     ----------
     learn
         To what it is tuned, and how.
+    student
+        What climbs in its place: a student that it teaches first. Its own teacher and that of its
+        `otherwise` are the potential, once there is one.
     """
 
     learn: TuneMaker = field(kw_only=True)
+    student: LearningLadderMaker | None = field(default=None, kw_only=True)
 
     def _begin(self, state: CandidateState, structure: Structure) -> Outcome | Response[Outcome]:
         """Tune to the structure, which is fit for dynamics."""
@@ -71,6 +75,8 @@ class TuningLadderMaker(LadderMaker):
             if potential is None or not potential.accepted:
                 return self._conclude(state)
             engine = TunedEngine(potential=potential.potential)
+            if self.student is not None:
+                return self.student.of_teacher(engine).start(state)
             return climbing_with(self, engine).start(state)
 
     def gate(self, potential: LearnedPotential | None) -> Gate:

@@ -106,7 +106,7 @@ def _msd_title(found: Diffusivity) -> str:
     sign = "<" if found.tracer.kind == "upper_bound" else "="
     return (
         f"{name}: D {sign} {_scientific(found.tracer)} cm$^2$/s ({found.tracer.level:.0%}), "
-        f"{found.regime}, about {found.n_hops:.0f} hops in {found.duration:.3g} ps"
+        f"{found.regime}, about {found.n_hops:.0f} hops in {found.duration:.4g} ps"
     )
 
 
