@@ -64,7 +64,7 @@ def test_the_barrier_of_a_filter_is_that_of_the_gate_and_computed_once(plan, tmp
     with connect(tmp_path / "st") as connection:
         submit(made, connection)
     monkeypatch.setenv("SSEFW_STORE", str(tmp_path / "st"))
-    jobs = [made.maker.bvse.make(candidate) for candidate in made.candidates]
+    jobs = [made.maker.bvse.make(candidate.whole) for candidate in made.candidates]
     found = run_locally(
         Flow(jobs, order=JobOrder.LINEAR), store=JobStore(MemoryStore()), ensure_success=True
     )
