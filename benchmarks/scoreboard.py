@@ -154,12 +154,12 @@ def summary(rows: Sequence[Compared]) -> list[str]:
     return found
 
 
-def computed_in(store: str, items: dict[str, dict[str, Any]]) -> tuple[set[str], list[Compared]]:
-    """Return the engines of a store and what they computed of the compounds that are asked for."""
+def outcomes_in(store: str | None, items: dict[str, dict[str, Any]]) -> list[Outcome]:
+    """Return the outcomes of a store of the compounds that are asked for."""
+    if store is None:
+        return []
     with ssefw.open(store) as opened:
-        outcomes = [o for o in opened.outcomes() if o.candidate_id in items]
-    found = [compared(o, items[o.candidate_id]) for o in outcomes]
-    return {o.provenance.engine for o in outcomes}, [row for row in found if row]
+        return [outcome for outcome in opened.outcomes() if outcome.candidate_id in items]
 
 
 def main() -> None:
@@ -175,7 +175,10 @@ def main() -> None:
     campaign = yaml.safe_load(arguments.campaign.read_text())
     items = stated(campaign)
     earlier = Scoreboard.of(json.loads(arguments.add.read_text())) if arguments.add else None
-    engines, rows = computed_in(arguments.store, items) if arguments.store else (set(), [])
+    outcomes = outcomes_in(arguments.store, items)
+    found = [compared(outcome, items[outcome.candidate_id]) for outcome in outcomes]
+    rows = [row for row in found if row is not None]
+    engines = {outcome.provenance.engine for outcome in outcomes}
     engines |= {earlier.engine} if earlier else set()
     if len(engines) > 1:
         parser.error(f"a table is of one engine, and these are of {', '.join(sorted(engines))}")
@@ -186,6 +189,8 @@ def main() -> None:
         print(yaml.dump(campaign, Dumper=Blocks, sort_keys=False, allow_unicode=True), end="")
         return
     if arguments.json:
+        if not table.compounds:
+            parser.error("no compound has a conductivity yet")
         print(json.dumps(table.as_record(), indent=1))
         return
     print(f"engine: {table.engine or 'none'}; conductivities in S/cm at 300 K\n")
@@ -197,6 +202,9 @@ def main() -> None:
     for row in table.compounds:
         print(line(row, items.get(row.candidate_id, {})))
     print()
+    for outcome, row in zip(outcomes, found, strict=True):
+        if row is None:
+            print(f"- {items[outcome.candidate_id]['name']}: no conductivity, {outcome.status}")
     for text in [*summary(table.compounds), expected(table)]:
         print(f"- {text}")
 

@@ -157,7 +157,7 @@ class LearnSpec(Block):
 
     def _check_student(self, then: "LearnSpec") -> None:
         if self.base is None:
-            raise ValueError("then: a student of a student teaches nobody; it goes with a base")
+            raise ValueError("then: it goes with a base, the potential that is tuned before")
         if then.base is not None or then.frames_from or then.then is not None:
             raise ValueError("then: a student has no base, no frames_from, no student of its own")
         if then.teacher is not None:
