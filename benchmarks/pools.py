@@ -1,13 +1,12 @@
 """How long pools take to be read, merged and ranked, and whether that grows with their size.
 
-    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | large | peer | rank | structures]
+    SSEFW_SHARED_DATA=... python benchmarks/pools.py [check | peer | rank | structures] [SIZE ...]
 
-`check` surveys slices of a pool of 5,255 crystals as `ssefw pool check` does, on two processes.
-`large` surveys 2,000 and 25,000: the same crystals again in cells 4 % longer, so that none is a
-duplicate.
+`check` surveys pools of these sizes as `ssefw pool check` does, on two processes: slices of 5,255
+crystals, and beyond them the same again in cells 4 % longer, so that none is a duplicate.
 `peer` merges 1,000 beside pymatgen's matcher reducing both crystals of every pair of one formula,
 as it does when it is called plainly.
-`rank` scores 100,000 compositions by a model of the starter labels.
+`rank` scores so many compositions by a model of the starter labels.
 `structures` scores crystals by systems that see them, which learned from OBELiX's crystals.
 """
 
@@ -29,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("SSEFW_SHARED_DATA", HERE.parent.parent / "shared" / "data"))
 POOL = DATA / "pools" / "li_pool.jsonl.gz"
 SIZES = (1000, 5255)
+COMPOSITIONS = (100_000,)
 WORKERS = 2
 STRUCTURE_SYSTEMS = (
     ("conductivity", {}, 1000),
@@ -56,10 +56,6 @@ def rows(number):
         yield json.dumps(record)
 
 
-def run_large():
-    run_check(sizes=(2000, 25_000))
-
-
 def cpu():
     """Return seconds of CPU of this process and those that ended."""
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -67,19 +63,24 @@ def cpu():
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def peak():
+    """Return the memory in GB of the largest process until now."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1e6
+
+
 def run_check(sizes=SIZES):
     for number in sizes:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "pool.jsonl"
-            path.write_text("\n".join(rows(number)))
+            with path.open("w") as file:
+                file.writelines(f"{row}\n" for row in rows(number))
             start, begun = cpu(), time.perf_counter()
             found = survey_pool(path, workers=WORKERS)
             used, took = cpu() - start, time.perf_counter() - begun
-        kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        peak = max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1e6
         print(
             f"{number:7d} crystals: {took:6.1f} s, {used:6.1f} s of CPU, {1e3 * used / number:.2f} "
-            f"ms each; {len(found.merged)} duplicates; largest process so far {peak:.2f} GB",
+            f"ms each; {len(found.merged)} duplicates; largest process so far {peak():.2f} GB",
             flush=True,
         )
 
@@ -110,7 +111,7 @@ def peer(candidates, ours):
     print(f"        pymatgen's matcher on {pairs} pairs: {theirs:.1f} s; here {ours:.1f} s")
 
 
-def run_rank():
+def run_rank(sizes=COMPOSITIONS):
     from ssefw.data.dataset import dataset_of
     from ssefw.data.materials import Material
     from ssefw.screening.conductivity.screener import ConductivityScreener
@@ -119,10 +120,16 @@ def run_rank():
     screener = ConductivityScreener().fit(dataset_of(find_label_set("starter")))
     with gzip.open(POOL, "rt") as file:
         formulas = [json.loads(line)["formula"] for line in islice(file, 5255)]
-    pool = [Material(name=str(n), formula=formulas[n % len(formulas)]) for n in range(100_000)]
-    start = time.process_time()
-    rank_materials(pool, screener, top=50)
-    print(f"100,000 compositions ranked: {time.process_time() - start:.0f} s of CPU")
+    for number in sizes:
+        stream = (Material(name=str(n), formula=formulas[n % len(formulas)]) for n in range(number))
+        start, before = time.process_time(), peak()
+        rank_materials(stream, screener, top=50)
+        used = time.process_time() - start
+        print(
+            f"{number:7d} compositions ranked: {used:6.1f} s of CPU, {1e3 * used / number:.2f} ms "
+            f"each; largest process {peak():.2f} GB, {before:.2f} GB before",
+            flush=True,
+        )
 
 
 def run_structures():
@@ -147,5 +154,7 @@ def run_structures():
 
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["check", "peer", "rank"]:
-        globals()[f"run_{part}"]()
+    given = sys.argv[1:] or ["check", "peer", "rank"]
+    sizes = tuple(int(word) for word in given if word.isdigit())
+    for part in (word for word in given if not word.isdigit()):
+        globals()[f"run_{part}"](*([sizes] if sizes else []))

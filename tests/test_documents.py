@@ -8,11 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from monty.json import MontyDecoder, MontyEncoder, jsanitize
 from pydantic import ValidationError
+from pymatgen.core import DummySpecies, Lattice, Species, Structure
 
 import ssefw.documents
 import ssefw.engines
 import ssefw.makers
 from ssefw.documents import Document, Estimate, Segment, Trajectory
+from ssefw.documents.base import crystal_record
 from ssefw.units import Unit
 
 
@@ -107,6 +109,23 @@ def test_a_document_is_the_same_after_storing(li2o, store):
     assert type(after) is Trajectory
     assert after == before
     assert after.structure == li2o
+
+
+def crystals(li2o):
+    cell = Lattice.from_parameters(4.1, 5.2, 6.3, 71.0, 82.0, 103.0)
+    places = [[0.1, 1 / 3, 0.7], [0.55, -0.2, 1.4]]
+    yield li2o
+    yield Structure(cell, [{"Li": 0.3, "Na": 0.25}, "Cl"], places, labels=["mixed", "Cl7"])
+    ions = [Species("Fe2+", spin=5), DummySpecies("X", -1)]
+    moments = {"magmom": [1.5, None]}
+    yield Structure(cell, ions, places, charge=1, site_properties=moments, properties={"a": (1, 2)})
+    yield Structure(Lattice(cell.matrix, pbc=(True, True, False)), ["D", "O2-"], places)
+
+
+def test_a_crystal_is_written_as_pymatgen_writes_it(li2o):
+    for crystal in crystals(li2o):
+        ours, theirs = crystal_record(crystal), crystal.as_dict()
+        assert json.dumps(ours, cls=MontyEncoder) == json.dumps(theirs, cls=MontyEncoder)
 
 
 def test_jobflow_may_ask_the_class_for_as_dict():

@@ -11,9 +11,22 @@ from pymatgen.core import Structure as PymatgenStructure
 
 from ssefw.units import Fraction, Unit
 
-Structure = Annotated[
-    PymatgenStructure, PlainSerializer(lambda structure: structure.as_dict(), when_used="json")
-]
+
+def crystal_record(structure: PymatgenStructure) -> dict[str, Any]:
+    """Return what `structure.as_dict()` does.
+
+    That works out lengths, angles and volume of the cell once more for every site.
+    """
+    record: dict[str, Any] = structure.as_dict(verbosity=0)
+    cell = structure.lattice.as_dict(verbosity=1)
+    record["lattice"] = {key: value for key, value in cell.items() if not key.startswith("@")}
+    for site, written in zip(structure, record["sites"], strict=True):
+        written["label"] = site.label
+        written["xyz"] = site.coords.astype(float).tolist()
+    return record
+
+
+Structure = Annotated[PymatgenStructure, PlainSerializer(crystal_record, when_used="json")]
 """A pymatgen Structure that pydantic can also write as JSON."""
 
 

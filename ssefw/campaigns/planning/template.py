@@ -2,14 +2,15 @@
 
 To build the graph of a candidate and to write it down for FireWorks takes jobflow and FireWorks ten
 milliseconds. The graphs of a campaign differ in the candidate, its name and the ids of the jobs;
-these are put in the place of the sample's, in text. The template is tried on another candidate
+these are put in the place of the sample's. All else is the same object in the documents of every
+candidate, and a crystal the same in all jobs of one. The template is tried on another candidate
 before it is used; where the outcome is not what jobflow and FireWorks make of that one, all graphs
 are built one by one.
 """
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -113,32 +114,36 @@ def _same(one: WorkflowEntry, other: WorkflowEntry) -> bool:
 
 
 class _Template:
-    """The jobs of a sample as text, and what in it is the sample's own."""
+    """The jobs of a sample, and where in them is what is the sample's own."""
 
     def __init__(self, plan: Plan, sample: HeldCandidate) -> None:
         entry = _built(plan, sample, PRIORITY)
         self._plan = plan
         self._workflow = entry.workflow
-        self._texts = {number: _text(firework) for number, firework in entry.fireworks.items()}
+        self._samples = {number: _plain(firework) for number, firework in entry.fireworks.items()}
         jobs = [firework["spec"]["_tasks"][0]["job"] for firework in entry.fireworks.values()]
         self._names = {job["uuid"]: job["name"] for job in jobs}
         self._hosts = {host for job in jobs for host in job["hosts"]}
-        self._sample = _own(sample, entry.candidate)
+        self._id = sample.id
+        words = (self._id, *self._hosts, *self._names, str(PRIORITY))
+        own = _own(entry.candidate)
+        self._gaps = {
+            number: _gaps(firework, own, words) for number, firework in self._samples.items()
+        }
 
     def fill(self, candidate: HeldCandidate, priority: int, *, host: str = "") -> WorkflowEntry:
         """Return the entry of another candidate."""
-        host, record = host or str(uuid.uuid4()), candidate.whole.as_dict()
-        places = dict(zip(self._sample, _own(candidate, record), strict=True))
-        places |= dict.fromkeys(self._hosts, host)
+        record = candidate.whole.as_dict()
+        words = {self._id: candidate.id}
+        words |= dict.fromkeys(self._hosts, host or str(uuid.uuid4()))
         for old, name in self._names.items():
-            places[old] = self._plan.job_uuid(candidate, name)
-        places[str(PRIORITY)] = str(priority)
-        fireworks = {}
-        for number, sample in self._texts.items():
-            text = sample
-            for old, new in places.items():
-                text = text.replace(old, new)
-            fireworks[number] = json.loads(text)
+            words[old] = self._plan.job_uuid(candidate, name)
+        words[str(PRIORITY)] = str(priority)
+        given = _Given(_own(record), words, priority)
+        fireworks = {
+            number: _filled(sample, self._gaps[number], given)
+            for number, sample in self._samples.items()
+        }
         workflow = self._workflow | {
             "name": self._plan.title(candidate),
             "metadata": self._workflow["metadata"] | {"candidate": candidate.id},
@@ -146,9 +151,81 @@ class _Template:
         return WorkflowEntry(record, workflow, fireworks)
 
 
-def _own(candidate: HeldCandidate, record: Mapping[str, Any]) -> list[str]:
+@dataclass(frozen=True)
+class _Given:
+    """What a candidate has for the gaps in the sample's jobs."""
+
+    own: Sequence[Any]
+    words: Mapping[str, str]
+    priority: int
+
+
+@dataclass(frozen=True)
+class _OwnGap:
+    """Here is the candidate, or its crystal."""
+
+    number: int
+
+    def filled(self, _: Any, given: _Given) -> Any:
+        return given.own[self.number]
+
+
+@dataclass(frozen=True)
+class _WordsGap:
+    """Here is a text with an id or the like in it."""
+
+    words: Sequence[str]
+
+    def filled(self, text: str, given: _Given) -> str:
+        for word in self.words:
+            text = text.replace(word, given.words[word])
+        return text
+
+
+class _PriorityGap:
+    """Here is the priority."""
+
+    def filled(self, _: Any, given: _Given) -> int:
+        return given.priority
+
+
+def _gaps(sample: Any, own: Sequence[Any], words: Sequence[str]) -> Any:
+    """Return the gap that a part of the sample is, or those in it by key; None if it has none."""
+    if sample in own:
+        return _OwnGap(own.index(sample))
+    if sample == PRIORITY:
+        return _PriorityGap()
+    if isinstance(sample, str):
+        found = [word for word in words if word in sample]
+        return _WordsGap(found) if found else None
+    if not isinstance(sample, dict | list):
+        return None
+    parts = sample.items() if isinstance(sample, dict) else enumerate(sample)
+    each = {key: _gaps(part, own, words) for key, part in parts}
+    return {key: gaps for key, gaps in each.items() if gaps is not None} or None
+
+
+def _filled(sample: Any, gaps: Any, given: _Given) -> Any:
+    """Return the sample with its gaps filled; what has none is not copied."""
+    if gaps is None:
+        return sample
+    if not isinstance(gaps, dict):
+        return gaps.filled(sample, given)
+    copy = sample.copy()
+    for key, within in gaps.items():
+        copy[key] = _filled(sample[key], within, given)
+    return copy
+
+
+def _own(record: Mapping[str, Any]) -> list[Any]:
     """Return how a candidate appears in its jobs, the whole before its parts."""
-    return [_text(record), _text(record["structure"]), candidate.id]
+    plain = _plain(record)
+    return [plain, plain["structure"]]
+
+
+def _plain(record: Any) -> Any:
+    """Return a record as it is written down: plain types, keys in order."""
+    return json.loads(_text(record))
 
 
 def _text(record: Any) -> str:

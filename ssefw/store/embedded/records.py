@@ -60,10 +60,10 @@ class CollectionRecords:
         """Add a document; it gets an ``_id`` if it has none, as pymongo does it."""
         data.setdefault("_id", ObjectId())
         body = bson.encode(data)
-        document = bson.decode(body)
+        document = self._indexed(body)
         values = Values(document)
-        keys = {index: index.keys_of(values) for index in self.table.indices.values()}
-        for index, new in keys.items():
+        keys = [(index, index.keys_of(values)) for index in self.table.indices.values()]
+        for index, new in keys:
             self._check_unique(index, new, None, document)
         try:
             cursor = self.connection.execute(
@@ -72,7 +72,7 @@ class CollectionRecords:
             )
         except sqlite3.IntegrityError as error:
             raise self._duplicate("_id_", document) from error
-        for index, new in keys.items():
+        for index, new in keys:
             self._add_keys(index, new, cursor.lastrowid)
 
     def replace(self, old: Record, document: dict[str, Any]) -> bool:
@@ -80,7 +80,7 @@ class CollectionRecords:
         body = bson.encode(document)
         if body == old.body:
             return False
-        before, after = Values(bson.decode(old.body)), Values(bson.decode(body))
+        before, after = Values(self._indexed(old.body)), Values(self._indexed(body))
         changes = {
             index: (index.keys_of(before), index.keys_of(after))
             for index in self.table.indices.values()
@@ -162,6 +162,11 @@ class CollectionRecords:
                 f"({error}): `ssefw store check --repair` with its folder takes it out, or restore "
                 "the folder from a backup."
             ) from error
+
+    def _indexed(self, body: bytes) -> dict[str, Any]:
+        """Return the id of a document and its fields that have an index, as they will be read."""
+        found: dict[str, Any] = bson.decode(self.table.cutter(body))
+        return found
 
     def _check_unique(
         self, index: Index, keys: frozenset[bytes], seq: int | None, document: dict[str, Any]

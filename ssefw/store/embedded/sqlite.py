@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from weakref import WeakSet
 
@@ -25,6 +26,7 @@ from pymongo.errors import BulkWriteError, OperationFailure, WriteError
 
 from ssefw.errors import StoreError
 from ssefw.store.checksum import tail_of
+from ssefw.store.embedded.cutting import Cutter
 from ssefw.store.embedded.disk import network_file_system
 from ssefw.store.embedded.indices import Index
 from ssefw.store.sharing import make_file
@@ -58,6 +60,12 @@ class CollectionTable:
     def name(self) -> str:
         """The SQL table of the documents."""
         return f"documents_{self.number}"
+
+    @cached_property
+    def cutter(self) -> Cutter:
+        """Cuts a document down to its id and the fields that have an index."""
+        fields = {name for index in self.indices.values() for name, _ in index.fields}
+        return Cutter({"_id": True}, fields)
 
 
 def catalog_entry(number: int, name: str, indices: Sequence[Index]) -> bytes:

@@ -71,7 +71,7 @@ def test_what_a_template_gives_is_what_each_graph_by_itself_gives(plan, tmp_path
 
 
 def test_a_template_that_does_not_fit_is_not_used(plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(template, "_own", lambda candidate, _: [candidate.id])
+    monkeypatch.setattr(template, "_own", lambda _: [])
     with connect(tmp_path / "st") as connection:
         submit(plan, connection)
         jobs = connection.launchpad.fireworks.find({"name": {"$in": ["relax", "bvse"]}})

@@ -4,6 +4,7 @@ import copy
 from datetime import UTC, datetime, timedelta, timezone
 from unittest.mock import patch
 
+import bson
 import mongomock
 import pymongo
 import pytest
@@ -14,10 +15,12 @@ from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from ssefw.errors import StoreError
 from ssefw.store import Address
-from ssefw.store.embedded import query_plan
+from ssefw.store.embedded import cutting, query_plan
 from ssefw.store.embedded.database import open_database
+from ssefw.store.embedded.indices import Index
 from ssefw.store.embedded.pipeline import fields_read
 from ssefw.store.embedded.records import CollectionRecords
+from ssefw.store.embedded.sqlite import CollectionTable
 
 BEFORE, AFTER = pymongo.ReturnDocument.BEFORE, pymongo.ReturnDocument.AFTER
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -376,6 +379,29 @@ def test_a_count_by_group_reads_documents_whose_keys_are_no_texts(jobs, odd):
 def test_a_count_of_what_is_none_of_no_values_is_nothing(jobs):
     question = [{"$match": {"spec.campaign": {"$in": []}}}, PER_NAME]
     assert list(jobs.aggregate(question)) == []
+
+
+@given(document=documents, names=st.lists(fields, min_size=1, max_size=3, unique=True))
+def test_an_index_needs_of_a_document_its_own_fields_only(document, names):
+    index = Index(1, "one", tuple((name, 1) for name in names))
+    body = bson.encode(document)
+    with patch.object(cutting, "WORTH_BYTES", 0):
+        cut = CollectionTable(1, {"one": index}).cutter(body)
+    assert index.keys(bson.decode(cut)) == index.keys(bson.decode(body))
+
+
+def test_a_large_document_is_found_by_its_indices_as_it_changes(collection):
+    for name in FIELDS:
+        collection.create_index(name)
+    collection.insert_many(
+        {"_id": n, "text": "x" * 5000, "spec": {"much": "y" * 5000, "_priority": n}, "nodes": [n]}
+        for n in range(5)
+    )
+    collection.update_one({"_id": 3}, {"$set": {"spec._priority": 7}, "$push": {"nodes": 8}})
+    assert [d["_id"] for d in collection.find({"spec._priority": 7})] == [3]
+    assert [d["_id"] for d in collection.find({"spec._priority": 3})] == []
+    assert [d["_id"] for d in collection.find({"nodes": 8})] == [3]
+    assert collection.find_one({"nodes": 3})["spec"]["much"] == "y" * 5000
 
 
 def test_an_index_made_later_covers_what_is_stored(collection):
