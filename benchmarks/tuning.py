@@ -4,26 +4,23 @@
 
 Li3OCl (40 atoms) without a lithium atom. The teacher runs 2 ps each at 1000 and 600 K, or those of
 `--learned`, of which fifty frames each are learned, and at 1100, 800 and 500 K, of which no frame
-is. Printed are errors of forces on the runs that were not learned, CPU minutes, the barrier of the
-hop of a vacancy, and
-with `--length` the tracer diffusivity at 1000 K with an interval of 95 %. Everything lies in
-FOLDER, where it goes on when the command is called again.
+is. Printed are errors of forces on the runs that were not learned, CPU minutes, the hash of what
+was tuned, and the barrier of the hop of a vacancy. Everything lies in FOLDER, where it goes on when
+the command is called again. With `--crystal FILE` another crystal, ordered and large enough, takes
+the place of Li3OCl, without a vacancy and without the barrier: it is relaxed by the teacher and
+written to FOLDER, for `potentials_diffusion.py` to compare how fast ions move.
 """
 
 import argparse
 import time
 import warnings
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from pymatgen.core import Lattice, Structure
 
-from ssefw.analysis.diffusivity import estimate_diffusivity
-from ssefw.analysis.trajectory import Frames
-from ssefw.data import decode_chunk
 from ssefw.data.hops import find_hops, hops_to_cross
-from ssefw.engines import MDSettings, RunDirectory
+from ssefw.engines import MDSettings
 from ssefw.engines.ase import AseEngine
 from ssefw.engines.migration import MigrationSettings, hop_barriers
 from ssefw.engines.stopping import never_stop
@@ -32,17 +29,20 @@ from ssefw.engines.students.frame_files import LabelledRun
 from ssefw.engines.students.teacher import ase_teacher, teacher_run
 from ssefw.engines.students.theory import Theory
 from ssefw.engines.tuning import TunedEngine, TuneSettings, tune
-from ssefw.errors import SsefwError
 
 TIMESTEP = 2.0
 LEARNED = (1000.0, 600.0)
 UNSEEN = ((1100.0, 11), (800.0, 12), (500.0, 13))
 
 
-def crystal(engine):
+def relaxed(engine, structure):
+    return engine.relax(structure, fmax=0.01, max_steps=100, relax_cell=True).structure
+
+
+def antiperovskite(engine):
     sites = [[0.5, 0, 0], [0, 0, 0], [0.5, 0.5, 0.5]]
-    found = Structure.from_spacegroup("Pm-3m", Lattice.cubic(3.9), ["Li", "O", "Cl"], sites)
-    return engine.relax(found, fmax=0.01, max_steps=100, relax_cell=True).structure
+    lattice = Lattice.cubic(3.9)
+    return relaxed(engine, Structure.from_spacegroup("Pm-3m", lattice, ["Li", "O", "Cl"], sites))
 
 
 def with_vacancy(structure):
@@ -77,46 +77,25 @@ def barrier(engine, structure, folder):
     return path.reason if path.forward is None else f"{path.forward:.3f} eV"
 
 
-def diffusivity(engine, cell, folder, length):
-    settings = MDSettings(
-        temperature=1000.0, timestep=TIMESTEP, steps_per_frame=5, frames_per_chunk=20, seed=5
-    )
-    run = RunDirectory(folder, key=engine.name)
-    engine.md(cell, settings, run, until=round(1000 * length / TIMESTEP))
-    chunks = [decode_chunk(file.read_bytes()) for file in run.chunk_files()]
-    assert all(a.last_step == b.first_step for a, b in pairwise(chunks))
-    frames = Frames(
-        positions=np.concatenate([chunk.positions for chunk in chunks]),
-        lattice=chunks[0].cell,
-        species=tuple(site.specie.symbol for site in cell),
-        timestep=5 * TIMESTEP,
-        temperatures=np.concatenate([chunk.temperatures for chunk in chunks]),
-        is_unwrapped=True,
-    )
-    try:
-        found = estimate_diffusivity(frames, temperature=1000.0, equilibration=1.0).tracer
-    except SsefwError as error:
-        return str(error)
-    words = ["-" if b is None else f"{b:.1e}" for b in (found.value, found.lower, found.upper)]
-    return f"{words[0]} ({words[1]} to {words[2]}) cm2/s"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--base", action="append", help="[default: sevennet-0]")
     parser.add_argument("--teacher", default="sevennet-l3i5")
     parser.add_argument("--members", type=int, default=4)
-    parser.add_argument("--length", type=float, default=0.0, help="ps of dynamics for diffusion")
-    parser.add_argument("--no-barrier", action="store_true")
+    parser.add_argument("--crystal", type=Path, help="in the place of Li3OCl")
     parser.add_argument("--learned", type=float, nargs="+", default=LEARNED, metavar="KELVIN")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     folder = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     teacher = AseEngine.of(arguments.teacher)
-    structure = crystal(teacher)
-    cell = with_vacancy(structure)
+    if arguments.crystal:
+        structure = cell = relaxed(teacher, Structure.from_file(arguments.crystal))
+        cell.to(filename=str(folder / "relaxed.cif"))
+    else:
+        structure = antiperovskite(teacher)
+        cell = with_vacancy(structure)
     learned = [
         labelled(teacher, cell, folder, kelvin, seed)
         for seed, kelvin in enumerate(arguments.learned, 1)
@@ -130,7 +109,10 @@ def main():
             learned, base, folder / f"tuned-{name}", TuneSettings(members=arguments.members),
             unseen=unseen, say=print,
         )  # fmt: skip
-        print(f"{name}: tuned in {(time.process_time() - began) / 60:.1f} CPU minutes")
+        print(
+            f"{name}: tuned in {(time.process_time() - began) / 60:.1f} CPU minutes, "
+            f"{found.potential.digest[:10]}"
+        )
         add_potential(found.potential)
         engines |= {name: base, f"{name} tuned": TunedEngine(potential=found.potential.digest)}
         for run in unseen:
@@ -143,13 +125,11 @@ def main():
                 f"tuned {after:.0f}, ratio {before / after:.1f}",
                 flush=True,
             )
+    if arguments.crystal:
+        return
     for name, engine in engines.items():
         place = folder / name.replace(" ", "-")
-        if not arguments.no_barrier:
-            print(f"barrier {name}: {barrier(engine, structure, place / 'band')}", flush=True)
-        if arguments.length:
-            found = diffusivity(engine, cell, place / "md", arguments.length)
-            print(f"D(1000 K) {name}: {found}", flush=True)
+        print(f"barrier {name}: {barrier(engine, structure, place / 'band')}", flush=True)
 
 
 if __name__ == "__main__":

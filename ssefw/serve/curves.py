@@ -49,11 +49,12 @@ def growth_curve(estimates: Sequence[Diffusivity], now: RunningMD | None) -> dic
 
 def _grown(found: Diffusivity) -> dict[str, Any] | None:
     estimate = found.tracer
-    point = plain_point(found.duration, estimate)
+    until = found.equilibration + found.duration
+    point = plain_point(until, estimate)
     if point is None:
         return None
     return point | {
-        "said": f"{found.temperature:g} K after {found.duration:.4g} ps: {found.regime}, "
+        "said": f"{found.temperature:g} K after {until:.4g} ps: {found.regime}, "
         f"D* {estimate_words(estimate)} cm²/s from {found.n_hops:.2g} hops",
     }
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ssefw import analysis
+from ssefw.analysis.settling import find_settling
 from ssefw.data import Chunk, decode_chunk
 from ssefw.documents import Diffusivity, Trajectory
 from ssefw.engines import read_progress
@@ -91,6 +92,7 @@ class Growing:
     estimates: dict[int, Diffusivity] = field(default_factory=dict)
     _positions: list[FloatArray] = field(default_factory=list)
     _temperatures: list[float] = field(default_factory=list)
+    _energies: list[float] = field(default_factory=list)  # of each frame: none is thinned away
     _cell: FloatArray | None = None
     _files: set[str] = field(default_factory=set)
     _rests_until: float = -math.inf
@@ -117,6 +119,7 @@ class Growing:
             return  # frames before it are elsewhere
         first = max(self.next_frame, self.about.first_frame)
         for frame in range(first, chunk.first_frame + chunk.n_frames):
+            self._energies.append(float(chunk.energies[frame - chunk.first_frame]))
             if (frame - self.about.first_frame) % self.stride == 0:
                 place = frame - chunk.first_frame
                 self._positions.append(chunk.positions[place])
@@ -165,17 +168,21 @@ class Growing:
         return list(self.estimates.values())
 
     def _estimate(self, n: int) -> Diffusivity | None:
-        """Return the diffusivity of the first frames; None where they are too few."""
+        """Return the diffusivity of the first frames, what settles left out; None of too few."""
         if n < 2 or self._cell is None:
             return None
+        settling = find_settling(np.array(self._energies[: n * self.stride]))
+        first = -(-settling.n_frames // self.stride)
+        start = (self.about.first_frame / self.stride + first) * self.between_ps
         try:
-            return analysis.estimate_diffusivity(
+            found = analysis.estimate_diffusivity(
                 analysis.Frames(
-                    positions=np.stack(self._positions[:n]),
+                    positions=np.stack(self._positions[first:n]),
                     lattice=self._cell,
                     species=self.about.symbols,
                     timestep=1000.0 * self.between_ps,
-                    temperatures=np.array(self._temperatures[:n]),
+                    temperatures=np.array(self._temperatures[first:n]),
+                    start=start,
                     is_unwrapped=True,
                 ),
                 specie=self.specie,
@@ -184,6 +191,7 @@ class Growing:
             )
         except AnalysisError:
             return None
+        return found.model_copy(update={"equilibration": start})
 
 
 class GrowingRuns:

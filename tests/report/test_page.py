@@ -105,6 +105,9 @@ def test_both_ends_of_an_interval_are_written_alike():
     assert estimate_words(value(1.0)) == "1.0 (0.50 … 2.0)"
     assert estimate_words(value(0.01)) == "1.0×10⁻² (5.0×10⁻³ … 2.0×10⁻²)"
     around_zero = Estimate(value=0.135, lower=-0.0066, upper=0.276, unit="eV")
+    assert estimate_words(value(2.52e-3)) == "2.5×10⁻³ (1.3×10⁻³ … 5.0×10⁻³)"
+    wide = value(0.2).model_copy(update={"lower": 5e-3, "upper": 8.0})
+    assert estimate_words(wide) == "2.0×10⁻¹ (5.0×10⁻³ … 8.0)"
     assert estimate_words(around_zero) == "0.14 (-0.01 … 0.28)"
 
 

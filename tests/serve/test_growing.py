@@ -42,14 +42,14 @@ def run(tmp_path):
     return run
 
 
-def write(run, positions, first):
+def write(run, positions, first, energies=None):
     run.append(
         Chunk(
             first_step=first * PER_FRAME,
             last_step=(first + len(positions)) * PER_FRAME,
             first_frame=first,
             positions=positions,
-            energies=np.zeros(len(positions)),
+            energies=np.zeros(len(positions)) if energies is None else energies,
             temperatures=np.full(len(positions), 600.0),
             cell=8.0 * np.eye(3),
             notes={"segment": 0},
@@ -99,6 +99,28 @@ def test_a_long_run_is_thinned_and_says_the_same(run, runs, walk, monkeypatch):
     span = (3000 - SKIPPED) * PER_FRAME * TIMESTEP / 1000.0
     assert estimates[-1].duration == pytest.approx(span, abs=8 * 0.02)
     assert estimates[-1].tracer.lower < D < estimates[-1].tracer.upper
+
+
+@pytest.mark.parametrize("most_frames", [300, 5000])
+def test_what_settles_at_the_start_is_left_out_as_in_the_outcome(
+    run, runs, walk, monkeypatch, most_frames
+):
+    """Ions that find their sites first, with energies that fall, move tenfold as far."""
+    monkeypatch.setattr(growing, "MOST_FRAMES", most_frames)
+    settles = 600
+    positions = walk.copy()
+    moves = np.diff(walk[: settles + 1, :N_MOBILE], axis=0)
+    positions[:settles, :N_MOBILE] -= 9.0 * np.cumsum(moves[::-1], axis=0)[::-1]
+    rng = np.random.default_rng(4)
+    energies = 0.1 * rng.normal(size=len(walk)) + 3.0 * (np.arange(len(walk)) < settles)
+    for first in range(0, 3000, 250):
+        part = slice(first, first + 250)
+        write(run, positions[part], first, energies[part])
+    last = look(runs)[-1]
+    frame = PER_FRAME * TIMESTEP / 1000.0
+    assert last.equilibration == pytest.approx(settles * frame, abs=0.05 * settles * frame)
+    assert last.equilibration + last.duration == pytest.approx(3000 * frame, abs=16 * frame)
+    assert last.tracer.lower < D < last.tracer.upper
 
 
 def test_a_folder_that_says_too_little_has_no_curve(run, runs, walk):

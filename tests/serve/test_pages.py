@@ -230,7 +230,10 @@ def test_a_finished_candidate_shows_its_curves_its_crystal_and_its_moves(kind, t
             (stored,) = connection.results.find(Outcome, candidate=path.rpartition("/")[2])
             for run, found in zip(grown, stored.diffusivities, strict=True):
                 last = run["points"][-1]
-                assert (last["x"], last["upper"]) == (found.duration, found.tracer.upper)
+                assert (last["x"], last["upper"]) == (
+                    found.equilibration + found.duration,
+                    found.tracer.upper,
+                )
             cell = browser.get(f"{path}/crystal.json").json()
             assert len(cell["positions"]) == len(cell["atoms"]) > 0
             runs = re.findall(rf"{path}/runs/\w+\.json", text)

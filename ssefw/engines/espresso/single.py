@@ -33,6 +33,8 @@ class Finished:
     ----------
     final
         The last geometry.
+    wall_time
+        Seconds of all attempts, those of earlier processes as they told it.
     """
 
     attempts: list[PwRun]
@@ -89,6 +91,7 @@ def run_single(
     began = time.monotonic()
     with record.lock():
         runs = pw_attempts(record.path, PW_OUTPUT)
+        earlier = sum(run.seconds for run in runs)
         if not _is_whole(runs[-1]):
             text = corrected(text, record.path, PW_INPUT)
             text, _ = continued(text, record.path, PW_OUTPUT)
@@ -107,7 +110,7 @@ def run_single(
             raise EngineError(msg, directory=record.path)
         began_at = Geometry(*read_geometry(read_text(record.path / PW_INPUT)))
     final = _at(runs[-1].latest or began_at, structure)
-    return Finished(runs, final, time.monotonic() - began)
+    return Finished(runs, final, earlier + time.monotonic() - began)
 
 
 def _at(geometry: Geometry, structure: Structure) -> Structure:

@@ -39,7 +39,7 @@ from ssefw.errors import DataError
 from ssefw.files import replacing
 from ssefw.nep import NEP, FitErrors, LabelledFrame, TrainingSettings, errors_on, fit
 
-__all__ = ["HELD_OUT", "fitted_pair", "learn"]
+__all__ = ["HELD_OUT", "evaluations_of", "fitted_pair", "learn", "run_of_teacher"]
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +181,7 @@ class _Lesson:
 
     def _first_evaluations(self, runs: Sequence[TeacherRun], n_labels: int) -> int:
         """Return how often the teacher computed forces before the loop."""
-        steps = sum((len(run.frames) - 1) * STEPS_PER_FRAME + 1 for run in runs)
-        return steps + n_labels + self._settings.rattled
+        return sum(map(evaluations_of, runs)) + n_labels + self._settings.rattled
 
     def _asked(self, number: int) -> tuple[LabelReason, ...]:
         """Return why frames of a round were labelled, those that were left out included."""
@@ -202,22 +201,16 @@ class _Lesson:
         settings, runs = self._settings, []
         for s, structure in enumerate(self._structures):
             for temperature in settings.temperatures:
-                steps = round(1000.0 * settings.teacher_time / TIMESTEP / STEPS_PER_FRAME)
-                md = MDSettings(
-                    temperature=temperature,
-                    timestep=TIMESTEP,
-                    steps_per_frame=STEPS_PER_FRAME,
-                    seed=settings.seed + 1,
-                )
-                frames = teacher_run(
+                run = run_of_teacher(
                     self._engine,
                     structure,
-                    md,
-                    steps=steps * STEPS_PER_FRAME,
-                    folder=self._folder / f"teacher-{s}-{temperature:g}K",
+                    self._folder / f"teacher-{s}-{temperature:g}K",
+                    temperature=temperature,
+                    duration=settings.teacher_time,
+                    seed=settings.seed + 1,
                     stop=self._stop,
                 )
-                runs.append(TeacherRun(temperature, frames, STEPS_PER_FRAME * md.timestep))
+                runs.append(run)
         return runs
 
     def _first_frames(
@@ -328,6 +321,49 @@ class _Lesson:
     def _write_json(path: Path, content: object) -> None:
         with replacing(path) as draft:
             draft.write_text(json.dumps(content))
+
+
+def run_of_teacher(
+    engine: AseEngine,
+    structure: Structure,
+    folder: Path,
+    *,
+    temperature: float,
+    duration: float,
+    seed: int,
+    stop: StopCheck = never_stop,
+) -> TeacherRun:
+    """Return dynamics of the teacher that a student can be compared with.
+
+    Parameters
+    ----------
+    engine, structure
+        The teacher, and the cell.
+    folder
+        Of the run, which goes on where it stands.
+    temperature, duration
+        K and ps.
+    seed
+        Of the velocities.
+    stop
+        Asked whether to stop.
+
+    Raises
+    ------
+    InterruptionError
+        If `stop` asked to stop before the run was complete.
+    """
+    settings = MDSettings(
+        temperature=temperature, timestep=TIMESTEP, steps_per_frame=STEPS_PER_FRAME, seed=seed
+    )
+    steps = round(1000.0 * duration / TIMESTEP / STEPS_PER_FRAME) * STEPS_PER_FRAME
+    frames = teacher_run(engine, structure, settings, steps=steps, folder=folder, stop=stop)
+    return TeacherRun(temperature, frames, STEPS_PER_FRAME * TIMESTEP)
+
+
+def evaluations_of(run: TeacherRun) -> int:
+    """Return how often the teacher computed forces for a run."""
+    return (len(run.frames) - 1) * STEPS_PER_FRAME + 1
 
 
 def fitted_pair(

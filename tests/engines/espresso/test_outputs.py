@@ -218,3 +218,20 @@ def test_tables_that_7_x_adds_for_a_constant_potential_are_no_energies():
     assert after.version == "7.3"
     assert after.iterations == before.iterations
     assert after.end == before.end == "converged"
+
+
+@pytest.mark.parametrize(
+    ("end", "seconds"),
+    [
+        ("     PWSCF        :      3.01s CPU     12.18s WALL", 12.18),
+        ("     PWSCF        :   1m49.45s CPU   7m55.00s WALL", 475.0),
+        ("     PWSCF        :   1h 2m CPU   2h 5m WALL", 7500.0),
+        ("     PWSCF        :   1d 1h 2m CPU   2d 2h 5m WALL", 180300.0),
+        ("     PWSCF        :     12.18s", 5.5),  # cut off
+        ("", 5.5),
+    ],
+)
+def test_a_run_says_how_long_it_took(end, seconds):
+    told = "     total cpu time spent up to now is        5.5 secs\n"
+    assert parse_pw(f"{told}{end}\n").seconds == pytest.approx(seconds)
+    assert parse_pw("").seconds == 0.0

@@ -22,12 +22,14 @@ from ssefw.engines.students import (
     compare_runs,
     find_potential,
     judge,
+    judgement,
     learn,
     long_run,
     moved_by,
     quiet_run,
     read_frames,
 )
+from ssefw.engines.students.learning import run_of_teacher
 from ssefw.engines.students.teacher import ase_teacher
 from ssefw.errors import ConfigurationError, DataError, EngineError
 from ssefw.nep import TrainingSettings, errors_on, fit, new_model
@@ -147,6 +149,72 @@ def test_too_few_labels_better_forces_and_do_not_pass_for_a_student(lesson):
     assert "4 ps at 900 K" in [check.name for check in checks if not check.passed]
     checks = judge(learned, HOW, specie="Ag", stable=4.0)
     assert all(check.passed for check in checks)
+
+
+def with_odd_draw(learned):
+    """Return it with a hottest run in which all atoms move twice as far as they did."""
+    run = learned.teacher_runs[0]
+    (symbols, origin, cell), *_ = run.frames
+    odd = [(symbols, origin + 2.0 * (positions - origin), cell) for _, positions, _ in run.frames]
+    return replace(learned, teacher_runs=(replace(run, frames=odd), *learned.teacher_runs[1:]))
+
+
+@pytest.fixture
+def longer(tmp_path):
+    """The teacher's longer runs, and the numbers of those that were asked for."""
+    asked = []
+
+    def again(number):
+        asked.append(number)
+        return run_of_teacher(
+            TEACHER, CRYSTAL, tmp_path / f"again-{number}",
+            temperature=HOW.temperatures[number], duration=1.8, seed=2,
+        )  # fmt: skip
+
+    return again, asked
+
+
+def test_whoever_differs_from_one_run_of_the_teacher_is_compared_with_a_longer_one(lesson, longer):
+    again, asked = longer
+    odd = with_odd_draw(lesson[1])
+    short = {c.name: c for c in judge(odd, HOW, specie="Ag", stable=4.0)}
+    failed = [name for name, check in short.items() if not check.passed]
+    assert failed
+    checks = judge(odd, HOW, specie="Ag", stable=4.0, again=again)
+    assert asked == [0]
+    assert all(check.passed for check in checks)
+    told = [check.words for check in checks if "; in 0.6 ps: " in check.words]
+    assert len(told) == len(failed)
+
+
+def test_a_student_that_moves_otherwise_fails_the_longer_comparison_too(lesson, longer):
+    again, asked = longer
+    learned = lesson[1]
+    soft = replace(learned, student=replace(learned.student, last=0.7 * learned.student.last))
+    checks = judge(soft, HOW, specie="Ag", stable=4.0, again=again)
+    assert asked
+    assert any("; in 0.6 ps: " in check.words for check in checks if not check.passed)
+
+
+def test_a_student_that_does_not_stay_is_not_compared_for_longer(lesson, longer):
+    again, asked = longer
+    few = replace(lesson[1], student=fit(lesson[1].frames[:2], FIT))
+    assert not all(check.passed for check in judge(few, HOW, specie="Ag", stable=4.0, again=again))
+    assert not asked
+
+
+@pytest.mark.parametrize(("budget", "is_repeated"), [(None, True), (1000, False)])
+def test_longer_runs_count_as_evaluations_and_keep_to_the_budget(
+    lesson, tmp_path, monkeypatch, budget, is_repeated
+):
+    learned = lesson[1]
+    monkeypatch.setattr(judgement, "learn", lambda *_, **__: with_odd_draw(learned))
+    how = replace(HOW, budget=budget)
+    found, record = judgement.teach([CRYSTAL], TEACHER, tmp_path, how, specie="Ag", stable=4.0)
+    assert record.accepted is is_repeated
+    # 1.8 ps in steps of 2 fs, and the first frame
+    assert found.n_evaluations - learned.n_evaluations == (901 if is_repeated else 0)
+    assert record.n_evaluations == found.n_evaluations
 
 
 @pytest.mark.slow
