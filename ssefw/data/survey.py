@@ -1,11 +1,14 @@
 """What of a pool is there twice and what cannot be read, on all cores, without holding the pool.
 
 `read_pool` returns structures; this only looks. Entries are read in the order of the pool, by
-processes that return what the comparison needs: a crystal as arrays, a kilobyte.
-Crystals of different formulas are never the same, so that formulas are compared independently.
+processes that return what the comparison needs: a crystal as arrays, which waits in a temporary
+file. Crystals of different formulas are never the same, so that formulas are compared
+independently, and only crystals that share theirs are read back.
 """
 
 import multiprocessing
+import pickle
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -82,14 +85,41 @@ class _Packed:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """An entry that could be read, in a kilobyte."""
+    """An entry that could be read; its crystal is a `_Packed` as bytes, for the shelf."""
 
     place: str
     source: str
     id: str
     formula: str
-    crystal: _Packed
+    crystal: bytes
     candidate: Candidate | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Crystals of one formula, by id."""
+
+    formula: str
+    crystals: list[tuple[str, bytes]]
+
+
+class _Shelf:
+    """A temporary file of crystals."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._end = 0
+
+    def put(self, crystal: bytes) -> tuple[int, int]:
+        """Return where the crystal lies: beginning and length."""
+        place = self._end, len(crystal)
+        self._file.write(crystal)
+        self._end += len(crystal)
+        return place
+
+    def get(self, start: int, length: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(length)
 
 
 def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey:
@@ -111,10 +141,11 @@ def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey
     is_small = number is not None and number < WORTH_PROCESSES
     named: set[str] = set()
     kept: dict[str, str] = {}
-    by_formula: dict[str, list[_Seen]] = defaultdict(list)
+    disordered: dict[str, Candidate] = {}
+    by_formula: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     same: dict[str, str] = {}
-    order: list[_Seen] = []
-    with _mapping(1 if is_small else workers) as mapped:
+    with _mapping(1 if is_small else workers) as mapped, tempfile.TemporaryFile() as file:
+        shelf = _Shelf(file)
         found = mapped(_seen, _chunks(pool_entries(path), CHUNK))
         for entry in counted(found, "reading structures", total=lambda: number):
             if isinstance(entry, Reject):
@@ -127,20 +158,25 @@ def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey
                 survey.merged.append((source, kept[entry.id]))
                 continue
             kept[entry.id] = source
-            by_formula[entry.formula].append(entry)
-            order.append(entry)
-        groups = [group for group in by_formula.values() if len(group) > 1]
+            by_formula[entry.formula].append((entry.id, *shelf.put(entry.crystal)))
+            if entry.candidate:
+                disordered[entry.id] = entry.candidate
+        shared = {f: places for f, places in by_formula.items() if len(places) > 1}
         by_formula.clear()
+        groups = (
+            _Group(formula, [(id_, shelf.get(*place)) for id_, *place in places])
+            for formula, places in shared.items()
+        )
         compared = counted(mapped(_twins, _chunks(groups, CHUNK)), "comparing structures",
-                           total=lambda: len(groups))  # fmt: skip
+                           total=lambda: len(shared))  # fmt: skip
         for pairs in compared:
             same |= pairs
-    if not order:
+    if not kept:
         why = f": {survey.rejects[0].reason}" if survey.rejects else ""
         raise DataError(f"The pool {path} holds no readable structure{why}")
-    survey.merged += [(kept[e.id], kept[same[e.id]]) for e in order if e.id in same]
-    survey.disordered = [e.candidate for e in order if e.candidate and e.id not in same]
-    survey.n_candidates = len(order) - len(same)
+    survey.merged += [(source, kept[same[id_]]) for id_, source in kept.items() if id_ in same]
+    survey.disordered = [c for id_, c in disordered.items() if id_ not in same]
+    survey.n_candidates = len(kept) - len(same)
     return survey
 
 
@@ -188,18 +224,20 @@ def _seen(entries: Sequence[tuple[str, Any]]) -> list[_Seen | Reject]:
             found.append(Reject(source, printable(str(error))))
             continue
         own = None if one.structure.is_ordered else one
-        found.append(_Seen(source, one.source, one.id, one.formula, _Packed.of(one.structure), own))
+        crystal = pickle.dumps(_Packed.of(one.structure), pickle.HIGHEST_PROTOCOL)
+        found.append(_Seen(source, one.source, one.id, one.formula, crystal, own))
     return found
 
 
-def _twins(groups: Sequence[Sequence[_Seen]]) -> list[dict[str, str]]:
-    """Return for each group of one formula the ids that are twins, and of which id."""
+def _twins(groups: Sequence[_Group]) -> list[dict[str, str]]:
+    """Return for each group the ids that are twins, and of which id."""
     found = []
     for group in groups:
         crystals, twins = Crystals(), {}
-        for entry in group:
-            other = crystals.twin_or_add(entry.id, entry.formula, entry.crystal.structure())
+        for id_, crystal in group.crystals:
+            packed: _Packed = pickle.loads(crystal)
+            other = crystals.twin_or_add(id_, group.formula, packed.structure())
             if other is not None:
-                twins[entry.id] = other
+                twins[id_] = other
         found.append(twins)
     return found
