@@ -28,6 +28,9 @@ LONGEST_JOB_SECONDS = 60.0
 """The same on a busy machine, with the start of Python and of an ML potential."""
 JOBS_OF_BANDS = 10
 """Ends and bands of a usual crystal."""
+USUAL_RUNGS = 3
+"""Runs of an adaptive ladder, the fewest that it ends with: walks took as long as 2.2 to 3.5 usual
+runs (docs/campaigns.md, what a number costs)."""
 USUAL_VOLUMES = 2
 """Runs until a crystal has no pressure."""
 FEWEST_STEPS = 50
@@ -152,7 +155,11 @@ def estimate(
         if lessons:  # the cells of the lesson are repeated for the student
             repeats = float(math.prod(supercell_size(candidate, min_length=length)))
             n_atoms = round(cell.composition.num_atoms * repeats)
-        parts.append(_dynamics(who_climbs(ladder), cell, repeats, (usual, most_steps), pace))
+        dynamics = _dynamics(who_climbs(ladder), cell, repeats, (usual, most_steps), pace)
+        if dynamics and ladder.adaptive and ladder.adaptive.max_core_hours is not None:
+            each = ladder.adaptive.max_core_hours / replicas  # all arrangements have it together
+            dynamics = min(dynamics[0], each), min(dynamics[1], each)
+        parts.append(dynamics)
         n_jobs += 3 * rungs
         if ladder.confirm is not None:
             looks = min(ladder.confirm.arrangements, replicas)
@@ -177,11 +184,12 @@ def estimate(
 def _steps(ladder: LadderMaker) -> tuple[int, int, int]:
     """Return usual and most steps of dynamics of a candidate, and the number of runs."""
     longest = ladder.policy.max_length if ladder.policy else ladder.length
-    rungs = len(ladder.temperatures)
+    rungs = usual_rungs = len(ladder.temperatures)
     if ladder.adaptive is not None:
         rungs = min(rungs, ladder.adaptive.max_runs)
+        usual_rungs = min(rungs, USUAL_RUNGS)
     # Between a run that is known at once and one that never is.
-    usual = ladder.steps(math.sqrt(ladder.length * longest)) * rungs
+    usual = ladder.steps(math.sqrt(ladder.length * longest)) * usual_rungs
     most = ladder.steps(longest) * rungs
     triage = ladder.triage
     if triage is not None and triage.temperature not in ladder.temperatures:

@@ -74,6 +74,26 @@ def test_longer_runs_and_slower_paces_cost_more(plan):
     assert one.core_hours < other.core_hours < other.core_hours_most
 
 
+def test_an_adaptive_ladder_usually_ends_after_three_runs_and_never_beyond_its_hours(plan):
+    text = CAMPAIGN.replace("engine: {calculator: ase.calculators.emt.EMT}\n", "")
+    text = text.replace("[300, 600]", "[300, 400, 500, 600]")
+    every, adaptive, within = (
+        p.estimate(p.candidates[0])
+        for p in map(
+            plan,
+            (
+                text,
+                text + "  ladder: adaptive\n  adaptive: {max_runs: 4}\n",
+                text + "  ladder: adaptive\n  adaptive: {max_core_hours: 1.0e-6}\n",
+            ),
+        )
+    )
+    assert adaptive.md_steps == every.md_steps
+    assert adaptive.core_hours_most == every.core_hours_most
+    assert within.core_hours < adaptive.core_hours < every.core_hours
+    assert within.core_hours_most < adaptive.core_hours_most
+
+
 def test_valence_electrons():
     assert valence_electrons(Composition("Li6PS5Cl")) == 6 + 5 + 30 + 7
     assert valence_electrons(Composition("TiO2")) == 4 + 12
