@@ -67,17 +67,20 @@ def lesson_hours(
     if seconds is None:
         return None
     if is_tuned:
-        return _tuning_hours(lesson, atoms, seconds)  # type: ignore[arg-type]
+        return _tuning_hours(lesson, atoms, seconds, replicas)  # type: ignore[arg-type]
     return _student_hours(lesson, atoms, seconds, replicas)  # type: ignore[arg-type]
 
 
-def _tuning_hours(lesson: "TuneMaker", atoms: float, seconds: float) -> tuple[float, float] | None:
+def _tuning_hours(
+    lesson: "TuneMaker", atoms: float, seconds: float, replicas: int
+) -> tuple[float, float] | None:
     settings, speed = lesson.settings, lesson.base.nominal_speed
     if speed is None:
         return None
     form = settings.tune
     fits = form.members * (form.fit.steps + form.refits * form.refit_steps)
-    steps = 1000.0 * (len(settings.temperatures) * settings.length + form.stable) / 2.0
+    explored = replicas * len(settings.temperatures) * settings.length
+    steps = 1000.0 * (explored + form.stable) / 2.0
     each = fits * form.fit.batch * atoms * FIT_SECONDS + steps * atoms / speed
     usual = min(settings.most_labels, settings.first + settings.labels)
     return (

@@ -51,7 +51,7 @@ def with_cells(
 def ordering_settings(spec: CampaignSpec) -> OrderingSettings:
     """Return how disordered candidates are ordered: in the cell that is simulated.
 
-    Where a student is taught it is that of the lesson, which is repeated for its dynamics.
+    Where a potential is taught it is that of the lesson, which is repeated for its dynamics.
     """
     cell = spec.supercell if spec.learn is None else spec.learn.cell
     return OrderingSettings(

@@ -84,16 +84,15 @@ class Plan:
             "orderings": ordering_settings(self.spec),
             "n_relaxed": self.spec.orderings.relax,
         }
-        if self.spec.learn is not None and self.spec.learn.base is not None:
-            raise ConfigurationError(
-                "learn.base: a potential is tuned to an ordered crystal; order disordered ones "
-                "first, or leave 'base' out and let an ML potential teach."
-            )
-        if self.spec.learn is not None:
-            from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415  numba
+        learn = self.spec.learn
+        if learn is None:
+            return DisorderedMaker(**parts)
+        # Compiled kernels, which a plan without a lesson does not need.
+        from ssefw.makers.learn import LearningDisorderedMaker  # noqa: PLC0415
+        from ssefw.makers.tune import TuningDisorderedMaker  # noqa: PLC0415
 
-            return LearningDisorderedMaker(**parts)
-        return DisorderedMaker(**parts)
+        is_tuned = learn.base is not None
+        return TuningDisorderedMaker(**parts) if is_tuned else LearningDisorderedMaker(**parts)
 
     @property
     def engines(self) -> list[Engine]:
@@ -240,7 +239,9 @@ def make_plan(spec: CampaignSpec) -> Plan:
     refused = (*too_large, *unordered)
     excluded = (*chosen.excluded, *refused)
     if not candidates:
-        why = f"; the first: {excluded[0].formula} {excluded[0].reason}" if excluded else ""
+        why = ""
+        if excluded:
+            why = f"; the first: {excluded[0].formula} {excluded[0].reason.removesuffix('.')}"
         raise LaunchError(
             f"No candidate is left of the {len(given)} of the pool{why}. "
             "Loosen the filters or limits, or give another pool."

@@ -8,7 +8,9 @@ longer change that, there is nothing more to ask.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +64,7 @@ class ActiveSettings(MSONable):
     Attributes
     ----------
     temperatures, length
-        K and ps, of the runs of each generation.
+        K and ps, of the runs of each generation: one at each temperature in each cell.
     first
         Frames that are labelled before the first fit, of the universal potential's own runs.
     rattled
@@ -95,6 +97,14 @@ class ActiveSettings(MSONable):
         most = self.first + (self.generations - 1) * self.labels
         return most if self.budget is None else min(most, self.budget)
 
+    def runs(self, n_cells: int) -> list[str]:
+        """Return what the runs of a generation are called, cell after cell."""
+        return [
+            f"{temperature:g} K" if n_cells == 1 else f"arrangement {number}, {temperature:g} K"
+            for number in range(n_cells)
+            for temperature in self.temperatures
+        ]
+
 
 @dataclass(frozen=True)
 class Explored:
@@ -121,9 +131,29 @@ class Explored:
     diffusivities: tuple[tuple[float, float] | None, ...]
 
 
+class _Look(NamedTuple):
+    """A frame of a run, and how far a tuned potential doubts it: not at all where it is another."""
+
+    number: int
+    run: int
+    temperature: float
+    frame: Structure
+    disagreement: float = 0.0
+    excess: float = 0.0
+
+    @property
+    def doubt(self) -> float:
+        return max(self.disagreement / DOUBT_FORCE, self.excess / DOUBT_EXCESS)
+
+    @property
+    def when(self) -> tuple[int, float, int]:
+        """By time, the hottest first."""
+        return self.number, -self.temperature, self.run
+
+
 def explored(
     engine: AseEngine,
-    cell: Structure,
+    cells: Sequence[Structure],
     settings: ActiveSettings,
     folder: Path,
     *,
@@ -132,14 +162,14 @@ def explored(
     specie: str,
     stop: StopCheck = never_stop,
 ) -> Explored:
-    """Run dynamics at each temperature and choose what is to be labelled.
+    """Run dynamics in each cell at each temperature and choose what is to be labelled.
 
     Parameters
     ----------
     engine
         The universal potential, or that tuned so far.
-    cell
-        The crystal.
+    cells
+        The crystal, or the arrangements of a disordered one.
     settings
         How.
     folder
@@ -161,8 +191,9 @@ def explored(
     ran: list[float] = []
     lost: list[bool] = []
     intervals: list[tuple[float, float] | None] = []
-    looked: list[tuple[int, float, Structure, float, float]] = []
-    for k, temperature in enumerate(settings.temperatures):
+    looked: list[_Look] = []
+    names = settings.runs(len(cells))
+    for k, (cell, temperature) in enumerate(product(cells, settings.temperatures)):
         md = MDSettings(
             temperature=temperature,
             timestep=TIMESTEP,
@@ -170,9 +201,8 @@ def explored(
             seed=1000 * (settings.seed + 1) + 100 * generation + k,
         )
         steps = EVERY * round(1000.0 * settings.length / TIMESTEP / EVERY)
-        run = RunDirectory(
-            folder / f"{temperature:g}K", key=settings_hash(engine, md.model_dump(), cell)
-        )
+        place = folder / names[k].replace(", ", "-").replace(" ", "")
+        run = RunDirectory(place, key=settings_hash(engine, md.model_dump(), cell))
         try:
             reason = engine.md(cell, md, run, until=steps, stop=stop)
             is_lost = False
@@ -189,28 +219,22 @@ def explored(
         intervals.append(_interval(places, cell, temperature=temperature, specie=specie))
         for number, positions in enumerate(places[1:], 1):
             frame = Structure(cell.lattice, cell.species, positions, coords_are_cartesian=True)
-            apart, beyond = _doubt(engine, cell, positions)
-            looked.append((number, temperature, frame, apart, beyond))
-    chosen = (
-        _doubtful(looked, most)
-        if isinstance(engine, TunedEngine)
-        else _spread(looked, most, settings, cell)
-    )
-    why = [
-        AskedFrame(
-            temperature=temperature,
-            time=number * EVERY * TIMESTEP / 1000.0,
-            disagreement=apart,
-            excess=beyond,
-        )
-        for number, temperature, _, apart, beyond in chosen
-        if isinstance(engine, TunedEngine)
-    ]
-    frames = tuple(frame for _, _, frame, _, _ in chosen)
-    return Explored(frames, tuple(why), tuple(ran), tuple(lost), tuple(intervals))
-
-
-Looked = tuple[int, float, Structure, float, float]
+            looked.append(_Look(number, k, temperature, frame, *_doubt(engine, cell, positions)))
+    if isinstance(engine, TunedEngine):
+        chosen = _doubtful(looked, most)
+        why = [
+            AskedFrame(
+                temperature=one.temperature,
+                time=one.number * EVERY * TIMESTEP / 1000.0,
+                disagreement=one.disagreement,
+                excess=one.excess,
+            )
+            for one in chosen
+        ]
+        frames = [one.frame for one in chosen]
+    else:
+        why, frames = [], _spread(looked, most, settings)
+    return Explored(tuple(frames), tuple(why), tuple(ran), tuple(lost), tuple(intervals))
 
 
 def _doubt(engine: AseEngine, cell: Structure, positions: FloatArray) -> tuple[float, float]:
@@ -226,34 +250,33 @@ APART = 5
 """Frames between two of one run that are chosen: 0.1 ps."""
 
 
-def _doubtful(looked: Sequence[Looked], most: int) -> list[Looked]:
+def _doubtful(looked: Sequence[_Look], most: int) -> list[_Look]:
     """Return the frames of most doubt that lie apart in time, in order of time."""
-    kept: list[Looked] = []
-    ordered = sorted(looked, key=lambda one: -max(one[3] / DOUBT_FORCE, one[4] / DOUBT_EXCESS))
-    for one in ordered:
-        if max(one[3] / DOUBT_FORCE, one[4] / DOUBT_EXCESS) < 1.0 or len(kept) == most:
+    kept: list[_Look] = []
+    for one in sorted(looked, key=lambda look: -look.doubt):
+        if one.doubt < 1.0 or len(kept) == most:
             break
-        if all(one[1] != other[1] or abs(one[0] - other[0]) >= APART for other in kept):
+        if all(one.run != other.run or abs(one.number - other.number) >= APART for other in kept):
             kept.append(one)
-    return sorted(kept, key=lambda one: (one[0], -one[1]))
+    return sorted(kept, key=lambda look: look.when)
 
 
-def _spread(
-    looked: Sequence[Looked], most: int, settings: ActiveSettings, cell: Structure
-) -> list[Looked]:
+def _spread(looked: Sequence[_Look], most: int, settings: ActiveSettings) -> list[Structure]:
     """Return frames spread over all runs, and some displaced and strained at random.
 
     The first is of a run: the potential is judged by dynamics that start there.
     """
     n_rattled = min(settings.rattled, most // 4)
-    ordered = sorted(looked, key=lambda one: (one[0], -one[1]))
+    ordered = [one.frame for one in sorted(looked, key=lambda look: look.when)]
     # The first tenth still heats up.
     ordered = ordered[len(ordered) // 10 :]
     places = np.linspace(0, len(ordered) - 1, min(most - n_rattled, len(ordered))).astype(int)
-    symbols = tuple(site.specie.symbol for site in cell)
-    snapshots = [(symbols, one[2].cart_coords, one[2].lattice.matrix) for one in ordered]
-    shaken: list[Looked] = [
-        (0, 0.0, Structure(matrix, list(names), x, coords_are_cartesian=True), 0.0, 0.0)
+    snapshots = [
+        (tuple(site.specie.symbol for site in frame), frame.cart_coords, frame.lattice.matrix)
+        for frame in ordered
+    ]
+    shaken = [
+        Structure(matrix, list(names), x, coords_are_cartesian=True)
         for names, x, matrix in rattled(snapshots, n_rattled, seed=settings.seed)
     ]
     first, *others = (ordered[k] for k in places)
@@ -286,23 +309,25 @@ def _interval(
 def motion_check(
     before: Sequence[tuple[float, float] | None],
     after: Sequence[tuple[float, float] | None],
-    temperatures: Sequence[float],
+    runs: Sequence[str],
 ) -> PhysicsCheck:
     """Ask whether the labels of a generation changed how ions move, by 95 % intervals.
 
     Parameters
     ----------
     before, after
-        Of two generations, at each temperature (K), cm2/s.
+        Of two generations, of each run, cm2/s.
+    runs
+        What they are called.
     """
     known = [
-        (temperature, one, other)
-        for temperature, one, other in zip(temperatures, before, after, strict=True)
+        (run, one, other)
+        for run, one, other in zip(runs, before, after, strict=True)
         if one is not None and other is not None
     ]
     words = [
-        f"{temperature:g} K: {one[0]:.1e} to {one[1]:.1e}, then {other[0]:.1e} to {other[1]:.1e}"
-        for temperature, one, other in known
+        f"{run}: {one[0]:.1e} to {one[1]:.1e}, then {other[0]:.1e} to {other[1]:.1e}"
+        for run, one, other in known
     ]
     return PhysicsCheck(
         name="D as before the last labels",

@@ -173,9 +173,7 @@ class LearningLadderMaker(LadderMaker):
             Of the teacher, where it was tuned for this candidate.
         """
         with failures_recorded():
-            ladder, gate = self.climber(potential)
-            if first is not None:
-                gate = gate.model_copy(update={"name": "student"})
+            ladder, gate = self.climber(potential, first=first)
             state = CandidateState.handed_on(
                 candidate,
                 relaxed=relaxed,
@@ -185,33 +183,45 @@ class LearningLadderMaker(LadderMaker):
             )
             return ladder.start(state)
 
-    def climber(self, potential: LearnedPotential | None) -> tuple[LadderMaker, Gate]:
-        """Return the ladder that is climbed, and what is said of it."""
+    def climber(
+        self, potential: LearnedPotential | None, *, first: Lesson | None = None
+    ) -> tuple[LadderMaker, Gate]:
+        """Return the ladder that is climbed, and what is said of it.
+
+        Parameters
+        ----------
+        potential
+            None where none could be taught.
+        first
+            Of the teacher, where it was tuned for this candidate, which has a gate of its own.
+        """
+        ladder, code, words = self._climber(potential)
+        numbers = {}
+        if potential is not None:
+            numbers = {
+                "n_evaluations": float(potential.n_evaluations),
+                "n_labels": float(potential.n_labels),
+                "core_hours": potential.core_hours,
+                "force_rmse_eV_per_A": potential.errors[0].force,
+            }
+        name = "student" if first else "learn"
+        return ladder, Gate(name=name, passed=True, code=code, message=words, numbers=numbers)
+
+    def _climber(self, potential: LearnedPotential | None) -> tuple[LadderMaker, str, str]:
         teacher = self.learn.teacher.name
         if potential is None:
             words = f"no student could be taught: {teacher} runs the dynamics itself"
-            return self.otherwise, Gate(name="learn", passed=True, code="failed", message=words)
-        numbers = {
-            "n_evaluations": float(potential.n_evaluations),
-            "n_labels": float(potential.n_labels),
-            "core_hours": potential.core_hours,
-            "force_rmse_eV_per_A": potential.errors[0].force,
-        }
+            return self.otherwise, "failed", words
+        name = f"the student {potential.potential[:8]} of {teacher}"
         if not potential.accepted:
-            words = (
-                f"the student {potential.potential[:8]} of {teacher} was not accepted "
-                f"({potential.reason}): {teacher} runs the dynamics itself"
-            )
-            gate = Gate(
-                name="learn", passed=True, code="not_accepted", message=words, numbers=numbers
-            )
-            return self.otherwise, gate
+            words = f"was not accepted ({potential.reason}): {teacher} runs the dynamics itself"
+            return self.otherwise, "not_accepted", f"{name} {words}"
         words = (
-            f"the student {potential.potential[:8]} of {teacher} runs the dynamics: "
-            f"{potential.n_evaluations} evaluations of the teacher, {potential.n_labels} labels"
+            f"{name} runs the dynamics: {potential.n_evaluations} evaluations of the teacher, "
+            f"{potential.n_labels} labels"
         )
-        gate = Gate(name="learn", passed=True, code="accepted", message=words, numbers=numbers)
-        return climbing_with(self, StudentEngine(potential=potential.potential)), gate
+        engine = StudentEngine(potential=potential.potential)
+        return climbing_with(self, engine), "accepted", words
 
 
 @dataclass
@@ -251,6 +261,7 @@ class LearningDisorderedMaker(DisorderedMaker):
         orderings: Sequence[Ordering],
         relaxed: Sequence[RelaxResult | None],
         gates: Sequence[Gate],
+        first: Lesson | None = None,
     ) -> Outcome | Response[Outcome]:
         """Teach the arrangements that stayed themselves when they were relaxed.
 
@@ -264,6 +275,8 @@ class LearningDisorderedMaker(DisorderedMaker):
             Of each; None where that failed.
         gates
             That it has passed.
+        first
+            Of the teacher, where it was tuned for this candidate.
         """
         with failures_recorded():
             reasons = self.obstacles(relaxed)
@@ -274,18 +287,24 @@ class LearningDisorderedMaker(DisorderedMaker):
             ]
             if not good:
                 return self._conclude(candidate, gates=gates, relaxed=relaxed)
-            too_large = self._learning().size_gate([found.structure for found in good])
+            too_large = self._ladder().size_gate([found.structure for found in good])
             if too_large is not None:
                 return self._conclude(candidate, gates=[*gates, too_large], relaxed=relaxed)
-            lesson = self._learning().learn.make([found.structure for found in good])
+            lesson = self.lesson([found.structure for found in good])
+            more = {"first": first} if first else {}
             after = self.taught(
                 lesson.output,
                 candidate=candidate,
                 orderings=orderings,
                 relaxed=relaxed,
                 gates=list(gates),
+                **more,
             )
             return replaced_by([lesson], after)
+
+    def lesson(self, structures: Sequence[Structure]) -> Job:
+        """Return the job that teaches relaxed arrangements; its output is the potential."""
+        return self._learning().learn.make(structures)
 
     @job(output_schema=Outcome, config=LENIENT)
     def taught(
@@ -296,6 +315,7 @@ class LearningDisorderedMaker(DisorderedMaker):
         orderings: Sequence[Ordering],
         relaxed: Sequence[RelaxResult | None],
         gates: Sequence[Gate],
+        first: Lesson | None = None,
     ) -> Outcome | Response[Outcome]:
         """Climb with the student, or with the teacher; `potential` is None where it failed.
 
@@ -311,9 +331,11 @@ class LearningDisorderedMaker(DisorderedMaker):
             Of each; None where that failed.
         gates
             That it has passed.
+        first
+            Of the teacher, where it was tuned for this candidate.
         """
         with failures_recorded():
-            ladder, gate = self._learning().climber(potential)
+            ladder, gate = self._learning().climber(potential, first=first)
             climber = replace(self, study=replace(self.study, ladder=ladder))
             after = climber.climb(
                 candidate=candidate,
@@ -321,7 +343,7 @@ class LearningDisorderedMaker(DisorderedMaker):
                 relaxed=relaxed,
                 gates=[*gates, gate],
                 stage="relaxed",
-                lesson=lesson_of(potential),
+                lesson=lesson_of(potential, first=first),
             )
             return replaced_by([], after)
 

@@ -1,9 +1,9 @@
 """The ladder that a universal potential climbs once it is tuned to an engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
-from jobflow import Response, job
+from jobflow import Job, Response, job
 from pymatgen.core import Structure
 
 from ssefw.documents import (
@@ -11,18 +11,25 @@ from ssefw.documents import (
     Candidate,
     Gate,
     LearnedPotential,
+    Ordering,
     Outcome,
     RelaxResult,
 )
 from ssefw.engines.tuning import TunedEngine
 from ssefw.makers.failures import LENIENT, failures_recorded
 from ssefw.makers.ladder import LadderMaker
-from ssefw.makers.learn import LearningLadderMaker, climbing_with, lesson_first
+from ssefw.makers.learn import (
+    LearningDisorderedMaker,
+    LearningLadderMaker,
+    climbing_with,
+    lesson_first,
+)
 from ssefw.makers.recorded import RECORDED, Recorded, lesson_of
+from ssefw.makers.replacement import replaced_by
 from ssefw.makers.state import CandidateState
 from ssefw.makers.tune.maker import TuneMaker
 
-__all__ = ["TuningLadderMaker"]
+__all__ = ["TuningDisorderedMaker", "TuningLadderMaker"]
 
 
 @dataclass
@@ -74,10 +81,14 @@ class TuningLadderMaker(LadderMaker):
             )
             if potential is None or not potential.accepted:
                 return self._conclude(state)
-            engine = TunedEngine(potential=potential.potential)
-            if self.student is not None:
-                return self.student.of_teacher(engine).start(state)
-            return climbing_with(self, engine).start(state)
+            return self.following(potential).start(state)
+
+    def following(self, potential: LearnedPotential) -> LadderMaker:
+        """Return the ladder that a potential climbs, or that on which it teaches a student."""
+        engine = TunedEngine(potential=potential.potential)
+        if self.student is not None:
+            return self.student.of_teacher(engine)
+        return climbing_with(self, engine)
 
     def gate(self, potential: LearnedPotential | None) -> Gate:
         """Return what is said of a potential, and what its labels saved."""
@@ -104,3 +115,53 @@ class TuningLadderMaker(LadderMaker):
             return Gate(name="learn", passed=True, code="accepted", message=words, numbers=numbers)
         words = f"{words}. Not accepted: {potential.reason}"
         return Gate(name="learn", passed=False, code="not_accepted", message=words, numbers=numbers)
+
+
+@dataclass
+class TuningDisorderedMaker(LearningDisorderedMaker):
+    """Tune one potential to all arrangements of a disordered crystal, and climb with it."""
+
+    def lesson(self, structures: Sequence[Structure]) -> Job:
+        """Return the job that tunes to relaxed arrangements; its output is the potential."""
+        return self._tuning().learn.make(structures)
+
+    @job(output_schema=Outcome, config=LENIENT)
+    def taught(
+        self,
+        potential: LearnedPotential | None,
+        *,
+        candidate: Candidate,
+        orderings: Sequence[Ordering],
+        relaxed: Sequence[RelaxResult | None],
+        gates: Sequence[Gate],
+    ) -> Outcome | Response[Outcome]:
+        """Climb with the potential, or have it teach a student, if it was accepted.
+
+        Parameters
+        ----------
+        potential
+            None where none could be tuned.
+        candidate, orderings, relaxed, gates
+            As in `teach`.
+        """
+        with failures_recorded():
+            ladder, lesson = self._tuning(), lesson_of(potential)
+            gates = [*gates, ladder.gate(potential)]
+            if potential is None or not potential.accepted:
+                return self._conclude(candidate, gates=gates, relaxed=relaxed, lesson=lesson)
+            study = replace(self.study, ladder=ladder.following(potential))
+            parts = {part.name: getattr(self, part.name) for part in fields(self)} | {
+                "study": study
+            }
+            climber = LearningDisorderedMaker(**parts)
+            known = {"candidate": candidate, "orderings": orderings, "relaxed": relaxed}
+            if ladder.student is not None:
+                after = climber.teach(**known, gates=gates, first=lesson)
+            else:
+                after = climber.climb(**known, gates=gates, stage="relaxed", lesson=lesson)
+            return replaced_by([], after)
+
+    def _tuning(self) -> TuningLadderMaker:
+        ladder = self.study.ladder
+        assert isinstance(ladder, TuningLadderMaker)
+        return ladder

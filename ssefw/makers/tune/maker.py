@@ -50,6 +50,9 @@ __all__ = ["FEWEST", "TuneMaker"]
 FEWEST = 10
 """Labels, of which a fifth are held out; of fewer not even two."""
 
+Crystal = Structure | Sequence[Structure]
+"""What is tuned to: a crystal, or the arrangements of a disordered one together."""
+
 PACK = 8
 """Frames of a job: the first forty keep five queue jobs busy, and what starting one takes, a minute
 or some of a large allocation, is shared by eight."""
@@ -103,17 +106,21 @@ class TuneMaker(Maker):
         return settings_hash("tune", *how, *given, *what)
 
     @job(output_schema=LearnedPotential, config=WATCHED)
-    def make(self, structure: Structure) -> LearnedPotential | Response[LearnedPotential]:
+    def make(self, structure: Crystal) -> LearnedPotential | Response[LearnedPotential]:
         """Begin: return the job of the first generation, in the place of this one."""
         with failures_recorded():
             require_store("Frames that are labelled keep their forces")
-            cell = expand_to_length(structure, min_length=self.min_length, max_atoms=self.max_atoms)
-            return replaced_by([], self.explore(cell))
+            cells = [
+                expand_to_length(one, min_length=self.min_length, max_atoms=self.max_atoms)
+                for one in _each(structure)
+            ]
+            is_one = isinstance(structure, Structure)
+            return replaced_by([], self.explore(cells[0] if is_one else cells))
 
     @job(output_schema=LearnedPotential, config=WATCHED)
     def explore(
         self,
-        cell: Structure,
+        cell: Crystal,
         potential: LearnedPotential | None = None,
         labels: Sequence[str] = (),
         before: Sequence[tuple[float, float] | None] = (),
@@ -123,7 +130,7 @@ class TuneMaker(Maker):
         Parameters
         ----------
         cell
-            The crystal.
+            The crystal, or its arrangements.
         potential
             Of the generation before; None at first.
         labels
@@ -139,7 +146,8 @@ class TuneMaker(Maker):
             except InterruptionError:
                 return continued_by(self.explore(cell, potential, labels, before))
             if potential is not None:
-                potential, is_done = self._looked_at(potential, seen, before, hours)
+                runs = self.settings.runs(len(_each(cell)))
+                potential, is_done = self._looked_at(potential, seen, before, hours, runs)
                 if is_done or not room or not seen.frames:
                     return potential
             starts = range(0, len(seen.frames), self.pack)
@@ -162,8 +170,8 @@ class TuneMaker(Maker):
             )
             return replaced_by(asked, after)
 
-    def _given(self, cell: Structure) -> list[LabelledRun]:
-        return given_runs(self.given, cell) if self.given else []
+    def _given(self, cell: Crystal) -> list[LabelledRun]:
+        return given_runs(self.given, _each(cell)[0]) if self.given else []
 
     def _room(self, generation: int, n_labels: int) -> int:
         """Return how many frames may be asked about now."""
@@ -175,7 +183,7 @@ class TuneMaker(Maker):
         return max(0, min(wanted, left))
 
     def _explored(
-        self, cell: Structure, potential: LearnedPotential | None, generation: int, room: int
+        self, cell: Crystal, potential: LearnedPotential | None, generation: int, room: int
     ) -> tuple[Explored, float]:
         """Return what the runs of a generation show, and the core-hours that took.
 
@@ -188,7 +196,7 @@ class TuneMaker(Maker):
                 Structure(frame.cell, frame.symbols, frame.positions, coords_are_cartesian=True)
                 for frame in to_check(runs)
             ]
-            n = len(self.settings.temperatures)
+            n = len(self.settings.runs(len(_each(cell))))
             return Explored(tuple(asked), (), (0.0,) * n, (False,) * n, (None,) * n), 0.0
         if potential is not None:
             engine = TunedEngine(potential=potential.potential)
@@ -199,7 +207,7 @@ class TuneMaker(Maker):
             try:
                 found = explored(
                     engine,
-                    cell,
+                    _each(cell),
                     self.settings,
                     folder / "runs",
                     generation=generation,
@@ -218,17 +226,16 @@ class TuneMaker(Maker):
         seen: Explored,
         before: Sequence[tuple[float, float] | None],
         hours: float,
+        runs: Sequence[str],
     ) -> tuple[LearnedPotential, bool]:
         """Return a potential with what its runs showed, and whether there is nothing to ask."""
-        moves = motion_check(before, seen.diffusivities, self.settings.temperatures)
+        moves = motion_check(before, seen.diffusivities, runs)
         stays = PhysicsCheck(
             name="its own dynamics",
             passed=not any(seen.lost),
             words=", ".join(
-                f"{ran:.4g} ps at {temperature:g} K{' (lost)' if lost else ''}"
-                for ran, temperature, lost in zip(
-                    seen.ran, self.settings.temperatures, seen.lost, strict=True
-                )
+                f"{run}: {ran:.4g} ps{' (lost)' if lost else ''}"
+                for run, ran, lost in zip(runs, seen.ran, seen.lost, strict=True)
             ),
         )
         checks = (*potential.checks, moves, stays)
@@ -248,7 +255,7 @@ class TuneMaker(Maker):
     @job(output_schema=LearnedPotential, config=LENIENT)
     def learn(
         self,
-        cell: Structure,
+        cell: Crystal,
         potential: LearnedPotential | None,
         labels: Sequence[str],
         new: Sequence[Labels | None],
@@ -338,14 +345,14 @@ class TuneMaker(Maker):
             return replaced_by([], self.explore(cell, found, together, list(seen)))
 
     def _tuned(
-        self, cell: Structure, before: Sequence[int], keys: Sequence[str], key: str
+        self, cell: Crystal, before: Sequence[int], keys: Sequence[str], key: str
     ) -> LearnedPotential:
         """Return the record of the potential that is tuned to labels.
 
         Parameters
         ----------
         cell
-            The crystal.
+            The crystal, or its arrangements.
         before
             How many labels each generation before this one had.
         keys, key
@@ -382,3 +389,7 @@ class TuneMaker(Maker):
         found = keep_potential(tuned.potential, found, tuned.frames)
         shutil.rmtree(folder, ignore_errors=True)
         return found
+
+
+def _each(crystal: Crystal) -> list[Structure]:
+    return [crystal] if isinstance(crystal, Structure) else list(crystal)
