@@ -236,6 +236,26 @@ def test_a_hot_framework_that_rattles_between_two_sites_is_not_molten():
     assert found.regime == "diffusive"
 
 
+def test_atoms_that_shift_slowly_around_their_sites_do_not_diffuse():
+    """Forgotten after 100 frames, so that short lags see a line; no atom ever leaves."""
+    walk = LatticeWalk(n_frames=6000, rate=1.0, amplitude=0.25)
+    frames = walk.frames(0, is_wrapped=False)
+    some = np.flatnonzero(~frames.is_specie("Li"))[::2]
+    kept = np.exp(-1.0 / 100.0)
+    shifts = np.random.default_rng(0).normal(size=(walk.n_frames, len(some), 3))
+    shifts *= 0.3 * (1.0 - kept**2) ** 0.5
+    for now in range(1, walk.n_frames):
+        shifts[now] += kept * shifts[now - 1]
+    species = np.array(frames.species)
+    species[some] = "Ge"
+    positions = frames.positions.copy()
+    positions[:, some] += shifts
+    moved = replace(frames, positions=positions, species=tuple(species))
+    found = estimate_diffusivity(moved, temperature=300.0, hop_distance=walk.spacing)
+    assert found.regime == "diffusive"
+    assert not any("Ge atoms diffuse" in warning for warning in found.warnings)
+
+
 def test_corners_that_rotate_around_centers_that_stay_are_a_warning_only():
     walk = LatticeWalk(n_frames=3000, rate=1.0, amplitude=0.3)
     frames = walk.frames(0, is_wrapped=False)
