@@ -11,6 +11,7 @@ from ssefw.units import (
     AskedCount,
     AskedCountOrNone,
     AskedLength,
+    AskedMembers,
     AskedSeed,
     AskedTemperature,
     AskedTimePs,
@@ -67,6 +68,8 @@ class StudentSpec(Block):
         Of the hidden layer.
     steps, refit_steps
         Of the first fit and of those after it.
+    batch
+        Frames of each step.
     """
 
     radial_cutoff: AskedLength = 6.0
@@ -77,6 +80,7 @@ class StudentSpec(Block):
     neurons: AskedCount = 30
     steps: AskedCount = 6000
     refit_steps: AskedCount = 2500
+    batch: AskedMembers = 4
 
 
 class AcceptSpec(Block):
