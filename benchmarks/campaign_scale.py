@@ -173,26 +173,24 @@ def main():
             slowing *= half / (n_candidates - half)
             size = sum(f.stat().st_size for f in (folder / "st").rglob("*") if f.is_file())
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-            first, _ = ask(store, folder)
+            print(f"candidates                     {n_candidates}")
+            print(f"plan                           {planned:.1f} s ({used:.1f} s of CPU)")
+            print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
+            if options.store:
+                kinds = ", ".join(f"{count} {name}" for name, count in asked.most_common())
+                print(f"commands of submission         {asked.total()}: {kinds}")
+                print(f"commands a candidate           {asked.total() / n_candidates:.3f}")
+            print(f"second half over first half    {slowing:.2f}")
+            print(f"peak memory                    {memory:.2f} GiB")
+            if not options.store:
+                each = size / n_candidates / 1024
+                print(f"store on disk                  {each:.1f} KiB a candidate")
+            print(f"status after submission        {ask(store, folder)[0]}", flush=True)
             put_in_full_swing(connection)
             later, status = ask(store, folder)
             with connect(folder / "few") as few:
                 put_few_in_full_swing(folder / "small", few)
-                one, other = handed_out((connection, few), folder)
-
-    print(f"candidates                     {n_candidates}")
-    print(f"plan                           {planned:.1f} s ({used:.1f} s of CPU)")
-    print(f"submit                         {submitted:.1f} s ({spent:.1f} s of CPU)")
-    if options.store:
-        kinds = ", ".join(f"{count} {name}" for name, count in asked.most_common())
-        print(f"commands of submission         {asked.total()}: {kinds}")
-        print(f"commands a candidate           {asked.total() / n_candidates:.3f}")
-    print(f"second half over first half    {slowing:.2f}")
-    print(f"peak memory                    {memory:.2f} GiB")
-    if not options.store:
-        print(f"store on disk                  {size / n_candidates / 1024:.1f} KiB a candidate")
-    print(f"status after submission        {first}")
-    say_full_swing(later, status, one, other)
+                say_full_swing(later, status, *handed_out((connection, few), folder))
 
 
 def say_full_swing(later, status, one, other):
