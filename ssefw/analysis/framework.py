@@ -8,8 +8,8 @@ nearest-neighbor distance, Lindemann's idea applied to net displacements instead
 
 A run that is short for its melt leaves most atoms within that distance. So a framework whose
 amplitudes are above Lindemann's is asked for the slope of its own mean squared displacement, too: a
-line that grows, and goes on at the longest lags, is diffusion, which no solid framework knows; where
-atoms rotate or rattle it levels off.
+line that grows, and goes on at the longest lags, is diffusion, which no solid framework knows;
+where atoms rotate or rattle it levels off.
 
 Layers that glide past each other carry all their atoms off their sites and melt nothing. So what
 looks molten is judged again by how each atom moves against its neighbors in the framework.
@@ -47,8 +47,8 @@ SIGNIFICANT = 3.0
 """Standard errors that such a slope is above zero."""
 
 GOES_ON = 0.5
-"""Least slope at the longest lags, from a quarter of the last on, over that of the whole. Atoms that
-shift a little, as tetrahedra do in a sulfide, have a slope at short lags that ends there: a
+"""Least slope at the longest lags, from a quarter of the last on, over that of the whole. Atoms
+that shift a little, as tetrahedra do in a sulfide, have a slope at short lags that ends there: a
 sixteenth of it was left in 1 ns of LGPS at 300 K."""
 
 STRAIGHT = 0.2
