@@ -60,6 +60,7 @@ def learn(
     folder: Path,
     settings: LearnSettings | None = None,
     *,
+    rounds: int = 0,
     stop: StopCheck = never_stop,
     say: Say = logger.info,
 ) -> LearnedStudent:
@@ -75,6 +76,8 @@ def learn(
         Where the loop keeps what it has; a folder of other structures or settings is refused.
     settings
         How it is taught.
+    rounds
+        That are taken at least, of those that the settings allow, though students stay before.
     stop
         Asked between steps.
     say
@@ -90,7 +93,7 @@ def learn(
     settings = settings or LearnSettings()
     if not structures:
         raise DataError("There is no structure to learn.")
-    return _Lesson(folder, structures, engine, settings, stop=stop, say=say).take()
+    return _Lesson(folder, structures, engine, settings, stop=stop, say=say).take(rounds)
 
 
 class _Lesson:
@@ -127,8 +130,8 @@ class _Lesson:
         else:
             self._write_json(marker, {"key": key, "teacher": engine.name})
 
-    def take(self) -> LearnedStudent:
-        """Do what is not done yet."""
+    def take(self, fewest: int) -> LearnedStudent:
+        """Do what is not done yet, so many rounds at the fewest."""
         settings = self._settings
         runs = self._teacher_runs()
         kept, held_out = self._first_frames(runs)
@@ -161,7 +164,7 @@ class _Lesson:
             )
             # Some frames are asked for even then: of rare surroundings in hot dynamics there are
             # always more.
-            if stable and is_long:
+            if stable and is_long and number >= fewest:
                 break
         self._clock.write()
         return LearnedStudent(

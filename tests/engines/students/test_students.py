@@ -203,6 +203,38 @@ def test_a_student_that_does_not_stay_is_not_compared_for_longer(lesson, longer)
     assert not asked
 
 
+@pytest.mark.parametrize("is_cured", [True, False])
+def test_whoever_does_not_stay_when_it_is_judged_is_taught_one_more_round(
+    lesson, tmp_path, monkeypatch, is_cured
+):
+    good, asked = lesson[1], []
+    few = replace(good, student=fit(good.frames[:2], FIT))
+    longer = replace(good, rounds=(*good.rounds, good.rounds[-1]))
+
+    def taught(*_, rounds=0, **__):
+        asked.append(rounds)
+        return longer if rounds and is_cured else few  # no round was left
+
+    monkeypatch.setattr(judgement, "learn", taught)
+    found, record = judgement.teach([CRYSTAL], TEACHER, tmp_path, HOW, specie="Ag", stable=4.0)
+    assert asked == [0, len(good.rounds) + 1]
+    assert record.accepted is is_cured
+    assert len(found.rounds) == len(good.rounds) + is_cured
+
+
+@pytest.mark.slow
+def test_a_round_more_goes_on_where_the_lesson_had_ended(tmp_path):
+    how = replace(HOW, rounds=3)
+    ended = learn([CRYSTAL], TEACHER, tmp_path, how)
+    assert ended.stable
+    assert len(ended.rounds) == 2
+    longer = learn([CRYSTAL], TEACHER, tmp_path, how, rounds=3)
+    assert longer.rounds[:2] == ended.rounds
+    assert len(longer.rounds) == 3
+    assert longer.n_evaluations >= ended.n_evaluations
+    assert learn([CRYSTAL], TEACHER, tmp_path, how, rounds=4).rounds == longer.rounds
+
+
 @pytest.mark.parametrize(("budget", "is_repeated"), [(None, True), (1000, False)])
 def test_longer_runs_count_as_evaluations_and_keep_to_the_budget(
     lesson, tmp_path, monkeypatch, budget, is_repeated
