@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -90,21 +91,16 @@ def teach(
             stop=stop,
         )
 
-    learned = learn(structures, teacher, folder, settings, stop=stop, say=say)
-    while True:
-        judged, checks = _judged(
-            learned, settings, folder, specie=specie, stable=stable, again=again
-        )
-        if not judged.stable or _stays(checks, stable):
-            break
-        # It was never there before: rare surroundings are met by the long runs of another round.
-        n_rounds = len(learned.rounds) + 1
-        further = learn(structures, teacher, folder, settings, rounds=n_rounds, stop=stop, say=say)
-        if len(further.rounds) < n_rounds:
-            break
-        say("it did not stay when it was judged: one more round")
-        learned = further
-    learned = judged
+    learned, long = _taught_to_stay(
+        partial(learn, structures, teacher, folder, settings, stop=stop, say=say),
+        settings,
+        folder,
+        stable=stable,
+        say=say,
+    )
+    learned, checks = _judged(
+        learned, settings, folder, specie=specie, stable=stable, again=again, long=long
+    )
     record = described(
         learned,
         checks,
@@ -121,8 +117,39 @@ def teach(
     return learned, record
 
 
-def _stays(checks: Sequence[PhysicsCheck], stable: float) -> bool:
-    return all(check.passed for check in checks if check.name.startswith(f"{stable:g} ps at "))
+def _taught_to_stay(
+    learned_in: Callable[..., LearnedStudent],
+    settings: LearnSettings,
+    folder: Path,
+    *,
+    stable: float,
+    say: Callable[[str], None],
+) -> tuple[LearnedStudent, PhysicsCheck]:
+    """Return what a lesson ended with, and the long run of its judgement.
+
+    Whoever stays in explorations and does not in that run has met rare surroundings, which those
+    of another round may meet, too: it is taught one more, as long as rounds are left.
+
+    Parameters
+    ----------
+    learned_in
+        The lesson, of so many `rounds` at the fewest.
+    settings, folder, stable, say
+        As in `teach`.
+    """
+    learned = learned_in()
+    while True:
+        clock = Clock(folder)
+        long = _long_run(learned, settings, stable)
+        clock.write()
+        if long.passed or not learned.stable:
+            return learned, long
+        n_rounds = len(learned.rounds) + 1
+        say(f"it did not stay ({long.name}: {long.words}), one more round")
+        further = learned_in(rounds=n_rounds)
+        if len(further.rounds) < n_rounds:
+            return learned, long
+        learned = further
 
 
 def teach_frames(
@@ -169,6 +196,7 @@ def _judged(
     specie: str,
     stable: float = STABLE,
     again: Callable[[int], TeacherRun] | None = None,
+    long: PhysicsCheck | None = None,
 ) -> tuple[LearnedStudent, list[PhysicsCheck]]:
     """Return how a student is judged, and what it took with that."""
     clock = Clock(folder)
@@ -183,7 +211,7 @@ def _judged(
         evaluations += evaluations_of(run)
         return run
 
-    checks = judge(learned, settings, specie=specie, stable=stable, again=within_budget)
+    checks = judge(learned, settings, specie=specie, stable=stable, again=within_budget, long=long)
     clock.write()
     learned = replace(
         learned,
@@ -201,6 +229,7 @@ def judge(
     specie: str,
     stable: float = STABLE,
     again: Callable[[int], TeacherRun | None] = lambda _: None,
+    long: PhysicsCheck | None = None,
 ) -> list[PhysicsCheck]:
     """Compare a student with each of its teacher's runs, and see whether it stays.
 
@@ -217,19 +246,13 @@ def judge(
     again
         Gives the longer run of the teacher in the place of the run of a number; None where there
         is none to be had.
+    long
+        Its run of `stable` ps, where that was made before.
     """
-    move = moved_by(learned.student)
-    start, hottest = _start(learned), _hottest(learned, settings)
+    move, hottest = moved_by(learned.student), _hottest(learned, settings)
     stays = [
-        long_run(
-            move,
-            start,
-            temperature=hottest,
-            duration=stable,
-            farthest=FARTHEST,
-            seed=settings.seed,
-        ),
-        quiet_run(move, start, temperature=hottest, seed=settings.seed),
+        long or _long_run(learned, settings, stable),
+        quiet_run(move, _start(learned), temperature=hottest, seed=settings.seed),
     ]
     is_worth_it = learned.stable and all(check.passed for check in stays)
     checks: list[PhysicsCheck] = []
@@ -242,6 +265,17 @@ def judge(
                 compared = _with_both(repeated, compared, run)
         checks += compared
     return [*checks, *stays]
+
+
+def _long_run(learned: LearnedStudent, settings: LearnSettings, stable: float) -> PhysicsCheck:
+    return long_run(
+        moved_by(learned.student),
+        _start(learned),
+        temperature=_hottest(learned, settings),
+        duration=stable,
+        farthest=FARTHEST,
+        seed=settings.seed,
+    )
 
 
 def _with_both(

@@ -192,7 +192,6 @@ def explored(
     lost: list[bool] = []
     intervals: list[tuple[float, float] | None] = []
     looked: list[_Look] = []
-    names = settings.runs(len(cells))
     for k, (cell, temperature) in enumerate(product(cells, settings.temperatures)):
         md = MDSettings(
             temperature=temperature,
@@ -201,8 +200,8 @@ def explored(
             seed=1000 * (settings.seed + 1) + 100 * generation + k,
         )
         steps = EVERY * round(1000.0 * settings.length / TIMESTEP / EVERY)
-        place = folder / names[k].replace(", ", "-").replace(" ", "")
-        run = RunDirectory(place, key=settings_hash(engine, md.model_dump(), cell))
+        place = f"{temperature:g}K" if len(cells) == 1 else f"{k}-{temperature:g}K"
+        run = RunDirectory(folder / place, key=settings_hash(engine, md.model_dump(), cell))
         try:
             reason = engine.md(cell, md, run, until=steps, stop=stop)
             is_lost = False

@@ -317,7 +317,7 @@ class LearningDisorderedMaker(DisorderedMaker):
         gates: Sequence[Gate],
         first: Lesson | None = None,
     ) -> Outcome | Response[Outcome]:
-        """Climb with the student, or with the teacher; `potential` is None where it failed.
+        """Go on with what was taught.
 
         Parameters
         ----------
@@ -335,17 +335,36 @@ class LearningDisorderedMaker(DisorderedMaker):
             Of the teacher, where it was tuned for this candidate.
         """
         with failures_recorded():
-            ladder, gate = self._learning().climber(potential, first=first)
-            climber = replace(self, study=replace(self.study, ladder=ladder))
-            after = climber.climb(
+            return self.after_lesson(
+                potential,
+                list(gates),
+                first,
                 candidate=candidate,
                 orderings=orderings,
                 relaxed=relaxed,
-                gates=[*gates, gate],
-                stage="relaxed",
-                lesson=lesson_of(potential, first=first),
             )
-            return replaced_by([], after)
+
+    def after_lesson(
+        self,
+        potential: LearnedPotential | None,
+        gates: list[Gate],
+        first: Lesson | None,
+        **crystal: Any,
+    ) -> Outcome | Response[Outcome]:
+        """Climb with the student, or with the teacher.
+
+        Parameters
+        ----------
+        potential, gates, first
+            As in `taught`.
+        crystal
+            Its candidate, orderings and relaxed cells.
+        """
+        ladder, gate = self._learning().climber(potential, first=first)
+        climber = replace(self, study=replace(self.study, ladder=ladder))
+        lesson = lesson_of(potential, first=first)
+        after = climber.climb(**crystal, gates=[*gates, gate], stage="relaxed", lesson=lesson)
+        return replaced_by([], after)
 
     def simulated_cell(self, ladder: LadderMaker, relaxed: RelaxResult) -> Structure:
         """Return the ordered cell repeated: a student bears more atoms than its lesson had."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from jobflow import Job, Response, job
 from pymatgen.core import Structure
@@ -11,7 +12,7 @@ from ssefw.documents import (
     Candidate,
     Gate,
     LearnedPotential,
-    Ordering,
+    Lesson,
     Outcome,
     RelaxResult,
 )
@@ -125,41 +126,33 @@ class TuningDisorderedMaker(LearningDisorderedMaker):
         """Return the job that tunes to relaxed arrangements; its output is the potential."""
         return self._tuning().learn.make(structures)
 
-    @job(output_schema=Outcome, config=LENIENT)
-    def taught(
+    def after_lesson(
         self,
         potential: LearnedPotential | None,
-        *,
-        candidate: Candidate,
-        orderings: Sequence[Ordering],
-        relaxed: Sequence[RelaxResult | None],
-        gates: Sequence[Gate],
+        gates: list[Gate],
+        first: Lesson | None,  # noqa: ARG002  nothing teaches before
+        **crystal: Any,
     ) -> Outcome | Response[Outcome]:
         """Climb with the potential, or have it teach a student, if it was accepted.
 
         Parameters
         ----------
-        potential
-            None where none could be tuned.
-        candidate, orderings, relaxed, gates
-            As in `teach`.
+        potential, gates, first, crystal
+            As in `LearningDisorderedMaker`.
         """
-        with failures_recorded():
-            ladder, lesson = self._tuning(), lesson_of(potential)
-            gates = [*gates, ladder.gate(potential)]
-            if potential is None or not potential.accepted:
-                return self._conclude(candidate, gates=gates, relaxed=relaxed, lesson=lesson)
-            study = replace(self.study, ladder=ladder.following(potential))
-            parts = {part.name: getattr(self, part.name) for part in fields(self)} | {
-                "study": study
-            }
-            climber = LearningDisorderedMaker(**parts)
-            known = {"candidate": candidate, "orderings": orderings, "relaxed": relaxed}
-            if ladder.student is not None:
-                after = climber.teach(**known, gates=gates, first=lesson)
-            else:
-                after = climber.climb(**known, gates=gates, stage="relaxed", lesson=lesson)
-            return replaced_by([], after)
+        ladder, lesson = self._tuning(), lesson_of(potential)
+        gates = [*gates, ladder.gate(potential)]
+        if potential is None or not potential.accepted:
+            relaxed, candidate = crystal["relaxed"], crystal["candidate"]
+            return self._conclude(candidate, gates=gates, relaxed=relaxed, lesson=lesson)
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        climber = LearningDisorderedMaker(**parts)
+        climber.study = replace(self.study, ladder=ladder.following(potential))
+        if ladder.student is not None:
+            after = climber.teach(**crystal, gates=gates, first=lesson)
+        else:
+            after = climber.climb(**crystal, gates=gates, stage="relaxed", lesson=lesson)
+        return replaced_by([], after)
 
     def _tuning(self) -> TuningLadderMaker:
         ladder = self.study.ladder
