@@ -5,14 +5,15 @@ asked to be strict, stops the reading); crystals that are one and the same are m
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pymatgen.core import Structure
 
-from ssefw.data.held import HeldCandidate
+from ssefw.data.held import HeldCandidate, hold
+from ssefw.data.parallel import chunks, mapping
 from ssefw.data.reading.archives import zip_members
 from ssefw.data.reading.structure_files import (
     LARGEST_STRUCTURE,
@@ -37,6 +38,7 @@ __all__ = [
     "check_properties",
     "entries_in",
     "first_name",
+    "hold_candidates",
     "merge_candidates",
     "pool_entries",
     "ranking_rows",
@@ -45,6 +47,7 @@ __all__ = [
     "read_pool",
     "stated_name",
     "stated_names",
+    "try_entry",
 ]
 
 logger = logging.getLogger(__name__)
@@ -53,6 +56,10 @@ C = TypeVar("C", Candidate, HeldCandidate)
 
 NAME_COLUMNS = ("mp_id", "id", "material_id", "ID", "name", "icsd_id", "icsd")
 """Columns that name a material, in the order in which they are asked for; all are names of it."""
+
+WORTH_A_PROCESS = 2000
+"""Entries for each process that reads them: they take a millisecond each, and it two seconds to
+begin."""
 
 LARGEST_RANKING = 512 * 2**20
 """Bytes of a ranking with its structures; one of 50,000 has a tenth."""
@@ -126,25 +133,66 @@ def read_candidates(path: Path, *, strict: bool, rejects: list[Reject]) -> Itera
     DataError
         As `read_pool`.
     """
+    entries = counted(pool_entries(path), "reading structures", total=lambda: entries_in(path))
+    yield from _each_named(map(try_entry, entries), path, strict=strict, rejects=rejects)
+
+
+def hold_candidates(
+    path: Path, *, strict: bool, rejects: list[Reject], workers: int = 1
+) -> Iterator[HeldCandidate]:
+    """Yield what `read_candidates` would, as it takes little memory; large pools on processes.
+
+    Parameters
+    ----------
+    path, strict, rejects
+        As in `read_candidates`.
+    workers
+        Most processes; the result does not depend on it.
+
+    Raises
+    ------
+    DataError
+        As `read_pool`.
+    """
+    number = entries_in(path) if workers > 1 and path.exists() else None
+    with mapping(max(1, min(workers, (number or 0) // WORTH_A_PROCESS))) as mapped:
+        found = mapped(_held, chunks(pool_entries(path)))
+        read = counted(found, "reading structures", total=lambda: number or entries_in(path))
+        yield from _each_named(read, path, strict=strict, rejects=rejects)
+
+
+def _held(
+    entries: Sequence[tuple[str, Any]],
+) -> list[tuple[str, HeldCandidate | Reject]]:
+    read = map(try_entry, entries)
+    return [(source, one if isinstance(one, Reject) else hold(one)) for source, one in read]
+
+
+def try_entry(placed: tuple[str, Any]) -> tuple[str, Candidate | Reject]:
+    """Return where an entry stands, and the candidate or why it is none."""
+    place, entry = placed
+    source = printable(place)  # a file may be called anything, and its name goes to terminals
+    try:
+        return source, read_entry(source, entry)
+    except DataError as error:
+        return source, Reject(source, printable(str(error)))
+
+
+def _each_named(
+    read: Iterable[tuple[str, C | Reject]], path: Path, *, strict: bool, rejects: list[Reject]
+) -> Iterator[C]:
+    """Yield candidates under names of their own, and put the rest aside."""
     named: set[str] = set()
     is_empty, before = True, len(rejects)
-    for place, entry in counted(
-        pool_entries(path), "reading structures", total=lambda: entries_in(path)
-    ):
-        # A file may be called anything, and its name goes to terminals.
-        source = printable(place)
-        try:
-            candidate = read_entry(source, entry)
-            told = first_name(candidate.source, source, named)
-            if told != candidate.source:
-                candidate = candidate.model_copy(update={"source": told})
-        except DataError as error:
+    for source, found in read:
+        if isinstance(found, Reject):
             if strict:
-                raise
-            rejects.append(Reject(source, printable(str(error))))
+                raise DataError(found.reason)
+            rejects.append(found)
             continue
         is_empty = False
-        yield candidate
+        told = first_name(found.source, source, named)
+        yield found if told == found.source else _changed(found, source=told)
     if is_empty:
         why = f": {rejects[before].reason}" if rejects[before:] else ""
         raise DataError(f"The pool {path} holds no readable structure{why}")
@@ -205,7 +253,7 @@ def merge_candidates(
         first = kept[twin]
         also = dict.fromkeys((*first.aliases, candidate.source, *candidate.aliases))
         also.pop(first.source, None)
-        kept[twin] = _also_called(first, tuple(also))
+        kept[twin] = _changed(first, aliases=tuple(also))
         merged.append((candidate.source, first.source))
     return list(kept.values()), merged
 
@@ -214,10 +262,10 @@ def _crystal(candidate: Candidate | HeldCandidate) -> Structure | HeldCandidate:
     return candidate if isinstance(candidate, HeldCandidate) else candidate.structure
 
 
-def _also_called(candidate: C, aliases: tuple[str, ...]) -> C:
+def _changed(candidate: C, **fields: Any) -> C:
     if isinstance(candidate, HeldCandidate):
-        return replace(candidate, aliases=aliases)
-    return candidate.model_copy(update={"aliases": aliases})
+        return replace(candidate, **fields)
+    return candidate.model_copy(update=fields)
 
 
 def pool_entries(path: Path) -> Iterator[tuple[str, Any]]:  # noqa: C901 - one branch a kind of pool

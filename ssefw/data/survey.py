@@ -6,38 +6,27 @@ file. Crystals of different formulas are never the same, so that formulas are co
 independently, and only crystals that share theirs are read back.
 """
 
-import multiprocessing
 import pickle
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 from pymatgen.core import Composition, Lattice, Structure
 
-from ssefw.data.pools import Reject, entries_in, first_name, pool_entries, read_entry
+from ssefw.data.parallel import chunks, mapping
+from ssefw.data.pools import Reject, entries_in, first_name, pool_entries, try_entry
 from ssefw.data.structures import site_kinds
 from ssefw.data.twins import Crystals
 from ssefw.documents import Candidate
 from ssefw.errors import DataError
-from ssefw.files import printable
-from ssefw.processes import end_with_parent
 from ssefw.progress import counted
 
 __all__ = ["Survey", "survey_pool"]
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-CHUNK = 100
-"""Entries that a process takes at a time: a fifth of a second of work."""
 
 WORTH_PROCESSES = 1000
 """Entries from which further processes are started, each of which takes two seconds to begin."""
@@ -144,9 +133,9 @@ def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey
     disordered: dict[str, Candidate] = {}
     by_formula: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
     same: dict[str, str] = {}
-    with _mapping(1 if is_small else workers) as mapped, tempfile.TemporaryFile() as file:
+    with mapping(1 if is_small else workers) as mapped, tempfile.TemporaryFile() as file:
         shelf = _Shelf(file)
-        found = mapped(_seen, _chunks(pool_entries(path), CHUNK))
+        found = mapped(_seen, chunks(pool_entries(path)))
         for entry in counted(found, "reading structures", total=lambda: number):
             if isinstance(entry, Reject):
                 if strict:
@@ -167,7 +156,7 @@ def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey
             _Group(formula, [(id_, shelf.get(*place)) for id_, *place in places])
             for formula, places in shared.items()
         )
-        compared = counted(mapped(_twins, _chunks(groups, CHUNK)), "comparing structures",
+        compared = counted(mapped(_twins, chunks(groups)), "comparing structures",
                            total=lambda: len(shared))  # fmt: skip
         for pairs in compared:
             same |= pairs
@@ -180,48 +169,12 @@ def survey_pool(path: Path, *, workers: int = 1, strict: bool = False) -> Survey
     return survey
 
 
-@contextmanager
-def _mapping(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
-    """Give a function that maps lists of items in order, on this process or on several."""
-    if workers == 1:
-        yield lambda function, chunks: (x for chunk in chunks for x in function(chunk))
-        return
-    # Fresh processes: a forked one could inherit a lock of a thread that does not exist in it.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent) as pool:
-        yield lambda function, chunks: _in_order(pool, function, chunks, ahead=4 * workers)
-
-
-def _in_order(
-    pool: ProcessPoolExecutor,
-    function: Callable[[Sequence[T]], list[R]],
-    chunks: Iterable[Sequence[T]],
-    *,
-    ahead: int,
-) -> Iterator[R]:
-    """Yield results in order, with so many chunks under way: a pool is not read far ahead."""
-    stream = iter(chunks)
-    waiting = [pool.submit(function, chunk) for chunk in islice(stream, ahead)]
-    while waiting:
-        yield from waiting.pop(0).result()
-        waiting += [pool.submit(function, chunk) for chunk in islice(stream, 1)]
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    stream = iter(items)
-    while chunk := list(islice(stream, size)):
-        yield chunk
-
-
 def _seen(entries: Sequence[tuple[str, Any]]) -> list[_Seen | Reject]:
     """Return what is to be known of entries of a pool."""
     found: list[_Seen | Reject] = []
-    for place, entry in entries:
-        source = printable(place)
-        try:
-            one = read_entry(source, entry)
-        except DataError as error:
-            found.append(Reject(source, printable(str(error))))
+    for source, one in map(try_entry, entries):
+        if isinstance(one, Reject):
+            found.append(one)
             continue
         own = None if one.structure.is_ordered else one
         crystal = pickle.dumps(_Packed.of(one.structure), pickle.HIGHEST_PROTOCOL)

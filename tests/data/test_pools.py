@@ -12,7 +12,7 @@ import pytest
 from monty.json import MontyEncoder
 from pymatgen.core import Lattice, Structure
 
-from ssefw.data import Reject, read_pool
+from ssefw.data import Reject, parallel, pools, read_pool
 from ssefw.data.materials import read_materials
 from ssefw.data.structures import same_structure
 from ssefw.errors import DataError
@@ -365,3 +365,27 @@ def test_what_would_take_all_memory_for_neighbors_is_refused(tmp_path, old, new,
     (tmp_path / "POSCAR").write_text(head + new + tail)
     with pytest.raises(DataError, match=words):
         read_pool(tmp_path / "POSCAR")
+
+
+@pytest.mark.slow
+def test_processes_hold_the_candidates_that_reading_gives(tmp_path, li2o, lif, monkeypatch):
+    """One name stands twice, one line is broken: names and rejects are told in the pool's order."""
+    monkeypatch.setattr(pools, "WORTH_A_PROCESS", 2)
+    monkeypatch.setattr(parallel, "CHUNK", 1)
+    rows = [
+        {"name": name, "structure": crystal.as_dict(), "e_hull": 0.1 * number}
+        for number, (name, crystal) in enumerate([("a", li2o), ("b", lif), ("a", lif), ("c", li2o)])
+    ]
+    lines = [json.dumps(row) for row in rows]
+    path = tmp_path / "pool.jsonl"
+    path.write_text("\n".join([*lines[:1], "{broken", *lines[1:]]))
+    one, several = [], []
+    read = list(pools.read_candidates(path, strict=False, rejects=one))
+    held = list(pools.hold_candidates(path, strict=False, rejects=several, workers=2))
+    assert [candidate.source for candidate in held] == ["a", "b", "a (pool.jsonl:4)", "c"]
+    assert one == several
+    assert [reject.source for reject in several] == ["pool.jsonl:2"]
+    for candidate, other in zip(read, held, strict=True):
+        assert other.whole == candidate
+    with pytest.raises(DataError, match=r"pool\.jsonl:2"):
+        list(pools.hold_candidates(path, strict=True, rejects=[], workers=2))

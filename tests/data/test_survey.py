@@ -5,7 +5,7 @@ import json
 import pytest
 from pymatgen.core import Lattice, Structure
 
-from ssefw.data import read_pool
+from ssefw.data import parallel, read_pool
 from ssefw.data import survey as room
 from ssefw.data.structures import reduced_cell
 from ssefw.data.survey import survey_pool
@@ -42,7 +42,7 @@ def test_it_finds_what_reading_finds(pool):
 @pytest.mark.slow
 def test_several_processes_find_the_same(pool, monkeypatch):
     monkeypatch.setattr(room, "WORTH_PROCESSES", 1)
-    monkeypatch.setattr(room, "CHUNK", 2)
+    monkeypatch.setattr(parallel, "CHUNK", 2)
     same(survey_pool(pool, workers=2), read_pool(pool))
 
 

@@ -17,7 +17,7 @@ from ssefw.campaigns.planning.refusals import certainly_too_large
 from ssefw.campaigns.planning.selection import Excluded, select
 from ssefw.data import HeldCandidate, Reject, candidate_from_text, hold, merge_candidates
 from ssefw.data.labels.sources import find_label_set
-from ssefw.data.pools import check_properties, read_candidates
+from ssefw.data.pools import check_properties, hold_candidates
 from ssefw.documents import Barrier, CascadeStep
 from ssefw.engines import Engine, MDSettings, NebSettings, settings_hash
 from ssefw.engines.migration import MigrationSettings
@@ -205,8 +205,16 @@ class Plan:
         return flow
 
 
-def make_plan(spec: CampaignSpec) -> Plan:
+def make_plan(spec: CampaignSpec, *, workers: int = 1) -> Plan:
     """Read and filter the pool.
+
+    Parameters
+    ----------
+    spec
+        The campaign.
+    workers
+        Processes that read a large pool; a script that asks for several must not run again where
+        it is imported.
 
     Raises
     ------
@@ -230,7 +238,7 @@ def make_plan(spec: CampaignSpec) -> Plan:
         maker.neb.engine.check()
         if maker.neb.first is not None:
             maker.neb.first.check()
-    given, merged, rejects = _read(spec)
+    given, merged, rejects = _read(spec, workers=workers)
     chosen = select(given, spec)
     too_large = tuple(certainly_too_large(maker, chosen.candidates))
     ids = {item.candidate_id for item in too_large}
@@ -268,14 +276,15 @@ def _check_feedback(spec: CampaignSpec) -> None:
 
 
 def _read(
-    spec: CampaignSpec,
+    spec: CampaignSpec, *, workers: int
 ) -> tuple[list[HeldCandidate], list[tuple[str, str]], list[Reject]]:
     """Return the candidates of the pool, the sources of those that were merged, and the rest."""
     rejects: list[Reject] = []
     found: list[HeldCandidate] = []
     if spec.pool.path is not None:
-        read = read_candidates(spec.pool.path, strict=spec.pool.strict, rejects=rejects)
-        found += map(hold, read)
+        found += hold_candidates(
+            spec.pool.path, strict=spec.pool.strict, rejects=rejects, workers=workers
+        )
     for inline in spec.pool.structures:
         text, fmt = (inline.cif, "cif") if inline.cif else (inline.poscar, "poscar")
         try:

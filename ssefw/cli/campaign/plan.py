@@ -9,6 +9,7 @@ from ssefw.cli.numbers import COUNT
 from ssefw.cli.options import (
     changed,
     continued,
+    core_count,
     json_option,
     opened,
     print_json,
@@ -50,7 +51,7 @@ def command(file: Path, *, quiet: bool, as_json: bool, inputs: bool, probe: int 
     from ssefw.cli.console import progress
 
     with progress(quiet=quiet):
-        plan = continued(make_plan(read_campaign(file)))
+        plan = continued(make_plan(read_campaign(file), workers=core_count()))
     if inputs:
         _print_inputs(plan)
         return

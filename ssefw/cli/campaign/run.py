@@ -6,6 +6,7 @@ import click
 
 from ssefw.cli.options import (
     answer,
+    core_count,
     dry_run_option,
     json_option,
     opened,
@@ -43,7 +44,7 @@ def command(file: Path, workers: int | None, *, dry_run: bool, quiet: bool, as_j
     from ssefw.engines.stopping import stop_event
     from ssefw.errors import LaunchError
 
-    plan = make_plan(read_campaign(file))
+    plan = make_plan(read_campaign(file), workers=core_count())
     if missing := missing_for(plan):
         raise LaunchError(f"{' '.join(missing)} Nothing was submitted.")
     if dry_run:

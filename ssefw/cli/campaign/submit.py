@@ -7,6 +7,7 @@ import click
 
 from ssefw.cli.options import (
     answer,
+    core_count,
     dry_run_option,
     json_option,
     opened,
@@ -37,7 +38,7 @@ def command(file: Path, *, dry_run: bool, yes: bool, quiet: bool, as_json: bool)
     from ssefw.cli.campaign.progress import submitting
     from ssefw.cli.options import changed, warn_of_missing
 
-    plan = make_plan(read_campaign(file))
+    plan = make_plan(read_campaign(file), workers=core_count())
     warn_of_missing(plan)
     if dry_run:
         if change := changed(plan):
