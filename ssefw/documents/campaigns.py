@@ -21,6 +21,11 @@ DETERMINED_WITHIN = 2.0
 """Decades that the interval of a conductivity may be wide, for it to count as determined: known to
 a factor of ten either way, which tells a superionic conductor from an insulator."""
 
+LARGE_CHANGE = 0.05
+"""Share of the volume from which what relaxation made of it is said. SevenNet-l3i5 makes halides 7
+and 12 % larger than they were measured, and conductivities at 300 K ten and twenty times; sulfides
+3 %, for less than a factor of two (docs/campaigns.md)."""
+
 
 class Outcome(Document):
     """What became of a candidate in a campaign.
@@ -75,6 +80,22 @@ class Outcome(Document):
         of_arrangements = [a.conductivity for a in self.arrangements if a.conductivity is not None]
         own = [self.conductivity] if self.conductivity is not None else []
         return tuple(of_arrangements or own)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know before its conductivity is used: of the fit, and of the cell it is of."""
+        if self.conductivity is None:
+            return ()
+        change = self.relaxed.volume_change if self.relaxed else 0.0
+        if abs(change) < LARGE_CHANGE:
+            return self.conductivity.warnings
+        larger, easier = ("larger", "more") if change > 0 else ("smaller", "less")
+        cell = (
+            f"the relaxed cell is {abs(change):.1%} {larger} than the one given: if that was "
+            f"measured, ions hop {easier} easily here than in the crystal; "
+            "volume: {mode: experiment} keeps it"
+        )
+        return (*self.conductivity.warnings, cell)
 
 
 class FoundConductivity(Document):

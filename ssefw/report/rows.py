@@ -122,7 +122,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "arrangement_spread_decades": _estimate(outcome.arrangement_spread),
         "gates": [gate.model_dump(mode="json") for gate in outcome.gates],
         "failures": [failure.model_dump(mode="json") for failure in outcome.failures],
-        "warnings": list(conductivity.warnings) if conductivity else [],
+        "warnings": list(outcome.warnings),
         "lesson": outcome.lesson.model_dump(mode="json") if outcome.lesson else None,
         "taught": lesson_words(outcome.lesson, md_steps=outcome.cost.md_steps),
         "cost": outcome.cost.model_dump(mode="json"),

@@ -9,7 +9,7 @@ from ssefw.report.story import candidate_stories
 from ssefw.report.story_text import story_lines
 from ssefw.store import connect
 from tests.makers.test_outcome import trajectory
-from tests.outcomes import bound, outcome, value
+from tests.outcomes import bound, outcome, relaxation, value
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,23 @@ def test_what_ions_conduct_together_stands_beside_what_they_do_alone(tmp_path):
     record = CampaignRecord(campaign="x", plan_key="k", spec={"specie": "Li"}, candidates=())
     page = render_report(record, [item], Snapshot("x", 1, 1, {}, (), ()), store="demo")
     assert "Together, with a Haven ratio of" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(0.071, "7.1% larger than the one given"), (-0.06, "6.0% smaller"), (0.03, None)],
+)
+def test_a_cell_that_relaxation_made_another_is_said_wherever_the_number_is(
+    tmp_path, lif, change, words
+):
+    item = outcome("LiF", 1e-3)
+    made = relaxation(lif).model_copy(update={"volume_change": change})
+    item = item.model_copy(update={"relaxed": made})
+    with connect(tmp_path / "st") as connection:
+        connection.results.add(item, candidate=item.candidate_id, campaign="x")
+        (story,) = candidate_stories(connection, "LiF")
+    record = CampaignRecord(campaign="x", plan_key="k", spec={"specie": "Li"}, candidates=())
+    page = render_report(record, [item], Snapshot("x", 1, 1, {}, (), ()), store="demo")
+    for text in ("\n".join(story_lines(story)), page):
+        assert ("volume: {mode: experiment} keeps it" in text) == (words is not None)
+        assert words is None or words in text
