@@ -85,11 +85,18 @@ class LessonRound(Document):
 
 
 class PhysicsCheck(Document):
-    """One comparison of a student with its teacher, and the numbers that it rests on."""
+    """One comparison of a student with its teacher, and the numbers that it rests on.
+
+    Attributes
+    ----------
+    temperature
+        Of the run of the teacher that it is compared with; None where there is none.
+    """
 
     name: str
     passed: bool
     words: str
+    temperature: Temperature | None = None
 
 
 class LearnedPotential(Document):
@@ -132,6 +139,9 @@ class LearnedPotential(Document):
         Whether it is stable and all checks hold.
     reason
         Why it was not accepted.
+    holds_to
+        Hottest temperature up to which all comparisons hold, of a student that was not accepted
+        for a hotter one alone; else None.
     wall_time, core_hours
         What teaching and judging took, of all processes that worked at it.
     teacher_core_hours
@@ -159,6 +169,7 @@ class LearnedPotential(Document):
     checks: tuple[PhysicsCheck, ...] = ()
     accepted: bool
     reason: str = ""
+    holds_to: Temperature | None = None
     wall_time: Seconds = 0.0
     core_hours: CoreHours = 0.0
     teacher_core_hours: CoreHours = 0.0
@@ -171,12 +182,15 @@ class Lesson(Document):
     Attributes
     ----------
     potential
-        Content hash of the student; it ran the dynamics if it was accepted, else the teacher did.
+        Content hash of the student; it ran the dynamics if it was accepted, if only up to some
+        temperature, else the teacher did.
     base
         The universal potential that was tuned to the teacher; empty for a student. Where it was
         not accepted nobody ran dynamics.
     reason
         Why it was not accepted.
+    ran_to
+        Temperature up to which it ran the dynamics, though it was not accepted for hotter ones.
     n_evaluations, n_labels
         Times that the teacher computed forces, and frames that were learned or held out.
     first
@@ -188,6 +202,7 @@ class Lesson(Document):
     teacher: str
     accepted: bool
     reason: str = ""
+    ran_to: Temperature | None = None
     n_evaluations: int
     n_labels: int
     wall_time: Seconds = 0.0

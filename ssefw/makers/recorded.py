@@ -33,8 +33,23 @@ def recorded_lesson(candidate: str) -> Lesson | None:
     return lesson_of(found[-1] if found else None)
 
 
-def lesson_of(potential: LearnedPotential | None, *, first: Lesson | None = None) -> Lesson | None:
-    """Return what the outcome says of a potential that was taught, and of its teacher's lesson."""
+def lesson_of(
+    potential: LearnedPotential | None,
+    *,
+    first: Lesson | None = None,
+    ran_to: float | None = None,
+) -> Lesson | None:
+    """Return what the outcome says of a potential that was taught.
+
+    Parameters
+    ----------
+    potential
+        None where none could be taught.
+    first
+        Of its teacher, where that was tuned before.
+    ran_to
+        Temperature (K) up to which it runs dynamics, though it was not accepted for hotter ones.
+    """
     if potential is None:
         return first
     return Lesson(
@@ -43,6 +58,7 @@ def lesson_of(potential: LearnedPotential | None, *, first: Lesson | None = None
         teacher=potential.teacher,
         accepted=potential.accepted,
         reason=potential.reason,
+        ran_to=ran_to,
         n_evaluations=potential.n_evaluations,
         n_labels=potential.n_labels,
         wall_time=potential.wall_time,

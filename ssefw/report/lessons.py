@@ -29,14 +29,14 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
         )
         alone = lesson.model_copy(update={"first": None})
         return before + lesson_words(alone, md_steps=md_steps)
-    if not lesson.accepted:
+    if not lesson.accepted and lesson.ran_to is None:
         return (
             f"{lesson.teacher} ran the dynamics itself: its student {name} was not accepted "
             f"({lesson.reason})."
         )
     words = (
-        f"The student {name} of {lesson.teacher} ran the dynamics. The teacher computed forces "
-        f"{lesson.n_evaluations} times, {lesson.n_labels} of them labels"
+        f"The student {name} of {lesson.teacher} ran the dynamics{_up_to(lesson)}. The teacher "
+        f"computed forces {lesson.n_evaluations} times, {lesson.n_labels} of them labels"
     )
     if not md_steps:
         return f"{words}."
@@ -45,6 +45,12 @@ def lesson_words(lesson: Lesson | None, *, md_steps: int) -> str:
         f"{words}; dynamics of the same length by it would have taken {md_steps} evaluations, "
         f"{times:.3g} times as many, in the larger cells."
     )
+
+
+def _up_to(lesson: Lesson) -> str:
+    if lesson.ran_to is None:
+        return ""
+    return f" up to {lesson.ran_to:g} K; it was not accepted for hotter ones ({lesson.reason})"
 
 
 def _tuned_words(lesson: Lesson, name: str, *, md_steps: int) -> str:

@@ -6,9 +6,11 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from ssefw.documents import LearnedPotential, Outcome, Trajectory
+from ssefw.engines.students import judgement
 from ssefw.errors import ConfigurationError
 from ssefw.store import connect
 from tests.conftest import call_ssefw, work_here
+from tests.engines.students.test_students import odd, with_odd_draw
 from tests.nep.conftest import alloy
 
 CAMPAIGN = """
@@ -37,10 +39,10 @@ md: {temperatures: [300, 600], length: 1, equilibration: 0.1}
 @pytest.fixture(scope="module")
 def done(tmp_path_factory):
     folder = tmp_path_factory.mktemp("taught")
-    return folder, ran(folder, CAMPAIGN)
+    return folder, outcome_of(folder, CAMPAIGN)
 
 
-def ran(folder, campaign, crystal=None):
+def outcome_of(folder, campaign, crystal=None):
     from pymatgen.io.ase import AseAtomsAdaptor
 
     crystal = crystal or AseAtomsAdaptor.get_structure(alloy())
@@ -129,13 +131,41 @@ def test_another_machine_fetches_the_weights_from_the_store(done, tmp_path, monk
 @pytest.mark.slow
 def test_a_student_that_is_not_accepted_leaves_the_dynamics_to_its_teacher(tmp_path):
     """No student has learned anything after three steps of its fit."""
-    outcome, potential, runs = ran(tmp_path, CAMPAIGN.replace("steps: 300", "steps: 3"))
+    outcome, potential, runs = outcome_of(tmp_path, CAMPAIGN.replace("steps: 300", "steps: 3"))
     assert not potential.accepted
     assert [(run.provenance.engine, run.temperature) for run in runs] == [("EMT", 500.0)]
     gate = next(gate for gate in outcome.gates if gate.name == "learn")
     assert gate.code == "not_accepted"
     assert potential.reason in gate.message
     assert not outcome.lesson.accepted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("temperatures", "ran"),
+    [
+        ([250, 350, 600], [("student", 250.0), ("student", 350.0)]),
+        ([350, 600], [("EMT", 500.0)]),
+    ],
+)
+def test_a_student_refused_at_the_hottest_runs_what_is_cooler_if_that_is_enough(
+    tmp_path, monkeypatch, temperatures, ran
+):
+    """Its teacher is made to move otherwise at 700 K than it does."""
+    learn, run_of_teacher = judgement.learn, judgement.run_of_teacher
+    monkeypatch.setattr(judgement, "learn", lambda *a, **k: with_odd_draw(learn(*a, **k)))
+    monkeypatch.setattr(judgement, "run_of_teacher", lambda *a, **k: odd(run_of_teacher(*a, **k)))
+    outcome, potential, runs = outcome_of(
+        tmp_path, CAMPAIGN.replace("[300, 600]", str(temperatures))
+    )
+    assert potential.holds_to == 400.0
+    found = sorted((run.provenance.engine.partition("-")[0], run.temperature) for run in runs)
+    assert found == ran
+    gate = next(gate for gate in outcome.gates if gate.name == "learn")
+    is_its_own = len(ran) > 1
+    assert gate.code == ("accepted_below" if is_its_own else "not_accepted")
+    assert potential.reason in gate.message
+    assert outcome.lesson.ran_to == (400.0 if is_its_own else None)
 
 
 MIXED = """
@@ -154,7 +184,7 @@ def test_arrangements_of_a_disordered_crystal_have_one_student(tmp_path):
     kept = [line for line in CAMPAIGN.splitlines() if not line.startswith(("specie:", "relax:"))]
     campaign = "\n".join(kept).replace("{min_length: 7}", "{min_length: 5}") + MIXED
     campaign = campaign.replace("{min_length: 10}", "{min_length: 12, max_atoms: 500}")
-    outcome, potential, runs = ran(tmp_path, campaign, crystal)
+    outcome, potential, runs = outcome_of(tmp_path, campaign, crystal)
     assert len(outcome.arrangements) == len(potential.structures) == 2
     assert outcome.lesson.potential == potential.potential
     (lesson,) = {len(a.relaxed.structure) for a in outcome.arrangements}

@@ -65,6 +65,9 @@ def test_the_cost_of_the_teachers_own_dynamics_is_told_beside_that_of_the_lesson
     assert "450000 evaluations, 150 times as many" in words
     refused = LESSON.model_copy(update={"accepted": False, "reason": "it ran away"})
     assert "not accepted (it ran away)" in lesson_words(refused, md_steps=450_000)
+    below = refused.model_copy(update={"ran_to": 550.0})
+    words = lesson_words(below, md_steps=450_000)
+    assert "ran the dynamics up to 550 K; it was not accepted for hotter ones (it ran" in words
     assert lesson_words(None, md_steps=1) == ""
 
 

@@ -65,6 +65,8 @@ def list_all(*, as_json: bool) -> None:
             say(f"{digest[:12]}  no record")
         else:
             accepted = "accepted" if card.accepted else "not accepted"
+            if card.holds_to is not None:
+                accepted = f"to {card.holds_to:g} K"
             formulas = ", ".join(dict.fromkeys(card.structures))
             base = f"{card.base} tuned to " if card.base else ""
             say(f"{digest[:12]}  {accepted:12}  {formulas}  {base or 'by '}{card.teacher}")

@@ -47,6 +47,11 @@ def print_card(card: "LearnedPotential") -> None:
         say(f"accepted  engine: {{potential: {card.potential[:12]}}} in a campaign uses it")
     elif card.base:
         say(f"not accepted: {card.reason}. Give more frames, and of the temperatures that matter")
+    elif card.holds_to is not None:
+        say(
+            f"not accepted above {card.holds_to:g} K, where it moves otherwise than its teacher. "
+            f"Below, engine: {{potential: {card.potential[:12]}}} in a campaign uses it"
+        )
     elif not card.stable:
         say("not accepted: a run of the last round was lost. Teach more: --set rounds=12")
     else:

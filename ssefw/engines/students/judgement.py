@@ -263,7 +263,8 @@ def judge(
             if longer is not None:
                 repeated = compare_runs(move, longer, specie=specie, seed=settings.seed)
                 compared = _with_both(repeated, compared, run)
-        checks += compared
+        at = {"temperature": run.temperature}
+        checks += [check.model_copy(update=at) for check in compared]
     return [*checks, *stays]
 
 
@@ -371,10 +372,24 @@ def described(
         checks=tuple(checks),
         accepted=not reason,
         reason=reason,
+        holds_to=_holds_to(learned, checks) if reason else None,
         wall_time=learned.seconds,
         core_hours=learned.core_hours,
         provenance=source,
     )
+
+
+def _holds_to(learned: LearnedStudent, checks: Sequence[PhysicsCheck]) -> float | None:
+    """Return the hottest temperature (K) up to which all comparisons with the teacher hold.
+
+    None where a student does not stay at the hottest one: that is no question of temperature alone.
+    """
+    failed = [check.temperature for check in checks if not check.passed]
+    coldest = min((t for t in failed if t is not None), default=0.0)
+    if not learned.stable or None in failed:
+        return None
+    held = [run.temperature for run in learned.teacher_runs if run.temperature < coldest]
+    return max(held, default=None)
 
 
 def _lineage(learned: LearnedStudent) -> tuple[str, ...]:

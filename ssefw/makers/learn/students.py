@@ -179,7 +179,7 @@ class LearningLadderMaker(LadderMaker):
                 relaxed=relaxed,
                 gates=[*gates, gate],
                 barrier=barrier,
-                lesson=lesson_of(potential, first=first),
+                lesson=lesson_of(potential, first=first, ran_to=self.ran_to(potential)),
             )
             return ladder.start(state)
 
@@ -213,15 +213,35 @@ class LearningLadderMaker(LadderMaker):
             words = f"no student could be taught: {teacher} runs the dynamics itself"
             return self.otherwise, "failed", words
         name = f"the student {potential.potential[:8]} of {teacher}"
-        if not potential.accepted:
+        if not potential.accepted and self.ran_to(potential) is None:
             words = f"was not accepted ({potential.reason}): {teacher} runs the dynamics itself"
             return self.otherwise, "not_accepted", f"{name} {words}"
         words = (
             f"{name} runs the dynamics: {potential.n_evaluations} evaluations of the teacher, "
             f"{potential.n_labels} labels"
         )
-        engine = StudentEngine(potential=potential.potential)
-        return climbing_with(self, engine), "accepted", words
+        ladder = climbing_with(self, StudentEngine(potential=potential.potential))
+        if potential.accepted:
+            return ladder, "accepted", words
+        words = f"{words}; up to {potential.holds_to:g} K, for hotter {potential.reason}"
+        ladder = replace(ladder, temperatures=self._up_to(potential.holds_to))
+        return ladder, "accepted_below", words
+
+    def ran_to(self, potential: LearnedPotential | None) -> float | None:
+        """Return the temperature (K) up to which a student runs that is not accepted for hotter.
+
+        None where it is accepted, or where it may not run enough: two rungs, if there are as many,
+        and the triage.
+        """
+        if potential is None or potential.accepted or potential.holds_to is None:
+            return None
+        n_rungs = len(self._up_to(potential.holds_to))
+        triage = self.triage.temperature if self.triage else 0.0
+        is_enough = n_rungs >= min(2, len(self.temperatures)) and triage <= potential.holds_to
+        return potential.holds_to if is_enough else None
+
+    def _up_to(self, hottest: float | None) -> tuple[float, ...]:
+        return tuple(t for t in self.temperatures if hottest is not None and t <= hottest)
 
 
 @dataclass
@@ -360,9 +380,10 @@ class LearningDisorderedMaker(DisorderedMaker):
         crystal
             Its candidate, orderings and relaxed cells.
         """
-        ladder, gate = self._learning().climber(potential, first=first)
+        learning = self._learning()
+        ladder, gate = learning.climber(potential, first=first)
         climber = replace(self, study=replace(self.study, ladder=ladder))
-        lesson = lesson_of(potential, first=first)
+        lesson = lesson_of(potential, first=first, ran_to=learning.ran_to(potential))
         after = climber.climb(**crystal, gates=[*gates, gate], stage="relaxed", lesson=lesson)
         return replaced_by([], after)
 

@@ -151,12 +151,17 @@ def test_too_few_labels_better_forces_and_do_not_pass_for_a_student(lesson):
     assert all(check.passed for check in checks)
 
 
-def with_odd_draw(learned):
-    """Return it with a hottest run in which all atoms move twice as far as they did."""
-    run = learned.teacher_runs[0]
+def with_odd_draw(learned, number=0):
+    """Return it with a run, the hottest, in which all atoms move twice as far as they did."""
+    runs = list(learned.teacher_runs)
+    runs[number] = odd(runs[number])
+    return replace(learned, teacher_runs=tuple(runs))
+
+
+def odd(run):
     (symbols, origin, cell), *_ = run.frames
-    odd = [(symbols, origin + 2.0 * (positions - origin), cell) for _, positions, _ in run.frames]
-    return replace(learned, teacher_runs=(replace(run, frames=odd), *learned.teacher_runs[1:]))
+    far = [(symbols, origin + 2.0 * (positions - origin), cell) for _, positions, _ in run.frames]
+    return replace(run, frames=far)
 
 
 @pytest.fixture
@@ -247,6 +252,20 @@ def test_longer_runs_count_as_evaluations_and_keep_to_the_budget(
     # 1.8 ps in steps of 2 fs, and the first frame
     assert found.n_evaluations - learned.n_evaluations == (901 if is_repeated else 0)
     assert record.n_evaluations == found.n_evaluations
+
+
+@pytest.mark.parametrize(("number", "holds_to"), [(0, 500.0), (1, None)])
+def test_whoever_moves_otherwise_when_it_is_hottest_holds_up_to_where_it_does_not(
+    lesson, tmp_path, monkeypatch, number, holds_to
+):
+    learned = lesson[1]
+    monkeypatch.setattr(judgement, "learn", lambda *_, **__: with_odd_draw(learned, number))
+    how = replace(HOW, budget=learned.n_evaluations)  # the teacher is not asked again
+    _, record = judgement.teach([CRYSTAL], TEACHER, tmp_path, how, specie="Ag", stable=4.0)
+    assert not record.accepted
+    assert record.holds_to == holds_to
+    told = {check.temperature for check in record.checks if not check.passed}
+    assert told == {HOW.temperatures[number]}
 
 
 @pytest.mark.slow
