@@ -58,7 +58,7 @@ def list_all(*, as_json: bool) -> None:
         digest = path.name.partition(".")[0]
         card = read_card(digest)
         if as_json:
-            keys = {"species", "form", "teacher", "accepted", "n_labels"}
+            keys = {"species", "form", "teacher", "accepted", "holds_to", "n_labels"}
             known = card.model_dump(mode="json", include=keys) if card else dict.fromkeys(keys)
             print_json({"potential": digest} | known)
         elif card is None:
